@@ -1,0 +1,2 @@
+//! The `balena-agent` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A balena device in a box.
