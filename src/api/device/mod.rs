@@ -1,0 +1,207 @@
+//! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved).
+
+mod action;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::error::Result;
+use crate::supervisor::{
+    ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines, JournalQuery,
+    ServiceSelector, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
+};
+
+pub use action::DeviceAction;
+pub use target::{DeviceTarget, Local};
+
+/// Devices; from [`Balena::device`](crate::Balena::device).
+///
+/// Each action takes a target: `None` or [`Local`] is this device, through its own supervisor.
+#[derive(Debug, Clone)]
+pub struct Devices {
+    core: Arc<Core>,
+}
+
+impl Devices {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    fn action<T, O>(
+        &self,
+        target: impl Into<DeviceTarget>,
+        call: impl FnOnce(&Supervisor) -> Call<T, O>,
+    ) -> DeviceAction<T, O> {
+        DeviceAction::new(self.core.clone(), target.into(), call(&self.core.supervisor))
+    }
+
+    /// Asks whether the device's supervisor answers (`GET /ping`).
+    pub fn ping(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
+        self.action(target, Supervisor::ping)
+    }
+
+    /// Makes the device show itself: its LED blinks for 15 s (`POST /v1/blink`).
+    #[doc(alias = "blink")]
+    pub fn identify(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
+        self.action(target, Supervisor::blink)
+    }
+
+    /// Restarts all services of the application (`POST /v1/restart`); names the application by
+    /// `BALENA_APP_ID`.
+    ///
+    /// # Errors
+    /// `is_locked` when a service holds an update lock; `is_unknown_outcome` when this container is one of
+    /// those that are restarted.
+    #[doc(alias = "restartApplication")]
+    pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+        self.action(target, |supervisor| supervisor.application().restart_v1())
+    }
+
+    /// Reboots the device (`POST /v1/reboot`). After success every further call is refused at once.
+    ///
+    /// # Errors
+    /// `is_locked` when a service holds an update lock or the host OS is being updated.
+    pub fn reboot(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+        self.action(target, Supervisor::reboot)
+    }
+
+    /// Shuts the device down (`POST /v1/shutdown`). Somebody has to switch it on again by hand.
+    ///
+    /// # Errors
+    /// As [`reboot`](Self::reboot).
+    pub fn shutdown(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+        self.action(target, Supervisor::shutdown)
+    }
+
+    /// Restarts all services of the application with **empty volumes** (`POST /v1/purge`): their data is
+    /// gone. Names the application by `BALENA_APP_ID`.
+    ///
+    /// # Errors
+    /// As [`restart_application`](Self::restart_application).
+    pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+        self.action(target, |supervisor| supervisor.application().purge_v1())
+    }
+
+    /// Makes the supervisor look for an update now (`POST /v1/update`). Returns before anything came of it.
+    pub fn update(&self, target: impl Into<DeviceTarget>) -> DeviceAction<UpdateTrigger, Updating> {
+        self.action(target, Supervisor::update)
+    }
+
+    /// The device's state in short (`GET /v1/device`).
+    #[doc(alias = "getSupervisorState")]
+    pub fn get_supervisor_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<DeviceState> {
+        self.action(target, Supervisor::device)
+    }
+
+    /// Starts a service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already.
+    ///
+    /// # Errors
+    /// `is_not_found` when it has no container.
+    #[doc(alias = "startService")]
+    pub fn start_service(
+        &self,
+        target: impl Into<DeviceTarget>,
+        service: impl Into<ServiceSelector>,
+    ) -> DeviceAction<()> {
+        self.action(target, |supervisor| supervisor.application().start_service(service))
+    }
+
+    /// Stops a service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**:
+    /// [`Supervisor::wait_for`] tells when it has.
+    ///
+    /// # Errors
+    /// `is_not_found` when it has no container; `is_locked` when any service of the application holds an
+    /// update lock; `is_unknown_outcome` when it is this very service.
+    #[doc(alias = "stopService")]
+    pub fn stop_service(
+        &self,
+        target: impl Into<DeviceTarget>,
+        service: impl Into<ServiceSelector>,
+    ) -> DeviceAction<(), Forceable> {
+        self.action(target, |supervisor| supervisor.application().stop_service(service))
+    }
+
+    /// Restarts a service in a new container (`POST /v2/applications/:appId/restart-service`).
+    ///
+    /// # Errors
+    /// As [`stop_service`](Self::stop_service).
+    #[doc(alias = "restartService")]
+    pub fn restart_service(
+        &self,
+        target: impl Into<DeviceTarget>,
+        service: impl Into<ServiceSelector>,
+    ) -> DeviceAction<(), Forceable> {
+        self.action(target, |supervisor| supervisor.application().restart_service(service))
+    }
+
+    /// State of every application in the key's scope by name (`GET /v2/applications/state`).
+    pub fn application_states(
+        &self,
+        target: impl Into<DeviceTarget>,
+    ) -> DeviceAction<BTreeMap<String, ApplicationState>> {
+        self.action(target, Supervisor::applications_state)
+    }
+
+    /// The host's network settings (`GET /v1/device/host-config`).
+    pub fn host_config(&self, target: impl Into<DeviceTarget>) -> DeviceAction<HostConfig> {
+        self.action(target, Supervisor::host_config)
+    }
+
+    /// Changes the host's network settings (`PATCH /v1/device/host-config`).
+    ///
+    /// # Errors
+    /// As [`Supervisor::set_host_config`].
+    pub fn set_host_config(
+        &self,
+        target: impl Into<DeviceTarget>,
+        patch: &HostConfigPatch,
+    ) -> DeviceAction<(), Forceable> {
+        self.action(target, |supervisor| supervisor.set_host_config(patch))
+    }
+
+    /// Name of the device as its supervisor knows it (`GET /v2/device/name`); works offline.
+    pub fn supervisor_device_name(&self, target: impl Into<DeviceTarget>) -> DeviceAction<String> {
+        self.action(target, Supervisor::device_name)
+    }
+
+    /// The device's tags, asked of the cloud by the supervisor (`GET /v2/device/tags`).
+    ///
+    /// # Errors
+    /// As [`Supervisor::tags`].
+    pub fn supervisor_tags(&self, target: impl Into<DeviceTarget>) -> DeviceAction<Vec<Tag>> {
+        self.action(target, Supervisor::tags)
+    }
+
+    /// Sets tags through the supervisor, which brings them to the cloud when it can
+    /// (`PATCH /v2/device/tags`).
+    ///
+    /// # Errors
+    /// As [`Supervisor::set_tags`].
+    pub fn set_supervisor_tags<K: Into<String>, V: Into<String>>(
+        &self,
+        target: impl Into<DeviceTarget>,
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> DeviceAction<()> {
+        self.action(target, |supervisor| supervisor.set_tags(tags))
+    }
+
+    /// State of the device's VPN (`GET /v2/device/vpn`).
+    pub fn vpn_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<VpnState> {
+        self.action(target, Supervisor::vpn)
+    }
+
+    /// Reads or follows the journal of this device's host (`POST /v2/journal-logs`).
+    ///
+    /// # Errors
+    /// As [`Supervisor::journal_logs`]; `is_unsupported` for another device.
+    pub async fn journal_logs(
+        &self,
+        target: impl Into<DeviceTarget>,
+        query: JournalQuery,
+    ) -> Result<JournalLines> {
+        target.into().require_local(&self.core.env, &self.core.supervisor)?;
+        self.core.supervisor.journal_logs(query).await
+    }
+}

@@ -1,0 +1,159 @@
+//! The variables that balena gives to a service container (supervisor API reference, section 6).
+//!
+//! `BALENA_*` counts first, `RESIN_*` is the fallback, and an empty value is the same as none.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where the supervisor looks for a service's update lock, unless `BALENA_APP_LOCK_PATH` says otherwise.
+pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
+
+/// What the container's environment says about the device, the application and the keys.
+///
+/// Every field is `None` when its variable is unset or empty. Field `x` is `BALENA_X`, else `RESIN_X`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[non_exhaustive]
+pub struct Environment {
+    /// Numeric id of the application (fleet), as text, exactly as given.
+    pub app_id: Option<String>,
+    /// Uuid of the application.
+    pub app_uuid: Option<String>,
+    /// Name of the application.
+    pub app_name: Option<String>,
+    /// Name of this service in the compose file.
+    pub service_name: Option<String>,
+    /// Uuid of this device, 32 or 62 hex digits.
+    pub device_uuid: Option<String>,
+    /// Device type slug, e.g. `raspberrypi4-64`.
+    pub device_type: Option<String>,
+    /// Architecture, e.g. `aarch64`.
+    pub device_arch: Option<String>,
+    /// Host OS version, e.g. `balenaOS 6.5.24`.
+    #[serde(default, deserialize_with = "unless_undefined")]
+    pub host_os_version: Option<String>,
+    /// Path of this service's update lock.
+    pub app_lock_path: Option<PathBuf>,
+    /// The device's name when this container was created; it does not follow a rename.
+    pub device_name_at_init: Option<String>,
+    /// Path of the file that ends a handover (`BALENA_SERVICE_HANDOVER_COMPLETE_PATH`,
+    /// else `RESIN_SERVICE_KILL_ME_PATH`).
+    pub service_handover_complete_path: Option<PathBuf>,
+    /// Base address of the supervisor API, e.g. `http://10.114.104.1:48484`. Needs the label
+    /// `io.balena.features.supervisor-api`.
+    pub supervisor_address: Option<String>,
+    /// Host of the supervisor API.
+    pub supervisor_host: Option<String>,
+    /// Port of the supervisor API.
+    pub supervisor_port: Option<String>,
+    /// Key of the supervisor API. Needs the label `io.balena.features.supervisor-api`.
+    pub supervisor_api_key: Option<SecretString>,
+    /// Key of the cloud API. Needs the label `io.balena.features.balena-api`.
+    pub api_key: Option<SecretString>,
+    /// Base address of the cloud API, e.g. `https://api.balena-cloud.com`.
+    pub api_url: Option<String>,
+    /// Board revision of the host OS. Needs the label `io.balena.features.host-os.board-rev`.
+    pub host_os_board_rev: Option<String>,
+    /// Build id of the host OS. Needs the same label.
+    pub host_os_build: Option<String>,
+    /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
+    pub docker_host: Option<String>,
+}
+
+/// The supervisor writes the JavaScript word for "nothing" when it does not know the host OS version.
+fn unless_undefined<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(input)?.filter(|text| text != "undefined"))
+}
+
+impl Environment {
+    /// Reads the variables of this process.
+    ///
+    /// # Errors
+    /// `is_config` when a variable of ours is not UTF-8.
+    pub fn from_process() -> Result<Self> {
+        Self::from_os_vars(std::env::vars_os())
+    }
+
+    /// Reads the given variables instead of the process's; for tests and for programs with their own source.
+    ///
+    /// # Errors
+    /// `is_config` when the variables can't be read into their types.
+    pub fn from_vars<K: Into<String>, V: Into<String>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self> {
+        Self::from_os_vars(vars.into_iter().map(|(k, v)| (k.into().into(), v.into().into())))
+    }
+
+    fn from_os_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self> {
+        let mut balena = BTreeMap::new();
+        let mut resin = BTreeMap::new();
+        for (name, value) in vars {
+            let Some(name) = name.to_str() else { continue };
+            let (names, suffix) = if let Some(suffix) = name.strip_prefix("BALENA_") {
+                (&mut balena, suffix)
+            } else if name == "RESIN_SERVICE_KILL_ME_PATH" {
+                (&mut resin, "SERVICE_HANDOVER_COMPLETE_PATH")
+            } else if let Some(suffix) = name.strip_prefix("RESIN_") {
+                (&mut resin, suffix)
+            } else if name == "DOCKER_HOST" {
+                (&mut balena, name)
+            } else {
+                continue;
+            };
+            if value.is_empty() {
+                continue;
+            }
+            let suffix = suffix.to_owned();
+            let value = value.into_string().map_err(|_| {
+                Error::new(ErrorKind::Config, format!("variable {name} is not UTF-8 text"))
+                    .help("set it again, or unset it")
+            })?;
+            names.insert(suffix, value);
+        }
+        // Where both have a value the later entry wins, so BALENA_* comes second.
+        resin.append(&mut balena);
+        envy::from_iter(resin).map_err(|cause| {
+            Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").because(cause)
+        })
+    }
+
+    /// The service's lock path, or balena's default.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.app_lock_path.clone().unwrap_or_else(|| DEFAULT_LOCK_PATH.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    #[test]
+    fn balena_first_resin_as_fallback_empty_is_unset() {
+        let env = Environment::from_vars([
+            ("BALENA_APP_ID", "7"),
+            ("RESIN_APP_ID", "8"),
+            ("BALENA_APP_NAME", ""),
+            ("RESIN_APP_NAME", "old"),
+            ("BALENA_API_KEY", ""),
+            ("RESIN_SUPERVISOR_API_KEY", "s3cret"),
+            ("RESIN_SERVICE_KILL_ME_PATH", "/tmp/balena/handover-complete"),
+            ("BALENA_HOST_OS_VERSION", "undefined"),
+            ("BALENA", "1"),
+            ("HOME", "/root"),
+        ])
+        .unwrap();
+        assert_eq!(env.app_id.as_deref(), Some("7"));
+        assert_eq!(env.app_name.as_deref(), Some("old"));
+        assert!(env.api_key.is_none() && env.host_os_version.is_none());
+        assert_eq!(env.supervisor_api_key.as_ref().unwrap().expose_secret(), "s3cret");
+        assert!(env.service_handover_complete_path.is_some());
+        assert_eq!(env.lock_path(), PathBuf::from(DEFAULT_LOCK_PATH));
+        assert!(!format!("{env:?}").contains("s3cret"), "a key shows in Debug");
+    }
+}

@@ -1,0 +1,371 @@
+//! The one error type: an opaque word with a kind to branch on and a text for the person who reads it.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// What a call of this library can fail with.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Bytes of an error answer that are kept; the rest is dropped.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// Why a call failed, coarse enough to branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Refused before anything was sent: an argument is wrong.
+    InvalidArgument,
+    /// A variable, label, file or setting is missing or wrong.
+    Config,
+    /// The key or token was refused, is missing, or does not cover what was asked for.
+    Unauthorized,
+    /// The thing that the call names does not exist.
+    NotFound,
+    /// Several things match the one that the call names.
+    Ambiguous,
+    /// The state of the other side does not allow it now (409).
+    Conflict,
+    /// An update lock is held (423), or the wait for one ran out.
+    Locked,
+    /// Too many requests (429).
+    RateLimited,
+    /// The cloud can't reach the device.
+    DeviceOffline,
+    /// We can't reach the other side: name, connection, TLS, or a reset before an answer to a read.
+    Unreachable,
+    /// The deadline passed.
+    Timeout,
+    /// The caller is shutting down.
+    Cancelled,
+    /// Sent, and the connection closed before an answer, on a call that changes things: it may have happened.
+    UnknownOutcome,
+    /// The other side's version, mode or rules do not offer it.
+    Unsupported,
+    /// Any other refusal.
+    Rejected,
+    /// The other side failed (5xx).
+    Server,
+    /// The answer is not what the contract says.
+    Decode,
+    /// A file or socket of this machine failed.
+    Io,
+}
+
+impl ErrorKind {
+    /// The kind in words, stable, for logs and `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::Config => "config",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Ambiguous => "ambiguous",
+            Self::Conflict => "conflict",
+            Self::Locked => "locked",
+            Self::RateLimited => "rate_limited",
+            Self::DeviceOffline => "device_offline",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::UnknownOutcome => "unknown_outcome",
+            Self::Unsupported => "unsupported",
+            Self::Rejected => "rejected",
+            Self::Server => "server",
+            Self::Decode => "decode",
+            Self::Io => "io",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who holds an update lock, as far as can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHolder {
+    /// The lock file of this service of this application.
+    Service {
+        /// Numeric id of the application (fleet).
+        app_id: i64,
+        /// Name of the service in whose lock directory the file lies; it may no longer be in the release.
+        service: String,
+    },
+    /// Another operation of the supervisor itself; it ends without anyone's doing.
+    SupervisorOperation {
+        /// Numeric id of the application (fleet).
+        app_id: i64,
+    },
+    /// An update of the host operating system is running.
+    HostOsUpdate,
+    /// A process on this side of the lock directory, as its owner file describes it.
+    Process(String),
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service { app_id, service } => write!(f, "service {service} of application {app_id}"),
+            Self::SupervisorOperation { app_id } => {
+                write!(f, "another supervisor operation on application {app_id}")
+            }
+            Self::HostOsUpdate => f.write_str("a host OS update"),
+            Self::Process(who) => f.write_str(who),
+        }
+    }
+}
+
+/// An error of this library.
+///
+/// Branch on [`Error::kind`] or the `is_…` predicates. The text says what was tried, on what, what the other
+/// side said and what to do. No key, token or query string is ever in it.
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    help: Option<Cow<'static, str>>,
+    operation: Option<Cow<'static, str>>,
+    status: Option<u16>,
+    body: Option<String>,
+    retry_after: Option<Duration>,
+    attempts: u32,
+    sent: bool,
+    out_of_scope: bool,
+    lock_holder: Option<LockHolder>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            help: None,
+            operation: None,
+            status: None,
+            body: None,
+            retry_after: None,
+            attempts: 0,
+            sent: false,
+            out_of_scope: false,
+            lock_holder: None,
+            source: None,
+        }))
+    }
+
+    /// An argument that is refused before anything is sent. `name` is the argument's name.
+    pub(crate) fn argument(name: &'static str, why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::InvalidArgument, format!("invalid argument `{name}`: {why}"))
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// What was tried and on what, e.g. `POST /v1/reboot`. The first one stays: it is nearest to the cause.
+    pub(crate) fn operation(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
+        self.0.operation.get_or_insert_with(|| operation.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_body(mut self, body: String) -> Self {
+        self.0.body = Some(body);
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn sent(mut self, sent: bool) -> Self {
+        self.0.sent = sent;
+        self
+    }
+
+    pub(crate) fn out_of_scope(mut self) -> Self {
+        self.0.out_of_scope = true;
+        self
+    }
+
+    pub(crate) fn held_by(mut self, holder: Option<LockHolder>) -> Self {
+        self.0.lock_holder = holder;
+        self
+    }
+
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The coarse reason; see also the `is_…` predicates.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// HTTP status of the answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The other side's own words: the first 64 KiB of the answer, keys removed.
+    pub fn body(&self) -> Option<&str> {
+        self.0.body.as_deref()
+    }
+
+    /// How long the other side asked to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How many times the request was tried; 0 when it was refused before the first try.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Whether the request, or part of it, may have reached the other side. `false` means: nothing happened.
+    pub fn was_sent(&self) -> bool {
+        self.0.sent
+    }
+
+    /// Who holds the update lock, for [`ErrorKind::Locked`], where it could be told.
+    pub fn lock_holder(&self) -> Option<&LockHolder> {
+        self.0.lock_holder.as_ref()
+    }
+
+    /// What to do about it, where the library knows.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// The text without the advice.
+    pub(crate) fn summary(&self) -> impl fmt::Display + '_ {
+        struct Summary<'a>(&'a Inner);
+        impl fmt::Display for Summary<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if let Some(operation) = &self.0.operation {
+                    write!(f, "{operation}: ")?;
+                }
+                f.write_str(&self.0.message)?;
+                if self.0.attempts > 1 {
+                    write!(f, " (after {} attempts)", self.0.attempts)?;
+                }
+                Ok(())
+            }
+        }
+        Summary(&self.0)
+    }
+}
+
+macro_rules! predicates {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident;)*) => {
+        impl Error {
+            $($(#[$doc])* pub fn $name(&self) -> bool { self.0.kind == ErrorKind::$kind })*
+
+            /// The key is valid, yet its scope does not include the application that the call names.
+            /// These are [`ErrorKind::Unauthorized`] too.
+            pub fn is_out_of_scope(&self) -> bool {
+                self.0.out_of_scope
+            }
+        }
+    };
+}
+
+predicates! {
+    /// An argument is wrong; nothing was sent.
+    is_invalid_argument = InvalidArgument;
+    /// A variable, label, file or setting is missing or wrong.
+    is_config = Config;
+    /// The key or token was refused or is missing.
+    is_unauthorized = Unauthorized;
+    /// The named thing does not exist.
+    is_not_found = NotFound;
+    /// Several things match.
+    is_ambiguous = Ambiguous;
+    /// Conflict (409).
+    is_conflict = Conflict;
+    /// An update lock is held; see [`Error::lock_holder`].
+    is_locked = Locked;
+    /// Too many requests; see [`Error::retry_after`].
+    is_rate_limited = RateLimited;
+    /// The cloud can't reach the device.
+    is_device_offline = DeviceOffline;
+    /// We can't reach the other side.
+    is_unreachable = Unreachable;
+    /// The deadline passed; see [`Error::was_sent`].
+    is_timeout = Timeout;
+    /// Shutting down.
+    is_cancelled = Cancelled;
+    /// It may have happened: look at the state before doing it again.
+    is_unknown_outcome = UnknownOutcome;
+    /// Not offered by the other side.
+    is_unsupported = Unsupported;
+    /// Refused for another reason.
+    is_rejected = Rejected;
+    /// The other side failed.
+    is_server = Server;
+    /// The answer is not what the contract says.
+    is_decode = Decode;
+    /// A file or socket of this machine failed.
+    is_io = Io;
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.summary())?;
+        match &self.0.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync + 'static>() {}
+    shared::<Error>();
+    assert!(size_of::<Error>() == size_of::<usize>());
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_says_operation_cause_and_advice_once() {
+        let error = Error::new(ErrorKind::Unreachable, "connection refused")
+            .operation("POST /v1/reboot")
+            .operation("outer")
+            .help("is the supervisor running?")
+            .with_attempts(3);
+        assert_eq!(
+            error.to_string(),
+            "POST /v1/reboot: connection refused (after 3 attempts); is the supervisor running?"
+        );
+        assert!(error.is_unreachable() && !error.is_timeout());
+    }
+}

@@ -1,0 +1,56 @@
+//! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
+
+mod body;
+mod plain;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+pub(crate) use body::{Body, BodyError};
+pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
+
+/// A boxed future, at the one place where a transport is chosen at run time.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A request as a transport gets it.
+pub(crate) type Request = http::Request<Bytes>;
+
+/// An answer whose body has not been read yet.
+pub(crate) type Response = http::Response<Body>;
+
+/// Marks a request (in its extensions) that must travel on a connection of its own. On a reused one, a
+/// connection that the other side closed for being idle can't be told from one that the request broke.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FreshConnection;
+
+/// Carries one request, once: no retry, no redirect, no deadline of its own but for connecting.
+pub(crate) trait Transport: fmt::Debug + Send + Sync {
+    /// Sends the request and waits for the head of the answer.
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct TransportError {
+    /// Whether any byte of the request may have left.
+    pub(crate) sent: bool,
+    /// Whether the connection had served a request before this one.
+    pub(crate) reused: bool,
+    pub(crate) cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The innermost cause is the one that helps: "connection refused", not "client error (Connect)".
+        let mut cause: &(dyn std::error::Error + 'static) = &*self.cause;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        write!(f, "{cause}")
+    }
+}
+
+impl std::error::Error for TransportError {}

@@ -1,0 +1,222 @@
+//! Plain HTTP/1.1 over TCP or a Unix socket, directly on hyper: for the supervisor and for our own service.
+//!
+//! No task runs in the background: whoever waits for an answer also drives its connection. An idle
+//! connection costs nothing but its socket, and none outlives the server's patience.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use super::{Body, BoxFuture, FreshConnection, Request, Response, Transport, TransportError};
+
+/// The supervisor closes a connection that was idle for 5 s; one that is nearly that old is not worth the race.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
+/// Idle connections kept; more are closed as they come back.
+const IDLE_CONNECTIONS: usize = 8;
+/// The other side is this device: whoever does not accept within this time is not there (reference §7.5).
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where a plain connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `host:port`; the host is resolved at each connect.
+    Tcp(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A transport to one endpoint, with its idle connections.
+pub(crate) struct Plain {
+    endpoint: Endpoint,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: Driver,
+    idle_since: Instant,
+}
+
+impl Plain {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, idle: Arc::default() }
+    }
+
+    async fn connect(&self) -> Result<Connection, TransportError> {
+        let connected = tokio::time::timeout(CONNECT_LIMIT, async {
+            match &self.endpoint {
+                Endpoint::Tcp(address) => {
+                    let stream = TcpStream::connect(address.as_str()).await?;
+                    // Requests are single small writes: there is nothing to wait for.
+                    stream.set_nodelay(true)?;
+                    Ok(handshake(stream).await?)
+                }
+                Endpoint::Unix(path) => Ok(handshake(UnixStream::connect(path).await?).await?),
+            }
+        });
+        let cause: Box<dyn std::error::Error + Send + Sync> = match connected.await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(cause)) => cause,
+            Err(_) => {
+                let text = format!("no connection within {} s", CONNECT_LIMIT.as_secs());
+                io::Error::new(io::ErrorKind::TimedOut, text).into()
+            }
+        };
+        Err(TransportError { sent: false, reused: false, cause })
+    }
+
+    /// An idle connection that is young and still open.
+    async fn reuse(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            if connection.idle_since.elapsed() < IDLE_LIMIT && connection.ready().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn exchange(&self, mut request: Request) -> Result<Response, TransportError> {
+        if request.extensions_mut().remove::<FreshConnection>().is_none()
+            && let Some(connection) = self.reuse().await
+        {
+            return self.exchange_on(connection, request.map(Full::new), true).await;
+        }
+        let connection = self.connect().await?;
+        self.exchange_on(connection, request.map(Full::new), false).await
+    }
+
+    async fn exchange_on(
+        &self,
+        mut connection: Connection,
+        request: http::Request<Full<Bytes>>,
+        reused: bool,
+    ) -> Result<Response, TransportError> {
+        let mut answer = pin!(connection.sender.try_send_request(request));
+        let driver = &mut connection.driver;
+        let mut ended = false;
+        let answer = poll_fn(|cx| {
+            // The driver writes the request and reads the answer; its own error reaches us through `answer`.
+            ended = ended || driver.as_mut().poll(cx).is_ready();
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        match answer {
+            Ok(response) => Ok(response.map(|incoming| {
+                Body::new(Exchange {
+                    incoming,
+                    connection: (!ended).then_some(connection),
+                    idle: self.idle.clone(),
+                })
+            })),
+            // A message that comes back was never written.
+            Err(mut refused) => Err(TransportError {
+                sent: refused.take_message().is_none(),
+                reused,
+                cause: refused.into_error().into(),
+            }),
+        }
+    }
+}
+
+async fn handshake<S>(stream: S) -> hyper::Result<Connection>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    Ok(Connection { sender, driver: Box::pin(driver), idle_since: Instant::now() })
+}
+
+impl Connection {
+    /// Whether the next request can be sent: polls the driver, which notices a close.
+    async fn ready(&mut self) -> bool {
+        let Self { sender, driver, .. } = self;
+        poll_fn(|cx| {
+            if driver.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            sender.poll_ready(cx).map(|ready| ready.is_ok())
+        })
+        .await
+    }
+}
+
+impl Transport for Plain {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// The rest of an exchange: the body, and the connection that brings it and then goes back to the pool.
+struct Exchange {
+    incoming: Incoming,
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Exchange {
+    fn keep_connection(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        connection.idle_since = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS && !connection.sender.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Stream for Exchange {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(connection) = &mut this.connection
+                && connection.driver.as_mut().poll(cx).is_ready()
+            {
+                this.connection = None;
+            }
+            match Pin::new(&mut this.incoming).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {
+                    this.keep_connection();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(cause))) => {
+                    this.connection = None;
+                    let error = TransportError { sent: true, reused: false, cause: cause.into() };
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers carry nothing for us.
+                    let Ok(data) = frame.into_data() else { continue };
+                    if this.incoming.is_end_stream() {
+                        this.keep_connection();
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! From a status and a body to a value or an error (reference sections 3, 7.5 and 8).
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+
+use super::endpoint::Endpoint;
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) endpoint: &'static Endpoint,
+    /// Method and path without query, e.g. `GET /v1/device`.
+    pub(crate) operation: String,
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON of type `T`; unknown fields are ignored.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        serde_path_to_error::deserialize(&mut json).map_err(|cause| {
+            let path = cause.path().to_string();
+            // serde's own words may quote a value.
+            let why = if self.endpoint.bears_secrets {
+                "not as expected".into()
+            } else {
+                cause.inner().to_string()
+            };
+            if path == "." { self.unreadable(why) } else { self.unreadable(format!("at {path}: {why}")) }
+        })
+    }
+
+    /// The error for a success status whose body is not what the contract says.
+    pub(crate) fn unreadable(&self, why: impl std::fmt::Display) -> Error {
+        let mut message = format!("status {} with an answer that can't be read: {why}", self.status);
+        if !self.endpoint.bears_secrets {
+            let head: String = self.text().chars().take(60).collect();
+            let _ = write!(message, "; it begins with \"{}\"", head.escape_debug());
+        }
+        Error::new(ErrorKind::Decode, message)
+            .operation(self.operation.clone())
+            .with_status(self.status)
+            .sent(true)
+            .help("is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells")
+    }
+
+    /// Text of the body, whatever the content type says (§1: dispatch on status and endpoint).
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// The server's own words (§7.5 rule 4): JSON `message`, else JSON `Error`, else the text.
+    fn words(&self) -> String {
+        let parsed: Option<Value> = serde_json::from_slice(&self.body).ok();
+        let field = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        field("message").or_else(|| field("Error")).unwrap_or_else(|| self.text().trim().to_owned())
+    }
+
+    /// The error that a refusing status stands for.
+    pub(crate) fn refusal(&self) -> Error {
+        let words = self.words();
+        let kind = self.refusal_kind(&words);
+        let status = self.status;
+        let said = match first_line(&words) {
+            "" => String::new(),
+            line => format!(": {line}"),
+        };
+        let message = match kind {
+            ErrorKind::Locked => format!("locked ({status}){said}"),
+            ErrorKind::Unauthorized => format!("refused the key ({status}){said}"),
+            ErrorKind::NotFound => format!("not found ({status}){said}"),
+            ErrorKind::Unsupported => format!("this supervisor does not have it ({status})"),
+            ErrorKind::Unreachable => {
+                format!("the supervisor is not there ({status} from what stands in front){said}")
+            }
+            _ => format!("status {status}{said}"),
+        };
+        let mut body = words;
+        truncate(&mut body, BODY_LIMIT);
+        let error = Error::new(kind, message)
+            .operation(self.operation.clone())
+            .with_status(status)
+            .with_body(body)
+            .sent(true);
+        self.advise(error)
+    }
+
+    fn refusal_kind(&self, words: &str) -> ErrorKind {
+        match self.status {
+            401 | 403 => ErrorKind::Unauthorized,
+            // The per-app state answers 409 for an app that is unknown or out of scope, container ids 503.
+            404 | 409 if self.endpoint.names_a_thing => ErrorKind::NotFound,
+            503 if self.endpoint.names_a_thing && words.contains("Could not find service") => {
+                ErrorKind::NotFound
+            }
+            404 => ErrorKind::Unsupported,
+            409 => ErrorKind::Conflict,
+            423 => ErrorKind::Locked,
+            429 => ErrorKind::RateLimited,
+            // Only a proxy in front answers 502: the supervisor behind it is down (§1.1).
+            502 => ErrorKind::Unreachable,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        }
+    }
+
+    fn advise(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Locked => {
+                let holder = lock_holder(error.body().unwrap_or_default());
+                let help = match holder {
+                    Some(LockHolder::SupervisorOperation { .. }) => "try again when that operation has ended",
+                    Some(LockHolder::HostOsUpdate) => "try again when the host OS update has ended",
+                    _ => "wait until the lock is released, or override it with force if you know what it protects",
+                };
+                error.held_by(holder).help(help)
+            }
+            // A text says that the key is unknown; JSON, that it is known and does not cover the app (§3.4).
+            ErrorKind::Unauthorized if self.body.first() == Some(&b'{') => error.out_of_scope().help(
+                "the key is valid, but not for this application: a container's key covers its own application only",
+            ),
+            ErrorKind::Unauthorized => error.help(
+                "BALENA_SUPERVISOR_API_KEY is not the key that the supervisor knows: it may have been regenerated, \
+                 then the container must be recreated; `balena-agent doctor` tells",
+            ),
+            ErrorKind::Unsupported => {
+                error.help(format!("it needs supervisor {} or later; update the supervisor", self.endpoint.since))
+            }
+            ErrorKind::Unreachable if self.endpoint.nature.changes() => {
+                error.help("it may be restarting; look at the state before sending this again")
+            }
+            ErrorKind::Unreachable => error.help("it may be restarting; try again, or give the call patience"),
+            ErrorKind::NotFound => error.help(
+                "`balena-agent supervisor applications` lists the applications and services that the key covers",
+            ),
+            _ => error,
+        }
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim()
+}
+
+/// Cuts at a character boundary.
+fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+    }
+}
+
+/// Who holds the lock, from the texts that may be matched (§7.5 rule 3).
+fn lock_holder(words: &str) -> Option<LockHolder> {
+    if let Some((_, rest)) = words.split_once("Lockfile exists for {") {
+        let (fields, _) = rest.split_once('}')?;
+        let mut app_id = None;
+        let mut service = None;
+        for field in fields.split(',') {
+            match field.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
+                Some(("appId", value)) => app_id = value.parse().ok(),
+                Some(("service", value)) => service = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        return Some(LockHolder::Service { app_id: app_id?, service: service? });
+    }
+    if words.contains("held by another supervisor operation") {
+        let app_id = words.split_once("app ")?.1.split(' ').next()?.parse().ok()?;
+        return Some(LockHolder::SupervisorOperation { app_id });
+    }
+    words.contains("Waiting for Host OS update").then_some(LockHolder::HostOsUpdate)
+}
+
+/// The error for a call that got no answer within its deadline.
+pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Duration, sent: bool) -> Error {
+    let error = Error::new(ErrorKind::Timeout, format!("no answer within {deadline:?}"))
+        .operation(operation)
+        .sent(sent);
+    if endpoint.nature.changes() {
+        error.help("it may still happen: look at the state before sending it again")
+    } else {
+        error.help("the supervisor is busy or stuck; try again, or give the call a longer deadline")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_are_read_from_the_three_texts() {
+        assert_eq!(
+            lock_holder("Lockfile exists for { appId: 1234567, service: agent }"),
+            Some(LockHolder::Service { app_id: 1_234_567, service: "agent".into() })
+        );
+        assert_eq!(
+            lock_holder("Locks for app 7 are being held by another supervisor operation"),
+            Some(LockHolder::SupervisorOperation { app_id: 7 })
+        );
+        assert_eq!(lock_holder("Waiting for Host OS update to finish"), Some(LockHolder::HostOsUpdate));
+        assert_eq!(lock_holder("Locked"), None);
+        assert_eq!(lock_holder("Lockfile exists for { appId: x"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! What the client must know about each endpoint before it calls it (reference sections 3 and 7).
+
+use std::time::Duration;
+
+use http::Method;
+
+/// What a call does, and so what may be done when it goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// Reads; may be sent again.
+    Read,
+    /// Reads, but its handler can take the supervisor down (§7.4); never sent twice.
+    FragileRead,
+    /// Changes something, to the same end however often it arrives.
+    Repeatable,
+    /// Changes something; never sent twice.
+    Change,
+}
+
+impl Nature {
+    pub(crate) fn changes(self) -> bool {
+        matches!(self, Self::Repeatable | Self::Change)
+    }
+
+    pub(crate) fn may_repeat(self) -> bool {
+        matches!(self, Self::Read | Self::Repeatable)
+    }
+}
+
+/// One row of the endpoint table.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) method: Method,
+    pub(crate) nature: Nature,
+    /// From the request to the end of the answer.
+    pub(crate) deadline: Duration,
+    /// First supervisor version that has it, as documented.
+    pub(crate) since: &'static str,
+    /// Whether a 404 or 409 means that the thing is missing, not the endpoint.
+    pub(crate) names_a_thing: bool,
+    /// App restart and purge cancel each other (§7.3), so this client sends one at a time.
+    pub(crate) takes_turns: bool,
+    /// Keys or passwords are in the answer: nothing of it may be quoted.
+    pub(crate) bears_secrets: bool,
+}
+
+const READ: Duration = Duration::from_secs(10);
+/// Reboot and shutdown wait up to 10 s for a lock; update and blink are no faster when the device is busy.
+const DEVICE_ACTION: Duration = Duration::from_secs(20);
+/// 10 s of lock wait, the stop grace of the service, and the start.
+const SERVICE_ACTION: Duration = Duration::from_secs(60);
+/// Every container of the app, one lock wait without limit.
+const APP_ACTION: Duration = Duration::from_secs(300);
+
+macro_rules! endpoints {
+    ($($name:ident = $method:ident $nature:ident $deadline:ident since $since:literal $(: $($flag:ident)+)?;)*) => {
+        $(pub(crate) static $name: Endpoint = endpoints!(@ Endpoint {
+            method: Method::$method,
+            nature: Nature::$nature,
+            deadline: $deadline,
+            since: $since,
+            names_a_thing: false,
+            takes_turns: false,
+            bears_secrets: false,
+        }, $($($flag)+)?);)*
+    };
+    (@ $row:expr, ) => { $row };
+    (@ $row:expr, $($flag:ident)+) => {{
+        let mut row = $row;
+        $(row.$flag = true;)+
+        row
+    }};
+}
+
+endpoints! {
+    PING = GET Read READ since "1.1.0";
+    HEALTHY = GET Read READ since "6.5.0";
+    BLINK = POST Change DEVICE_ACTION since "1.1.0";
+    UPDATE = POST Change DEVICE_ACTION since "1.1.0";
+    REBOOT = POST Change DEVICE_ACTION since "1.1.0";
+    SHUTDOWN = POST Change DEVICE_ACTION since "1.1.0";
+    REGENERATE_API_KEY = POST Change DEVICE_ACTION since "1.1.0" : bears_secrets;
+
+    DEVICE = GET Read READ since "1.6.0";
+    HOST_CONFIG = GET Read READ since "6.6.0" : bears_secrets;
+    SET_HOST_CONFIG = PATCH Change SERVICE_ACTION since "6.6.0";
+    VERSION = GET Read READ since "7.21.0";
+    DEVICE_NAME = GET FragileRead READ since "9.11.0";
+    TAGS = GET Read READ since "9.11.0";
+    SET_TAGS = PATCH Repeatable READ since "17.8.0";
+    VPN = GET FragileRead READ since "11.4.0";
+    DEVICE_INFO = GET Read READ since "7.21.0";
+
+    RESTART_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns;
+    PURGE_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns;
+    RESTART = POST Change APP_ACTION since "7.0.0" : takes_turns;
+    PURGE = POST Change APP_ACTION since "7.0.0" : takes_turns;
+    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : names_a_thing;
+    STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : names_a_thing;
+    START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : names_a_thing;
+    STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : names_a_thing;
+    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : names_a_thing;
+    APP_V1 = GET Read READ since "1.8.0" : names_a_thing bears_secrets;
+
+    APPLICATIONS_STATE = GET Read READ since "7.12.0";
+    APPLICATION_STATE = GET Read READ since "7.12.0" : names_a_thing;
+    STATE_STATUS = GET FragileRead READ since "9.7.0";
+    CONTAINER_ID = GET FragileRead READ since "8.6.0" : names_a_thing;
+
+    CLEANUP_VOLUMES = GET Change SERVICE_ACTION since "10.0.0";
+    JOURNAL_LOGS = POST Read READ since "10.2.0";
+    TARGET_STATE = GET FragileRead READ since "7.21.0" : bears_secrets;
+    SET_TARGET_STATE = POST Change SERVICE_ACTION since "7.21.0";
+    LOCAL_LOGS = GET Read READ since "7.21.0";
+}

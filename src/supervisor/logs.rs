@@ -1,0 +1,285 @@
+//! Streams: the host's journal, and the logs of local mode (reference section 3.6).
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BytesMut};
+use futures_core::Stream;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Body;
+
+use super::call::{Opened, Spec};
+use super::endpoint as e;
+use super::link::Supervisor;
+
+/// Longest line that is handed on; the rest of a longer one is dropped.
+const LINE_LIMIT: usize = 256 * 1024;
+
+/// What to read from the journal. By default all of it, in journalctl's `short` format.
+#[derive(Debug, Clone, Default)]
+pub struct JournalQuery {
+    fields: Map<String, Value>,
+    refused: Option<&'static str>,
+}
+
+impl JournalQuery {
+    /// The whole journal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn set(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        if value.as_str().is_some_and(str::is_empty) {
+            self.refused = Some(name);
+        }
+        self.fields.insert(name.into(), value);
+        self
+    }
+
+    /// Goes on with new lines as they come, until dropped.
+    pub fn follow(self) -> Self {
+        self.set("follow", true)
+    }
+
+    /// Fields in full, also those that can't be printed.
+    pub fn all(self) -> Self {
+        self.set("all", true)
+    }
+
+    /// The last `count` lines only. Zero is refused: the supervisor would take it as "all".
+    pub fn count(self, count: u32) -> Self {
+        let mut query = self.set("count", count);
+        if count == 0 {
+            query.refused = Some("count");
+        }
+        query
+    }
+
+    /// One systemd unit only, e.g. `balena-supervisor.service`.
+    pub fn unit(self, unit: impl Into<String>) -> Self {
+        self.set("unit", unit.into())
+    }
+
+    /// One container only, by its id ([`Supervisor::container_id`]).
+    pub fn container(self, container_id: impl Into<String>) -> Self {
+        self.set("containerId", container_id.into())
+    }
+
+    /// Output format of journalctl: `short`, `json`, `cat` … (supervisor ≥ 10.3).
+    pub fn format(self, format: impl Into<String>) -> Self {
+        self.set("format", format.into())
+    }
+
+    /// From this time on, as journalctl writes it: `2026-11-23 12:00:00`, `-1h` (supervisor ≥ 14.7).
+    pub fn since(self, since: impl Into<String>) -> Self {
+        self.set("since", since.into())
+    }
+
+    /// Up to this time (supervisor ≥ 14.7).
+    pub fn until(self, until: impl Into<String>) -> Self {
+        self.set("until", until.into())
+    }
+
+    fn spec(self) -> Result<Spec> {
+        match self.refused {
+            Some(name) => Err(Error::argument(name, "it is empty or zero")),
+            None => Ok(Spec::new(&e::JOURNAL_LOGS, "/v2/journal-logs").body(Value::Object(self.fields))),
+        }
+    }
+}
+
+/// Lines of the journal as journalctl prints them: a `Stream` of text without line ends.
+///
+/// A bad unit or format is an **empty** stream: the supervisor does not tell. Dropping it ends journalctl.
+pub struct JournalLines(Lines);
+
+impl Stream for JournalLines {
+    type Item = Result<String>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0
+            .poll_line(cx)
+            .map(|line| line.map(|line| line.map(|line| String::from_utf8_lossy(&line).into_owned())))
+    }
+}
+
+impl JournalLines {
+    /// The next line; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<String>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl fmt::Debug for JournalLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JournalLines")
+    }
+}
+
+/// One message of `GET /v2/local/logs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LocalLog {
+    /// The text.
+    pub message: String,
+    /// When it was written.
+    #[serde(default, with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub timestamp: Option<Timestamp>,
+    /// The service that wrote it.
+    #[serde(default, rename = "serviceName", skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
+    /// Id of that service.
+    #[serde(default, rename = "serviceId", skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<crate::ids::ServiceId>,
+    /// Whether the supervisor itself wrote it.
+    #[serde(default, rename = "isSystem", skip_serializing_if = "Option::is_none")]
+    pub is_system: Option<bool>,
+}
+
+/// Logs of the services in local mode: a `Stream` that never ends. Lines that can't be read are skipped
+/// and counted.
+pub struct LocalLogs {
+    lines: Lines,
+    skipped: u64,
+}
+
+impl LocalLogs {
+    /// Lines that could not be read so far.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The next message.
+    pub async fn next(&mut self) -> Option<Result<LocalLog>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for LocalLogs {
+    type Item = Result<LocalLog>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(line) = ready!(self.lines.poll_line(cx)).transpose()? else { return Poll::Ready(None) };
+            match serde_json::from_slice(&line) {
+                Ok(log) => return Poll::Ready(Some(Ok(log))),
+                Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
+                Err(_) => self.skipped += 1,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LocalLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalLogs").field("skipped", &self.skipped).finish_non_exhaustive()
+    }
+}
+
+impl Supervisor {
+    /// Reads the host's journal (`POST /v2/journal-logs`): **of the whole host**, not of this application
+    /// only. Needs no update lock and no scope.
+    ///
+    /// # Errors
+    /// Those of opening it; a stream that breaks later yields `is_unreachable` as its last item.
+    pub async fn journal_logs(&self, query: JournalQuery) -> Result<JournalLines> {
+        let opened = self.open_stream(query.spec()?, self.patience()).await?;
+        Ok(JournalLines(Lines::new(opened)))
+    }
+
+    /// Follows the services' logs in local mode (`GET /v2/local/logs`). Outside local mode it stays silent
+    /// after its first message.
+    ///
+    /// # Errors
+    /// As [`journal_logs`](Self::journal_logs).
+    pub async fn local_logs(&self) -> Result<LocalLogs> {
+        let opened = self.open_stream(Spec::new(&e::LOCAL_LOGS, "/v2/local/logs"), self.patience()).await?;
+        Ok(LocalLogs { lines: Lines::new(opened), skipped: 0 })
+    }
+}
+
+/// Cuts a body into lines, whatever the pieces it arrives in.
+struct Lines {
+    operation: String,
+    body: Option<Body>,
+    buffer: BytesMut,
+    /// How far the buffer is known to hold no line end.
+    searched: usize,
+    /// The rest of an overlong line is being dropped.
+    dropping: bool,
+}
+
+impl Lines {
+    fn new(opened: Opened) -> Self {
+        Self {
+            operation: opened.operation,
+            body: Some(opened.body),
+            buffer: BytesMut::new(),
+            searched: 0,
+            dropping: false,
+        }
+    }
+
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<BytesMut>>> {
+        loop {
+            if let Some(line) = self.cut() {
+                return Poll::Ready(Some(Ok(line)));
+            }
+            let Some(body) = &mut self.body else {
+                // A last line without an end is a line all the same.
+                let rest = std::mem::take(&mut self.buffer);
+                return Poll::Ready((!rest.is_empty()).then_some(Ok(rest)));
+            };
+            match ready!(body.poll_next(cx)) {
+                Some(Ok(piece)) => self.buffer.extend_from_slice(&piece),
+                Some(Err(error)) => {
+                    self.body = None;
+                    self.buffer.clear();
+                    let text = format!("the stream broke ({error})");
+                    return Poll::Ready(Some(Err(Error::new(ErrorKind::Unreachable, text)
+                        .operation(self.operation.clone())
+                        .sent(true)
+                        .because(error)
+                        .help("the supervisor restarted or was stopped; open the stream again"))));
+                }
+                None => self.body = None,
+            }
+        }
+    }
+
+    /// The next whole line in the buffer.
+    fn cut(&mut self) -> Option<BytesMut> {
+        loop {
+            let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
+            let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') else {
+                if self.dropping {
+                    self.buffer.clear();
+                } else if self.buffer.len() > LINE_LIMIT {
+                    self.dropping = true;
+                    self.searched = 0;
+                    let line = self.buffer.split_to(LINE_LIMIT);
+                    self.buffer.clear();
+                    return Some(line);
+                }
+                self.searched = self.buffer.len();
+                return None;
+            };
+            let mut line = self.buffer.split_to(self.searched + at);
+            self.buffer.advance(1);
+            self.searched = 0;
+            if std::mem::take(&mut self.dropping) {
+                continue;
+            }
+            if line.last() == Some(&b'\r') {
+                line.truncate(line.len() - 1);
+            }
+            return Some(line);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The device's own supervisor: every endpoint of its HTTP API, and update locks.
+//!
+//! The contract is the supervisor API of balena-supervisor 19 (and what is documented of older ones).
+//! Reached with [`Balena::supervisor`](crate::Balena::supervisor); most programs need only
+//! [`Balena::device`](crate::Balena::device), which has the names of the SDKs.
+
+mod answer;
+mod application;
+mod call;
+mod device;
+mod endpoint;
+mod host_config;
+mod link;
+mod local_mode;
+mod lock;
+mod logs;
+mod state;
+mod wait;
+
+pub use application::{Application, ServiceSelector, SingleContainer};
+pub use call::{Call, Forceable, Updating};
+pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
+pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
+pub use link::Supervisor;
+pub use local_mode::{LocalTarget, TargetState};
+pub use lock::UpdateLock;
+pub use logs::{JournalLines, JournalQuery, LocalLog, LocalLogs};
+pub use state::{
+    AppState, ApplicationState, ContainerStatus, ImageServiceState, ImageState, ImageStatus, ImageStatusRow,
+    ServiceState, ServiceStatus, StateStatus, UpdateStatus, VersionedState,
+};

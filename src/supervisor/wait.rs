@@ -1,0 +1,89 @@
+//! Waiting for what an answer does not tell: that the supervisor is ready, that a service has stopped.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+
+use super::link::Supervisor;
+use super::state::ServiceStatus;
+
+/// Between two looks. Every look makes the supervisor inspect every container.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Supervisor {
+    /// Waits until the supervisor answers and has loaded its state, at most `limit`. It answers pings some
+    /// seconds before that; a restart takes 15–60 s on a device, so two minutes are a good limit.
+    ///
+    /// # Errors
+    /// `is_timeout` after `limit`, with the last failure as source; others at once if waiting can't help
+    /// (no variables, wrong key).
+    pub async fn wait_ready(&self, limit: Duration) -> Result<()> {
+        self.wait_until(limit, "the supervisor to be ready", async || {
+            let state = self.device().patience(Duration::ZERO).await?;
+            // Absent as long as the supervisor loads (reference 4.1).
+            Ok(state.update_downloaded.map(|_| ()))
+        })
+        .await
+    }
+
+    /// Waits until a service has this status, at most `limit`: stop answers before the service has stopped,
+    /// and after a restart it takes its time to run. Bridges a supervisor that restarts meanwhile.
+    ///
+    /// # Errors
+    /// `is_not_found` when this application (without `BALENA_APP_ID`: any in the key's scope) has no such
+    /// service; `is_timeout` after `limit`.
+    pub async fn wait_for(&self, service: &str, status: ServiceStatus, limit: Duration) -> Result<()> {
+        let own_app: Option<i64> = self.own_app_id().ok().and_then(|id| id.parse().ok());
+        self.wait_until(limit, &format!("service {service} to be {status}"), async || {
+            let states = self.applications_state().patience(Duration::ZERO).await?;
+            let found = states
+                .values()
+                .filter(|app| own_app.is_none_or(|id| app.app_id.get() == id))
+                .find_map(|app| app.services.get(service));
+            match found {
+                Some(found) => Ok((found.status == status).then_some(())),
+                None => Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("no service \"{}\" here", service.escape_debug()),
+                )
+                .operation("GET /v2/applications/state")
+                .sent(true)
+                .help("`balena-agent supervisor applications` lists the services")),
+            }
+        })
+        .await
+    }
+
+    async fn wait_until(
+        &self,
+        limit: Duration,
+        what: &str,
+        mut look: impl AsyncFnMut() -> Result<Option<()>>,
+    ) -> Result<()> {
+        let until = Instant::now() + limit;
+        let mut last = None;
+        loop {
+            // A look may hang on a supervisor that is stuck; the caller's limit holds all the same.
+            match tokio::time::timeout_at(until, look()).await {
+                Ok(Ok(Some(()))) => return Ok(()),
+                Ok(Ok(None)) | Err(_) => {}
+                Ok(Err(error)) if error.is_unreachable() || error.is_server() || error.is_timeout() => {
+                    last = Some(error)
+                }
+                Ok(Err(error)) => return Err(error),
+            }
+            if Instant::now() + PAUSE >= until {
+                let error = Error::new(ErrorKind::Timeout, format!("waited {limit:?} for {what}")).sent(true);
+                return Err(match last {
+                    Some(last) => error.help(format!("last: {}", last.summary())).because(last),
+                    None => {
+                        error.help("give it longer, or look at the state: `balena-agent supervisor status`")
+                    }
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
