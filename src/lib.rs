@@ -2,6 +2,9 @@
 
 mod api;
 mod balena;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod core;
 mod env;
 mod error;

@@ -1,2 +1,7 @@
 //! The `balena-agent` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    balena_agent::cli::main(std::env::args_os())
+}

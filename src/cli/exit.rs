@@ -1,0 +1,44 @@
+//! Exit codes: few enough to branch on.
+
+use crate::error::ErrorKind;
+
+pub(super) const OK: u8 = 0;
+pub(super) const FAILED: u8 = 1;
+
+/// The table in `--help`.
+pub(super) const TABLE: &str = "\
+Exit codes:
+  0    done
+  1    failed (the other side refused or failed, or answered nonsense)
+  2    wrong usage or argument; nothing was sent
+  3    not found
+  4    key or token refused, or it does not cover this
+  5    an update lock is held, or a conflict
+  6    can't reach the other side
+  7    no answer in time
+  8    unknown outcome: sent, then the connection closed; look at the state
+  75   too many requests, try again later
+  78   a variable, label or file is missing or wrong
+  130  interrupted
+lock run ends with the exit code of the command it ran.";
+
+/// The code for a kind of error.
+pub(super) fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidArgument => 2,
+        ErrorKind::NotFound | ErrorKind::Ambiguous => 3,
+        ErrorKind::Unauthorized => 4,
+        ErrorKind::Locked | ErrorKind::Conflict => 5,
+        ErrorKind::Unreachable | ErrorKind::DeviceOffline => 6,
+        ErrorKind::Timeout => 7,
+        ErrorKind::UnknownOutcome => 8,
+        ErrorKind::RateLimited => 75,
+        ErrorKind::Config => 78,
+        ErrorKind::Cancelled => 130,
+        ErrorKind::Unsupported
+        | ErrorKind::Rejected
+        | ErrorKind::Server
+        | ErrorKind::Decode
+        | ErrorKind::Io => FAILED,
+    }
+}

@@ -1,0 +1,79 @@
+//! The arguments of `device set-host-config`.
+
+use std::io::Read as _;
+
+use clap::Args;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::supervisor::{Dns, HostConfigPatch, ProxyKind, ProxyPatch};
+
+use super::device::Force;
+
+#[derive(Debug, Args)]
+pub(super) struct HostConfigArguments {
+    /// Host name; empty resets it to the start of the device's uuid
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Proxy, replaced as a whole: TYPE://ADDRESS:PORT with type socks4, socks5, http-connect or http-relay
+    #[arg(long, value_name = "PROXY", conflicts_with = "remove_proxy")]
+    proxy: Option<String>,
+    /// User name for the proxy; its password is read from stdin
+    #[arg(long, requires = "proxy")]
+    proxy_login: Option<String>,
+    /// Resolve names through the proxy: `default` (8.8.8.8) or ADDRESS:PORT
+    #[arg(long, value_name = "RESOLVER", requires = "proxy")]
+    proxy_dns: Option<String>,
+    /// An address or network that is reached without the proxy; may be repeated
+    #[arg(long, value_name = "NETWORK", requires = "proxy")]
+    no_proxy: Vec<String>,
+    /// Remove the proxy
+    #[arg(long)]
+    remove_proxy: bool,
+    #[command(flatten)]
+    pub(super) force: Force,
+}
+
+impl HostConfigArguments {
+    pub(super) fn patch(&self) -> Result<HostConfigPatch> {
+        let mut patch = HostConfigPatch::new();
+        match self.hostname.as_deref() {
+            Some("") => patch = patch.reset_hostname(),
+            Some(hostname) => patch = patch.hostname(hostname),
+            None => {}
+        }
+        if let Some(proxy) = &self.proxy {
+            patch = patch.proxy(self.proxy(proxy)?);
+        }
+        if self.remove_proxy {
+            patch = patch.remove_proxy();
+        }
+        Ok(patch)
+    }
+
+    fn proxy(&self, text: &str) -> Result<ProxyPatch> {
+        let form = || Error::argument("--proxy", "it has to look like socks5://192.0.2.1:1080");
+        let (kind, address) = text.split_once("://").ok_or_else(form)?;
+        let (ip, port) = address.rsplit_once(':').ok_or_else(form)?;
+        let port = port.parse().map_err(|_| form())?;
+        let mut proxy = ProxyPatch::new(ProxyKind::from(kind), ip, port).no_proxy(self.no_proxy.iter());
+        match self.proxy_dns.as_deref() {
+            None => {}
+            Some("default") => proxy = proxy.dns(Dns::Default),
+            Some(resolver) => {
+                let resolver = resolver
+                    .parse()
+                    .map_err(|_| Error::argument("--proxy-dns", "give `default` or ADDRESS:PORT"))?;
+                proxy = proxy.dns(Dns::At(resolver));
+            }
+        }
+        if let Some(login) = &self.proxy_login {
+            // Not as an argument: those show in the list of processes.
+            let mut password = String::new();
+            std::io::stdin().take(4096).read_to_string(&mut password).map_err(|cause| {
+                Error::new(ErrorKind::Io, "can't read the password from stdin").because(cause)
+            })?;
+            proxy = proxy.login(login, password.trim_end_matches(['\n', '\r']).to_owned().into());
+        }
+        Ok(proxy)
+    }
+}

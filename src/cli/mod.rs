@@ -1,0 +1,133 @@
+//! The command line: parse, call the library, print what it returned.
+
+mod device;
+mod exit;
+mod host_config;
+mod output;
+mod supervisor;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::{Balena, Environment};
+
+use output::{Output, Printer};
+
+/// The supervisor's hands, and a small careful service for balena devices.
+#[derive(Debug, Parser)]
+#[command(name = "balena-agent", version, after_help = exit::TABLE, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Print JSON: data on stdout, an error as one object on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    /// Keep trying this long while the supervisor can't be reached, e.g. 90s or 2m
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    wait: Option<Duration>,
+    /// Give up a call after this long; every kind of call has its own limit otherwise
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Log more on stderr: -v what happens, -vv every call, -vvv everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Act on this device, or ask about it
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// Speak to the supervisor endpoint by endpoint
+    #[command(subcommand)]
+    Supervisor(supervisor::SupervisorCommand),
+}
+
+/// What a command works with.
+struct Context {
+    balena: Balena,
+    timeout: Option<Duration>,
+    printer: Printer,
+}
+
+/// Runs the command line and returns the exit code. The only door from the binary into the library.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" of clap's that go to stdout; a closed pipe there is no failure.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::FAILED));
+        }
+    };
+    let printer = Printer::new(cli.global.json);
+    start_logging(cli.global.verbose);
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(ErrorKind::Io, "can't start the runtime").because(cause))
+        .and_then(|runtime| runtime.block_on(cli.run(printer)));
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(exit::code(error.kind()))
+        }
+    }
+}
+
+impl Cli {
+    async fn run(self, printer: Printer) -> Result<u8> {
+        let mut builder = Balena::builder().environment(Environment::from_process()?);
+        if let Some(wait) = self.global.wait {
+            builder = builder.patience(wait);
+        }
+        let context = Context { balena: builder.build(), timeout: self.global.timeout, printer };
+        let output = match self.command {
+            Command::Device(command) => command.run(&context).await?,
+            Command::Supervisor(command) => command.run(&context).await?,
+        };
+        printer.print(&output)?;
+        Ok(exit::OK)
+    }
+}
+
+/// Our own messages only: what a dependency logs at its finest may hold an address with a key.
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        // The journal, and `docker logs`, stamp every line already.
+        .without_time();
+    let subscriber =
+        tracing_subscriber::registry().with(Targets::new().with_target("balena_agent", level)).with(lines);
+    // A program that embeds us may have its own; then that one counts.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// `90s`, `2m`, `1h 30m`, `PT5M`; a bare number is refused, since nobody knows its unit.
+fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
+    let duration: jiff::SignedDuration =
+        text.parse().map_err(|_| "give a number with a unit: 500ms, 90s, 2m, 1h".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "it can't be negative".to_owned())
+}

@@ -1,0 +1,218 @@
+//! One printer for all commands: data on stdout, the rest on stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+
+use super::exit;
+
+/// What a command returns.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// For `--json`; `None` prints nothing.
+    data: Option<Value>,
+    /// For people, where the data itself does not read well.
+    shown: Option<Value>,
+    /// One line for people at a terminal, after something was done.
+    note: Option<String>,
+    silent: bool,
+}
+
+impl Output {
+    /// Data that also reads well.
+    pub(super) fn data(data: &impl Serialize) -> Result<Self> {
+        Ok(Self { data: Some(to_value(data)?), ..Self::default() })
+    }
+
+    /// Something was done; there is nothing to tell but that.
+    pub(super) fn done(note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..Self::default() }
+    }
+
+    /// Everything was printed on the way.
+    pub(super) fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
+    }
+
+    /// Shows people something else than the data.
+    pub(super) fn shown_as(mut self, shown: &impl Serialize) -> Result<Self> {
+        self.shown = Some(to_value(shown)?);
+        Ok(self)
+    }
+
+    /// Adds a line for people.
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+fn to_value(data: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(data)
+        .map_err(|cause| Error::new(ErrorKind::Decode, "can't print this").because(cause))
+}
+
+/// Prints as `--json` asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Printer {
+    json: bool,
+}
+
+impl Printer {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints the result of a command.
+    pub(super) fn print(self, output: &Output) -> Result<()> {
+        if output.silent {
+            return Ok(());
+        }
+        if self.json {
+            let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
+            return self.line(&data.to_string());
+        }
+        if let Some(data) = output.shown.as_ref().or(output.data.as_ref()) {
+            let text = render(data);
+            if !text.is_empty() {
+                self.line(text.trim_end_matches('\n'))?;
+            }
+        }
+        match &output.note {
+            // A script has the exit code; a person wants to read that it worked.
+            Some(note) if io::stderr().is_terminal() || output.data.is_none() => self.remark(note),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One line of data.
+    pub(super) fn line(self, line: &str) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            // The reader (`head`) has seen enough.
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
+                Err(Error::new(ErrorKind::Cancelled, "the reader of the output has gone"))
+            }
+            Err(cause) => Err(Error::new(ErrorKind::Io, "can't write to stdout").because(cause)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// One line beside the data.
+    pub(super) fn remark(self, line: &str) {
+        // There is nowhere left to complain to.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// One line with cause and next step.
+    pub(super) fn error(self, error: &Error) {
+        let line = if self.json {
+            json!({ "error": {
+                "kind": error.kind().as_str(),
+                "message": error.summary().to_string(),
+                "help": error.advice(),
+                "status": error.status(),
+                "exit_code": exit::code(error.kind()),
+            }})
+            .to_string()
+        } else {
+            // A server may have sent line breaks; the error stays one line.
+            format!("error: {error}").replace(['\n', '\r'], " ")
+        };
+        self.remark(&line);
+    }
+}
+
+/// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
+fn render(data: &Value) -> String {
+    match data {
+        Value::Array(rows) if rows.iter().any(Value::is_object) => table(rows),
+        Value::Array(items) => items.iter().map(|item| format!("{}\n", scalar(item))).collect(),
+        Value::Object(_) => {
+            let mut lines = Vec::new();
+            flatten("", data, &mut lines);
+            let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+        }
+        other => scalar(other),
+    }
+}
+
+/// `{"a": {"b": 1}}` becomes `a.b  1`.
+fn flatten(prefix: &str, data: &Value, lines: &mut Vec<(String, String)>) {
+    match data {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                flatten(&name, value, lines);
+            }
+        }
+        other => lines.push((prefix.to_owned(), scalar(other))),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        // Control characters in a name or value must not reach the terminal.
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            items.iter().map(scalar).collect::<Vec<_>>().join(" ")
+        }
+        Value::Object(fields) if fields.is_empty() => "-".into(),
+        other => other.to_string(),
+    }
+}
+
+/// Columns in the order of the first row's fields; a field that no row has a value for is left out.
+fn table(rows: &[Value]) -> String {
+    let mut columns: Vec<&String> = Vec::new();
+    for row in rows {
+        for (name, value) in row.as_object().into_iter().flatten() {
+            if !value.is_null() && !columns.contains(&name) {
+                columns.push(name);
+            }
+        }
+    }
+    let header = columns.iter().map(|name| name.to_uppercase()).collect();
+    let cells = rows.iter().map(|row| {
+        columns.iter().map(|name| row.get(name.as_str()).map_or_else(|| "-".into(), scalar)).collect()
+    });
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(cells).collect();
+    let mut widths = vec![0; columns.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_align_and_rows_make_a_table() {
+        let text = render(&json!({"commit": "c0", "network": {"hostname": "h"}, "proxy": null}));
+        assert_eq!(text, "commit            c0\nnetwork.hostname  h\nproxy             -\n");
+        let text = render(&json!([{"name": "main", "progress": null}, {"name": "a", "progress": null}]));
+        assert_eq!(text, "NAME\nmain\na\n");
+        assert_eq!(render(&json!("a\u{1b}[31mb")), "a\u{fffd}[31mb");
+    }
+}
