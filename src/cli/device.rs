@@ -181,7 +181,7 @@ impl DeviceCommand {
             Self::State => Output::data(&context.limited(device.get_supervisor_state(Local)).await?)?,
             Self::Services => {
                 let states = context.limited(device.application_states(Local)).await?;
-                Output::data(&states)?.shown_as(&service_rows(&states))?
+                Output::data(&states)?.rows(SERVICE_COLUMNS, &service_rows(&states))?
             }
             Self::Reboot(force) => {
                 let call = device.reboot(Local);
@@ -264,7 +264,7 @@ async fn update(context: &Context, device: &Devices, force: bool, cancel: bool) 
             ("ignored", "ignored: instant updates are switched off; --force overrides that")
         }
     };
-    Ok(Output::data(&json!({ "update": word }))?.shown_as(&Value::Null)?.note(note))
+    Ok(Output::data(&json!({ "update": word }))?.note_only().note(note))
 }
 
 impl Logs {
@@ -304,6 +304,9 @@ impl Logs {
         Ok(Output::silent())
     }
 }
+
+pub(super) const SERVICE_COLUMNS: &[&str] =
+    &["application", "service", "status", "progress", "release", "update"];
 
 /// One row a service, for people.
 pub(super) fn service_rows(states: &BTreeMap<String, ApplicationState>) -> Vec<Value> {

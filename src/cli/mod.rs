@@ -1,6 +1,7 @@
 //! The command line: parse, call the library, print what it returned.
 
 mod device;
+mod doctor;
 mod exit;
 mod host_config;
 mod output;
@@ -18,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Balena, Environment};
 
-use output::{Output, Printer};
+use output::Printer;
 
 /// The supervisor's hands, and a small careful service for balena devices.
 #[derive(Debug, Parser)]
@@ -55,6 +56,8 @@ enum Command {
     /// Speak to the supervisor endpoint by endpoint
     #[command(subcommand)]
     Supervisor(supervisor::SupervisorCommand),
+    /// Check what this container needs, and say what mends it
+    Doctor,
 }
 
 /// What a command works with.
@@ -100,6 +103,11 @@ impl Cli {
         let output = match self.command {
             Command::Device(command) => command.run(&context).await?,
             Command::Supervisor(command) => command.run(&context).await?,
+            Command::Doctor => {
+                let (output, well) = doctor::run(&context).await?;
+                printer.print(&output)?;
+                return Ok(doctor::exit_code(well));
+            }
         };
         printer.print(&output)?;
         Ok(exit::OK)

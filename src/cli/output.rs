@@ -15,7 +15,7 @@ pub(super) struct Output {
     /// For `--json`; `None` prints nothing.
     data: Option<Value>,
     /// For people, where the data itself does not read well.
-    shown: Option<Value>,
+    shown: Option<String>,
     /// One line for people at a terminal, after something was done.
     note: Option<String>,
     silent: bool,
@@ -37,10 +37,23 @@ impl Output {
         Self { silent: true, ..Self::default() }
     }
 
-    /// Shows people something else than the data.
-    pub(super) fn shown_as(mut self, shown: &impl Serialize) -> Result<Self> {
-        self.shown = Some(to_value(shown)?);
+    /// Shows people one row each with these columns; a column without any value is left out.
+    pub(super) fn rows(mut self, columns: &[&str], rows: &impl Serialize) -> Result<Self> {
+        let rows = to_value(rows)?;
+        self.shown = Some(table(columns, rows.as_array().map_or(&[], Vec::as_slice)));
         Ok(self)
+    }
+
+    /// Shows people this text.
+    pub(super) fn text(mut self, text: String) -> Self {
+        self.shown = Some(text);
+        self
+    }
+
+    /// Shows people the note only.
+    pub(super) fn note_only(mut self) -> Self {
+        self.shown = Some(String::new());
+        self
     }
 
     /// Adds a line for people.
@@ -79,15 +92,17 @@ impl Printer {
             let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
             return self.line(&data.to_string());
         }
-        if let Some(data) = output.shown.as_ref().or(output.data.as_ref()) {
-            let text = render(data);
-            if !text.is_empty() {
-                self.line(text.trim_end_matches('\n'))?;
-            }
+        let text = match (&output.shown, &output.data) {
+            (Some(shown), _) => shown.clone(),
+            (None, Some(data)) => render(data),
+            (None, None) => String::new(),
+        };
+        if !text.is_empty() {
+            self.line(text.trim_end_matches('\n'))?;
         }
         match &output.note {
             // A script has the exit code; a person wants to read that it worked.
-            Some(note) if io::stderr().is_terminal() || output.data.is_none() => self.remark(note),
+            Some(note) if io::stderr().is_terminal() || text.is_empty() => self.remark(note),
             _ => {}
         }
         Ok(())
@@ -134,7 +149,7 @@ impl Printer {
 /// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
 fn render(data: &Value) -> String {
     match data {
-        Value::Array(rows) if rows.iter().any(Value::is_object) => table(rows),
+        Value::Array(rows) if rows.iter().any(Value::is_object) => table(&[], rows),
         Value::Array(items) => items.iter().map(|item| format!("{}\n", scalar(item))).collect(),
         Value::Object(_) => {
             let mut lines = Vec::new();
@@ -172,20 +187,19 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Columns in the order of the first row's fields; a field that no row has a value for is left out.
-fn table(rows: &[Value]) -> String {
-    let mut columns: Vec<&String> = Vec::new();
-    for row in rows {
-        for (name, value) in row.as_object().into_iter().flatten() {
-            if !value.is_null() && !columns.contains(&name) {
-                columns.push(name);
-            }
+/// Rows under a header. Named columns come in their order, others follow; one without any value is left out.
+fn table(order: &[&str], rows: &[Value]) -> String {
+    let mut columns: Vec<&str> = order.to_vec();
+    for name in rows.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys) {
+        if order.is_empty() && !columns.contains(&name.as_str()) {
+            columns.push(name);
         }
     }
+    columns.retain(|name| rows.iter().any(|row| row.get(name).is_some_and(|value| !value.is_null())));
     let header = columns.iter().map(|name| name.to_uppercase()).collect();
-    let cells = rows.iter().map(|row| {
-        columns.iter().map(|name| row.get(name.as_str()).map_or_else(|| "-".into(), scalar)).collect()
-    });
+    let cells = rows
+        .iter()
+        .map(|row| columns.iter().map(|name| row.get(name).map_or_else(|| "-".into(), scalar)).collect());
     let lines: Vec<Vec<String>> = std::iter::once(header).chain(cells).collect();
     let mut widths = vec![0; columns.len()];
     for line in &lines {

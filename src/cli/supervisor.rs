@@ -10,11 +10,13 @@ use crate::error::Result;
 use crate::supervisor::{Application, Call, ServiceStatus};
 
 use super::Context;
-use super::device::{Force, Yes, service_rows};
+use super::device::{Force, SERVICE_COLUMNS, Yes, service_rows};
 use super::output::Output;
 
 /// How long `wait-ready` and `wait-for` wait unless told otherwise: a supervisor restart takes up to a minute.
 const WAIT_LIMIT: &str = "2m";
+
+const CONTAINER_COLUMNS: &[&str] = &["serviceName", "status", "imageId", "createdAt", "containerId"];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SupervisorCommand {
@@ -108,11 +110,11 @@ impl SupervisorCommand {
             Self::DeviceInfo => Output::data(&context.timed(supervisor.device_info()).await?)?,
             Self::Status => {
                 let status = context.timed(supervisor.state_status()).await?;
-                Output::data(&status)?.shown_as(&status.containers)?
+                Output::data(&status)?.rows(CONTAINER_COLUMNS, &status.containers)?
             }
             Self::Applications => {
                 let states = context.timed(supervisor.applications_state()).await?;
-                Output::data(&states)?.shown_as(&service_rows(&states))?
+                Output::data(&states)?.rows(SERVICE_COLUMNS, &service_rows(&states))?
             }
             Self::Application { app_id } => Output::data(&context.timed(application(app_id).state()).await?)?,
             Self::ContainerId { service: None } => {

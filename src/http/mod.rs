@@ -1,6 +1,7 @@
 //! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
 
 mod body;
+mod cloud;
 mod plain;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 pub(crate) use body::{Body, BodyError};
+pub(crate) use cloud::Cloud;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
 
 /// A boxed future, at the one place where a transport is chosen at run time.

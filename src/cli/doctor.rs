@@ -1,0 +1,355 @@
+//! `balena-agent doctor`: what is missing here, and what mends it.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use http::header;
+use nix::unistd::{AccessFlags, Uid, access};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+
+use crate::error::{ErrorKind, Result};
+use crate::http::{Cloud, Request, Transport as _};
+use crate::supervisor::Supervisor;
+use crate::{Balena, Environment};
+
+use super::Context;
+use super::output::Output;
+
+/// Where a device without a variable of its own reports to.
+const DEFAULT_API: &str = "https://api.balena-cloud.com";
+/// The clock is set by then, or it was never set (2026-01-01, before the first release).
+const EARLIEST: u64 = 1_767_225_600;
+/// A clock that is further off than this breaks TLS and tokens.
+const SKEW_LIMIT: i64 = 300;
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+struct Finding {
+    result: Verdict,
+    check: &'static str,
+    finding: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, finding: impl Into<String>) -> Self {
+        Self { result: Verdict::Ok, check, finding: finding.into(), fix: None }
+    }
+
+    fn warn(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Warn, check, finding: finding.into(), fix: Some(fix.into()) }
+    }
+
+    fn fail(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Fail, check, finding: finding.into(), fix: Some(fix.into()) }
+    }
+
+    /// What failed, with the advice that its error carries.
+    fn from_error(check: &'static str, error: &crate::Error) -> Self {
+        Self::fail(check, error.summary().to_string(), error.advice().unwrap_or("run it again with -vv"))
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let result = match self.result {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "FAIL",
+        };
+        writeln!(f, "{result:4}  {:18}  {}", self.check, self.finding)?;
+        match &self.fix {
+            Some(fix) => writeln!(f, "      {:18}  fix: {fix}", ""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs every check; `false` when one failed.
+pub(super) async fn run(context: &Context) -> Result<(Output, bool)> {
+    let balena = &context.balena;
+    let mut findings = container(balena.environment());
+    findings.extend(supervisor(balena).await);
+    findings.push(lock_directory(balena));
+    findings.push(clock_alone());
+    findings.extend(cloud(balena.environment()).await);
+    let well = findings.iter().all(|finding| finding.result != Verdict::Fail);
+    let output = Output::data(&findings)?.text(findings.iter().map(Finding::to_string).collect());
+    Ok((output, well))
+}
+
+fn container(env: &Environment) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.push(match (&env.device_uuid, &env.service_name) {
+        (Some(uuid), Some(service)) => {
+            Finding::ok("container", format!("service {service} on device {uuid}"))
+        }
+        (Some(uuid), None) => Finding::ok("container", format!("on device {uuid}")),
+        (None, _) => Finding::warn(
+            "container",
+            "BALENA_DEVICE_UUID is not set: this is not a service of a balena device",
+            "run it in a service container, or against a simulated device: `balena-agent simulate`",
+        ),
+    });
+    findings.push(match env.app_id.as_deref() {
+        Some(id) if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Finding::ok("application", format!("BALENA_APP_ID is {id}"))
+        }
+        Some(id) => Finding::fail(
+            "application",
+            format!("BALENA_APP_ID is \"{}\", not a number", id.escape_debug()),
+            "remove the variable of that name from the fleet, device or service: it overrides balena's own",
+        ),
+        None => Finding::warn(
+            "application",
+            "BALENA_APP_ID is not set: calls that name the application will fail",
+            "balena sets it in every service container",
+        ),
+    });
+    findings
+}
+
+async fn supervisor(balena: &Balena) -> Vec<Finding> {
+    let supervisor = balena.supervisor();
+    let mut findings = Vec::new();
+    if let Err(error) = supervisor.link() {
+        return vec![Finding::from_error("supervisor label", &error)];
+    }
+    let address = supervisor.address().unwrap_or_default();
+    findings.push(Finding::ok("supervisor label", format!("address {address} and a key are set")));
+    match supervisor.ping().await {
+        Ok(()) => findings.push(Finding::ok("supervisor", "it answers")),
+        Err(error) => {
+            findings.push(Finding::from_error("supervisor", &error));
+            return findings;
+        }
+    }
+    match supervisor.version().await {
+        Ok(version) => {
+            findings.push(Finding::ok("supervisor key", "accepted"));
+            findings.push(supervisor_version(&version));
+        }
+        Err(error) => {
+            findings.push(Finding::from_error("supervisor key", &error));
+            return findings;
+        }
+    }
+    if balena.environment().app_id.is_some() {
+        findings.push(scope(supervisor).await);
+    }
+    findings
+}
+
+async fn scope(supervisor: &Supervisor) -> Finding {
+    match supervisor.application().state().await {
+        Ok(_) => Finding::ok("key scope", "it covers this application"),
+        Err(error) if error.is_not_found() => Finding::fail(
+            "key scope",
+            "the key does not cover the application of BALENA_APP_ID, or it is not installed",
+            "is BALENA_APP_ID overridden by a variable of the fleet, device or service?",
+        ),
+        Err(error) => Finding::from_error("key scope", &error),
+    }
+}
+
+/// What an older supervisor lacks, so that nobody has to find out by a failing call.
+fn supervisor_version(version: &str) -> Finding {
+    const NEEDS: [(&[u32], &str); 4] = [
+        (&[10, 2], "journal logs"),
+        (&[12, 11, 34], "host settings that respect update locks"),
+        (&[17, 7], "update status of an application"),
+        (&[17, 8], "setting tags"),
+    ];
+    let parts: Vec<u32> = version
+        .split(['-', '+'])
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    let missing: Vec<&str> =
+        NEEDS.iter().filter(|(since, _)| parts.as_slice() < *since).map(|(_, what)| *what).collect();
+    if parts.is_empty() {
+        return Finding::warn(
+            "supervisor version",
+            format!("\"{}\" can't be read", version.escape_debug()),
+            "expect anything",
+        );
+    }
+    if missing.is_empty() {
+        return Finding::ok("supervisor version", version);
+    }
+    Finding::warn(
+        "supervisor version",
+        format!("{version} lacks: {}", missing.join(", ")),
+        "update the supervisor",
+    )
+}
+
+fn lock_directory(balena: &Balena) -> Finding {
+    const CHECK: &str = "update lock";
+    let path = balena.environment().lock_path();
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if Uid::effective().as_raw() == 65534 {
+        return Finding::fail(
+            CHECK,
+            "this runs as uid 65534 (nobody), and the supervisor takes locks of that uid for its own leftovers",
+            "run the service as root or as another user",
+        );
+    }
+    if !directory.is_dir() {
+        return Finding::warn(
+            CHECK,
+            format!("{} does not exist: no update lock can be held", directory.display()),
+            "balena mounts it into every service container; is BALENA_APP_LOCK_PATH overridden?",
+        );
+    }
+    if let Err(cause) = access(directory, AccessFlags::W_OK | AccessFlags::X_OK) {
+        return Finding::fail(
+            CHECK,
+            format!("{} can't be written: {}", directory.display(), cause.desc()),
+            "after a reboot it belongs to root until the supervisor locks for the first time: run as root, or wait for that",
+        );
+    }
+    Finding::ok(CHECK, format!("{} can be written", directory.display()))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn clock_alone() -> Finding {
+    let now = now();
+    if now < EARLIEST {
+        return Finding::fail(
+            "clock",
+            format!(
+                "it says {}",
+                jiff::Timestamp::from_second(i64::try_from(now).unwrap_or(0)).unwrap_or_default()
+            ),
+            "the device has not got the time from the network yet: TLS to the cloud fails until then",
+        );
+    }
+    Finding::ok("clock", "it has been set")
+}
+
+async fn cloud(env: &Environment) -> Vec<Finding> {
+    let (address, given) = match &env.api_url {
+        Some(url) => (url.trim_end_matches('/').to_owned(), true),
+        None => (DEFAULT_API.to_owned(), false),
+    };
+    let mut findings = Vec::new();
+    if env.api_key.is_none() {
+        findings.push(Finding::warn(
+            "cloud label",
+            "BALENA_API_KEY is not set: this works without the cloud, on this device only",
+            "for the cloud API give the service the label io.balena.features.balena-api: '1'",
+        ));
+    } else if given {
+        findings.push(Finding::ok("cloud label", format!("address {address} and a key are set")));
+    } else {
+        findings.push(Finding::ok("cloud label", format!("a key is set; {address} by default")));
+    }
+    let transport = Cloud::default();
+    match probe(&transport, &format!("{address}/ping"), None).await {
+        Ok((status, skew)) if status < 500 => {
+            findings.push(Finding::ok("cloud", format!("{address} answers")));
+            if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW_LIMIT) {
+                findings.push(Finding::warn(
+                    "clock",
+                    format!(
+                        "it is {} s {} the cloud's",
+                        skew.abs(),
+                        if skew > 0 { "ahead of" } else { "behind" }
+                    ),
+                    "check the time service of the host",
+                ));
+            }
+        }
+        Ok((status, _)) => {
+            findings.push(Finding::warn("cloud", format!("{address} answers {status}"), "try again later"))
+        }
+        Err(cause) => {
+            findings.push(Finding::warn(
+                "cloud",
+                format!("can't reach {address}: {cause}"),
+                "the device may be offline or behind a firewall; what is local works all the same",
+            ));
+            return findings;
+        }
+    }
+    if let Some(key) = &env.api_key {
+        let whoami =
+            probe(&transport, &format!("{address}/actor/v1/whoami"), Some(key.expose_secret())).await;
+        findings.push(match whoami {
+            Ok((200, _)) => Finding::ok("cloud key", "accepted"),
+            Ok((401, _)) => Finding::fail(
+                "cloud key",
+                "refused",
+                "the device key was revoked, or the device was deleted or moved",
+            ),
+            Ok((status, _)) => {
+                Finding::warn("cloud key", format!("can't tell: status {status}"), "try again later")
+            }
+            Err(cause) => Finding::warn("cloud key", format!("can't tell: {cause}"), "try again later"),
+        });
+    }
+    findings
+}
+
+/// Status of a GET, and how far our clock is ahead of the server's.
+async fn probe(
+    transport: &Cloud,
+    address: &str,
+    key: Option<&str>,
+) -> std::result::Result<(u16, Option<i64>), String> {
+    let mut request = http::Request::get(address).header(header::USER_AGENT, "balena-agent");
+    if let Some(key) = key {
+        let mut value = header::HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| "the key has characters that no key has".to_owned())?;
+        value.set_sensitive(true);
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    let request: Request =
+        request.body(bytes::Bytes::new()).map_err(|_| "BALENA_API_URL is not an address".to_owned())?;
+    let answer = tokio::time::timeout(PROBE_LIMIT, transport.send(request))
+        .await
+        .map_err(|_| format!("no answer within {} s", PROBE_LIMIT.as_secs()))?
+        .map_err(|cause| cause.to_string())?;
+    let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+    let theirs =
+        date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp().as_second());
+    let skew = theirs.zip(i64::try_from(now()).ok()).map(|(theirs, ours)| ours - theirs);
+    Ok((answer.status().as_u16(), skew))
+}
+
+/// The exit code of a report with a failure in it is that of a failure.
+pub(super) fn exit_code(well: bool) -> u8 {
+    if well { super::exit::OK } else { super::exit::code(ErrorKind::Rejected) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_supervisor_is_told_what_it_lacks() {
+        assert_eq!(supervisor_version("19.0.5").result, Verdict::Ok);
+        assert_eq!(supervisor_version("17.8.0-rc1").result, Verdict::Ok);
+        let old = supervisor_version("12.11.0");
+        assert_eq!(old.result, Verdict::Warn);
+        assert!(old.finding.contains("setting tags") && !old.finding.contains("journal"), "{}", old.finding);
+        assert_eq!(supervisor_version("x").result, Verdict::Warn);
+    }
+}
