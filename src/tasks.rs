@@ -42,6 +42,11 @@ impl TaskSet {
         }
     }
 
+    /// Aborts every task without waiting for any. For a `Drop`, which can't wait.
+    pub(crate) fn abort_all(&self) {
+        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+    }
+
     /// Asks every task to stop and waits for them, at most `grace`; the rest are aborted.
     /// Returns whether all ended by themselves.
     pub(crate) async fn drain(&self, grace: Duration) -> bool {

@@ -1,0 +1,216 @@
+//! The update loop: looks, plans, acts, waits; again until there is nothing left to do.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::actions::Refusal;
+use super::containers::{self, Then};
+use super::engine::Failure;
+use super::lock;
+use super::plan::{self, Goal, Keep, Situation, Step};
+use super::process::{Process, Progress};
+use super::runner::Abort;
+
+/// Pause after steps that did something.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Pause when all there is to do is to wait.
+const WAIT: Duration = Duration::from_secs(1);
+/// The pause after a failure is this, doubled for each failure so far.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+/// How the loop is started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trigger {
+    /// Removes locks of services.
+    pub(super) force: bool,
+    /// Calls off the loop that runs, and those that wait.
+    pub(super) cancel: bool,
+}
+
+/// Queues a run of the loop towards the wanted apps.
+pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
+    let turn = process.runner.trigger(trigger.cancel);
+    let owner = Arc::clone(process);
+    process.tasks.spawn("apply", async move {
+        if let Some(turn) = turn.await {
+            until_applied(&owner, trigger.force, &turn.abort).await;
+        }
+    });
+}
+
+/// Tries until it works or is called off, pausing longer after each failure.
+async fn until_applied(process: &Arc<Process>, force: bool, abort: &Abort) {
+    while let Err(refusal) = towards(process, None, force, abort).await {
+        tracing::debug!(?refusal, "the simulated update failed");
+        let longest = process.machine.settings(|settings| settings.poll_interval());
+        let failures = {
+            let mut progress = lock(&process.progress);
+            progress.failed = true;
+            progress.failures = progress.failures.saturating_add(1);
+            progress.failures
+        };
+        let pause = BACKOFF.saturating_mul(2_u32.saturating_pow(failures)).min(longest);
+        if !abort.sleep(pause).await {
+            return;
+        }
+    }
+}
+
+/// Works towards a goal of one's own, or the wanted apps. Being called off is no error.
+pub(super) async fn towards(
+    process: &Arc<Process>,
+    goal: Option<&Goal>,
+    force: bool,
+    abort: &Abort,
+) -> Result<(), Refusal> {
+    loop {
+        let now = look(process)?;
+        let wanted;
+        let goal = match goal {
+            Some(goal) => goal,
+            None => {
+                wanted = wanted_apps(process);
+                &wanted
+            }
+        };
+        let steps = plan::next(&now, goal);
+        let whole = matches!(goal, Goal::Apps { .. });
+        if steps.is_empty() {
+            if whole {
+                *lock(&process.progress) = Progress::default();
+            }
+            return Ok(());
+        }
+        if whole {
+            lock(&process.progress).pending = true;
+        }
+        let only_waiting = steps.iter().all(|step| *step == Step::Wait);
+        let acting = steps.iter().map(|step| -> Pin<Box<dyn Future<Output = _> + Send + '_>> {
+            Box::pin(act(process, step, force, abort))
+        });
+        for result in join(acting.collect()).await {
+            result.map_err(|refusal| told(refusal, &steps))?;
+        }
+        if !abort.sleep(if only_waiting { WAIT } else { PAUSE }).await {
+            return Ok(());
+        }
+    }
+}
+
+/// A lock is told as it is; anything else with what was tried.
+fn told(refusal: Refusal, steps: &[Step]) -> Refusal {
+    match refusal {
+        Refusal::Locked(message) => Refusal::Locked(message),
+        other => Refusal::Unexpected(format!(
+            "Failed to apply state transition steps. {} Steps:{}",
+            other.message(),
+            steps.len()
+        )),
+    }
+}
+
+/// What the device has now.
+pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
+    let engine = &process.machine.engine;
+    let containers = engine.containers()?;
+    let volumes = engine.volumes()?;
+    let images = engine.images()?;
+    let held = lock(&process.held).keys().copied().collect();
+    let apps = containers.iter().map(|container| container.spec.app);
+    let leftovers = apps.filter(|app| process.machine.locks.has_leftovers(*app)).collect();
+    let with_status = |container: super::engine::Container| {
+        let status = process.status_of(&container);
+        (container, status)
+    };
+    Ok(Situation { containers: containers.into_iter().map(with_status).collect(), images, volumes, held, leftovers })
+}
+
+fn wanted_apps(process: &Arc<Process>) -> Goal {
+    let specs = process.machine.wanted_specs();
+    process.machine.settings(|settings| {
+        let keep = if settings.local_mode() { Keep::ImagesAndVolumes } else { Keep::Nothing };
+        let apps = settings.wanted().iter().map(|app| {
+            let commit = app.release.as_ref().map(|release| release.commit.clone());
+            (app.id, commit.filter(|commit| settings.commits.get(&app.id) != Some(commit)))
+        });
+        Goal::Apps { apps: apps.collect(), specs, keep }
+    })
+}
+
+async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) -> Result<(), Refusal> {
+    let machine = &process.machine;
+    match step {
+        Step::SaveImage(spec) => {
+            machine.engine.save_image(spec);
+        }
+        Step::RemoveImage(spec) => machine.engine.remove_image(&spec.image, &spec.commit),
+        Step::Fetch(spec) => fetch(process, spec, abort).await?,
+        Step::Lock { app, services } => {
+            // Unlike a request, the loop waits for its turn as long as it takes.
+            let turn = process.turns.take(*app, None).await?;
+            let force = force || machine.settings(|settings| settings.lock_override());
+            let held = machine.locks.take(*app, services, force, turn)?;
+            lock(&process.held).insert(*app, held);
+        }
+        Step::Kill(id) => {
+            let container = machine.engine.all_containers().into_iter().find(|container| container.id == *id);
+            if let Some(container) = container {
+                containers::kill_detached(process, &container, Then::Remove);
+            }
+        }
+        Step::Adopt { id, spec } => machine.engine.rename(id, spec),
+        Step::Start { spec, run } => containers::start(process, spec, *run).await?,
+        Step::CreateVolumes { app, names } => machine.engine.create_volumes(*app, names),
+        Step::RemoveVolumes(app) => machine.engine.remove_volumes(|volume| volume.app == *app),
+        Step::Commit { app, commit } => {
+            machine.settings(|settings| settings.commits.insert(*app, commit.clone()));
+        }
+        Step::Unlock(app) => {
+            let held = lock(&process.held).remove(app);
+            if let Some(held) = held {
+                machine.locks.release(held);
+            }
+            machine.locks.clean(*app);
+        }
+        Step::Wait => {}
+    }
+    Ok(())
+}
+
+async fn fetch(process: &Arc<Process>, spec: &super::engine::Spec, abort: &Abort) -> Result<(), Refusal> {
+    let downloads = &process.downloads;
+    let pull = process.machine.engine.pull(spec, |percentage| {
+        lock(downloads).insert(spec.image.clone(), (spec.clone(), percentage));
+    });
+    let pulled = tokio::select! {
+        biased;
+        () = abort.aborted() => None,
+        pulled = pull => Some(pulled),
+    };
+    lock(downloads).remove(&spec.image);
+    if let Some(pulled) = pulled {
+        pulled?;
+        lock(&process.progress).downloaded = true;
+    }
+    Ok(())
+}
+
+/// Runs all of them side by side, and waits for the last.
+pub(super) async fn join<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *result = Some(value),
+                    std::task::Poll::Pending => ready = false,
+                }
+            }
+        }
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,174 @@
+//! The endpoints on apps, services and volumes.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::actions::{self, Generation, NO_SELECTOR, Refusal, Selector, ServiceAction, Volumes};
+use super::answer::Answer;
+use super::endpoints::reported;
+use super::process::Process;
+use super::routes::Endpoint;
+use super::serve::{Admitted, Outcome};
+use super::{apply, reports, values};
+
+const UNAUTHORIZED: &str = "Unauthorized";
+
+/// Does what an admitted request asks for.
+pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
+    match call.endpoint {
+        Endpoint::LegacyService(action) => legacy_service(process, &call, action).await.into(),
+        Endpoint::SingleApp => single_app(process, &call).into(),
+        Endpoint::Service(action) => service(process, &call, action).await.into(),
+        Endpoint::ApplicationsState => reported(reports::applications(process, call.access)).into(),
+        Endpoint::ApplicationState => application_state(process, &call).into(),
+        // These do not expect the engine to fail.
+        Endpoint::StateStatus => match reports::status(process, call.access) {
+            Ok(state) => Answer::success(&state).into(),
+            Err(_) => Outcome::Crash,
+        },
+        Endpoint::ContainerId => container_id(process, &call).map_or(Outcome::Crash, Outcome::Answer),
+        Endpoint::CleanupVolumes => cleanup_volumes(process, &call).map_or(Outcome::Crash, Outcome::Answer),
+        _ => whole_app(process, &call).await.into(),
+    }
+}
+
+/// Restart and purge, in both generations, which differ in where the id is and in what they say.
+async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
+    let purge = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::PurgeApplication);
+    let legacy = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::RestartApp);
+    let app = if legacy {
+        values::integer(call.field("appId"))
+    } else {
+        values::integer_text(&call.parameter).filter(|app| *app != 0)
+    };
+    let Some(app) = app else {
+        return match (legacy, purge) {
+            (true, true) => Answer::sentence(StatusCode::BAD_REQUEST, "Invalid or missing appId"),
+            (true, false) => Answer::sentence(StatusCode::BAD_REQUEST, "Missing app id"),
+            (false, _) => Answer::failed(StatusCode::BAD_REQUEST, "Missing app id"),
+        };
+    };
+    if !call.access.covers(app) {
+        return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+    }
+    let volumes = if purge { Volumes::Purge } else { Volumes::Keep };
+    match actions::recreate(process, app, volumes, values::truthy(call.field("force"))).await {
+        Ok(()) if legacy && purge => Answer::go(StatusCode::OK, "OK", Some("")),
+        Ok(()) => Answer::ok(),
+        Err(refusal) => Answer::refused(&refusal),
+    }
+}
+
+async fn service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> Answer {
+    let Some(app) = values::integer_text(&call.parameter).filter(|app| *app != 0) else {
+        return Answer::failed(StatusCode::BAD_REQUEST, "Invalid app id");
+    };
+    if !call.access.covers(app) {
+        return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+    }
+    let selector = Selector {
+        name: values::text(call.field("serviceName")).map(str::to_owned),
+        image: values::integer(call.field("imageId")),
+    };
+    if selector.name.is_none() && selector.image.is_none_or(|image| image == 0) {
+        return Answer::sentence(StatusCode::BAD_REQUEST, NO_SELECTOR);
+    }
+    let force = values::truthy(call.field("force"));
+    match actions::service(process, action, app, &selector, force, Generation::V2).await {
+        Ok(()) => Answer::ok(),
+        Err(refusal) => Answer::refused_in_words(&refusal),
+    }
+}
+
+async fn legacy_service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> Answer {
+    let Some(app) = values::integer_text(&call.parameter) else {
+        return Answer::sentence(StatusCode::BAD_REQUEST, "Invalid app id");
+    };
+    if !call.access.covers(app) {
+        return Answer::sentence(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+    }
+    let force = values::truthy(call.field("force"));
+    let acted = actions::service(process, action, app, &Selector::default(), force, Generation::V1).await;
+    match acted.and_then(|()| actions::single_container(process, app)) {
+        Ok(id) => Answer::success(&json!({"containerId": id})),
+        Err(refusal) => Answer::refused_in_words(&refusal),
+    }
+}
+
+fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
+    let Some(app) = values::integer_text(&call.parameter) else {
+        return Answer::sentence(StatusCode::BAD_REQUEST, "Missing app id");
+    };
+    if !call.access.covers(app) {
+        return Answer::failed(StatusCode::UNAUTHORIZED, "Application is not available");
+    }
+    let now = match apply::look(process) {
+        Ok(now) => now,
+        Err(failure) => return Answer::refused(&Refusal::from(failure)),
+    };
+    let containers: Vec<_> = now.containers.iter().filter(|(container, _)| container.spec.app == app).collect();
+    match containers.as_slice() {
+        [] => Answer::sentence(StatusCode::BAD_REQUEST, "App not found"),
+        [(container, _)] => Answer::success(&reports::single_app(process, app, container)),
+        _ => {
+            let message = "Some v1 endpoints are only allowed on single-container apps";
+            Answer::sentence(StatusCode::BAD_REQUEST, message)
+        }
+    }
+}
+
+fn application_state(process: &Process, call: &Admitted) -> Answer {
+    let Some(app) = values::integer_text(&call.parameter).filter(|app| *app != 0) else {
+        let message = format!("Invalid application ID: {}", call.parameter);
+        return Answer::failed(StatusCode::BAD_REQUEST, &message);
+    };
+    match reports::application(process, app) {
+        Err(_) => {
+            let message = format!("Unable to retrieve state for application ID: {app}");
+            Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, &message)
+        }
+        Ok(Some(state)) if call.access.covers(app) => Answer::success(&state),
+        Ok(_) => Answer::failed(StatusCode::CONFLICT, &format!("Application ID does not exist: {app}")),
+    }
+}
+
+/// `None` if the engine fails.
+fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
+    let containers = reports::scoped_containers(process, call.access).ok()?;
+    let values_of = |name: &str| -> Vec<&String> {
+        call.query.iter().filter(|(field, _)| field == name).map(|(_, value)| value).collect()
+    };
+    let named = [values_of("serviceName"), values_of("service")].into_iter().find(|values| !values.is_empty());
+    let Some(named) = named else {
+        let services: Map<String, Value> =
+            containers.into_iter().map(|container| (container.spec.service, container.id.into())).collect();
+        return Some(Answer::success(&json!({"status": "success", "services": services})));
+    };
+    // A name given twice is a list, which no service is called.
+    let name = match named.as_slice() {
+        [name] => Some(*name),
+        _ => None,
+    };
+    let found = containers.into_iter().find(|container| Some(&container.spec.service) == name);
+    Some(match found {
+        Some(container) => Answer::success(&json!({"status": "success", "containerId": container.id})),
+        None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, "Could not find service with that name"),
+    })
+}
+
+/// `None` if the engine fails.
+fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<Answer> {
+    let machine = &process.machine;
+    let containers = machine.engine.containers().ok()?;
+    machine.engine.volumes().ok()?;
+    let wanted = machine.wanted_specs();
+    // Apps that the key does not cover are not looked at, so that what they have stopped using is lost.
+    let wanted = wanted.iter().filter(|spec| call.access.covers(spec.app));
+    let used: Vec<_> = containers.iter().map(|container| &container.spec).chain(wanted).collect();
+    machine.engine.remove_volumes(|volume| {
+        !used.iter().any(|spec| spec.app == volume.app && spec.volumes.contains(&volume.name))
+    });
+    Some(Answer::success(&json!({"status": "success"})))
+}

@@ -1,0 +1,270 @@
+//! How a simulated device is set up.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::engine::{Engine, EngineCall, Timings};
+use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
+use super::host_config::{Network, Patch};
+use super::journal::Journal;
+use super::keys::Keys;
+use super::locks::Locks;
+use super::machine::{Cloud, Host, Machine, bind};
+use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
+use super::{Device, environment};
+use crate::tasks::TaskSet;
+
+/// Describes a device, and starts it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    fixture: Fixture,
+    apps: Option<String>,
+    port: u16,
+    timings: Timings,
+    config: BTreeMap<String, String>,
+    offline_for: Option<Duration>,
+    tags: Option<Vec<Tag>>,
+    journal: usize,
+    proxy: Option<Value>,
+    update_available: bool,
+    host_os_update: bool,
+    stopped: Vec<String>,
+    failing: Option<EngineCall>,
+}
+
+impl Builder {
+    pub(super) fn new(fixture: Fixture) -> Self {
+        let millis = Duration::from_millis;
+        let timings = Timings {
+            stop: millis(fixture.defaults.stop_ms),
+            start: millis(fixture.defaults.start_ms),
+            pull: millis(fixture.defaults.pull_ms),
+            ..Timings::default()
+        };
+        Self {
+            fixture,
+            apps: None,
+            port: 0,
+            timings,
+            config: BTreeMap::new(),
+            offline_for: None,
+            tags: None,
+            journal: 0,
+            proxy: None,
+            update_available: false,
+            host_os_update: false,
+            stopped: Vec::new(),
+            failing: None,
+        }
+    }
+
+    /// Another fixture than the small fleet, with its own timings.
+    pub fn fixture(self, fixture: Fixture) -> Self {
+        let own = Self::new(fixture);
+        Self { fixture: own.fixture, timings: own.timings, ..self }
+    }
+
+    /// Which set of the fixture's apps is installed. Without this: the first one.
+    pub fn apps(mut self, name: &str) -> Self {
+        self.apps = Some(name.to_owned());
+        self
+    }
+
+    /// A fixed port on loopback instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// How long things take.
+    pub fn timings(mut self, timings: Timings) -> Self {
+        self.timings = timings;
+        self
+    }
+
+    /// Changes how long things take.
+    pub fn with_timings(mut self, change: impl FnOnce(&mut Timings)) -> Self {
+        change(&mut self.timings);
+        self
+    }
+
+    /// A configuration variable, with or without prefix.
+    pub fn config(mut self, name: &str, value: &str) -> Self {
+        self.config.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Local mode: no keys are asked for, the cloud's containers are gone.
+    pub fn local_mode(self) -> Self {
+        self.config("SUPERVISOR_LOCAL_MODE", "1")
+    }
+
+    /// The cloud can't be reached, already for this long.
+    pub fn offline_for(mut self, duration: Duration) -> Self {
+        self.offline_for = Some(duration);
+        self
+    }
+
+    /// Tags known to the cloud, instead of the fixture's.
+    pub fn tags(mut self, tags: Vec<Tag>) -> Self {
+        self.tags = Some(tags);
+        self
+    }
+
+    /// Lines in the journal at start, all of unit `demo.service`. While somebody follows, one more comes each second.
+    pub fn journal(mut self, entries: usize) -> Self {
+        self.journal = entries;
+        self
+    }
+
+    /// Proxy settings already stored, as the `proxy` object of a PATCH.
+    pub fn proxy(mut self, proxy: Value) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// The cloud offers the fixture's `update` release, and the device has not asked yet.
+    pub fn update_available(mut self) -> Self {
+        self.update_available = true;
+        self
+    }
+
+    /// A host OS update is in its last phase: no reboot without force.
+    pub fn host_os_update_running(mut self) -> Self {
+        self.host_os_update = true;
+        self
+    }
+
+    /// This service was stopped before.
+    pub fn stopped(mut self, service: &str) -> Self {
+        self.stopped.push(service.to_owned());
+        self
+    }
+
+    /// This engine call fails until [`Device::recover_engine`].
+    pub fn engine_fails(mut self, call: EngineCall) -> Self {
+        self.failing = Some(call);
+        self
+    }
+
+    /// Starts the device. It listens on loopback when this returns.
+    pub async fn start(self) -> std::io::Result<Device> {
+        let reserved = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
+        let address = reserved.local_addr()?;
+        let directory = tempfile::Builder::new().prefix("balena-simulator-").tempdir()?;
+        let installed = self.installed().to_vec();
+        let facts = self.fixture.device.clone();
+        let keys = self.keys(&installed);
+        let targets = |release: &str| {
+            let has = |app: &&App| app.releases.contains_key(release) || app.releases.contains_key("current");
+            installed.iter().filter(has).map(|app| self.target(app, release)).collect::<Vec<_>>()
+        };
+        let mut settings = Settings {
+            name: facts.name.clone(),
+            config: facts.config.clone(),
+            target: targets("current"),
+            local_target: Vec::new(),
+            commits: BTreeMap::new(),
+        };
+        for (name, value) in &self.config {
+            settings.set(name, value);
+        }
+        let cloud = Cloud {
+            offline_since: self.offline_for.and_then(|duration| Instant::now().checked_sub(duration)),
+            tags: self.tags.clone().unwrap_or_else(|| facts.tags.clone()),
+            offer: self.update_available.then(|| targets("update")),
+        };
+        let mut network = Network::new(&facts.hostname);
+        if let Some(proxy) = &self.proxy {
+            let patch = Patch::parse(&json!({"network": {"proxy": proxy}}));
+            patch.and_then(|patch| network.apply(patch, &facts.uuid)).map_err(std::io::Error::other)?;
+        }
+        let machine = Machine {
+            version: self.fixture.supervisor_version.clone(),
+            facts,
+            timings: self.timings,
+            engine: Arc::new(Engine::new(self.timings)),
+            locks: Locks::new(directory.path().to_owned()),
+            keys: Mutex::new(keys),
+            settings: Mutex::new(settings),
+            cloud: Mutex::new(cloud),
+            host: Mutex::new(Host { network, os_update_running: self.host_os_update, power: None }),
+            journal: Journal::new(self.journal),
+            faults: super::faults::Faults::default(),
+            process: Mutex::default(),
+            ran_before: false.into(),
+            tasks: TaskSet::new(),
+            address,
+            _reserved: reserved,
+        };
+        machine.install(&self.stopped).map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
+        let machine = Arc::new(machine);
+        machine.start_process()?;
+        let device = Device::new(machine, directory);
+        // The first look at a device whose apps are all there finds nothing to do; a request must not find it looking.
+        device.settled().await;
+        device.machine.engine.fail(self.failing);
+        Ok(device)
+    }
+
+    fn installed(&self) -> &[App] {
+        let set = match &self.apps {
+            Some(name) => self.fixture.apps.get(name),
+            None => self.fixture.apps.values().next(),
+        };
+        set.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The fixture's keys, and one for every service that has the label and none yet.
+    fn keys(&self, installed: &[App]) -> Keys {
+        let mut keys = Keys::default();
+        keys.add("global", KeyScope::Global);
+        for (name, scope) in &self.fixture.keys {
+            keys.add(name, *scope);
+        }
+        for app in installed {
+            let services = app.releases.values().flat_map(|release| &release.services);
+            for (name, _) in services.filter(|(_, service)| service.supervisor_api == Some(true)) {
+                keys.add(name, KeyScope::App { app: app.id });
+            }
+        }
+        keys
+    }
+
+    fn target(&self, app: &App, release: &str) -> TargetApp {
+        let current = app.releases.get("current");
+        let release = app.releases.get(release).or(current);
+        TargetApp {
+            id: app.id,
+            uuid: app.uuid.clone(),
+            name: app.name.clone(),
+            release: release.map(|release| self.target_release(app, release, current)),
+        }
+    }
+
+    fn target_release(&self, app: &App, release: &Release, current: Option<&Release>) -> TargetRelease {
+        let services = release.services.iter().map(|(name, service)| {
+            let before = current.and_then(|current| current.services.get(name));
+            let inherited = |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
+            let env = service.env.clone().or_else(|| before.and_then(|before| before.env.clone()));
+            let volumes = service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
+            let with_api = inherited(|service| service.supervisor_api).unwrap_or_default();
+            TargetService {
+                name: name.clone(),
+                id: service.service_id,
+                image_id: service.image_id,
+                image: service.image.clone(),
+                env: env.unwrap_or_else(|| environment::standard(&self.fixture.device, app, name, with_api)),
+                volumes: volumes.unwrap_or_default(),
+                host_network: inherited(|service| service.host_network).unwrap_or_default(),
+            }
+        });
+        TargetRelease { id: release.id, commit: release.commit.clone(), services: services.collect() }
+    }
+}

@@ -1,0 +1,189 @@
+//! The endpoints, except those on apps: the device, its host, and the developer's corner.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::actions::{self, Refusal};
+use super::answer::Answer;
+use super::apply::{self, Trigger};
+use super::engine::Failure;
+use super::host_config::Patch;
+use super::journal;
+use super::process::Process;
+use super::routes::Endpoint;
+use super::serve::{Admitted, Outcome};
+use super::settings::Settings;
+use super::target::{self, Fault};
+use super::{Power, apps, lock, reports, update, values};
+
+/// Lines on their way to a reader who is slower than the writer.
+const STREAM_BUFFER: usize = 16;
+
+/// Does what an admitted request asks for.
+pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
+    let machine = &process.machine;
+    match call.endpoint {
+        Endpoint::Healthy if machine.healthy() => Answer::status(StatusCode::OK).into(),
+        Endpoint::Healthy => Answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy").into(),
+        Endpoint::Ping => Answer::ok().into(),
+        Endpoint::Blink => Answer::status(StatusCode::OK).into(),
+        Endpoint::RegenerateKey => match lock(&machine.keys).rotate(&call.key) {
+            Some(key) => Answer::sentence(StatusCode::OK, key).into(),
+            None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, "").into(),
+        },
+        Endpoint::Reboot => power(process, &call, Power::Reboot).await.into(),
+        Endpoint::Shutdown => power(process, &call, Power::Off).await.into(),
+        Endpoint::Update => update(process, &call).into(),
+        Endpoint::HostConfig => Answer::success(&lock(&machine.host).network.show()).into(),
+        Endpoint::SetHostConfig => set_host_config(process, &call).await.into(),
+        Endpoint::Device => reported(reports::device(process)).into(),
+        Endpoint::DeviceInfo => {
+            let info = json!({"arch": machine.facts.arch, "deviceType": machine.facts.device_type});
+            Answer::success(&json!({"status": "success", "info": info})).into()
+        }
+        Endpoint::Version => Answer::success(&json!({"status": "success", "version": machine.version})).into(),
+        Endpoint::DeviceName => {
+            let name = machine.settings(|settings| settings.name.clone());
+            Answer::success(&json!({"status": "success", "deviceName": name})).into()
+        }
+        Endpoint::Vpn => {
+            let vpn = machine.facts.vpn;
+            let enabled = machine.settings(|settings| settings.vpn(vpn.enabled));
+            let vpn = json!({"enabled": enabled, "connected": vpn.connected});
+            Answer::success(&json!({"status": "success", "vpn": vpn})).into()
+        }
+        Endpoint::Tags => tags(process).into(),
+        Endpoint::SetTags => set_tags(process, &call.body).into(),
+        Endpoint::LocalTarget => Answer::success(&reports::target(process)).into(),
+        Endpoint::SetLocalTarget => set_local_target(process, &call),
+        Endpoint::LocalLogs => local_logs(process).into(),
+        Endpoint::JournalLogs => journal_logs(process, &call.body).into(),
+        Endpoint::RestartApp
+        | Endpoint::PurgeApp
+        | Endpoint::LegacyService(_)
+        | Endpoint::SingleApp
+        | Endpoint::Service(_)
+        | Endpoint::PurgeApplication
+        | Endpoint::RestartApplication
+        | Endpoint::ApplicationsState
+        | Endpoint::ApplicationState
+        | Endpoint::ContainerId
+        | Endpoint::StateStatus
+        | Endpoint::CleanupVolumes => apps::handle(process, call).await,
+    }
+}
+
+/// A report, or the failure to make one.
+pub(super) fn reported(report: Result<Value, Failure>) -> Answer {
+    match report {
+        Ok(state) => Answer::success(&state),
+        Err(failure) => Answer::refused(&failure.into()),
+    }
+}
+
+async fn power(process: &Arc<Process>, call: &Admitted, power: Power) -> Answer {
+    match actions::power(process, power, values::truthy(call.field("force"))).await {
+        Ok(()) => Answer::go(StatusCode::ACCEPTED, "OK", None),
+        Err(Refusal::Locked(message)) => Answer::go(StatusCode::LOCKED, "", Some(&message)),
+        Err(refusal) => Answer::go(StatusCode::INTERNAL_SERVER_ERROR, "", Some(refusal.message())),
+    }
+}
+
+fn update(process: &Arc<Process>, call: &Admitted) -> Answer {
+    let force = values::truthy(call.field("force"));
+    let cancel = values::truthy(call.field("cancel"));
+    if !force && !process.machine.settings(|settings| settings.instant_updates()) {
+        return Answer::status(StatusCode::ACCEPTED);
+    }
+    update::request(process, Trigger { force, cancel });
+    Answer::status(StatusCode::NO_CONTENT)
+}
+
+async fn set_host_config(process: &Arc<Process>, call: &Admitted) -> Answer {
+    let patch = match Patch::parse(&call.body) {
+        Ok(patch) => patch,
+        Err(reason) => return Answer::sentence(StatusCode::BAD_REQUEST, reason),
+    };
+    match actions::configure_host(process, patch, values::truthy(call.field("force"))).await {
+        Ok(()) => Answer::ok(),
+        Err(Refusal::Locked(message)) => Answer::sentence(StatusCode::LOCKED, message),
+        Err(refusal) => Answer::sentence(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
+    }
+}
+
+fn tags(process: &Process) -> Answer {
+    if !process.machine.online() {
+        return Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, "fetch failed");
+    }
+    let cloud = lock(&process.machine.cloud);
+    let tags = cloud.tags.iter().map(|tag| json!({"id": tag.id, "name": tag.name, "value": tag.value}));
+    Answer::success(&json!({"status": "success", "tags": tags.collect::<Vec<_>>()}))
+}
+
+fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
+    const NO_TAGS: &str = "Invalid tags body, must be an object like `{[tagKey: string]: string}`";
+    let refuse = |message| Answer::failed(StatusCode::BAD_REQUEST, message);
+    let pairs: Vec<(String, &Value)> = match body {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        _ => return refuse(NO_TAGS),
+    };
+    let mut tags = Vec::new();
+    for (name, value) in pairs {
+        let Some(value) = value.as_str() else { return refuse(NO_TAGS) };
+        if name.contains(char::is_whitespace) {
+            return refuse("Tag keys cannot contain whitespace");
+        }
+        tags.push((name, value.to_owned()));
+    }
+    update::report_tags(process, tags);
+    Answer::json(StatusCode::ACCEPTED, &json!({"status": "success"}))
+}
+
+fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
+    let machine = &process.machine;
+    if !machine.settings(|settings| settings.local_mode()) {
+        let message = "Target state can only set when device is in local mode";
+        return Answer::failed(StatusCode::BAD_REQUEST, message).into();
+    }
+    let name = machine.settings(|settings| settings.name.clone());
+    let target = match target::parse(&call.body, &name) {
+        Ok(target) => target,
+        Err(Fault::Fatal) => return Outcome::Crash,
+        Err(Fault::Invalid(message)) => return Answer::failed(StatusCode::BAD_REQUEST, &message).into(),
+    };
+    machine.settings(|settings: &mut Settings| {
+        settings.name = target.name;
+        settings.local_target = target.apps;
+        // What the new configuration does not mention goes back to its default, local mode included.
+        settings.config.remove("SUPERVISOR_LOCAL_MODE");
+        for (name, value) in &target.config {
+            settings.set(name, value);
+        }
+    });
+    let force = values::truthy(call.field("force"));
+    apply::trigger(process, Trigger { force, cancel: false });
+    Answer::success(&json!({"status": "success", "message": "OK"})).into()
+}
+
+fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
+    let query = match journal::Query::parse(body) {
+        Ok(query) => query,
+        Err(message) => return Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message),
+    };
+    let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
+    let owner = Arc::clone(process);
+    process.tasks.spawn("journal", async move { owner.machine.journal.print(query, output).await });
+    Answer::stream(lines)
+}
+
+fn local_logs(process: &Arc<Process>) -> Answer {
+    let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
+    let owner = Arc::clone(process);
+    process.tasks.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
+    Answer::stream(lines)
+}

@@ -1,0 +1,394 @@
+//! The container engine: containers, images and volumes, and how long things take.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::{lock, random_hex};
+use crate::tasks::TaskSet;
+
+/// A call to the engine that can be made to fail, see [`super::Builder::engine_fails`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EngineCall {
+    /// Listing containers: most of the supervisor needs it.
+    ListContainers,
+    /// Looking at one container.
+    InspectContainer,
+    /// Starting a container.
+    StartContainer,
+    /// Stopping a container.
+    StopContainer,
+    /// Creating a container.
+    CreateContainer,
+    /// Removing a container.
+    RemoveContainer,
+    /// Listing volumes.
+    ListVolumes,
+    /// Listing images.
+    ListImages,
+    /// Pulling an image.
+    PullImage,
+}
+
+/// How long the engine and the host take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timings {
+    /// Stopping a container.
+    pub stop: Duration,
+    /// Starting a container.
+    pub start: Duration,
+    /// Pulling an image.
+    pub pull: Duration,
+    /// From the accepted reboot or shutdown to the power going off.
+    pub power_off: Duration,
+    /// From the power going off to the supervisor answering again.
+    pub boot: Duration,
+    /// How long a supervisor that died is gone.
+    pub restart: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            stop: Duration::from_millis(50),
+            start: Duration::from_millis(20),
+            pull: Duration::ZERO,
+            power_off: Duration::from_secs(1),
+            boot: Duration::from_millis(1500),
+            restart: Duration::from_millis(1500),
+        }
+    }
+}
+
+/// What a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spec {
+    pub(super) app: i64,
+    pub(super) app_uuid: String,
+    pub(super) service: String,
+    pub(super) service_id: i64,
+    pub(super) image_id: i64,
+    pub(super) image: String,
+    pub(super) release_id: i64,
+    pub(super) commit: String,
+    /// Key in its environment: another key is another container.
+    pub(super) key: Option<String>,
+    /// Hostname it was created with, for services on the host's network.
+    pub(super) hostname: Option<String>,
+    pub(super) volumes: Vec<String>,
+}
+
+impl Spec {
+    /// What identifies the content of the image: its digest, if it has one.
+    pub(super) fn content(&self) -> &str {
+        content(&self.image)
+    }
+
+    /// Whether a container made from one is as good as one made from the other.
+    pub(super) fn same_container(&self, other: &Self) -> bool {
+        self.app == other.app
+            && self.service == other.service
+            && self.content() == other.content()
+            && self.key == other.key
+            && self.hostname == other.hostname
+    }
+}
+
+fn content(image: &str) -> &str {
+    image.split_once('@').map_or(image, |(_, digest)| digest)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Run {
+    Created,
+    Running,
+    Exited,
+}
+
+impl Run {
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            Self::Created => "Installed",
+            Self::Running => "Running",
+            Self::Exited => "exited",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) id: String,
+    pub(super) spec: Spec,
+    pub(super) created_at: jiff::Timestamp,
+    pub(super) run: Run,
+}
+
+/// An image the supervisor knows; several may share their content.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) spec: Spec,
+    pub(super) docker_id: String,
+}
+
+/// A named volume of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Numeric id of the app.
+    pub app: i64,
+    /// Name in the compose file.
+    pub name: String,
+    /// How often it was removed and made anew.
+    pub emptied: u32,
+}
+
+/// Why an engine call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Already in that state.
+    NotModified,
+    /// No such thing.
+    Missing(String),
+    /// Anything else.
+    Broken(String),
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    containers: Vec<Container>,
+    images: Vec<Image>,
+    volumes: Vec<Volume>,
+    removed_volumes: Vec<Volume>,
+    failing: Option<EngineCall>,
+}
+
+/// The engine. What was begun goes on even if the supervisor that asked for it dies.
+#[derive(Debug)]
+pub(super) struct Engine {
+    contents: Mutex<Contents>,
+    timings: Timings,
+    tasks: TaskSet,
+}
+
+impl Engine {
+    pub(super) fn new(timings: Timings) -> Self {
+        Self { contents: Mutex::default(), timings, tasks: TaskSet::new() }
+    }
+
+    pub(super) fn fail(&self, call: Option<EngineCall>) {
+        lock(&self.contents).failing = call;
+    }
+
+    pub(super) fn fails(&self, call: EngineCall) -> bool {
+        lock(&self.contents).failing == Some(call)
+    }
+
+    fn check(&self, call: EngineCall) -> Result<(), Failure> {
+        if self.fails(call) {
+            // The word order is the engine client's; the trailing space too.
+            return Err(Failure::Broken("(HTTP code 500) server error - injected engine failure ".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn containers(&self) -> Result<Vec<Container>, Failure> {
+        self.check(EngineCall::ListContainers)?;
+        let containers = self.all_containers();
+        if !containers.is_empty() {
+            self.check(EngineCall::InspectContainer)?;
+        }
+        Ok(containers)
+    }
+
+    /// All containers, whatever the engine says.
+    pub(super) fn all_containers(&self) -> Vec<Container> {
+        lock(&self.contents).containers.clone()
+    }
+
+    pub(super) fn images(&self) -> Result<Vec<Image>, Failure> {
+        self.check(EngineCall::ListImages)?;
+        Ok(lock(&self.contents).images.clone())
+    }
+
+    pub(super) fn volumes(&self) -> Result<Vec<Volume>, Failure> {
+        self.check(EngineCall::ListVolumes)?;
+        Ok(self.all_volumes())
+    }
+
+    pub(super) fn all_volumes(&self) -> Vec<Volume> {
+        lock(&self.contents).volumes.clone()
+    }
+
+    /// Keeps an image under another name. `false` if that content is not there.
+    pub(super) fn save_image(&self, spec: &Spec) -> bool {
+        let mut contents = lock(&self.contents);
+        let Some(docker_id) = contents
+            .images
+            .iter()
+            .find(|image| image.spec.content() == spec.content())
+            .map(|image| image.docker_id.clone())
+        else {
+            return false;
+        };
+        contents.images.push(Image { spec: spec.clone(), docker_id });
+        true
+    }
+
+    pub(super) fn add_image(&self, spec: &Spec) {
+        if !self.save_image(spec) {
+            let docker_id = format!("sha256:{}", random_hex(64));
+            lock(&self.contents).images.push(Image { spec: spec.clone(), docker_id });
+        }
+    }
+
+    pub(super) fn remove_image(&self, name: &str, commit: &str) {
+        lock(&self.contents).images.retain(|image| image.spec.image != name || image.spec.commit != commit);
+    }
+
+    /// Pulls an image, telling the percentage from time to time.
+    pub(super) async fn pull(&self, spec: &Spec, mut progress: impl FnMut(u32)) -> Result<(), Failure> {
+        const STEPS: u32 = 20;
+        self.check(EngineCall::PullImage)?;
+        for step in 0..STEPS {
+            progress(step * 100 / STEPS);
+            tokio::time::sleep(self.timings.pull / STEPS).await;
+        }
+        self.add_image(spec);
+        Ok(())
+    }
+
+    pub(super) fn create(&self, spec: &Spec, run: Run) -> Result<Container, Failure> {
+        self.check(EngineCall::CreateContainer)?;
+        let mut contents = lock(&self.contents);
+        if !contents.images.iter().any(|image| image.spec.content() == spec.content()) {
+            let message = format!("(HTTP code 404) no such image - No such image: {} ", spec.image);
+            return Err(Failure::Missing(message));
+        }
+        let container = Container {
+            id: random_hex(64),
+            spec: spec.clone(),
+            created_at: jiff::Timestamp::now(),
+            run,
+        };
+        contents.containers.push(container.clone());
+        Ok(container)
+    }
+
+    /// A container keeps running and gets another release's ids.
+    pub(super) fn rename(&self, id: &str, spec: &Spec) {
+        if let Some(container) = lock(&self.contents).containers.iter_mut().find(|container| container.id == id) {
+            container.spec = spec.clone();
+        }
+    }
+
+    fn run_of(&self, id: &str) -> Result<Run, Failure> {
+        let missing = || Failure::Missing(format!("(HTTP code 404) no such container - No such container: {id} "));
+        let contents = lock(&self.contents);
+        contents.containers.iter().find(|container| container.id == id).map(|container| container.run).ok_or_else(missing)
+    }
+
+    fn set_run(&self, id: &str, run: Run) {
+        if let Some(container) = lock(&self.contents).containers.iter_mut().find(|container| container.id == id) {
+            container.run = run;
+        }
+    }
+
+    /// Starts a container; it goes on although the caller stops waiting.
+    pub(super) async fn start(self: &Arc<Self>, id: &str) -> Result<(), Failure> {
+        let (engine, id) = (Arc::clone(self), id.to_owned());
+        self.detached("start container", async move {
+            engine.check(EngineCall::StartContainer)?;
+            if engine.run_of(&id)? == Run::Running {
+                return Err(Failure::NotModified);
+            }
+            tokio::time::sleep(engine.timings.start).await;
+            engine.run_of(&id)?;
+            engine.set_run(&id, Run::Running);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stops a container; it goes on although the caller stops waiting.
+    pub(super) async fn stop(self: &Arc<Self>, id: &str) -> Result<(), Failure> {
+        let (engine, id) = (Arc::clone(self), id.to_owned());
+        self.detached("stop container", async move {
+            engine.check(EngineCall::StopContainer)?;
+            if engine.run_of(&id)? != Run::Running {
+                return Err(Failure::NotModified);
+            }
+            tokio::time::sleep(engine.timings.stop).await;
+            engine.run_of(&id)?;
+            engine.set_run(&id, Run::Exited);
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Result<(), Failure> {
+        self.check(EngineCall::RemoveContainer)?;
+        lock(&self.contents).containers.retain(|container| container.id != id);
+        Ok(())
+    }
+
+    /// Makes the volumes that are missing. One that was removed before comes back empty.
+    pub(super) fn create_volumes(&self, app: i64, names: &[String]) {
+        let mut contents = lock(&self.contents);
+        for name in names {
+            let same = |volume: &Volume| volume.app == app && volume.name == *name;
+            if contents.volumes.iter().any(same) {
+                continue;
+            }
+            let emptied = contents.removed_volumes.iter().filter(|volume| same(volume)).count();
+            let emptied = u32::try_from(emptied).unwrap_or(u32::MAX);
+            contents.volumes.push(Volume { app, name: name.clone(), emptied });
+        }
+    }
+
+    pub(super) fn remove_volumes(&self, which: impl Fn(&Volume) -> bool) {
+        let mut contents = lock(&self.contents);
+        let (removed, kept) = std::mem::take(&mut contents.volumes).into_iter().partition(|volume| which(volume));
+        contents.volumes = kept;
+        contents.removed_volumes.extend::<Vec<_>>(removed);
+    }
+
+    /// The power goes: everything in progress is lost, every container is down.
+    pub(super) async fn power_off(&self) {
+        self.tasks.drain(Duration::ZERO).await;
+        for container in &mut lock(&self.contents).containers {
+            if container.run == Run::Running {
+                container.run = Run::Exited;
+            }
+        }
+    }
+
+    /// The engine's restart policy starts what had ever been started.
+    pub(super) fn boot(&self) {
+        for container in &mut lock(&self.contents).containers {
+            if container.run == Run::Exited {
+                container.run = Run::Running;
+            }
+        }
+    }
+
+    pub(super) fn abort(&self) {
+        self.tasks.abort_all();
+    }
+
+    async fn detached(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let (sender, receiver) = oneshot::channel();
+        self.tasks.spawn(name, async move {
+            // Nobody may be waiting any more.
+            let _ = sender.send(call.await);
+        });
+        receiver.await.unwrap_or_else(|_| Err(Failure::Broken("the engine went away".to_owned())))
+    }
+}

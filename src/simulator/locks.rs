@@ -1,0 +1,273 @@
+//! Update locks: real files in a real directory, so that a lock client and the simulated supervisor meet.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::actions::Refusal;
+use super::lock;
+
+/// The supervisor's locks belong to this user; whatever else does counts as the supervisor's.
+const OWNER: u32 = 65534;
+/// Either name locks; the supervisor takes both.
+const NAMES: [&str; 2] = ["updates.lock", "resin-updates.lock"];
+/// What the service directories are set to when the supervisor locks: anyone may create, owners may delete.
+const OPEN_TO_ALL: u32 = 0o1777;
+
+/// The lock directories of the device.
+#[derive(Debug)]
+pub(super) struct Locks {
+    root: PathBuf,
+    /// Files the supervisor made. Without the right to give them to [`OWNER`], only this tells them apart.
+    own: Mutex<BTreeSet<PathBuf>>,
+}
+
+/// One entry found in a lock directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockEntry {
+    /// Numeric id of the app.
+    pub app: i64,
+    /// Service whose directory it is in; `None` if it lies in the app's own.
+    pub service: Option<String>,
+    /// File name.
+    pub file: String,
+}
+
+/// Locks held by the supervisor on one app. Must be given back with [`Locks::release`]:
+/// a supervisor that dies leaves its files behind.
+#[derive(Debug)]
+pub(super) struct Held {
+    files: Vec<PathBuf>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// Who may lock which app inside the supervisor. Lives and dies with its process.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    apps: Mutex<HashMap<i64, Arc<AsyncMutex<()>>>>,
+}
+
+impl Turns {
+    /// Waits for the turn, for ever if `wait` is `None`.
+    pub(super) async fn take(&self, app: i64, wait: Option<Duration>) -> Result<OwnedMutexGuard<()>, Refusal> {
+        let turn = Arc::clone(lock(&self.apps).entry(app).or_default()).lock_owned();
+        let Some(wait) = wait else { return Ok(turn.await) };
+        tokio::time::timeout(wait, turn).await.map_err(|_| {
+            Refusal::Locked(format!("Locks for app {app} are being held by another supervisor operation"))
+        })
+    }
+}
+
+impl Locks {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, own: Mutex::default() }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn directory(&self, app: i64, service: &str) -> PathBuf {
+        self.root.join(app.to_string()).join(service)
+    }
+
+    /// Makes the directory of a service that is about to start, as the supervisor or (after a boot) the engine does.
+    pub(super) fn prepare(&self, app: i64, service: &str, by_supervisor: bool) -> io::Result<()> {
+        let directory = self.directory(app, service);
+        DirBuilder::new().recursive(true).mode(0o755).create(&directory)?;
+        if by_supervisor {
+            fs::set_permissions(&directory, Permissions::from_mode(OPEN_TO_ALL))?;
+        }
+        Ok(())
+    }
+
+    /// The sub-directories of an app's lock directory: services of now, and forgotten ones.
+    pub(super) fn services(&self, app: i64) -> Vec<String> {
+        let mut services: Vec<String> = children(&self.directory(app, ""))
+            .into_iter()
+            .filter(|(_, metadata)| metadata.is_dir())
+            .filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect();
+        services.sort();
+        services
+    }
+
+    /// Takes both names in every service's directory, or none. `force` first removes what is there.
+    pub(super) fn take(
+        &self,
+        app: i64,
+        services: &[String],
+        force: bool,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<Held, Refusal> {
+        let mut held = Held { files: self.leftovers(app), _turn: turn };
+        for service in services {
+            let directory = self.directory(app, service);
+            let missing = NAMES.map(|name| directory.join(name)).into_iter();
+            for file in missing.filter(|file| !held.files.contains(file)).collect::<Vec<_>>() {
+                if force {
+                    remove(&file);
+                }
+                match self.create(app, service, &file) {
+                    Ok(()) => held.files.push(file),
+                    Err(error) => {
+                        self.release(held);
+                        return Err(match error.kind() {
+                            io::ErrorKind::AlreadyExists => Refusal::Locked(format!(
+                                "Lockfile exists for {{ appId: {app}, service: {service} }}"
+                            )),
+                            _ => Refusal::Unexpected(format!("Got code {error} while trying to take lock")),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    fn create(&self, app: i64, service: &str, file: &Path) -> io::Result<()> {
+        self.prepare(app, service, true)?;
+        let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o444).open(file)?;
+        opened.write_all(b"0")?;
+        // Only root may; the file is remembered as ours in either case.
+        let _ = std::os::unix::fs::chown(file, Some(OWNER), Some(OWNER));
+        lock(&self.own).insert(file.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn release(&self, held: Held) {
+        for file in held.files {
+            remove(&file);
+            lock(&self.own).remove(&file);
+        }
+    }
+
+    /// Locks of the supervisor that outlived it.
+    fn leftovers(&self, app: i64) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut queue = vec![self.directory(app, "")];
+        while let Some(directory) = queue.pop() {
+            for (path, metadata) in children(&directory) {
+                let ours = metadata.uid() == OWNER || lock(&self.own).contains(&path);
+                if ours && path.to_string_lossy().ends_with("updates.lock") {
+                    found.push(path);
+                } else if metadata.is_dir() {
+                    queue.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn has_leftovers(&self, app: i64) -> bool {
+        !self.leftovers(app).is_empty()
+    }
+
+    pub(super) fn clean(&self, app: i64) {
+        for file in self.leftovers(app) {
+            remove(&file);
+            lock(&self.own).remove(&file);
+        }
+    }
+
+    /// Everything that lies in a lock directory now.
+    pub(super) fn entries(&self) -> Vec<LockEntry> {
+        let mut entries = Vec::new();
+        for (directory, _) in children(&self.root) {
+            let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let Some(app) = name(&directory).and_then(|name| name.parse().ok()) else { continue };
+            for (path, metadata) in children(&directory) {
+                let Some(service) = name(&path) else { continue };
+                if !metadata.is_dir() {
+                    entries.push(LockEntry { app, service: None, file: service });
+                    continue;
+                }
+                entries.extend(children(&path).into_iter().filter_map(|(file, _)| {
+                    Some(LockEntry { app, service: Some(service.clone()), file: name(&file)? })
+                }));
+            }
+        }
+        entries.sort();
+        entries
+    }
+
+    /// Removes every lock, whoever holds it.
+    pub(super) fn remove_all(&self) {
+        for entry in self.entries() {
+            let path = self.directory(entry.app, entry.service.as_deref().unwrap_or_default()).join(entry.file);
+            if fs::remove_file(&path).is_err() {
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+        lock(&self.own).clear();
+    }
+
+    /// The directory is in memory on a device: a boot empties it.
+    pub(super) fn forget(&self) {
+        for (path, _) in children(&self.root) {
+            let _ = fs::remove_dir_all(path);
+        }
+        lock(&self.own).clear();
+    }
+}
+
+/// The entries of a directory, links not followed. A directory that is gone has none.
+fn children(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let known = |entry: fs::DirEntry| Some((entry.path(), fs::symlink_metadata(entry.path()).ok()?));
+    entries.flatten().filter_map(known).collect()
+}
+
+/// A directory is only removed when it is empty; what can't be removed stays, silently.
+fn remove(file: &Path) {
+    if fs::remove_file(file).is_err() {
+        let _ = fs::remove_dir(file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Locks, Turns};
+    use crate::simulator::actions::Refusal;
+
+    async fn take(locks: &Locks, force: bool) -> Result<super::Held, Refusal> {
+        let turn = Turns::default().take(1, None).await.expect("nobody else");
+        locks.take(1, &locks.services(1), force, turn)
+    }
+
+    #[tokio::test]
+    async fn a_user_lock_refuses_and_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let locks = Locks::new(directory.path().to_owned());
+        locks.prepare(1, "a", true).expect("directory");
+        locks.prepare(1, "b", true).expect("directory");
+        std::fs::File::create(locks.directory(1, "b").join("resin-updates.lock")).expect("lock");
+
+        let refused = take(&locks, false).await.expect_err("locked");
+        assert_eq!(refused, Refusal::Locked("Lockfile exists for { appId: 1, service: b }".to_owned()));
+        assert_eq!(locks.entries().len(), 1);
+
+        let held = take(&locks, true).await.expect("forced");
+        assert_eq!(locks.entries().len(), 4);
+        locks.release(held);
+        assert!(locks.entries().is_empty());
+    }
+
+    #[tokio::test]
+    async fn leftovers_of_a_dead_supervisor_do_not_block() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let locks = Locks::new(directory.path().to_owned());
+        locks.prepare(1, "a", true).expect("directory");
+        drop(take(&locks, false).await.expect("free"));
+        assert!(locks.has_leftovers(1));
+        let held = take(&locks, false).await.expect("adopted");
+        locks.release(held);
+        assert!(locks.entries().is_empty());
+    }
+}

@@ -1,0 +1,264 @@
+//! The device behind the API: everything that outlives one run of the supervisor.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
+
+use super::engine::{Engine, EngineCall, Failure, Run, Spec, Timings};
+use super::faults::Faults;
+use super::fixture::{DeviceFacts, Tag};
+use super::host_config::Network;
+use super::journal::Journal;
+use super::keys::Keys;
+use super::locks::Locks;
+use super::process::Process;
+use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
+use super::{Power, lock, server};
+use crate::tasks::TaskSet;
+
+/// How long the supervisor goes without a connection before it says that it has none.
+const CONNECTIVITY_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause between two looks at an engine that is not there yet.
+const ENGINE_RETRY: Duration = Duration::from_millis(100);
+/// Connections waiting to be accepted.
+const BACKLOG: u32 = 128;
+
+/// The cloud, as far as the device sees it.
+#[derive(Debug, Default)]
+pub(super) struct Cloud {
+    /// Since when it can't be reached.
+    pub(super) offline_since: Option<Instant>,
+    pub(super) tags: Vec<Tag>,
+    /// Another target than the device has.
+    pub(super) offer: Option<Vec<TargetApp>>,
+}
+
+/// The host OS.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub(super) network: Network,
+    pub(super) os_update_running: bool,
+    pub(super) power: Option<Power>,
+}
+
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) version: String,
+    pub(super) facts: DeviceFacts,
+    pub(super) timings: Timings,
+    pub(super) engine: Arc<Engine>,
+    pub(super) locks: Locks,
+    pub(super) keys: Mutex<Keys>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) cloud: Mutex<Cloud>,
+    pub(super) host: Mutex<Host>,
+    pub(super) journal: Journal,
+    pub(super) faults: Faults,
+    pub(super) process: Mutex<Option<Arc<Process>>>,
+    /// The first supervisor finds everything settled; a later one asks the cloud at once.
+    pub(super) ran_before: AtomicBool,
+    /// Power and restarts: what goes on while no supervisor runs.
+    pub(super) tasks: TaskSet,
+    pub(super) address: SocketAddr,
+    /// Bound, never listening: keeps the port ours while the supervisor is gone, and connections refused.
+    pub(super) _reserved: TcpSocket,
+}
+
+/// A socket bound to `address` that can share its port with the device's other one.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+impl Machine {
+    pub(super) fn settings<T>(&self, read: impl FnOnce(&mut Settings) -> T) -> T {
+        read(&mut lock(&self.settings))
+    }
+
+    /// What the containers of the wanted apps are made from, with the keys of this moment.
+    pub(super) fn wanted_specs(&self) -> Vec<Spec> {
+        self.settings(|settings| settings.wanted().to_vec()).iter().flat_map(|app| self.specs_of(app)).collect()
+    }
+
+    pub(super) fn specs_of(&self, app: &TargetApp) -> Vec<Spec> {
+        let Some(release) = &app.release else { return Vec::new() };
+        let keys = lock(&self.keys);
+        let hostname = lock(&self.host).network.configured_hostname().map(str::to_owned);
+        let spec = |service: &TargetService| Spec {
+            app: app.id,
+            app_uuid: app.uuid.clone(),
+            service: service.name.clone(),
+            service_id: service.id,
+            image_id: service.image_id,
+            image: service.image.clone(),
+            release_id: release.id,
+            commit: release.commit.clone(),
+            key: keys.of_service(app.id, &service.name).map(str::to_owned),
+            hostname: hostname.clone().filter(|_| service.host_network),
+            volumes: service.volumes.clone(),
+        };
+        release.services.iter().map(spec).collect()
+    }
+
+    /// The environment a service's container was described with.
+    pub(super) fn environment(&self, app: i64, service: &str) -> Option<BTreeMap<String, String>> {
+        let env = self.settings(|settings| {
+            let mut apps = settings.target.iter().chain(&settings.local_target);
+            let release = apps.find(|target| target.id == app)?.release.as_ref()?;
+            release.services.iter().find(|target| target.name == service).map(|target| target.env.clone())
+        })?;
+        let keys = lock(&self.keys);
+        let fill = |value: String| {
+            let name = value.strip_prefix("{key:").and_then(|name| name.strip_suffix('}'));
+            name.and_then(|name| keys.value(name)).map_or(value.clone(), str::to_owned)
+        };
+        Some(env.into_iter().map(|(name, value)| (name, fill(value))).collect())
+    }
+
+    /// See [`super::Device::offer_update`].
+    pub(super) fn offer(&self, app: i64, release: &super::fixture::Release) {
+        let mut target = self.settings(|settings| settings.target.clone());
+        for wanted in target.iter_mut().filter(|wanted| wanted.id == app) {
+            let before = wanted.release.take();
+            let services = release.services.iter().map(|(name, service)| {
+                let same = |target: &&TargetService| target.name == *name;
+                let before = before.as_ref().and_then(|release| release.services.iter().find(same));
+                TargetService {
+                    name: name.clone(),
+                    id: service.service_id,
+                    image_id: service.image_id,
+                    image: service.image.clone(),
+                    env: before.map(|before| before.env.clone()).unwrap_or_default(),
+                    volumes: before.map(|before| before.volumes.clone()).unwrap_or_default(),
+                    host_network: before.is_some_and(|before| before.host_network),
+                }
+            });
+            let services = services.collect();
+            wanted.release =
+                Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
+        }
+        lock(&self.cloud).offer = Some(target);
+    }
+
+    pub(super) fn online(&self) -> bool {
+        lock(&self.cloud).offline_since.is_none()
+    }
+
+    /// What `/v1/healthy` says: not much about the supervisor, much about the cloud.
+    pub(super) fn healthy(&self) -> bool {
+        let Some(since) = lock(&self.cloud).offline_since else { return true };
+        let (interval, checked) =
+            self.settings(|settings| (settings.poll_interval(), settings.connectivity_check()));
+        let offline = since.elapsed();
+        offline < interval * 2 && !(checked && offline >= CONNECTIVITY_INTERVAL)
+    }
+
+    /// Starts a supervisor, unless one runs. It listens when this returns.
+    pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
+        let mut slot = lock(&self.process);
+        if slot.is_none() {
+            let listener: TcpListener = bind(self.address)?.listen(BACKLOG)?;
+            let process = Process::new(Arc::clone(self));
+            server::serve(&process, listener);
+            process.begin(self.ran_before.swap(true, Ordering::Relaxed));
+            *slot = Some(process);
+        }
+        Ok(())
+    }
+
+    /// Ends the supervisor: connections are closed in the middle, new ones are refused.
+    pub(super) async fn stop_process(&self) {
+        let process = lock(&self.process).take();
+        if let Some(process) = process {
+            process.end().await;
+        }
+    }
+
+    /// The supervisor dies, and comes back by itself once the engine lets it.
+    pub(super) fn crash(self: &Arc<Self>, downtime: Duration) {
+        let machine = Arc::clone(self);
+        self.tasks.spawn("supervisor restart", async move {
+            machine.stop_process().await;
+            tokio::time::sleep(downtime).await;
+            machine.start_when_possible().await;
+        });
+    }
+
+    async fn start_when_possible(self: &Arc<Self>) {
+        let needed = [EngineCall::ListContainers, EngineCall::InspectContainer, EngineCall::ListImages];
+        while needed.iter().any(|call| self.engine.fails(*call)) {
+            tokio::time::sleep(ENGINE_RETRY).await;
+        }
+        if let Err(error) = self.start_process() {
+            tracing::warn!(%error, "the simulated supervisor could not listen again");
+        }
+    }
+
+    /// The host was asked to go down. The supervisor stops serving at once; the power goes a moment later.
+    pub(super) fn power(self: &Arc<Self>, power: Power) {
+        lock(&self.host).power = Some(power);
+        let process = lock(&self.process).clone();
+        if let Some(process) = process {
+            process.close();
+        }
+        let machine = Arc::clone(self);
+        self.tasks.spawn("power", async move {
+            tokio::time::sleep(machine.timings.power_off).await;
+            machine.stop_process().await;
+            machine.engine.power_off().await;
+            machine.locks.forget();
+            if power == Power::Reboot {
+                tokio::time::sleep(machine.timings.boot).await;
+                machine.boot().await;
+            }
+        });
+    }
+
+    /// The host comes up, and everything on it.
+    pub(super) async fn boot(self: &Arc<Self>) {
+        self.engine.boot();
+        for container in self.engine.all_containers() {
+            // The engine makes what it has to mount; without the supervisor, for root alone.
+            let _ = self.locks.prepare(container.spec.app, &container.spec.service, false);
+        }
+        lock(&self.host).network.boot();
+        self.start_when_possible().await;
+    }
+
+    /// Puts the wanted apps on the device, as if they had always been there.
+    pub(super) fn install(&self, stopped: &[String]) -> Result<(), Failure> {
+        let local_mode = self.settings(|settings| settings.local_mode());
+        for app in self.settings(|settings| settings.target.clone()) {
+            for spec in self.specs_of(&app) {
+                self.engine.add_image(&spec);
+                self.engine.create_volumes(spec.app, &spec.volumes);
+                let _ = self.locks.prepare(spec.app, &spec.service, true);
+                // Entering local mode takes the containers away; images and volumes stay.
+                if !local_mode {
+                    let run = if stopped.contains(&spec.service) { Run::Exited } else { Run::Running };
+                    self.engine.create(&spec, run)?;
+                }
+            }
+            let commit = app.release.map(|release| (app.id, release.commit));
+            self.settings(|settings| settings.commits.extend(commit));
+        }
+        Ok(())
+    }
+
+    /// Everything ends, now.
+    pub(super) fn abort(&self) {
+        self.tasks.abort_all();
+        self.engine.abort();
+        if let Some(process) = lock(&self.process).take() {
+            process.tasks.abort_all();
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What to do next to get from what is to what should be. No side effects.
+
+use std::collections::BTreeSet;
+
+use super::engine::{Container, Image, Run, Spec, Volume};
+
+/// What the device has at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Situation {
+    /// Containers and their statuses.
+    pub(super) containers: Vec<(Container, &'static str)>,
+    pub(super) images: Vec<Image>,
+    pub(super) volumes: Vec<Volume>,
+    /// Apps whose locks the loop holds.
+    pub(super) held: BTreeSet<i64>,
+    /// Apps with locks of an earlier supervisor.
+    pub(super) leftovers: BTreeSet<i64>,
+}
+
+/// What the device should have.
+#[derive(Debug)]
+pub(super) enum Goal {
+    /// The wanted apps: id, commit to reach if it is another one, containers.
+    Apps { apps: Vec<(i64, Option<String>)>, specs: Vec<Spec>, keep: Keep },
+    /// One app without containers, and if `volumes` without volumes.
+    Cleared { app: i64, volumes: bool },
+    /// One app with these containers (running or only made) and volumes.
+    Restored { app: i64, services: Vec<(Spec, bool)>, volumes: Vec<String> },
+}
+
+/// What may be removed while applying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    /// In local mode, for the way back.
+    ImagesAndVolumes,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    SaveImage(Spec),
+    RemoveImage(Spec),
+    Fetch(Spec),
+    Lock { app: i64, services: Vec<String> },
+    Kill(String),
+    Adopt { id: String, spec: Spec },
+    Start { spec: Spec, run: bool },
+    CreateVolumes { app: i64, names: Vec<String> },
+    RemoveVolumes(i64),
+    Commit { app: i64, commit: String },
+    Unlock(i64),
+    /// Something else is under way.
+    Wait,
+}
+
+impl Situation {
+    fn of_app(&self, app: i64) -> impl Iterator<Item = &(Container, &'static str)> {
+        self.containers.iter().filter(move |(container, _)| container.spec.app == app)
+    }
+
+    fn locked(&self, app: i64) -> bool {
+        self.held.contains(&app) || self.leftovers.contains(&app)
+    }
+
+    fn missing_volumes(&self, app: i64, names: &[String]) -> Option<Step> {
+        let has = |name: &String| self.volumes.iter().any(|volume| volume.app == app && volume.name == *name);
+        let names: Vec<String> = names.iter().filter(|name| !has(name)).cloned().collect();
+        (!names.is_empty()).then_some(Step::CreateVolumes { app, names })
+    }
+
+    fn kill(container: &Container, status: &str) -> Step {
+        if status == "Stopping" { Step::Wait } else { Step::Kill(container.id.clone()) }
+    }
+}
+
+/// The next steps; none when the goal is reached.
+pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
+    match goal {
+        Goal::Apps { apps, specs, keep } => {
+            let images = images(now, specs, *keep);
+            if !images.is_empty() {
+                return images;
+            }
+            let ids = now.containers.iter().map(|(container, _)| container.spec.app);
+            let ids = ids.chain(now.volumes.iter().map(|volume| volume.app));
+            let ids: BTreeSet<i64> = ids.chain(apps.iter().map(|(id, _)| *id)).collect();
+            ids.into_iter().flat_map(|id| app(now, id, apps, specs, *keep)).collect()
+        }
+        Goal::Cleared { app, volumes } => cleared(now, *app, *volumes),
+        Goal::Restored { app, services, volumes } => restored(now, *app, services, volumes),
+    }
+}
+
+fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
+    let same = |image: &Image, spec: &Spec| {
+        image.spec.image == spec.image && image.spec.commit == spec.commit && image.spec.service == spec.service
+    };
+    let missing = specs.iter().filter(|spec| !now.images.iter().any(|image| same(image, spec)));
+    let (at_hand, to_fetch): (Vec<&Spec>, Vec<&Spec>) =
+        missing.partition(|spec| now.images.iter().any(|image| image.spec.content() == spec.content()));
+    let unused = now.images.iter().filter(|image| {
+        let wanted = specs.iter().any(|spec| same(image, spec));
+        let in_use = now.containers.iter().any(|(container, _)| same(image, &container.spec));
+        // A delta of the new image starts from the old one.
+        let source = to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
+        keep == Keep::Nothing && !wanted && !in_use && !source
+    });
+    let mut steps: Vec<Step> = at_hand.into_iter().cloned().map(Step::SaveImage).collect();
+    steps.extend(unused.map(|image| Step::RemoveImage(image.spec.clone())));
+    if steps.is_empty() {
+        steps.extend(to_fetch.into_iter().cloned().map(Step::Fetch));
+    }
+    steps
+}
+
+fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec], keep: Keep) -> Vec<Step> {
+    let wanted: Vec<&Spec> = specs.iter().filter(|spec| spec.app == id).collect();
+    let mut changes = Vec::new();
+    let mut steps = Vec::new();
+    for (container, status) in now.of_app(id) {
+        match wanted.iter().find(|spec| spec.service == container.spec.service) {
+            Some(spec) if !spec.same_container(&container.spec) => changes.push(Situation::kill(container, status)),
+            None => changes.push(Situation::kill(container, status)),
+            Some(_) if *status == "Stopping" => steps.push(Step::Wait),
+            Some(spec) if spec.commit != container.spec.commit => {
+                changes.push(Step::Adopt { id: container.id.clone(), spec: (*spec).clone() });
+            }
+            Some(spec) if container.run == Run::Created => {
+                steps.push(Step::Start { spec: (*spec).clone(), run: true });
+            }
+            Some(_) => {}
+        }
+    }
+    if !changes.is_empty() && !now.held.contains(&id) {
+        let names = now.of_app(id).map(|(container, _)| &container.spec.service);
+        let names: BTreeSet<&String> = names.chain(wanted.iter().map(|spec| &spec.service)).collect();
+        steps.push(Step::Lock { app: id, services: names.into_iter().cloned().collect() });
+    } else {
+        steps.extend(changes);
+    }
+    let exists = |spec: &Spec| now.of_app(id).any(|(container, _)| container.spec.service == spec.service);
+    let absent = wanted.iter().filter(|spec| !exists(spec));
+    steps.extend(absent.map(|spec| Step::Start { spec: (*spec).clone(), run: true }));
+    let volumes: Vec<String> = wanted.iter().flat_map(|spec| spec.volumes.clone()).collect();
+    steps.extend(now.missing_volumes(id, &volumes));
+
+    let target = apps.iter().find(|(app, _)| *app == id);
+    let has_volumes = now.volumes.iter().any(|volume| volume.app == id);
+    if steps.is_empty() && target.is_none() && keep == Keep::Nothing && has_volumes {
+        steps.push(Step::RemoveVolumes(id));
+    }
+    if steps.is_empty() {
+        let commit = target.and_then(|(_, commit)| commit.clone());
+        steps.extend(commit.map(|commit| Step::Commit { app: id, commit }));
+        steps.extend(now.locked(id).then_some(Step::Unlock(id)));
+    }
+    steps
+}
+
+fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
+    let containers: Vec<_> = now.of_app(app).collect();
+    if !containers.is_empty() && !now.held.contains(&app) {
+        let services = containers.iter().map(|(container, _)| container.spec.service.clone()).collect();
+        return vec![Step::Lock { app, services }];
+    }
+    if !containers.is_empty() {
+        return containers.into_iter().map(|(container, status)| Situation::kill(container, status)).collect();
+    }
+    if volumes && now.volumes.iter().any(|volume| volume.app == app) {
+        return vec![Step::RemoveVolumes(app)];
+    }
+    now.locked(app).then_some(Step::Unlock(app)).into_iter().collect()
+}
+
+fn restored(now: &Situation, app: i64, services: &[(Spec, bool)], volumes: &[String]) -> Vec<Step> {
+    let container = |spec: &Spec| now.of_app(app).find(|(container, _)| container.spec.same_container(spec));
+    let missing = services.iter().filter(|(spec, run)| {
+        container(spec).is_none_or(|(container, _)| *run && container.run == Run::Created)
+    });
+    let mut steps: Vec<Step> = now.missing_volumes(app, volumes).into_iter().collect();
+    steps.extend(missing.map(|(spec, run)| Step::Start { spec: spec.clone(), run: *run }));
+    steps
+}

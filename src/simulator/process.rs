@@ -1,0 +1,98 @@
+//! One run of the supervisor: what it keeps in memory, and loses when it dies.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::engine::{Container, Spec};
+use super::lock;
+use super::locks::{Held, Turns};
+use super::machine::Machine;
+use super::runner::Runner;
+use super::{apply, update};
+use crate::tasks::TaskSet;
+
+/// What `/v1/device` tells about updates.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    pub(super) pending: bool,
+    pub(super) failed: bool,
+    pub(super) downloaded: bool,
+    /// Failed attempts in a row; the pause before the next grows with it.
+    pub(super) failures: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) machine: Arc<Machine>,
+    pub(super) tasks: TaskSet,
+    pub(super) runner: Runner,
+    pub(super) turns: Turns,
+    /// Statuses that the engine knows nothing of, by container id.
+    passing: Mutex<HashMap<String, &'static str>>,
+    /// Locks that the update loop holds, by app.
+    pub(super) held: Mutex<HashMap<i64, Held>>,
+    /// Images on their way, by reference, with the percentage.
+    pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
+    pub(super) progress: Mutex<Progress>,
+    /// Set when no request is to be served any more.
+    closed: watch::Sender<bool>,
+}
+
+impl Process {
+    pub(super) fn new(machine: Arc<Machine>) -> Arc<Self> {
+        Arc::new(Self {
+            machine,
+            tasks: TaskSet::new(),
+            runner: Runner::default(),
+            turns: Turns::default(),
+            passing: Mutex::default(),
+            held: Mutex::default(),
+            downloads: Mutex::default(),
+            progress: Mutex::default(),
+            closed: watch::Sender::new(false),
+        })
+    }
+
+    /// A supervisor that starts looks after its apps first, and polls from then on (at once if `again`).
+    pub(super) fn begin(self: &Arc<Self>, again: bool) {
+        apply::trigger(self, apply::Trigger::default());
+        let process = Arc::clone(self);
+        self.tasks.spawn("poll", async move { update::poll(&process, again).await });
+    }
+
+    /// Stops listening and answering. What is in progress goes on.
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Resolves when the supervisor no longer serves.
+    pub(super) fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut closed = self.closed.subscribe();
+        async move {
+            let _ = closed.wait_for(|closed| *closed).await;
+        }
+    }
+
+    /// Dies on the spot.
+    pub(super) async fn end(&self) {
+        self.close();
+        self.tasks.drain(Duration::ZERO).await;
+        // Files of locks stay where they are, as after a real death.
+        lock(&self.held).clear();
+    }
+
+    pub(super) fn report(&self, id: &str, status: &'static str) {
+        lock(&self.passing).insert(id.to_owned(), status);
+    }
+
+    pub(super) fn report_done(&self, id: &str) {
+        lock(&self.passing).remove(id);
+    }
+
+    pub(super) fn status_of(&self, container: &Container) -> &'static str {
+        lock(&self.passing).get(&container.id).copied().unwrap_or_else(|| container.run.status())
+    }
+}

@@ -1,0 +1,95 @@
+//! A request on its way to its endpoint: key, body, route, in this order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::keys::{self, Access};
+use super::process::Process;
+use super::routes::{self, Endpoint, Route};
+use super::{body, endpoints, form, lock};
+
+/// A request, read whole.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answer(Answer),
+    /// The handler did not expect this: the supervisor dies.
+    Crash,
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// A request that may do what it asks for.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) endpoint: Endpoint,
+    /// The id in the path, decoded.
+    pub(super) parameter: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) body: Value,
+    pub(super) key: String,
+    pub(super) access: Access,
+}
+
+impl Admitted {
+    /// A field of the body.
+    pub(super) fn field(&self, name: &str) -> &Value {
+        self.body.get(name).unwrap_or(&Value::Null)
+    }
+}
+
+/// Handles a request.
+pub(super) async fn handle(process: &Arc<Process>, call: Call) -> Outcome {
+    match admit(process, call) {
+        Ok(admitted) => endpoints::handle(process, admitted).await,
+        Err(answer) => (*answer).into(),
+    }
+}
+
+fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
+    let route = routes::find(&call.method, &call.path);
+    let header = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = keys::presented(&call.query, header).unwrap_or_default();
+    let access = match &route {
+        Route::To(endpoint, _) if endpoint.is_open() => Access::All,
+        // In local mode nobody is asked for a key.
+        _ if process.machine.settings(|settings| settings.local_mode()) => Access::All,
+        _ => lock(&process.machine.keys)
+            .access(&key)
+            .ok_or_else(|| Box::new(Answer::status(StatusCode::UNAUTHORIZED)))?,
+    };
+    let skips_body =
+        matches!(&route, Route::To(endpoint, _) if endpoint.is_open() || endpoint.ignores_body());
+    let unreadable = |message: String| Box::new(Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message));
+    let body = if skips_body { Value::Null } else { body::parse(&call.headers, &call.body).map_err(unreadable)? };
+    match route {
+        Route::To(endpoint, parameter) => {
+            Ok(Admitted { endpoint, parameter, query: call.query, body, key, access })
+        }
+        Route::Methods(methods) => Err(Box::new(Answer::allowed(&methods))),
+        Route::Undecodable(message) => Err(unreadable(message)),
+        Route::Nowhere => Err(Box::new(Answer::no_such_route(&call.method, &call.path))),
+    }
+}
+
+/// The parts of a request line, with the query decoded.
+pub(super) fn target(uri: &http::Uri) -> (String, Vec<(String, String)>) {
+    (uri.path().to_owned(), form::pairs(uri.query().unwrap_or_default()))
+}

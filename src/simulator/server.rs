@@ -1,0 +1,251 @@
+//! Connections: who is let in, how long they are kept, how they end.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Body};
+use super::faults::Fault;
+use super::lock;
+use super::process::Process;
+use super::routes::{self, Endpoint, Route};
+use super::serve::{self, Call, Outcome};
+use super::socket::{Activity, Socket};
+
+/// An idle connection is closed after this; the header tells clients.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_HEADER: HeaderValue = HeaderValue::from_static("timeout=5");
+/// Head of a request that is still read.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// Body that is still read, to be refused. More than that is cut off.
+const LONGEST_BODY: usize = 64 * 1024 * 1024;
+/// How long an answer may take to leave after the supervisor stopped serving.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// From the beginning of a request to the death of the supervisor in the middle of it.
+const BEFORE_DEATH: Duration = Duration::from_millis(50);
+
+/// How a connection ends when it does not end in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum End {
+    #[default]
+    Closed,
+    Reset,
+    Garbage,
+}
+
+/// Accepts connections until the supervisor stops serving.
+pub(super) fn serve(process: &Arc<Process>, listener: TcpListener) {
+    let owner = Arc::clone(process);
+    process.tasks.spawn("accept", async move {
+        let closing = owner.closing();
+        tokio::pin!(closing);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut closing => return,
+                accepted = listener.accept() => accepted,
+            };
+            if let Ok((stream, _)) = accepted {
+                let connection = connection(Arc::clone(&owner), stream);
+                owner.tasks.spawn("connection", connection);
+            }
+        }
+    });
+}
+
+async fn connection(process: Arc<Process>, stream: TcpStream) {
+    let (socket, activity) = Socket::new(stream);
+    let end = Arc::new(Mutex::new(End::Closed));
+    let service = service_fn(|request| {
+        let (process, activity, end) = (Arc::clone(&process), Arc::clone(&activity), Arc::clone(&end));
+        async move {
+            activity.begin();
+            let result = respond(&process, request).await;
+            activity.end();
+            result.map_err(|ending| {
+                *lock(&end) = ending;
+                // Any error makes hyper give up the connection without a word.
+                io::Error::other("the connection ends here")
+            })
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .half_close(true)
+        .title_case_headers(true)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(socket, service);
+    let in_order = tokio::select! {
+        result = &mut connection => result.is_ok(),
+        () = outstayed(&process, &activity) => true,
+    };
+    let mut stream = connection.into_parts().io.into_stream();
+    let end = *lock(&end);
+    match end {
+        End::Closed => {}
+        // Without lingering, closing is resetting.
+        End::Reset => drop(stream.set_zero_linger()),
+        End::Garbage if !in_order => {
+            // The client may be gone, and then this is for nobody.
+            let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
+        }
+        End::Garbage => {}
+    }
+}
+
+/// Resolves when a connection has been idle for too long, or the supervisor stopped serving.
+async fn outstayed(process: &Process, activity: &Activity) {
+    let closed = async {
+        process.closing().await;
+        tokio::time::sleep(LAST_WORDS).await;
+        while activity.is_busy() {
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    };
+    let idle = async {
+        loop {
+            let idle = activity.idle().unwrap_or_default();
+            if idle >= KEEP_ALIVE {
+                return;
+            }
+            tokio::time::sleep(KEEP_ALIVE.saturating_sub(idle)).await;
+        }
+    };
+    tokio::select! {
+        () = closed => {}
+        () = idle => {}
+    }
+}
+
+async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<Response<Body>, End> {
+    let (head, body) = request.into_parts();
+    let keep_alive = keeps_alive(head.version, &head.headers);
+    let nameless = head.version == Version::HTTP_11 && !head.headers.contains_key(header::HOST);
+    if nameless || !is_known(&head.method) {
+        return Ok(bad_request());
+    }
+    let (path, query) = serve::target(&head.uri);
+    process.machine.faults.record(head.method.as_str(), &path);
+    let endpoint = match routes::find(&head.method, &path) {
+        Route::To(endpoint, _) => Some(endpoint),
+        _ => None,
+    };
+    let fault = process.machine.faults.next(&path, endpoint.is_some_and(Endpoint::takes_locks));
+    let body = collect(body).await?;
+    let method = head.method.clone();
+    let call = Call { method: head.method, path, query, headers: head.headers.clone(), body };
+    let answer = match early(fault, endpoint).await? {
+        Some(answer) => answer,
+        None => handled(process, call, fault).await?,
+    };
+    let drip = match fault {
+        Some(Fault::Drip(pause)) => Some(pause),
+        _ => None,
+    };
+    let mut response = answer.frame(&method, &head.headers, drip);
+    let headers = response.headers_mut();
+    if keep_alive {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        headers.insert("keep-alive", KEEP_ALIVE_HEADER);
+    } else {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// What some faults make of a request before it is handled.
+async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<Answer>, End> {
+    let locked = "Lockfile exists for { appId: 0, service: simulated }";
+    Ok(match fault {
+        Some(Fault::ResetBefore) => return Err(End::Reset),
+        Some(Fault::Garbage) => return Err(End::Garbage),
+        Some(Fault::Silence) => std::future::pending().await,
+        Some(Fault::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            None
+        }
+        Some(Fault::Status(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            Some(Answer::status(status))
+        }
+        Some(Fault::Locked) => Some(match endpoint {
+            Some(Endpoint::Reboot | Endpoint::Shutdown) => Answer::go(StatusCode::LOCKED, "", Some(locked)),
+            Some(Endpoint::SetHostConfig) => Answer::sentence(StatusCode::LOCKED, locked),
+            _ => Answer::failed(StatusCode::LOCKED, locked),
+        }),
+        Some(Fault::ResetAfter | Fault::Restart(_) | Fault::Drip(_)) | None => None,
+    })
+}
+
+/// Handles the request in a task of its own: what was begun goes on when the client goes away.
+async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Result<Answer, End> {
+    let (sender, receiver) = oneshot::channel();
+    let owner = Arc::clone(process);
+    process.tasks.spawn("request", async move {
+        let outcome = serve::handle(&owner, call).await;
+        // The client may have gone away.
+        let _ = sender.send(outcome);
+    });
+    if let Some(Fault::Restart(downtime)) = fault {
+        tokio::time::sleep(BEFORE_DEATH).await;
+        process.machine.crash(downtime);
+        return std::future::pending().await;
+    }
+    match receiver.await {
+        Ok(Outcome::Answer(_)) if fault == Some(Fault::ResetAfter) => Err(End::Reset),
+        Ok(Outcome::Answer(answer)) => Ok(answer),
+        Ok(Outcome::Crash) => {
+            process.machine.crash(process.machine.timings.restart);
+            std::future::pending().await
+        }
+        Err(_) => Err(End::Closed),
+    }
+}
+
+async fn collect(mut body: Incoming) -> Result<Bytes, End> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| End::Closed)?;
+        if let Some(data) = frame.data_ref() {
+            whole.extend_from_slice(data);
+        }
+        if whole.len() > LONGEST_BODY {
+            return Err(End::Closed);
+        }
+    }
+    Ok(whole.into())
+}
+
+fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+    let connection = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let says = |word: &str| connection.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+    if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") }
+}
+
+/// Methods outside this list are no HTTP to the supervisor's server.
+fn is_known(method: &Method) -> bool {
+    const KNOWN: [&str; 35] = [
+        "ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH",
+        "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND",
+        "PROPPATCH", "PURGE", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE",
+        "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE",
+    ];
+    KNOWN.contains(&method.as_str())
+}
+
+fn bad_request() -> Response<Body> {
+    let mut response = Response::new(Body::Done);
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,108 @@
+//! A connection's socket, as hyper wants it, with a note of when it was last used.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::lock;
+
+/// Bytes taken from the socket at once.
+const CHUNK: usize = 8 * 1024;
+
+/// When a connection was last used, and whether a request is being handled on it.
+#[derive(Debug)]
+pub(super) struct Activity(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    last: Instant,
+    requests: usize,
+    in_flight: usize,
+}
+
+impl Activity {
+    fn touch(&self) {
+        lock(&self.0).last = Instant::now();
+    }
+
+    pub(super) fn begin(&self) {
+        let mut state = lock(&self.0);
+        state.requests += 1;
+        state.in_flight += 1;
+    }
+
+    pub(super) fn end(&self) {
+        let mut state = lock(&self.0);
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.last = Instant::now();
+    }
+
+    /// How long it has been idle between two requests. `None` if it is not.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let state = lock(&self.0);
+        (state.in_flight == 0 && state.requests > 0).then(|| state.last.elapsed())
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        lock(&self.0).in_flight > 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> (Self, Arc<Activity>) {
+        let state = State { last: Instant::now(), requests: 0, in_flight: 0 };
+        let activity = Arc::new(Activity(Mutex::new(state)));
+        (Self { stream, activity: Arc::clone(&activity) }, activity)
+    }
+
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let mut chunk = [0; CHUNK];
+        let room = cursor.remaining().min(CHUNK);
+        let mut buffer = ReadBuf::new(chunk.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer))?;
+        this.activity.touch();
+        // Copying costs little here, and handing out the buffer itself would be unsafe.
+        cursor.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.activity.touch();
+        Pin::new(&mut this.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,68 @@
+//! Asking the cloud what to run, and telling it tags.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::apply::{self, Trigger};
+use super::fixture::Tag;
+use super::lock;
+use super::process::Process;
+
+/// How long the cloud takes to answer.
+const ANSWER: Duration = Duration::from_millis(20);
+/// Pause before a report of tags is tried again.
+const TAG_RETRY: Duration = Duration::from_secs(15);
+
+/// Polls for ever, once per interval, and if `now` once more at the beginning.
+pub(super) async fn poll(process: &Arc<Process>, now: bool) {
+    if now {
+        check(process, Trigger::default(), false).await;
+    }
+    loop {
+        tokio::time::sleep(process.machine.settings(|settings| settings.poll_interval())).await;
+        check(process, Trigger::default(), false).await;
+    }
+}
+
+/// Answers an update request: starts a check, and does not wait for it.
+pub(super) fn request(process: &Arc<Process>, trigger: Trigger) {
+    let owner = Arc::clone(process);
+    process.tasks.spawn("update check", async move { check(&owner, trigger, true).await });
+}
+
+/// Asks for the target. A new one calls off what is being applied; an old one is applied again if somebody asked.
+async fn check(process: &Arc<Process>, trigger: Trigger, asked: bool) {
+    tokio::time::sleep(ANSWER).await;
+    if !process.machine.online() {
+        return;
+    }
+    let offer = lock(&process.machine.cloud).offer.take();
+    if let Some(target) = offer {
+        process.machine.settings(|settings| settings.target = target);
+        lock(&process.progress).failures = 0;
+        apply::trigger(process, Trigger { cancel: true, ..trigger });
+    } else if asked {
+        apply::trigger(process, trigger);
+    }
+}
+
+/// Reports tags once the cloud can be reached.
+pub(super) fn report_tags(process: &Arc<Process>, tags: Vec<(String, String)>) {
+    let owner = Arc::clone(process);
+    process.tasks.spawn("tags", async move {
+        tokio::time::sleep(ANSWER).await;
+        while !owner.machine.online() {
+            tokio::time::sleep(TAG_RETRY).await;
+        }
+        let mut cloud = lock(&owner.machine.cloud);
+        for (name, value) in tags {
+            match cloud.tags.iter_mut().find(|tag| tag.name == name) {
+                Some(tag) => tag.value = value,
+                None => {
+                    let id = cloud.tags.iter().map(|tag| tag.id).max().unwrap_or_default() + 1;
+                    cloud.tags.push(Tag { id, name, value });
+                }
+            }
+        }
+    });
+}
