@@ -8,12 +8,12 @@ use nix::unistd::{AccessFlags, Uid, access};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::http::{Cloud, Request, Transport as _};
 use crate::supervisor::Supervisor;
 use crate::{Balena, Environment};
 
-use super::Context;
+use super::{Context, exit};
 use super::output::Output;
 
 /// Where a device without a variable of its own reports to.
@@ -76,8 +76,8 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Runs every check; `false` when one failed.
-pub(super) async fn run(context: &Context) -> Result<(Output, bool)> {
+/// Runs every check. The exit code of a report with a failure in it is that of a failure.
+pub(super) async fn run(context: &Context) -> Result<(Output, u8)> {
     let balena = &context.balena;
     let mut findings = container(balena.environment());
     findings.extend(supervisor(balena).await);
@@ -86,7 +86,7 @@ pub(super) async fn run(context: &Context) -> Result<(Output, bool)> {
     findings.extend(cloud(balena.environment()).await);
     let well = findings.iter().all(|finding| finding.result != Verdict::Fail);
     let output = Output::data(&findings)?.text(findings.iter().map(Finding::to_string).collect());
-    Ok((output, well))
+    Ok((output, if well { exit::OK } else { exit::FAILED }))
 }
 
 fn container(env: &Environment) -> Vec<Finding> {
@@ -332,11 +332,6 @@ async fn probe(
         date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp().as_second());
     let skew = theirs.zip(i64::try_from(now()).ok()).map(|(theirs, ours)| ours - theirs);
     Ok((answer.status().as_u16(), skew))
-}
-
-/// The exit code of a report with a failure in it is that of a failure.
-pub(super) fn exit_code(well: bool) -> u8 {
-    if well { super::exit::OK } else { super::exit::code(ErrorKind::Rejected) }
 }
 
 #[cfg(test)]

@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::service::{self, Config};
-use crate::{Balena, Environment};
 
 use super::Context;
 use super::output::Output;
@@ -35,35 +33,19 @@ impl RunArguments {
         let config = Config::new(self.listen.listen);
         #[cfg(feature = "simulator")]
         if self.simulate {
-            let device = super::simulate::start(None).await?;
-            let environment = Environment::from_vars(device.environment(super::simulate::SERVICE))?;
-            let balena = Balena::builder().environment(environment).build();
-            context.printer.remark(&format!("simulated device at {}", device.address()));
+            let stop = super::stop()?;
+            let simulation = super::simulate::Simulation::start(0).await?;
+            context.printer.remark(&format!("simulated device at {}", simulation.address()));
             context.printer.remark(&format!("try: curl http://{}/status", self.listen.listen));
-            let story = super::simulate::story(&device);
             tokio::select! {
-                result = service::run(balena, config, stop()?) => result?,
-                () = story => {}
+                result = service::run(simulation.balena.clone(), config, stop) => result?,
+                () = simulation.releases() => {}
             }
             return Ok(Output::silent());
         }
-        service::run(context.balena.clone(), config, stop()?).await?;
+        service::run(context.balena.clone(), config, super::stop()?).await?;
         Ok(Output::silent())
     }
-}
-
-/// Resolves when the process is asked to end.
-pub(super) fn stop() -> Result<impl Future<Output = ()>> {
-    let listen =
-        |kind| signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 /// Prints the events of a running service, one JSON object a line.
