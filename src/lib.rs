@@ -5,6 +5,7 @@ mod balena;
 mod core;
 mod env;
 mod error;
+mod fs;
 mod http;
 mod ids;
 mod open_enum;
