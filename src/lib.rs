@@ -8,6 +8,7 @@ pub mod cli;
 mod core;
 mod env;
 mod error;
+mod fs;
 mod http;
 mod ids;
 mod open_enum;
