@@ -67,12 +67,11 @@ pub(super) async fn towards(
     loop {
         let now = look(process)?;
         let wanted;
-        let goal = match goal {
-            Some(goal) => goal,
-            None => {
-                wanted = wanted_apps(process);
-                &wanted
-            }
+        let goal = if let Some(goal) = goal {
+            goal
+        } else {
+            wanted = wanted_apps(process);
+            &wanted
         };
         let steps = plan::next(&now, goal);
         let whole = matches!(goal, Goal::Apps { .. });
@@ -119,11 +118,17 @@ pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
     let held = lock(&process.held).keys().copied().collect();
     let apps = containers.iter().map(|container| container.spec.app);
     let leftovers = apps.filter(|app| process.machine.locks.has_leftovers(*app)).collect();
-    let with_status = |container: super::engine::Container| {
+    let with_status = |container: super::parts::Container| {
         let status = process.status_of(&container);
         (container, status)
     };
-    Ok(Situation { containers: containers.into_iter().map(with_status).collect(), images, volumes, held, leftovers })
+    Ok(Situation {
+        containers: containers.into_iter().map(with_status).collect(),
+        images,
+        volumes,
+        held,
+        leftovers,
+    })
 }
 
 fn wanted_apps(process: &Arc<Process>) -> Goal {
@@ -178,7 +183,7 @@ async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) ->
     Ok(())
 }
 
-async fn fetch(process: &Arc<Process>, spec: &super::engine::Spec, abort: &Abort) -> Result<(), Refusal> {
+async fn fetch(process: &Arc<Process>, spec: &super::parts::Spec, abort: &Abort) -> Result<(), Refusal> {
     let downloads = &process.downloads;
     let pull = process.machine.engine.pull(spec, |percentage| {
         lock(downloads).insert(spec.image.clone(), (spec.clone(), percentage));

@@ -45,7 +45,9 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
             let info = json!({"arch": machine.facts.arch, "deviceType": machine.facts.device_type});
             Answer::success(&json!({"status": "success", "info": info})).into()
         }
-        Endpoint::Version => Answer::success(&json!({"status": "success", "version": machine.version})).into(),
+        Endpoint::Version => {
+            Answer::success(&json!({"status": "success", "version": machine.version})).into()
+        }
         Endpoint::DeviceName => {
             let name = machine.settings(|settings| settings.name.clone());
             Answer::success(&json!({"status": "success", "deviceName": name})).into()
@@ -129,7 +131,9 @@ fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
     let refuse = |message| Answer::failed(StatusCode::BAD_REQUEST, message);
     let pairs: Vec<(String, &Value)> = match body {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
+        }
         _ => return refuse(NO_TAGS),
     };
     let mut tags = Vec::new();
@@ -184,6 +188,8 @@ fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
 fn local_logs(process: &Arc<Process>) -> Answer {
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
-    process.tasks.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
+    process
+        .tasks
+        .spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
     Answer::stream(lines)
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
-use super::engine::{Engine, EngineCall, Failure, Run, Spec, Timings};
+use super::engine::{Engine, Failure};
 use super::faults::Faults;
 use super::fixture::{DeviceFacts, Tag};
 use super::host_config::Network;
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
+use super::parts::{EngineCall, Run, Spec, Timings};
 use super::process::Process;
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Power, lock, server};
@@ -85,7 +86,10 @@ impl Machine {
 
     /// What the containers of the wanted apps are made from, with the keys of this moment.
     pub(super) fn wanted_specs(&self) -> Vec<Spec> {
-        self.settings(|settings| settings.wanted().to_vec()).iter().flat_map(|app| self.specs_of(app)).collect()
+        self.settings(|settings| settings.wanted().to_vec())
+            .iter()
+            .flat_map(|app| self.specs_of(app))
+            .collect()
     }
 
     pub(super) fn specs_of(&self, app: &TargetApp) -> Vec<Spec> {
@@ -142,8 +146,7 @@ impl Machine {
                 }
             });
             let services = services.collect();
-            wanted.release =
-                Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
+            wanted.release = Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
         }
         lock(&self.cloud).offer = Some(target);
     }

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::engine::{Container, Spec};
 use super::lock;
 use super::locks::{Held, Turns};
 use super::machine::Machine;
+use super::parts::{Container, Spec};
 use super::runner::Runner;
 use super::{apply, update};
 use crate::tasks::TaskSet;
@@ -37,8 +35,6 @@ pub(super) struct Process {
     /// Images on their way, by reference, with the percentage.
     pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
     pub(super) progress: Mutex<Progress>,
-    /// Set when no request is to be served any more.
-    closed: watch::Sender<bool>,
 }
 
 impl Process {
@@ -52,7 +48,6 @@ impl Process {
             held: Mutex::default(),
             downloads: Mutex::default(),
             progress: Mutex::default(),
-            closed: watch::Sender::new(false),
         })
     }
 
@@ -65,15 +60,12 @@ impl Process {
 
     /// Stops listening and answering. What is in progress goes on.
     pub(super) fn close(&self) {
-        self.closed.send_replace(true);
+        self.tasks.stop();
     }
 
     /// Resolves when the supervisor no longer serves.
     pub(super) fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut closed = self.closed.subscribe();
-        async move {
-            let _ = closed.wait_for(|closed| *closed).await;
-        }
+        self.tasks.stopping()
     }
 
     /// Dies on the spot.
