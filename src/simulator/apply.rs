@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::actions::Refusal;
@@ -144,6 +145,9 @@ fn wanted_apps(process: &Arc<Process>) -> Goal {
 }
 
 async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) -> Result<(), Refusal> {
+    if process.shutting_down.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let machine = &process.machine;
     match step {
         Step::SaveImage(spec) => {

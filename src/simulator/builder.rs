@@ -200,6 +200,7 @@ impl Builder {
             faults: super::faults::Faults::default(),
             process: Mutex::default(),
             ran_before: false.into(),
+            over: false.into(),
             tasks: TaskSet::new(),
             address,
             _reserved: reserved,

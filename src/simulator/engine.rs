@@ -111,6 +111,13 @@ impl Engine {
         }
     }
 
+    /// The engine's id of the image a container was made from.
+    pub(super) fn image_id(&self, spec: &Spec) -> Option<String> {
+        let contents = lock(&self.contents);
+        let image = contents.images.iter().find(|image| image.spec.content() == spec.content());
+        image.map(|image| image.docker_id.clone())
+    }
+
     pub(super) fn remove_image(&self, name: &str, commit: &str) {
         lock(&self.contents).images.retain(|image| image.spec.image != name || image.spec.commit != commit);
     }
@@ -133,6 +140,12 @@ impl Engine {
         if !contents.images.iter().any(|image| image.spec.content() == spec.content()) {
             let message = format!("(HTTP code 404) no such image - No such image: {} ", spec.image);
             return Err(Failure::Missing(message));
+        }
+        // The name is made of these; a container that differs in anything else is in the way.
+        let name = |spec: &Spec| (spec.service.clone(), spec.image_id, spec.release_id, spec.commit.clone());
+        if contents.containers.iter().any(|container| name(&container.spec) == name(spec)) {
+            let message = "(HTTP code 409) unexpected - Conflict. The container name is already in use ";
+            return Err(Failure::Broken(message.to_owned()));
         }
         let container =
             Container { id: random_hex(64), spec: spec.clone(), created_at: jiff::Timestamp::now(), run };

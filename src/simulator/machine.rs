@@ -63,6 +63,8 @@ pub(super) struct Machine {
     pub(super) process: Mutex<Option<Arc<Process>>>,
     /// The first supervisor finds everything settled; a later one asks the cloud at once.
     pub(super) ran_before: AtomicBool,
+    /// The device is being dropped: nothing starts any more.
+    pub(super) over: AtomicBool,
     /// Power and restarts: what goes on while no supervisor runs.
     pub(super) tasks: TaskSet,
     pub(super) address: SocketAddr,
@@ -167,7 +169,7 @@ impl Machine {
     /// Starts a supervisor, unless one runs. It listens when this returns.
     pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
         let mut slot = lock(&self.process);
-        if slot.is_none() {
+        if slot.is_none() && !self.over.load(Ordering::Relaxed) {
             let listener: TcpListener = bind(self.address)?.listen(BACKLOG)?;
             let process = Process::new(Arc::clone(self));
             server::serve(&process, listener);
@@ -258,6 +260,7 @@ impl Machine {
 
     /// Everything ends, now.
     pub(super) fn abort(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.tasks.abort_all();
         self.engine.abort();
         if let Some(process) = lock(&self.process).take() {

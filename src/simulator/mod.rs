@@ -221,7 +221,8 @@ impl Device {
     }
 
     /// Ends the supervisor, and starts it again after `downtime`, without waiting for that.
-    pub fn restart_supervisor(&self, downtime: Duration) {
+    pub async fn restart_supervisor(&self, downtime: Duration) {
+        self.machine.stop_process().await;
         self.machine.crash(downtime);
     }
 

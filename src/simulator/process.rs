@@ -1,6 +1,7 @@
 //! One run of the supervisor: what it keeps in memory, and loses when it dies.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) struct Process {
     /// Images on their way, by reference, with the percentage.
     pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
     pub(super) progress: Mutex<Progress>,
+    /// The power is about to go: the loop does nothing more, and does not say so either.
+    pub(super) shutting_down: AtomicBool,
 }
 
 impl Process {
@@ -48,6 +51,7 @@ impl Process {
             held: Mutex::default(),
             downloads: Mutex::default(),
             progress: Mutex::default(),
+            shutting_down: false.into(),
         })
     }
 
@@ -60,6 +64,7 @@ impl Process {
 
     /// Stops listening and answering. What is in progress goes on.
     pub(super) fn close(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
         self.tasks.stop();
     }
 

@@ -241,11 +241,13 @@ pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container
         env.remove(&format!("BALENA{secret}"));
         env.remove(&format!("RESIN{secret}"));
     }
+    // The engine's id, not the number that other endpoints call so.
+    let image = process.machine.engine.image_id(&container.spec);
     let mut state = json!({
         "appId": app,
         "containerId": container.id,
         "env": env,
-        "imageId": container.spec.image,
+        "imageId": image,
         "releaseId": container.spec.release_id,
     });
     if let Some(commit) = commit(process, app) {

@@ -181,7 +181,7 @@ impl Stage<'_> {
             Event::LocksRemoved => self.device.remove_locks(),
             Event::SupervisorStops => self.device.stop_supervisor().await,
             Event::SupervisorStarts => self.device.start_supervisor().await.expect("the port is still ours"),
-            Event::SupervisorRestarts => self.device.restart_supervisor(DOWNTIME),
+            Event::SupervisorRestarts => self.device.restart_supervisor(DOWNTIME).await,
             Event::EngineRecovers => self.device.recover_engine(),
         }
     }
