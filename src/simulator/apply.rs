@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::actions::Refusal;
 use super::containers::{self, Then};
 use super::engine::Failure;
@@ -35,6 +37,7 @@ pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
     let owner = Arc::clone(process);
     process.tasks.spawn("apply", async move {
         if let Some(turn) = turn.await {
+            *lock(&owner.applying_since) = Instant::now();
             until_applied(&owner, trigger.force, &turn.abort).await;
         }
     });

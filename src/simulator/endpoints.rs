@@ -27,7 +27,7 @@ const STREAM_BUFFER: usize = 16;
 pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     let machine = &process.machine;
     match call.endpoint {
-        Endpoint::Healthy if machine.healthy() => Answer::status(StatusCode::OK).into(),
+        Endpoint::Healthy if healthy(process) => Answer::status(StatusCode::OK).into(),
         Endpoint::Healthy => Answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy").into(),
         Endpoint::Ping => Answer::ok().into(),
         Endpoint::Blink => Answer::status(StatusCode::OK).into(),
@@ -77,6 +77,12 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         | Endpoint::StateStatus
         | Endpoint::CleanupVolumes => apps::handle(process, call).await,
     }
+}
+
+/// Little about the API, much about the cloud, and whether updating gets anywhere.
+fn healthy(process: &Process) -> bool {
+    let longest = process.machine.settings(|settings| settings.poll_interval()) * 2;
+    process.machine.in_touch() && !process.is_stuck(longest)
 }
 
 /// A report, or the failure to make one.

@@ -157,8 +157,8 @@ impl Machine {
         lock(&self.cloud).offline_since.is_none()
     }
 
-    /// What `/v1/healthy` says: not much about the supervisor, much about the cloud.
-    pub(super) fn healthy(&self) -> bool {
+    /// Whether the cloud was reached lately, and if that is checked, can be reached.
+    pub(super) fn in_touch(&self) -> bool {
         let Some(since) = lock(&self.cloud).offline_since else { return true };
         let (interval, checked) =
             self.settings(|settings| (settings.poll_interval(), settings.connectivity_check()));

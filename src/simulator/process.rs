@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::lock;
 use super::locks::{Held, Turns};
 use super::machine::Machine;
@@ -36,6 +38,8 @@ pub(super) struct Process {
     /// Images on their way, by reference, with the percentage.
     pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
     pub(super) progress: Mutex<Progress>,
+    /// When the update loop was last let in.
+    pub(super) applying_since: Mutex<Instant>,
     /// The power is about to go: the loop does nothing more, and does not say so either.
     pub(super) shutting_down: AtomicBool,
 }
@@ -51,6 +55,7 @@ impl Process {
             held: Mutex::default(),
             downloads: Mutex::default(),
             progress: Mutex::default(),
+            applying_since: Mutex::new(Instant::now()),
             shutting_down: false.into(),
         })
     }
@@ -79,6 +84,12 @@ impl Process {
         self.tasks.drain(Duration::ZERO).await;
         // Files of locks stay where they are, as after a real death.
         lock(&self.held).clear();
+    }
+
+    /// Whether the update loop has been at it for suspiciously long; downloads may take their time.
+    pub(super) fn is_stuck(&self, longest: Duration) -> bool {
+        let downloading = !lock(&self.downloads).is_empty();
+        self.runner.in_progress() && !downloading && lock(&self.applying_since).elapsed() >= longest
     }
 
     pub(super) fn report(&self, id: &str, status: &'static str) {

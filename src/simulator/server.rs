@@ -81,7 +81,6 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
         }
     });
     let mut connection = http1::Builder::new()
-        .half_close(true)
         .title_case_headers(true)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(socket, service);
