@@ -33,7 +33,12 @@ impl TaskSet {
         });
     }
 
-    /// Resolves when [`TaskSet::drain`] has been called; tasks `select!` on it to end in an orderly way.
+    /// Asks every task to stop, and leaves it to them.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Resolves when [`TaskSet::stop`] or [`TaskSet::drain`] has been called; tasks `select!` on it to end in an orderly way.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stop = self.stop.subscribe();
         async move {
@@ -50,7 +55,7 @@ impl TaskSet {
     /// Asks every task to stop and waits for them, at most `grace`; the rest are aborted.
     /// Returns whether all ended by themselves.
     pub(crate) async fn drain(&self, grace: Duration) -> bool {
-        self.stop.send_replace(true);
+        self.stop();
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let all_ended =

@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::engine::{Engine, EngineCall, Timings};
+use super::engine::Engine;
 use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
 use super::host_config::{Network, Patch};
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine, bind};
+use super::parts::{EngineCall, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Device, environment};
 use crate::tasks::TaskSet;
@@ -199,6 +200,7 @@ impl Builder {
             faults: super::faults::Faults::default(),
             process: Mutex::default(),
             ran_before: false.into(),
+            over: false.into(),
             tasks: TaskSet::new(),
             address,
             _reserved: reserved,
@@ -251,9 +253,11 @@ impl Builder {
     fn target_release(&self, app: &App, release: &Release, current: Option<&Release>) -> TargetRelease {
         let services = release.services.iter().map(|(name, service)| {
             let before = current.and_then(|current| current.services.get(name));
-            let inherited = |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
+            let inherited =
+                |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
             let env = service.env.clone().or_else(|| before.and_then(|before| before.env.clone()));
-            let volumes = service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
+            let volumes =
+                service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
             let with_api = inherited(|service| service.supervisor_api).unwrap_or_default();
             TargetService {
                 name: name.clone(),

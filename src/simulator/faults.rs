@@ -99,7 +99,9 @@ impl Faults {
         let mut received = lock(&self.received);
         match received.iter_mut().find(|kind| kind.method == method && kind.path == path) {
             Some(kind) => kind.count += 1,
-            None => received.push(ReceivedRequest { method: method.to_owned(), path: path.to_owned(), count: 1 }),
+            None => {
+                received.push(ReceivedRequest { method: method.to_owned(), path: path.to_owned(), count: 1 });
+            }
         }
     }
 

@@ -112,7 +112,10 @@ impl Journal {
         if !text.is_empty() && output.send(text.into()).await.is_err() {
             return;
         }
-        while query.follow {
+        if !query.follow {
+            return;
+        }
+        loop {
             let line = tokio::select! {
                 line = news.recv() => line,
                 () = output.closed() => return,

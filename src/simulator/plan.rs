@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::engine::{Container, Image, Run, Spec, Volume};
+use super::parts::{Container, Image, Run, Spec, Volume};
 
 /// What the device has at one moment.
 #[derive(Debug, Default)]
@@ -41,13 +41,28 @@ pub(super) enum Step {
     SaveImage(Spec),
     RemoveImage(Spec),
     Fetch(Spec),
-    Lock { app: i64, services: Vec<String> },
+    Lock {
+        app: i64,
+        services: Vec<String>,
+    },
     Kill(String),
-    Adopt { id: String, spec: Spec },
-    Start { spec: Spec, run: bool },
-    CreateVolumes { app: i64, names: Vec<String> },
+    Adopt {
+        id: String,
+        spec: Spec,
+    },
+    Start {
+        spec: Spec,
+        run: bool,
+    },
+    CreateVolumes {
+        app: i64,
+        names: Vec<String>,
+    },
     RemoveVolumes(i64),
-    Commit { app: i64, commit: String },
+    Commit {
+        app: i64,
+        commit: String,
+    },
     Unlock(i64),
     /// Something else is under way.
     Wait,
@@ -93,7 +108,9 @@ pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
 
 fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
     let same = |image: &Image, spec: &Spec| {
-        image.spec.image == spec.image && image.spec.commit == spec.commit && image.spec.service == spec.service
+        image.spec.image == spec.image
+            && image.spec.commit == spec.commit
+            && image.spec.service == spec.service
     };
     let missing = specs.iter().filter(|spec| !now.images.iter().any(|image| same(image, spec)));
     let (at_hand, to_fetch): (Vec<&Spec>, Vec<&Spec>) =
@@ -102,7 +119,8 @@ fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
         let wanted = specs.iter().any(|spec| same(image, spec));
         let in_use = now.containers.iter().any(|(container, _)| same(image, &container.spec));
         // A delta of the new image starts from the old one.
-        let source = to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
+        let source =
+            to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
         keep == Keep::Nothing && !wanted && !in_use && !source
     });
     let mut steps: Vec<Step> = at_hand.into_iter().cloned().map(Step::SaveImage).collect();
@@ -119,7 +137,9 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
     let mut steps = Vec::new();
     for (container, status) in now.of_app(id) {
         match wanted.iter().find(|spec| spec.service == container.spec.service) {
-            Some(spec) if !spec.same_container(&container.spec) => changes.push(Situation::kill(container, status)),
+            Some(spec) if !spec.same_container(&container.spec) => {
+                changes.push(Situation::kill(container, status));
+            }
             None => changes.push(Situation::kill(container, status)),
             Some(_) if *status == "Stopping" => steps.push(Step::Wait),
             Some(spec) if spec.commit != container.spec.commit => {
@@ -164,7 +184,10 @@ fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
         return vec![Step::Lock { app, services }];
     }
     if !containers.is_empty() {
-        return containers.into_iter().map(|(container, status)| Situation::kill(container, status)).collect();
+        return containers
+            .into_iter()
+            .map(|(container, status)| Situation::kill(container, status))
+            .collect();
     }
     if volumes && now.volumes.iter().any(|volume| volume.app == app) {
         return vec![Step::RemoveVolumes(app)];

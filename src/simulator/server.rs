@@ -81,7 +81,6 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
         }
     });
     let mut connection = http1::Builder::new()
-        .half_close(true)
         .title_case_headers(true)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(socket, service);
@@ -91,15 +90,12 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
     };
     let mut stream = connection.into_parts().io.into_stream();
     let end = *lock(&end);
-    match end {
-        End::Closed => {}
+    if end == End::Reset {
         // Without lingering, closing is resetting.
-        End::Reset => drop(stream.set_zero_linger()),
-        End::Garbage if !in_order => {
-            // The client may be gone, and then this is for nobody.
-            let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
-        }
-        End::Garbage => {}
+        drop(stream.set_zero_linger());
+    } else if end == End::Garbage && !in_order {
+        // The client may be gone, and then this is for nobody.
+        let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
     }
 }
 
@@ -227,7 +223,8 @@ async fn collect(mut body: Incoming) -> Result<Bytes, End> {
 }
 
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    let connection = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let connection =
+        headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let says = |word: &str| connection.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
     if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }
@@ -235,10 +232,41 @@ fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
 /// Methods outside this list are no HTTP to the supervisor's server.
 fn is_known(method: &Method) -> bool {
     const KNOWN: [&str; 35] = [
-        "ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH",
-        "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND",
-        "PROPPATCH", "PURGE", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE",
-        "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE",
+        "ACL",
+        "BIND",
+        "CHECKOUT",
+        "CONNECT",
+        "COPY",
+        "DELETE",
+        "GET",
+        "HEAD",
+        "LINK",
+        "LOCK",
+        "M-SEARCH",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MOVE",
+        "NOTIFY",
+        "OPTIONS",
+        "PATCH",
+        "POST",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "PUT",
+        "QUERY",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SOURCE",
+        "SUBSCRIBE",
+        "TRACE",
+        "UNBIND",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
     ];
     KNOWN.contains(&method.as_str())
 }

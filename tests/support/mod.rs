@@ -1,7 +1,7 @@
 //! Reading, performing and comparing recorded supervisor cases. The format is described in `tests/cases/supervisor`.
 
-pub mod cases;
-pub mod compare;
-pub mod device;
-pub mod raw;
-pub mod server_role;
+pub(crate) mod cases;
+pub(crate) mod compare;
+pub(crate) mod device;
+pub(crate) mod raw;
+pub(crate) mod server_role;
