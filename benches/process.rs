@@ -3,7 +3,11 @@
 //!
 //!     cargo bench --bench process
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark reports, and stops at what it can't do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark reports, and stops at what it can't do"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +38,12 @@ fn main() {
 }
 
 fn simulated_device() -> (Running, BTreeMap<String, String>) {
-    let mut child = Command::new(AGENT).args(["--json", "simulate"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Command::new(AGENT)
+        .args(["--json", "simulate"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     (Running(child), serde_json::from_str(&line).unwrap())

@@ -1,5 +1,8 @@
 //! balena in Rust: the device's own supervisor, update locks, and a simulated device to develop against.
 
+// Examples and benchmarks print; the library does so at one place, by hand.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod api;
 mod balena;
 #[cfg(feature = "cli")]

@@ -119,7 +119,8 @@ async fn every_reading_command_works_in_both_forms() {
             assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
             if json {
                 for line in stdout(&output).lines() {
-                    serde_json::from_str::<Value>(line).unwrap_or_else(|cause| panic!("{arguments:?}: {cause}: {line}"));
+                    serde_json::from_str::<Value>(line)
+                        .unwrap_or_else(|cause| panic!("{arguments:?}: {cause}: {line}"));
                 }
             }
         }
@@ -159,7 +160,11 @@ async fn bad_addresses_and_dead_ones() {
     }
     environment.insert("BALENA_SUPERVISOR_ADDRESS".into(), device.address());
     device.stop_supervisor().await;
-    assert_fails(&run(&environment, &["device", "ping"]).await, 6, &["can't reach the supervisor", "refused"]);
+    assert_fails(
+        &run(&environment, &["device", "ping"]).await,
+        6,
+        &["can't reach the supervisor", "refused"],
+    );
 }
 
 #[tokio::test]
@@ -179,7 +184,11 @@ async fn refusals_have_codes_of_their_own() {
     assert_fails(&run(&environment, &["device", "restart-service", ""]).await, 2, &["service", "empty"]);
     assert_fails(&run(&environment, &["device", "set-tags", "a b=c"]).await, 2, &["tags"]);
     assert_fails(&run(&environment, &["device", "set-tags", "novalue"]).await, 2, &["="]);
-    assert_fails(&run(&environment, &["supervisor", "restart", "777"]).await, 4, &["not for this application"]);
+    assert_fails(
+        &run(&environment, &["supervisor", "restart", "777"]).await,
+        4,
+        &["not for this application"],
+    );
 
     let lock = device.lock_directory(1, "plain").join("updates.lock");
     std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
@@ -188,17 +197,29 @@ async fn refusals_have_codes_of_their_own() {
     assert_fails(&run(&environment, &["device", "restart-service", "main"]).await, 5, &["locked (423)"]);
 
     environment.insert("BALENA_SUPERVISOR_API_KEY".into(), "0123456789abcdef0123456789abcdef".into());
-    assert_fails(&run(&environment, &["device", "state"]).await, 4, &["refused the key (401)", "BALENA_SUPERVISOR_API_KEY"]);
+    assert_fails(
+        &run(&environment, &["device", "state"]).await,
+        4,
+        &["refused the key (401)", "BALENA_SUPERVISOR_API_KEY"],
+    );
 }
 
 #[tokio::test]
 async fn answers_that_are_none() {
     let (device, environment) = device().await;
     device.inject(Injection::new(Fault::Garbage).times(2));
-    assert_fails(&run(&environment, &["device", "state"]).await, 6, &["closed the connection before an answer"]);
+    assert_fails(
+        &run(&environment, &["device", "state"]).await,
+        6,
+        &["closed the connection before an answer"],
+    );
     device.clear_faults();
     device.inject(Injection::new(Fault::Silence).times(1));
-    assert_fails(&run(&environment, &["--timeout", "500ms", "device", "state"]).await, 7, &["no answer within"]);
+    assert_fails(
+        &run(&environment, &["--timeout", "500ms", "device", "state"]).await,
+        7,
+        &["no answer within"],
+    );
     device.clear_faults();
     device.inject(Injection::new(Fault::Status(500)).times(1));
     assert_fails(&run(&environment, &["device", "state"]).await, 1, &["status 500"]);
@@ -207,7 +228,11 @@ async fn answers_that_are_none() {
     assert_fails(&run(&environment, &["device", "state"]).await, 6, &["502"]);
     device.clear_faults();
     device.inject(Injection::new(Fault::ResetAfter).times(1));
-    assert_fails(&run(&environment, &["device", "restart-service", "main"]).await, 8, &["it may have happened"]);
+    assert_fails(
+        &run(&environment, &["device", "restart-service", "main"]).await,
+        8,
+        &["it may have happened"],
+    );
 }
 
 #[tokio::test]
@@ -237,7 +262,9 @@ async fn errors_are_json_when_asked() {
 #[tokio::test]
 async fn usage_errors_are_two() {
     let nothing = BTreeMap::new();
-    for arguments in [&["nonsense"][..], &["device", "restart-service"], &["--wait", "5", "device", "ping"], &[]] {
+    for arguments in
+        [&["nonsense"][..], &["device", "restart-service"], &["--wait", "5", "device", "ping"], &[]]
+    {
         let output = run(&nothing, arguments).await;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
@@ -272,10 +299,11 @@ async fn lock_run_holds_the_lock_and_hands_the_code_on() {
 async fn lock_run_releases_when_it_is_told_to_stop() {
     let (device, environment) = device().await;
     std::fs::create_dir_all(device.lock_directory(1, "main")).unwrap();
-    let mut child = agent(&environment, &["lock", "run", "--", "/bin/sh", "-c", "echo ready; exec /bin/sleep 60"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        agent(&environment, &["lock", "run", "--", "/bin/sh", "-c", "echo ready; exec /bin/sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
     assert_eq!(first_line(&mut child).await, "ready");
     assert!(!device.locks().is_empty());
     kill(pid(&child), Signal::SIGTERM).unwrap();
@@ -286,7 +314,8 @@ async fn lock_run_releases_when_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_closed_pipe_is_no_failure() {
     let (_device, environment) = device().await;
-    let mut child = agent(&environment, &["device", "logs", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        agent(&environment, &["device", "logs", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
     first_line(&mut child).await;
     drop(child.stdout.take());
     let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
@@ -302,7 +331,10 @@ async fn doctor_tells_what_is_wrong() {
     let report = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{report}");
     for check in ["supervisor key", "key scope", "update lock", "clock"] {
-        assert!(report.lines().any(|line| line.starts_with("ok") && line.contains(check)), "{check}: {report}");
+        assert!(
+            report.lines().any(|line| line.starts_with("ok") && line.contains(check)),
+            "{check}: {report}"
+        );
     }
 
     environment.insert("BALENA_SUPERVISOR_API_KEY".into(), "wrong".into());
@@ -310,17 +342,22 @@ async fn doctor_tells_what_is_wrong() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("FAIL  supervisor key"), "{}", stdout(&output));
 
-    let output = run(&BTreeMap::from([("BALENA_API_URL".into(), device.address())]), &["--json", "doctor"]).await;
+    let output =
+        run(&BTreeMap::from([("BALENA_API_URL".into(), device.address())]), &["--json", "doctor"]).await;
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let failed: Vec<&Value> = report.as_array().unwrap().iter().filter(|finding| finding["result"] == "fail").collect();
+    let failed: Vec<&Value> =
+        report.as_array().unwrap().iter().filter(|finding| finding["result"] == "fail").collect();
     assert!(failed[0]["fix"].as_str().unwrap().contains("io.balena.features.supervisor-api"), "{report}");
 }
 
 #[tokio::test]
 async fn simulate_prints_what_to_export() {
-    let mut child =
-        agent(&BTreeMap::new(), &["--json", "simulate"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = agent(&BTreeMap::new(), &["--json", "simulate"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let environment: BTreeMap<String, String> = serde_json::from_str(&first_line(&mut child).await).unwrap();
     let output = run(&environment, &["device", "ping"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -346,7 +383,8 @@ async fn run_answers_and_ends_in_order() {
     assert!(snapshot["type"].is_string(), "{snapshot}");
     let output = run(&environment, &["device", "stop-service", "helper"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let event = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let event =
+        tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap();
     assert!(event.contains("helper"), "{event}");
 
     kill(pid(&service), Signal::SIGTERM).unwrap();
@@ -404,6 +442,9 @@ fn pid(child: &Child) -> Pid {
 async fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
     let stdout = child.stdout.as_mut().unwrap();
-    tokio::time::timeout(Duration::from_secs(30), BufReader::new(stdout).read_line(&mut line)).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), BufReader::new(stdout).read_line(&mut line))
+        .await
+        .unwrap()
+        .unwrap();
     line.trim_end().to_owned()
 }

@@ -22,7 +22,9 @@ async fn run(device: &Device, name: &str, arguments: &[&str]) -> Output {
     tokio::time::timeout(Duration::from_secs(60), command.output())
         .await
         .unwrap_or_else(|_| panic!("{name} does not end"))
-        .unwrap_or_else(|cause| panic!("{name}: {cause}"))
+        .unwrap_or_else(|cause| {
+            panic!("{name}: {cause}; `cargo test` builds the examples, `cargo test --test …` does not")
+        })
 }
 
 #[track_caller]
@@ -69,7 +71,8 @@ async fn follow_state() {
     let device = Device::start().await.unwrap();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let environment = balena_agent::Environment::from_vars(device.environment("helper").unwrap()).unwrap();
+        let environment =
+            balena_agent::Environment::from_vars(device.environment("helper").unwrap()).unwrap();
         let balena = balena_agent::Balena::builder().environment(environment).build();
         let service = balena_agent::supervisor::ServiceSelector::name("plain");
         balena.device().stop_service(None, service).await.unwrap();

@@ -13,8 +13,8 @@ use crate::http::{Cloud, Request, Transport as _};
 use crate::supervisor::Supervisor;
 use crate::{Balena, Environment};
 
-use super::{Context, exit};
 use super::output::Output;
+use super::{Context, exit};
 
 /// Where a device without a variable of its own reports to.
 const DEFAULT_API: &str = "https://api.balena-cloud.com";
@@ -37,22 +37,22 @@ enum Verdict {
 struct Finding {
     result: Verdict,
     check: &'static str,
-    finding: String,
+    found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 
 impl Finding {
-    fn ok(check: &'static str, finding: impl Into<String>) -> Self {
-        Self { result: Verdict::Ok, check, finding: finding.into(), fix: None }
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { result: Verdict::Ok, check, found: found.into(), fix: None }
     }
 
-    fn warn(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { result: Verdict::Warn, check, finding: finding.into(), fix: Some(fix.into()) }
+    fn warn(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Warn, check, found: found.into(), fix: Some(fix.into()) }
     }
 
-    fn fail(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { result: Verdict::Fail, check, finding: finding.into(), fix: Some(fix.into()) }
+    fn fail(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Fail, check, found: found.into(), fix: Some(fix.into()) }
     }
 
     /// What failed, with the advice that its error carries.
@@ -68,7 +68,7 @@ impl std::fmt::Display for Finding {
             Verdict::Warn => "warn",
             Verdict::Fail => "FAIL",
         };
-        writeln!(f, "{result:4}  {:18}  {}", self.check, self.finding)?;
+        writeln!(f, "{result:4}  {:18}  {}", self.check, self.found)?;
         match &self.fix {
             Some(fix) => writeln!(f, "      {:18}  fix: {fix}", ""),
             None => Ok(()),
@@ -278,7 +278,7 @@ async fn cloud(env: &Environment) -> Vec<Finding> {
             }
         }
         Ok((status, _)) => {
-            findings.push(Finding::warn("cloud", format!("{address} answers {status}"), "try again later"))
+            findings.push(Finding::warn("cloud", format!("{address} answers {status}"), "try again later"));
         }
         Err(cause) => {
             findings.push(Finding::warn(
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(supervisor_version("17.8.0-rc1").result, Verdict::Ok);
         let old = supervisor_version("12.11.0");
         assert_eq!(old.result, Verdict::Warn);
-        assert!(old.finding.contains("setting tags") && !old.finding.contains("journal"), "{}", old.finding);
+        assert!(old.found.contains("setting tags") && !old.found.contains("journal"), "{}", old.found);
         assert_eq!(supervisor_version("x").result, Verdict::Warn);
     }
 }

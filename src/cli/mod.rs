@@ -142,8 +142,9 @@ impl Cli {
 
 /// Resolves when the process is asked to end.
 fn stop() -> Result<impl Future<Output = ()>> {
-    let listen =
-        |kind| signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause));
+    let listen = |kind| {
+        signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))
+    };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     Ok(async move {

@@ -8,13 +8,19 @@ use crate::error::{ErrorKind, Result};
 use crate::service::{self, Config};
 
 use super::Context;
-use super::output::Output;
+use super::output::{self, Output};
 
 /// Where the service answers.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
     /// Address and port of the service, e.g. 127.0.0.1:48485
-    #[arg(long, env = "AGENT_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:48485", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "AGENT_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:48485",
+        hide_env_values = true
+    )]
     listen: SocketAddr,
 }
 
@@ -35,8 +41,8 @@ impl RunArguments {
         if self.simulate {
             let stop = super::stop()?;
             let simulation = super::simulate::Simulation::start(0).await?;
-            context.printer.remark(&format!("simulated device at {}", simulation.address()));
-            context.printer.remark(&format!("try: curl http://{}/status", self.listen.listen));
+            output::remark(&format!("simulated device at {}", simulation.address()));
+            output::remark(&format!("try: curl http://{}/status", self.listen.listen));
             tokio::select! {
                 result = service::run(simulation.balena.clone(), config, stop) => result?,
                 () = simulation.releases() => {}
@@ -52,7 +58,7 @@ impl RunArguments {
 pub(super) async fn events(context: &Context, listen: &Listen) -> Result<Output> {
     let mut events = service::subscribe(listen.listen).await?;
     while let Some(event) = events.next().await {
-        match context.printer.line(&event?) {
+        match output::line(&event?) {
             // `… | head` has seen enough: that is success.
             Err(error) if error.kind() == ErrorKind::Cancelled => break,
             result => result?,

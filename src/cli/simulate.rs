@@ -10,7 +10,7 @@ use crate::simulator::{Device, Fixture, Release};
 use crate::{Balena, Environment};
 
 use super::Context;
-use super::output::Output;
+use super::output::{self, Output};
 
 /// The service whose container we pretend to be.
 const SERVICE: &str = "main";
@@ -35,13 +35,15 @@ impl SimulateArguments {
         let stop = super::stop()?;
         let simulation = Simulation::start(self.port).await?;
         if context.printer.is_json() {
-            context.printer.line(&serde_json::json!(simulation.variables).to_string())?;
+            output::line(&serde_json::json!(simulation.variables).to_string())?;
         } else {
             for (name, value) in &simulation.variables {
-                context.printer.line(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
+                output::line(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
             }
         }
-        context.printer.remark("the simulated device runs until interrupted; export these variables in another terminal");
+        output::remark(
+            "the simulated device runs until interrupted; export these variables in another terminal",
+        );
         if self.releases {
             tokio::select! {
                 () = simulation.releases() => {}
@@ -65,6 +67,7 @@ impl Simulation {
     pub(super) async fn start(port: u16) -> Result<Self> {
         let device = Device::builder()
             .port(port)
+            .journal(20)
             .with_timings(|timings| {
                 timings.pull = DOWNLOAD;
                 timings.start = START_OR_STOP;
