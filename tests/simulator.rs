@@ -169,3 +169,25 @@ async fn dropping_the_device_ends_everything() {
     assert!(!root.exists());
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_not_shared() {
+    let device = Device::start().await.expect("a device");
+    let second = Device::builder().port(device.port()).start().await;
+    assert_eq!(second.map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::AddrInUse));
+}
+
+#[tokio::test]
+async fn an_offered_update_is_installed_when_the_device_asks() {
+    let device = Device::builder().update_available().start().await.expect("a device");
+    let before = device.containers();
+    assert!(send(&device, "POST", "/v1/update", "").await.expect("an answer").starts_with("HTTP/1.1 204"));
+    let updated = async {
+        while !get(&device, "/v2/state/status").await.expect("an answer").contains(&"c2".repeat(16)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), updated).await.expect("an update");
+    let changed = device.containers().into_iter().filter(|container| !before.contains(container));
+    assert_eq!(changed.map(|container| container.service).collect::<Vec<_>>(), ["main"]);
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 use super::engine::Engine;
@@ -156,7 +157,13 @@ impl Builder {
 
     /// Starts the device. It listens on loopback when this returns.
     pub async fn start(self) -> std::io::Result<Device> {
-        let reserved = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        // Our own sockets share their port; this one finds out whether somebody else has it.
+        let probe = TcpSocket::new_v4()?;
+        probe.set_reuseaddr(true)?;
+        probe.bind(wanted)?;
+        drop(probe);
+        let reserved = bind(wanted)?;
         let address = reserved.local_addr()?;
         let directory = tempfile::Builder::new().prefix("balena-simulator-").tempdir()?;
         let installed = self.installed().to_vec();

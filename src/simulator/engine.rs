@@ -1,5 +1,6 @@
 //! The container engine: containers, images and volumes, and how long things take.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +27,8 @@ struct Contents {
     containers: Vec<Container>,
     images: Vec<Image>,
     volumes: Vec<Volume>,
-    removed_volumes: Vec<Volume>,
+    /// How often each volume was removed.
+    emptied: BTreeMap<(i64, String), u32>,
     failing: Option<EngineCall>,
 }
 
@@ -228,18 +230,19 @@ impl Engine {
             if contents.volumes.iter().any(same) {
                 continue;
             }
-            let emptied = contents.removed_volumes.iter().filter(|volume| same(volume)).count();
-            let emptied = u32::try_from(emptied).unwrap_or(u32::MAX);
+            let emptied = contents.emptied.get(&(app, name.clone())).copied().unwrap_or_default();
             contents.volumes.push(Volume { app, name: name.clone(), emptied });
         }
     }
 
     pub(super) fn remove_volumes(&self, which: impl Fn(&Volume) -> bool) {
         let mut contents = lock(&self.contents);
-        let (removed, kept) =
+        let (removed, kept): (Vec<Volume>, Vec<Volume>) =
             std::mem::take(&mut contents.volumes).into_iter().partition(|volume| which(volume));
         contents.volumes = kept;
-        contents.removed_volumes.extend::<Vec<_>>(removed);
+        for volume in removed {
+            *contents.emptied.entry((volume.app, volume.name)).or_default() += 1;
+        }
     }
 
     /// The power goes: everything in progress is lost, every container is down.

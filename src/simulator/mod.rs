@@ -210,6 +210,8 @@ impl Device {
 
     /// Ends the supervisor: what is in flight is cut off, new connections are refused. Containers run on.
     pub async fn stop_supervisor(&self) {
+        // A restart that is under way must not bring it back.
+        self.machine.tasks.drain(Duration::ZERO).await;
         self.machine.stop_process().await;
     }
 

@@ -204,3 +204,72 @@ fn restored(now: &Situation, app: i64, services: &[(Spec, bool)], volumes: &[Str
     steps.extend(missing.map(|(spec, run)| Step::Start { spec: spec.clone(), run: *run }));
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Goal, Keep, Situation, Step, next};
+    use crate::simulator::parts::{Container, Image, Run, Spec};
+
+    fn spec(release: i64, digest: &str) -> Spec {
+        Spec {
+            app: 1,
+            app_uuid: "a".to_owned(),
+            service: "main".to_owned(),
+            service_id: 1,
+            image_id: release * 1000,
+            image: format!("registry/{release}@{digest}"),
+            release_id: release,
+            commit: format!("c{release}"),
+            key: None,
+            hostname: None,
+            volumes: Vec::new(),
+        }
+    }
+
+    fn running(spec: Spec) -> Situation {
+        let image = Image { spec: spec.clone(), docker_id: String::new() };
+        let created_at = jiff::Timestamp::UNIX_EPOCH;
+        let container = Container { id: "id".to_owned(), spec, created_at, run: Run::Running };
+        Situation { containers: vec![(container, "Running")], images: vec![image], ..Situation::default() }
+    }
+
+    fn goal(spec: &Spec, commit: Option<&str>) -> Goal {
+        let apps = vec![(1, commit.map(str::to_owned))];
+        Goal::Apps { apps, specs: vec![spec.clone()], keep: Keep::Nothing }
+    }
+
+    #[test]
+    fn an_update_downloads_first_then_locks_then_kills() {
+        let (old, new) = (spec(1, "x"), spec(2, "y"));
+        let goal = goal(&new, Some("c2"));
+        let mut now = running(old);
+        assert_eq!(next(&now, &goal), [Step::Fetch(new.clone())]);
+        now.images.push(Image { spec: new, docker_id: String::new() });
+        assert_eq!(next(&now, &goal), [Step::Lock { app: 1, services: vec!["main".to_owned()] }]);
+        now.held.insert(1);
+        assert_eq!(next(&now, &goal), [Step::Kill("id".to_owned())]);
+        now.containers[0].1 = "Stopping";
+        assert_eq!(next(&now, &goal), [Step::Wait]);
+    }
+
+    #[test]
+    fn the_same_content_is_saved_and_adopted() {
+        let (old, new) = (spec(1, "x"), spec(2, "x"));
+        let goal = goal(&new, Some("c2"));
+        let mut now = running(old);
+        assert_eq!(next(&now, &goal), [Step::SaveImage(new.clone())]);
+        now.images.push(Image { spec: new.clone(), docker_id: String::new() });
+        now.held.insert(1);
+        assert_eq!(next(&now, &goal), [Step::Adopt { id: "id".to_owned(), spec: new }]);
+    }
+
+    #[test]
+    fn a_stopped_service_is_left_alone_and_a_new_one_started() {
+        let spec = spec(1, "x");
+        let mut now = running(spec.clone());
+        now.containers[0].0.run = Run::Exited;
+        assert_eq!(next(&now, &goal(&spec, None)), []);
+        now.containers[0].0.run = Run::Created;
+        assert_eq!(next(&now, &goal(&spec, None)), [Step::Start { spec, run: true }]);
+    }
+}

@@ -1,12 +1,16 @@
 //! Connections: who is let in, how long they are kept, how they end.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +25,7 @@ use super::lock;
 use super::process::Process;
 use super::routes::{self, Endpoint, Route};
 use super::serve::{self, Call, Outcome};
-use super::socket::{Activity, Socket};
+use super::socket::{Activity, InFlight, Socket};
 
 /// An idle connection is closed after this; the header tells clients.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -42,6 +46,29 @@ enum End {
     Closed,
     Reset,
     Garbage,
+}
+
+/// The body of an answer, which keeps the connection from counting as idle.
+#[derive(Debug)]
+struct Tracked {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 }
 
 /// Accepts connections until the supervisor stops serving.
@@ -70,14 +97,15 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
     let service = service_fn(|request| {
         let (process, activity, end) = (Arc::clone(&process), Arc::clone(&activity), Arc::clone(&end));
         async move {
-            activity.begin();
-            let result = respond(&process, request).await;
-            activity.end();
-            result.map_err(|ending| {
-                *lock(&end) = ending;
-                // Any error makes hyper give up the connection without a word.
-                io::Error::other("the connection ends here")
-            })
+            let in_flight = activity.begin();
+            let response = respond(&process, request).await;
+            response.map(|response| response.map(|body| Tracked { body, _in_flight: in_flight })).map_err(
+                |ending| {
+                    *lock(&end) = ending;
+                    // Any error makes hyper give up the connection without a word.
+                    io::Error::other("the connection ends here")
+                },
+            )
         }
     });
     let mut connection = http1::Builder::new()

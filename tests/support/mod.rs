@@ -1,4 +1,5 @@
-//! Reading, performing and comparing recorded supervisor cases. The format is described in `tests/cases/supervisor`.
+//! Reading, performing and comparing recorded supervisor cases. The format is described in
+//! `tests/cases/supervisor/FORMAT.md`.
 
 pub(crate) mod cases;
 pub(crate) mod compare;
