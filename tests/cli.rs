@@ -170,8 +170,7 @@ async fn bad_addresses_and_dead_ones() {
 #[tokio::test]
 async fn waits_for_a_supervisor_that_restarts() {
     let (device, environment) = device().await;
-    device.restart_supervisor(Duration::from_secs(2));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    device.restart_supervisor(Duration::from_secs(2)).await;
     let output = run(&environment, &["--wait", "30s", "device", "state"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
