@@ -8,9 +8,12 @@ mod error;
 mod http;
 mod ids;
 mod open_enum;
+#[cfg(feature = "service")]
+pub mod service;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod supervisor;
+#[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
 
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};
