@@ -15,9 +15,12 @@ mod fs;
 mod http;
 mod ids;
 mod open_enum;
+#[cfg(feature = "service")]
+pub mod service;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod supervisor;
+#[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
 
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};

@@ -129,7 +129,7 @@ impl Cli {
             #[cfg(feature = "service")]
             Command::Run(arguments) => (arguments.run(&context).await?, exit::OK),
             #[cfg(feature = "service")]
-            Command::Events(listen) => (service::events(&context, &listen).await?, exit::OK),
+            Command::Events(listen) => (service::events(&listen).await?, exit::OK),
             #[cfg(feature = "service")]
             Command::Healthcheck(listen) => (service::healthcheck(&listen).await?, exit::OK),
             #[cfg(feature = "simulator")]

@@ -70,7 +70,7 @@ impl Process {
     /// Stops listening and answering. What is in progress goes on.
     pub(super) fn close(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
-        self.tasks.stop();
+        self.tasks.ask_to_stop();
     }
 
     /// Resolves when the supervisor no longer serves.
