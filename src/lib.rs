@@ -14,6 +14,7 @@ mod error;
 mod fs;
 mod http;
 mod ids;
+mod json;
 mod open_enum;
 #[cfg(feature = "service")]
 pub mod service;
