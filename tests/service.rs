@@ -198,9 +198,8 @@ async fn shutdown_says_goodbye_and_returns_within_its_grace() {
     let address = service.address;
     let closing = async {
         loop {
-            match socket.next().await.unwrap().unwrap() {
-                Message::Close(frame) => break frame.unwrap(),
-                _ => {}
+            if let Message::Close(frame) = socket.next().await.unwrap().unwrap() {
+                break frame.unwrap();
             }
         }
     };
