@@ -3,6 +3,8 @@
 //! The path is found in the text after the fact, by one function for all types: a deserializer that keeps
 //! track of it has to be compiled for every type, some 5 KiB each.
 
+use std::fmt::Write as _;
+
 use serde::de::DeserializeOwned;
 
 /// What does not fit, and where.
@@ -73,7 +75,10 @@ fn path_at(text: &[u8], offset: usize) -> String {
                 path.push_str(&key);
             }
             Level::Object(None) => {}
-            Level::Array(index) => path.push_str(&format!("[{index}]")),
+            Level::Array(index) => {
+                // Writing to a string can't fail.
+                let _ = write!(path, "[{index}]");
+            }
         }
     }
     path

@@ -365,6 +365,32 @@ async fn simulate_prints_what_to_export() {
 }
 
 #[tokio::test]
+async fn simulate_writes_an_env_file() {
+    let path = std::env::temp_dir().join(format!("balena-agent-cli-{}.env", std::process::id()));
+    let file = path.to_str().unwrap();
+    let mut child =
+        agent(&BTreeMap::new(), &["simulate", "--env-file", file]).stderr(Stdio::null()).spawn().unwrap();
+    let text = loop {
+        // It appears whole or not at all.
+        match std::fs::read_to_string(&path) {
+            Ok(text) => break text,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "the simulator ended");
+    };
+    std::fs::remove_file(&path).unwrap();
+    let environment: BTreeMap<String, String> = text
+        .lines()
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert_eq!(run(&environment, &["device", "ping"]).await.status.code(), Some(0));
+
+    let nowhere = run(&BTreeMap::new(), &["simulate", "--env-file", "/no/such/directory/file"]).await;
+    assert_fails(&nowhere, 78, &["/no/such/directory/file", "directory"]);
+}
+
+#[tokio::test]
 async fn run_answers_and_ends_in_order() {
     let (device, environment) = device().await;
     let address = free_address();

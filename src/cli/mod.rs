@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
+#[cfg(any(feature = "service", feature = "simulator"))]
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -141,6 +142,7 @@ impl Cli {
 }
 
 /// Resolves when the process is asked to end.
+#[cfg(any(feature = "service", feature = "simulator"))]
 fn stop() -> Result<impl Future<Output = ()>> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))

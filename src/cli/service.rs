@@ -11,7 +11,7 @@ use super::output::{self, Output};
 /// Where the service answers.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
-    /// Address and port of the service; AGENT_LISTEN without it, else 127.0.0.1:48485
+    /// Address and port of the service; else `AGENT_LISTEN`, else `127.0.0.1:48485`
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
 }
