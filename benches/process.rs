@@ -3,7 +3,12 @@
 //!
 //!     cargo bench --bench process
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark reports, and stops at what it can't do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark stops at what it can't do, and its figures are small"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +39,12 @@ fn main() {
 }
 
 fn simulated_device() -> (Running, BTreeMap<String, String>) {
-    let mut child = Command::new(AGENT).args(["--json", "simulate"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Command::new(AGENT)
+        .args(["--json", "simulate"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     (Running(child), serde_json::from_str(&line).unwrap())
@@ -85,7 +95,7 @@ fn wall(mut command: Command) -> f64 {
 /// of its work done, when the kernel is asked.
 fn peak(mut command: Command) -> u64 {
     let (mut reader, mut writer) = std::io::pipe().unwrap();
-    writer.write_all(&[b'.'; 65536]).unwrap();
+    writer.write_all(&vec![b'.'; 65536]).unwrap();
     let child = command.stdout(OwnedFd::from(writer)).stderr(Stdio::null()).spawn().unwrap();
     drop(command);
     let mut child = Running(child);

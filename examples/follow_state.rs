@@ -21,7 +21,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .iter()
             .flat_map(|(application, state)| {
                 let services = state.services.iter();
-                services.map(move |(service, state)| (format!("{application}/{service}"), state.status.to_string()))
+                services.map(move |(service, state)| {
+                    (format!("{application}/{service}"), state.status.to_string())
+                })
             })
             .collect();
         for (service, status) in &now {

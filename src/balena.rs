@@ -41,8 +41,9 @@ impl Balena {
     }
 
     /// This service's update lock: while it is held, the supervisor neither updates nor stops nor reboots.
+    /// Needs no label and no supervisor API.
     pub fn update_lock(&self) -> UpdateLock {
-        UpdateLock::new(self.0.env.lock_path())
+        UpdateLock::new(&self.0.env)
     }
 
     /// What the environment told.

@@ -103,7 +103,7 @@ pub enum LockHolder {
     },
     /// An update of the host operating system is running.
     HostOsUpdate,
-    /// A process on this side of the lock directory, as its owner file describes it.
+    /// A process on this side of the lock directory, as the lock file describes it.
     Process(String),
 }
 

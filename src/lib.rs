@@ -1,4 +1,6 @@
-//! balena in Rust: the device's own supervisor, update locks, and a simulated device to develop against.
+#![doc = include_str!("../README.md")]
+// Examples and benchmarks print; the library does so at one place, by hand.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
 mod balena;
@@ -8,12 +10,17 @@ pub mod cli;
 mod core;
 mod env;
 mod error;
+mod fs;
 mod http;
 mod ids;
+mod json;
 mod open_enum;
+#[cfg(feature = "service")]
+pub mod service;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod supervisor;
+#[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
 
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};

@@ -12,7 +12,7 @@ use crate::supervisor::{ApplicationState, JournalQuery, ServiceSelector, UpdateT
 
 use super::Context;
 use super::host_config::HostConfigArguments;
-use super::output::Output;
+use super::output::{self, Output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeviceCommand {
@@ -295,7 +295,7 @@ impl Logs {
         while let Some(line) = lines.next().await {
             let line = line?;
             let printed = if context.printer.is_json() { json!({ "line": line }).to_string() } else { line };
-            match context.printer.line(&printed) {
+            match output::line(&printed) {
                 // `… | head` has seen enough: that is success.
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => break,
                 result => result?,

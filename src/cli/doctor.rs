@@ -8,13 +8,13 @@ use nix::unistd::{AccessFlags, Uid, access};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::http::{Cloud, Request, Transport as _};
 use crate::supervisor::Supervisor;
 use crate::{Balena, Environment};
 
-use super::Context;
 use super::output::Output;
+use super::{Context, exit};
 
 /// Where a device without a variable of its own reports to.
 const DEFAULT_API: &str = "https://api.balena-cloud.com";
@@ -37,22 +37,22 @@ enum Verdict {
 struct Finding {
     result: Verdict,
     check: &'static str,
-    finding: String,
+    found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 
 impl Finding {
-    fn ok(check: &'static str, finding: impl Into<String>) -> Self {
-        Self { result: Verdict::Ok, check, finding: finding.into(), fix: None }
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { result: Verdict::Ok, check, found: found.into(), fix: None }
     }
 
-    fn warn(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { result: Verdict::Warn, check, finding: finding.into(), fix: Some(fix.into()) }
+    fn warn(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Warn, check, found: found.into(), fix: Some(fix.into()) }
     }
 
-    fn fail(check: &'static str, finding: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { result: Verdict::Fail, check, finding: finding.into(), fix: Some(fix.into()) }
+    fn fail(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { result: Verdict::Fail, check, found: found.into(), fix: Some(fix.into()) }
     }
 
     /// What failed, with the advice that its error carries.
@@ -68,7 +68,7 @@ impl std::fmt::Display for Finding {
             Verdict::Warn => "warn",
             Verdict::Fail => "FAIL",
         };
-        writeln!(f, "{result:4}  {:18}  {}", self.check, self.finding)?;
+        writeln!(f, "{result:4}  {:18}  {}", self.check, self.found)?;
         match &self.fix {
             Some(fix) => writeln!(f, "      {:18}  fix: {fix}", ""),
             None => Ok(()),
@@ -76,8 +76,8 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Runs every check; `false` when one failed.
-pub(super) async fn run(context: &Context) -> Result<(Output, bool)> {
+/// Runs every check. The exit code of a report with a failure in it is that of a failure.
+pub(super) async fn run(context: &Context) -> Result<(Output, u8)> {
     let balena = &context.balena;
     let mut findings = container(balena.environment());
     findings.extend(supervisor(balena).await);
@@ -86,7 +86,7 @@ pub(super) async fn run(context: &Context) -> Result<(Output, bool)> {
     findings.extend(cloud(balena.environment()).await);
     let well = findings.iter().all(|finding| finding.result != Verdict::Fail);
     let output = Output::data(&findings)?.text(findings.iter().map(Finding::to_string).collect());
-    Ok((output, well))
+    Ok((output, if well { exit::OK } else { exit::FAILED }))
 }
 
 fn container(env: &Environment) -> Vec<Finding> {
@@ -278,7 +278,7 @@ async fn cloud(env: &Environment) -> Vec<Finding> {
             }
         }
         Ok((status, _)) => {
-            findings.push(Finding::warn("cloud", format!("{address} answers {status}"), "try again later"))
+            findings.push(Finding::warn("cloud", format!("{address} answers {status}"), "try again later"));
         }
         Err(cause) => {
             findings.push(Finding::warn(
@@ -334,11 +334,6 @@ async fn probe(
     Ok((answer.status().as_u16(), skew))
 }
 
-/// The exit code of a report with a failure in it is that of a failure.
-pub(super) fn exit_code(well: bool) -> u8 {
-    if well { super::exit::OK } else { super::exit::code(ErrorKind::Rejected) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,7 +344,7 @@ mod tests {
         assert_eq!(supervisor_version("17.8.0-rc1").result, Verdict::Ok);
         let old = supervisor_version("12.11.0");
         assert_eq!(old.result, Verdict::Warn);
-        assert!(old.finding.contains("setting tags") && !old.finding.contains("journal"), "{}", old.finding);
+        assert!(old.found.contains("setting tags") && !old.found.contains("journal"), "{}", old.found);
         assert_eq!(supervisor_version("x").result, Verdict::Warn);
     }
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::HeldLock;
 
-use super::output::Output;
+use super::output::{self, Output};
 use super::{Context, exit};
 
 /// Long enough for an update that is being applied, short enough to notice a lock that nobody releases.
@@ -43,7 +43,10 @@ impl LockCommand {
     /// Returns what to print, and the exit code.
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         match self {
-            Self::Status => Ok((Output::data(&context.balena.update_lock().status()?)?, exit::OK)),
+            Self::Status => {
+                let status = context.balena.update_lock().status()?;
+                Ok((Output::data(&status)?.text(status.to_string()), exit::OK))
+            }
             Self::Run { reason, take_over_stale, command } => {
                 let code = run(context, reason, take_over_stale, &command).await?;
                 Ok((Output::silent(), code))
@@ -52,7 +55,12 @@ impl LockCommand {
     }
 }
 
-async fn run(context: &Context, reason: Option<String>, take_over_stale: bool, command: &[OsString]) -> Result<u8> {
+async fn run(
+    context: &Context,
+    reason: Option<String>,
+    take_over_stale: bool,
+    command: &[OsString],
+) -> Result<u8> {
     let [program, arguments @ ..] = command else {
         return Err(Error::argument("COMMAND", "it is missing"));
     };
@@ -77,13 +85,13 @@ async fn run(context: &Context, reason: Option<String>, take_over_stale: bool, c
             return Ok(code);
         }
     };
-    let status = watch(context, child, &held, &mut signals).await?;
+    let status = watch(child, &held, &mut signals).await?;
     held.release()?;
     Ok(exit_code(status))
 }
 
 /// Waits for the command, hands signals on to it, and tells when the lock is taken away.
-async fn watch(context: &Context, mut child: Child, held: &HeldLock, signals: &mut Signals) -> Result<ExitStatus> {
+async fn watch(mut child: Child, held: &HeldLock, signals: &mut Signals) -> Result<ExitStatus> {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let mut lost = false;
     loop {
@@ -97,7 +105,7 @@ async fn watch(context: &Context, mut child: Child, held: &HeldLock, signals: &m
             },
             () = held.lost(), if !lost => {
                 lost = true;
-                context.printer.remark(
+                output::remark(
                     "warning: the update lock was taken away by force: an update, restart or reboot may come at any time",
                 );
             }
@@ -114,7 +122,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause));
+        let listen = |kind| {
+            signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))
+        };
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
             interrupt: listen(SignalKind::interrupt())?,

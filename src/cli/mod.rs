@@ -4,7 +4,12 @@ mod device;
 mod doctor;
 mod exit;
 mod host_config;
+mod lock;
 mod output;
+#[cfg(feature = "service")]
+mod service;
+#[cfg(feature = "simulator")]
+mod simulate;
 mod supervisor;
 
 use std::ffi::OsString;
@@ -12,6 +17,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
+#[cfg(any(feature = "service", feature = "simulator"))]
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -56,8 +63,23 @@ enum Command {
     /// Speak to the supervisor endpoint by endpoint
     #[command(subcommand)]
     Supervisor(supervisor::SupervisorCommand),
+    /// Hold the update lock while a command runs, or see who holds it
+    #[command(subcommand)]
+    Lock(lock::LockCommand),
     /// Check what this container needs, and say what mends it
     Doctor,
+    /// Run the service: follow the device and answer /live, /ready, /status, /metrics and /events
+    #[cfg(feature = "service")]
+    Run(service::RunArguments),
+    /// Print the events of a running service, one JSON object a line
+    #[cfg(feature = "service")]
+    Events(service::Listen),
+    /// Succeed if a running service lives; for a container's HEALTHCHECK
+    #[cfg(feature = "service")]
+    Healthcheck(service::Listen),
+    /// Run a simulated device and print the variables to export
+    #[cfg(feature = "simulator")]
+    Simulate(simulate::SimulateArguments),
 }
 
 /// What a command works with.
@@ -100,18 +122,39 @@ impl Cli {
             builder = builder.patience(wait);
         }
         let context = Context { balena: builder.build(), timeout: self.global.timeout, printer };
-        let output = match self.command {
-            Command::Device(command) => command.run(&context).await?,
-            Command::Supervisor(command) => command.run(&context).await?,
-            Command::Doctor => {
-                let (output, well) = doctor::run(&context).await?;
-                printer.print(&output)?;
-                return Ok(doctor::exit_code(well));
-            }
+        let (output, code) = match self.command {
+            Command::Device(command) => (command.run(&context).await?, exit::OK),
+            Command::Supervisor(command) => (command.run(&context).await?, exit::OK),
+            Command::Lock(command) => command.run(&context).await?,
+            Command::Doctor => doctor::run(&context).await?,
+            #[cfg(feature = "service")]
+            Command::Run(arguments) => (arguments.run(&context).await?, exit::OK),
+            #[cfg(feature = "service")]
+            Command::Events(listen) => (service::events(&listen).await?, exit::OK),
+            #[cfg(feature = "service")]
+            Command::Healthcheck(listen) => (service::healthcheck(&listen).await?, exit::OK),
+            #[cfg(feature = "simulator")]
+            Command::Simulate(arguments) => (arguments.run(&context).await?, exit::OK),
         };
         printer.print(&output)?;
-        Ok(exit::OK)
+        Ok(code)
     }
+}
+
+/// Resolves when the process is asked to end.
+#[cfg(any(feature = "service", feature = "simulator"))]
+fn stop() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| {
+        signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Our own messages only: what a dependency logs at its finest may hold an address with a key.

@@ -90,7 +90,7 @@ impl Printer {
         }
         if self.json {
             let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
-            return self.line(&data.to_string());
+            return line(&data.to_string());
         }
         let text = match (&output.shown, &output.data) {
             (Some(shown), _) => shown.clone(),
@@ -98,33 +98,14 @@ impl Printer {
             (None, None) => String::new(),
         };
         if !text.is_empty() {
-            self.line(text.trim_end_matches('\n'))?;
+            line(text.trim_end_matches('\n'))?;
         }
         match &output.note {
             // A script has the exit code; a person wants to read that it worked.
-            Some(note) if io::stderr().is_terminal() || text.is_empty() => self.remark(note),
+            Some(note) if io::stderr().is_terminal() || text.is_empty() => remark(note),
             _ => {}
         }
         Ok(())
-    }
-
-    /// One line of data.
-    pub(super) fn line(self, line: &str) -> Result<()> {
-        let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-            // The reader (`head`) has seen enough.
-            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
-                Err(Error::new(ErrorKind::Cancelled, "the reader of the output has gone"))
-            }
-            Err(cause) => Err(Error::new(ErrorKind::Io, "can't write to stdout").because(cause)),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// One line beside the data.
-    pub(super) fn remark(self, line: &str) {
-        // There is nowhere left to complain to.
-        let _ = writeln!(io::stderr(), "{line}");
     }
 
     /// One line with cause and next step.
@@ -142,20 +123,41 @@ impl Printer {
             // A server may have sent line breaks; the error stays one line.
             format!("error: {error}").replace(['\n', '\r'], " ")
         };
-        self.remark(&line);
+        remark(&line);
     }
+}
+
+/// One line of data.
+pub(super) fn line(line: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        // The reader (`head`) has seen enough.
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Cancelled, "the reader of the output has gone"))
+        }
+        Err(cause) => Err(Error::new(ErrorKind::Io, "can't write to stdout").because(cause)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// One line beside the data.
+pub(super) fn remark(line: &str) {
+    // There is nowhere left to complain to.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
 fn render(data: &Value) -> String {
     match data {
         Value::Array(rows) if rows.iter().any(Value::is_object) => table(&[], rows),
-        Value::Array(items) => items.iter().map(|item| format!("{}\n", scalar(item))).collect(),
+        Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join("\n"),
         Value::Object(_) => {
             let mut lines = Vec::new();
             flatten("", data, &mut lines);
             let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-            lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+            let lines: Vec<String> =
+                lines.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+            lines.join("\n")
         }
         other => scalar(other),
     }
@@ -196,7 +198,7 @@ fn table(order: &[&str], rows: &[Value]) -> String {
         }
     }
     columns.retain(|name| rows.iter().any(|row| row.get(name).is_some_and(|value| !value.is_null())));
-    let header = columns.iter().map(|name| name.to_uppercase()).collect();
+    let header = columns.iter().map(|name| heading(name)).collect();
     let cells = rows
         .iter()
         .map(|row| columns.iter().map(|name| row.get(name).map_or_else(|| "-".into(), scalar)).collect());
@@ -217,6 +219,18 @@ fn table(order: &[&str], rows: &[Value]) -> String {
     text
 }
 
+/// `serviceName` becomes `SERVICE NAME`.
+fn heading(name: &str) -> String {
+    let mut heading = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            heading.push(' ');
+        }
+        heading.extend(letter.to_uppercase());
+    }
+    heading
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +238,7 @@ mod tests {
     #[test]
     fn objects_align_and_rows_make_a_table() {
         let text = render(&json!({"commit": "c0", "network": {"hostname": "h"}, "proxy": null}));
-        assert_eq!(text, "commit            c0\nnetwork.hostname  h\nproxy             -\n");
+        assert_eq!(text, "commit            c0\nnetwork.hostname  h\nproxy             -");
         let text = render(&json!([{"name": "main", "progress": null}, {"name": "a", "progress": null}]));
         assert_eq!(text, "NAME\nmain\na\n");
         assert_eq!(render(&json!("a\u{1b}[31mb")), "a\u{fffd}[31mb");

@@ -1,30 +1,36 @@
 //! `balena-agent run`, and what speaks to it: `events`, `healthcheck`.
 
-use std::net::SocketAddr;
-
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::service::{self, Config};
-use crate::{Balena, Environment};
 
 use super::Context;
-use super::output::Output;
+use super::output::{self, Output};
 
 /// Where the service answers.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
-    /// Address and port of the service, e.g. 127.0.0.1:48485
-    #[arg(long, env = "AGENT_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:48485", hide_env_values = true)]
-    listen: SocketAddr,
+    /// Address and port of the service; else `AGENT_LISTEN`, else `127.0.0.1:48485`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+}
+
+impl Listen {
+    fn config(&self) -> Config {
+        let config = Config::from_env();
+        match &self.listen {
+            Some(address) => config.listen(address),
+            None => config,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     listen: Listen,
-    /// Run against a simulated device; no balena device is needed
+    /// Run against a simulated device, to which a new release comes every 30 s; no balena device is needed
     #[cfg(feature = "simulator")]
     #[arg(long)]
     simulate: bool,
@@ -32,45 +38,30 @@ pub(super) struct RunArguments {
 
 impl RunArguments {
     pub(super) async fn run(self, context: &Context) -> Result<Output> {
-        let config = Config::new(self.listen.listen);
+        let stop = super::stop()?;
+        let config = self.listen.config();
         #[cfg(feature = "simulator")]
         if self.simulate {
-            let device = super::simulate::start(None).await?;
-            let environment = Environment::from_vars(device.environment(super::simulate::SERVICE))?;
-            let balena = Balena::builder().environment(environment).build();
-            context.printer.remark(&format!("simulated device at {}", device.address()));
-            context.printer.remark(&format!("try: curl http://{}/status", self.listen.listen));
-            let story = super::simulate::story(&device);
+            let simulation = super::simulate::Simulation::start(0).await?;
+            let service = service::bind(simulation.balena.clone(), config).await?;
+            output::remark(&format!("simulated device at {}", simulation.address()));
+            output::remark(&format!("try: curl http://{}/status", service.address()));
             tokio::select! {
-                result = service::run(balena, config, stop()?) => result?,
-                () = story => {}
+                result = service.run(stop) => result?,
+                () = simulation.releases() => {}
             }
             return Ok(Output::silent());
         }
-        service::run(context.balena.clone(), config, stop()?).await?;
+        service::run(context.balena.clone(), config, stop).await?;
         Ok(Output::silent())
     }
 }
 
-/// Resolves when the process is asked to end.
-pub(super) fn stop() -> Result<impl Future<Output = ()>> {
-    let listen =
-        |kind| signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
 /// Prints the events of a running service, one JSON object a line.
-pub(super) async fn events(context: &Context, listen: &Listen) -> Result<Output> {
-    let mut events = service::subscribe(listen.listen).await?;
+pub(super) async fn events(listen: &Listen) -> Result<Output> {
+    let mut events = service::subscribe(listen.config().local_address()?).await?;
     while let Some(event) = events.next().await {
-        match context.printer.line(&event?) {
+        match output::line(&event?) {
             // `… | head` has seen enough: that is success.
             Err(error) if error.kind() == ErrorKind::Cancelled => break,
             result => result?,
@@ -81,6 +72,6 @@ pub(super) async fn events(context: &Context, listen: &Listen) -> Result<Output>
 
 /// Succeeds when the service lives.
 pub(super) async fn healthcheck(listen: &Listen) -> Result<Output> {
-    service::health(listen.listen).await?;
+    service::health(listen.config().local_address()?).await?;
     Ok(Output::done("the service lives"))
 }

@@ -11,7 +11,7 @@ use crate::supervisor::{Application, Call, ServiceStatus};
 
 use super::Context;
 use super::device::{Force, SERVICE_COLUMNS, Yes, service_rows};
-use super::output::Output;
+use super::output::{self, Output};
 
 /// How long `wait-ready` and `wait-for` wait unless told otherwise: a supervisor restart takes up to a minute.
 const WAIT_LIMIT: &str = "2m";
@@ -174,7 +174,7 @@ impl SupervisorCommand {
                     } else {
                         format!("{service}: {}", log.message)
                     };
-                    context.printer.line(&line)?;
+                    output::line(&line)?;
                 }
                 Output::silent()
             }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::apply::{self, Trigger};
 use super::containers::{self, Then};
-use super::engine::{Failure, Run};
+use super::engine::Failure;
 use super::host_config::Patch;
 use super::locks::Held;
+use super::parts::Run;
 use super::plan::{Goal, Situation};
 use super::process::Process;
 use super::{Power, lock};
@@ -98,7 +99,9 @@ pub(super) async fn service(
 ) -> Result<(), Refusal> {
     let machine = &process.machine;
     if !machine.settings(|settings| settings.wanted().iter().any(|wanted| wanted.id == app)) {
-        return Err(Refusal::Unexpected("Cannot read properties of undefined (reading 'volumes')".to_owned()));
+        return Err(Refusal::Unexpected(
+            "Cannot read properties of undefined (reading 'volumes')".to_owned(),
+        ));
     }
     let now = apply::look(process)?;
     let mut current: Vec<_> =
@@ -110,7 +113,8 @@ pub(super) async fn service(
             return Err(Refusal::BadRequest(NO_SELECTOR.to_owned()));
         }
         _ => current.into_iter().find(|container| {
-            Some(container.spec.image_id) == selector.image || Some(&container.spec.service) == selector.name.as_ref()
+            Some(container.spec.image_id) == selector.image
+                || Some(&container.spec.service) == selector.name.as_ref()
         }),
     };
     let container = container.ok_or_else(|| generation.missing(SERVICE_NOT_FOUND))?;
@@ -179,7 +183,9 @@ async fn take_locks(process: &Arc<Process>, apps: &[i64], force: bool) -> Result
 }
 
 fn release(process: &Arc<Process>, locks: Vec<Held>) {
-    locks.into_iter().for_each(|held| process.machine.locks.release(held));
+    for held in locks {
+        process.machine.locks.release(held);
+    }
 }
 
 /// Whether an app is kept or emptied when its containers are made anew.

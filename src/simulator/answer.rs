@@ -125,7 +125,12 @@ impl Answer {
     }
 
     /// Frames the answer for a request with this method and these headers. `drip`: one byte at a time.
-    pub(super) fn frame(self, method: &Method, request: &HeaderMap, drip: Option<Duration>) -> Response<Body> {
+    pub(super) fn frame(
+        self,
+        method: &Method,
+        request: &HeaderMap,
+        drip: Option<Duration>,
+    ) -> Response<Body> {
         let Self { status, content_type, headers, tagged, payload } = self;
         let mut response = Response::new(Body::Done);
         *response.status_mut() = status;
@@ -161,7 +166,11 @@ impl Answer {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 /// A weak tag: the length, and something that changes with the content.
@@ -206,7 +215,9 @@ impl http_body::Body for Body {
                 *this = Self::Done;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Stream(lines) => lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line)))),
+            Self::Stream(lines) => {
+                lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+            }
             Self::Drip { rest, .. } if rest.is_empty() => Poll::Ready(None),
             Self::Drip { rest, pause, sleep } => {
                 std::task::ready!(sleep.as_mut().poll(context));

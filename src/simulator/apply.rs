@@ -2,7 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::actions::Refusal;
 use super::containers::{self, Then};
@@ -34,6 +37,7 @@ pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
     let owner = Arc::clone(process);
     process.tasks.spawn("apply", async move {
         if let Some(turn) = turn.await {
+            *lock(&owner.applying_since) = Instant::now();
             until_applied(&owner, trigger.force, &turn.abort).await;
         }
     });
@@ -67,12 +71,11 @@ pub(super) async fn towards(
     loop {
         let now = look(process)?;
         let wanted;
-        let goal = match goal {
-            Some(goal) => goal,
-            None => {
-                wanted = wanted_apps(process);
-                &wanted
-            }
+        let goal = if let Some(goal) = goal {
+            goal
+        } else {
+            wanted = wanted_apps(process);
+            &wanted
         };
         let steps = plan::next(&now, goal);
         let whole = matches!(goal, Goal::Apps { .. });
@@ -119,11 +122,17 @@ pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
     let held = lock(&process.held).keys().copied().collect();
     let apps = containers.iter().map(|container| container.spec.app);
     let leftovers = apps.filter(|app| process.machine.locks.has_leftovers(*app)).collect();
-    let with_status = |container: super::engine::Container| {
+    let with_status = |container: super::parts::Container| {
         let status = process.status_of(&container);
         (container, status)
     };
-    Ok(Situation { containers: containers.into_iter().map(with_status).collect(), images, volumes, held, leftovers })
+    Ok(Situation {
+        containers: containers.into_iter().map(with_status).collect(),
+        images,
+        volumes,
+        held,
+        leftovers,
+    })
 }
 
 fn wanted_apps(process: &Arc<Process>) -> Goal {
@@ -139,6 +148,9 @@ fn wanted_apps(process: &Arc<Process>) -> Goal {
 }
 
 async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) -> Result<(), Refusal> {
+    if process.shutting_down.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let machine = &process.machine;
     match step {
         Step::SaveImage(spec) => {
@@ -178,7 +190,7 @@ async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) ->
     Ok(())
 }
 
-async fn fetch(process: &Arc<Process>, spec: &super::engine::Spec, abort: &Abort) -> Result<(), Refusal> {
+async fn fetch(process: &Arc<Process>, spec: &super::parts::Spec, abort: &Abort) -> Result<(), Refusal> {
     let downloads = &process.downloads;
     let pull = process.machine.engine.pull(spec, |percentage| {
         lock(downloads).insert(spec.image.clone(), (spec.clone(), percentage));

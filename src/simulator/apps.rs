@@ -108,7 +108,8 @@ fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
         Ok(now) => now,
         Err(failure) => return Answer::refused(&Refusal::from(failure)),
     };
-    let containers: Vec<_> = now.containers.iter().filter(|(container, _)| container.spec.app == app).collect();
+    let containers: Vec<_> =
+        now.containers.iter().filter(|(container, _)| container.spec.app == app).collect();
     match containers.as_slice() {
         [] => Answer::sentence(StatusCode::BAD_REQUEST, "App not found"),
         [(container, _)] => Answer::success(&reports::single_app(process, app, container)),
@@ -140,7 +141,8 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     let values_of = |name: &str| -> Vec<&String> {
         call.query.iter().filter(|(field, _)| field == name).map(|(_, value)| value).collect()
     };
-    let named = [values_of("serviceName"), values_of("service")].into_iter().find(|values| !values.is_empty());
+    let named =
+        [values_of("serviceName"), values_of("service")].into_iter().find(|values| !values.is_empty());
     let Some(named) = named else {
         let services: Map<String, Value> =
             containers.into_iter().map(|container| (container.spec.service, container.id.into())).collect();

@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
-use super::engine::{Engine, EngineCall, Timings};
+use super::engine::Engine;
 use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
 use super::host_config::{Network, Patch};
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine, bind};
+use super::parts::{EngineCall, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Device, environment};
 use crate::tasks::TaskSet;
@@ -155,7 +157,13 @@ impl Builder {
 
     /// Starts the device. It listens on loopback when this returns.
     pub async fn start(self) -> std::io::Result<Device> {
-        let reserved = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        // Our own sockets share their port; this one finds out whether somebody else has it.
+        let probe = TcpSocket::new_v4()?;
+        probe.set_reuseaddr(true)?;
+        probe.bind(wanted)?;
+        drop(probe);
+        let reserved = bind(wanted)?;
         let address = reserved.local_addr()?;
         let directory = tempfile::Builder::new().prefix("balena-simulator-").tempdir()?;
         let installed = self.installed().to_vec();
@@ -199,6 +207,7 @@ impl Builder {
             faults: super::faults::Faults::default(),
             process: Mutex::default(),
             ran_before: false.into(),
+            over: false.into(),
             tasks: TaskSet::new(),
             address,
             _reserved: reserved,
@@ -251,9 +260,11 @@ impl Builder {
     fn target_release(&self, app: &App, release: &Release, current: Option<&Release>) -> TargetRelease {
         let services = release.services.iter().map(|(name, service)| {
             let before = current.and_then(|current| current.services.get(name));
-            let inherited = |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
+            let inherited =
+                |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
             let env = service.env.clone().or_else(|| before.and_then(|before| before.env.clone()));
-            let volumes = service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
+            let volumes =
+                service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
             let with_api = inherited(|service| service.supervisor_api).unwrap_or_default();
             TargetService {
                 name: name.clone(),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::actions::Refusal;
-use super::engine::{Container, Failure, Run, Spec};
+use super::engine::Failure;
+use super::parts::{Container, Run, Spec};
 use super::process::Process;
 
 /// Whether a stopped container is removed as well.
@@ -39,12 +40,11 @@ pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then:
 pub(super) async fn start(process: &Arc<Process>, spec: &Spec, run: bool) -> Result<(), Refusal> {
     let engine = &process.machine.engine;
     let existing = engine.containers()?.into_iter().find(|container| container.spec.same_container(spec));
-    let container = match existing {
-        Some(container) => container,
-        None => {
-            let _ = process.machine.locks.prepare(spec.app, &spec.service, false);
-            engine.create(spec, Run::Created)?
-        }
+    let container = if let Some(container) = existing {
+        container
+    } else {
+        let _ = process.machine.locks.prepare(spec.app, &spec.service, false);
+        engine.create(spec, Run::Created)?
     };
     if !run {
         return Ok(());

@@ -27,7 +27,7 @@ const STREAM_BUFFER: usize = 16;
 pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     let machine = &process.machine;
     match call.endpoint {
-        Endpoint::Healthy if machine.healthy() => Answer::status(StatusCode::OK).into(),
+        Endpoint::Healthy if healthy(process) => Answer::status(StatusCode::OK).into(),
         Endpoint::Healthy => Answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy").into(),
         Endpoint::Ping => Answer::ok().into(),
         Endpoint::Blink => Answer::status(StatusCode::OK).into(),
@@ -45,7 +45,9 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
             let info = json!({"arch": machine.facts.arch, "deviceType": machine.facts.device_type});
             Answer::success(&json!({"status": "success", "info": info})).into()
         }
-        Endpoint::Version => Answer::success(&json!({"status": "success", "version": machine.version})).into(),
+        Endpoint::Version => {
+            Answer::success(&json!({"status": "success", "version": machine.version})).into()
+        }
         Endpoint::DeviceName => {
             let name = machine.settings(|settings| settings.name.clone());
             Answer::success(&json!({"status": "success", "deviceName": name})).into()
@@ -75,6 +77,12 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         | Endpoint::StateStatus
         | Endpoint::CleanupVolumes => apps::handle(process, call).await,
     }
+}
+
+/// Little about the API, much about the cloud, and whether updating gets anywhere.
+fn healthy(process: &Process) -> bool {
+    let longest = process.machine.settings(|settings| settings.poll_interval()) * 2;
+    process.machine.in_touch() && !process.is_stuck(longest)
 }
 
 /// A report, or the failure to make one.
@@ -129,7 +137,9 @@ fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
     let refuse = |message| Answer::failed(StatusCode::BAD_REQUEST, message);
     let pairs: Vec<(String, &Value)> = match body {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
+        }
         _ => return refuse(NO_TAGS),
     };
     let mut tags = Vec::new();
@@ -184,6 +194,8 @@ fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
 fn local_logs(process: &Arc<Process>) -> Answer {
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
-    process.tasks.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
+    process
+        .tasks
+        .spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
     Answer::stream(lines)
 }

@@ -1,150 +1,15 @@
 //! The container engine: containers, images and volumes, and how long things take.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::parts::{Container, EngineCall, Image, Run, Spec, Timings, Volume};
 use super::{lock, random_hex};
 use crate::tasks::TaskSet;
-
-/// A call to the engine that can be made to fail, see [`super::Builder::engine_fails`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EngineCall {
-    /// Listing containers: most of the supervisor needs it.
-    ListContainers,
-    /// Looking at one container.
-    InspectContainer,
-    /// Starting a container.
-    StartContainer,
-    /// Stopping a container.
-    StopContainer,
-    /// Creating a container.
-    CreateContainer,
-    /// Removing a container.
-    RemoveContainer,
-    /// Listing volumes.
-    ListVolumes,
-    /// Listing images.
-    ListImages,
-    /// Pulling an image.
-    PullImage,
-}
-
-/// How long the engine and the host take.
-#[derive(Debug, Clone, Copy)]
-pub struct Timings {
-    /// Stopping a container.
-    pub stop: Duration,
-    /// Starting a container.
-    pub start: Duration,
-    /// Pulling an image.
-    pub pull: Duration,
-    /// From the accepted reboot or shutdown to the power going off.
-    pub power_off: Duration,
-    /// From the power going off to the supervisor answering again.
-    pub boot: Duration,
-    /// How long a supervisor that died is gone.
-    pub restart: Duration,
-}
-
-impl Default for Timings {
-    fn default() -> Self {
-        Self {
-            stop: Duration::from_millis(50),
-            start: Duration::from_millis(20),
-            pull: Duration::ZERO,
-            power_off: Duration::from_secs(1),
-            boot: Duration::from_millis(1500),
-            restart: Duration::from_millis(1500),
-        }
-    }
-}
-
-/// What a container is made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spec {
-    pub(super) app: i64,
-    pub(super) app_uuid: String,
-    pub(super) service: String,
-    pub(super) service_id: i64,
-    pub(super) image_id: i64,
-    pub(super) image: String,
-    pub(super) release_id: i64,
-    pub(super) commit: String,
-    /// Key in its environment: another key is another container.
-    pub(super) key: Option<String>,
-    /// Hostname it was created with, for services on the host's network.
-    pub(super) hostname: Option<String>,
-    pub(super) volumes: Vec<String>,
-}
-
-impl Spec {
-    /// What identifies the content of the image: its digest, if it has one.
-    pub(super) fn content(&self) -> &str {
-        content(&self.image)
-    }
-
-    /// Whether a container made from one is as good as one made from the other.
-    pub(super) fn same_container(&self, other: &Self) -> bool {
-        self.app == other.app
-            && self.service == other.service
-            && self.content() == other.content()
-            && self.key == other.key
-            && self.hostname == other.hostname
-    }
-}
-
-fn content(image: &str) -> &str {
-    image.split_once('@').map_or(image, |(_, digest)| digest)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Run {
-    Created,
-    Running,
-    Exited,
-}
-
-impl Run {
-    pub(super) fn status(self) -> &'static str {
-        match self {
-            Self::Created => "Installed",
-            Self::Running => "Running",
-            Self::Exited => "exited",
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Container {
-    pub(super) id: String,
-    pub(super) spec: Spec,
-    pub(super) created_at: jiff::Timestamp,
-    pub(super) run: Run,
-}
-
-/// An image the supervisor knows; several may share their content.
-#[derive(Debug, Clone)]
-pub(super) struct Image {
-    pub(super) spec: Spec,
-    pub(super) docker_id: String,
-}
-
-/// A named volume of an app.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
-    /// Numeric id of the app.
-    pub app: i64,
-    /// Name in the compose file.
-    pub name: String,
-    /// How often it was removed and made anew.
-    pub emptied: u32,
-}
 
 /// Why an engine call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +27,8 @@ struct Contents {
     containers: Vec<Container>,
     images: Vec<Image>,
     volumes: Vec<Volume>,
-    removed_volumes: Vec<Volume>,
+    /// How often each volume was removed.
+    emptied: BTreeMap<(i64, String), u32>,
     failing: Option<EngineCall>,
 }
 
@@ -190,7 +56,9 @@ impl Engine {
     fn check(&self, call: EngineCall) -> Result<(), Failure> {
         if self.fails(call) {
             // The word order is the engine client's; the trailing space too.
-            return Err(Failure::Broken("(HTTP code 500) server error - injected engine failure ".to_owned()));
+            return Err(Failure::Broken(
+                "(HTTP code 500) server error - injected engine failure ".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -245,6 +113,13 @@ impl Engine {
         }
     }
 
+    /// The engine's id of the image a container was made from.
+    pub(super) fn image_id(&self, spec: &Spec) -> Option<String> {
+        let contents = lock(&self.contents);
+        let image = contents.images.iter().find(|image| image.spec.content() == spec.content());
+        image.map(|image| image.docker_id.clone())
+    }
+
     pub(super) fn remove_image(&self, name: &str, commit: &str) {
         lock(&self.contents).images.retain(|image| image.spec.image != name || image.spec.commit != commit);
     }
@@ -268,31 +143,43 @@ impl Engine {
             let message = format!("(HTTP code 404) no such image - No such image: {} ", spec.image);
             return Err(Failure::Missing(message));
         }
-        let container = Container {
-            id: random_hex(64),
-            spec: spec.clone(),
-            created_at: jiff::Timestamp::now(),
-            run,
-        };
+        // The name is made of these; a container that differs in anything else is in the way.
+        let name = |spec: &Spec| (spec.service.clone(), spec.image_id, spec.release_id, spec.commit.clone());
+        if contents.containers.iter().any(|container| name(&container.spec) == name(spec)) {
+            let message = "(HTTP code 409) unexpected - Conflict. The container name is already in use ";
+            return Err(Failure::Broken(message.to_owned()));
+        }
+        let container =
+            Container { id: random_hex(64), spec: spec.clone(), created_at: jiff::Timestamp::now(), run };
         contents.containers.push(container.clone());
         Ok(container)
     }
 
     /// A container keeps running and gets another release's ids.
     pub(super) fn rename(&self, id: &str, spec: &Spec) {
-        if let Some(container) = lock(&self.contents).containers.iter_mut().find(|container| container.id == id) {
+        if let Some(container) =
+            lock(&self.contents).containers.iter_mut().find(|container| container.id == id)
+        {
             container.spec = spec.clone();
         }
     }
 
     fn run_of(&self, id: &str) -> Result<Run, Failure> {
-        let missing = || Failure::Missing(format!("(HTTP code 404) no such container - No such container: {id} "));
+        let missing =
+            || Failure::Missing(format!("(HTTP code 404) no such container - No such container: {id} "));
         let contents = lock(&self.contents);
-        contents.containers.iter().find(|container| container.id == id).map(|container| container.run).ok_or_else(missing)
+        contents
+            .containers
+            .iter()
+            .find(|container| container.id == id)
+            .map(|container| container.run)
+            .ok_or_else(missing)
     }
 
     fn set_run(&self, id: &str, run: Run) {
-        if let Some(container) = lock(&self.contents).containers.iter_mut().find(|container| container.id == id) {
+        if let Some(container) =
+            lock(&self.contents).containers.iter_mut().find(|container| container.id == id)
+        {
             container.run = run;
         }
     }
@@ -343,17 +230,19 @@ impl Engine {
             if contents.volumes.iter().any(same) {
                 continue;
             }
-            let emptied = contents.removed_volumes.iter().filter(|volume| same(volume)).count();
-            let emptied = u32::try_from(emptied).unwrap_or(u32::MAX);
+            let emptied = contents.emptied.get(&(app, name.clone())).copied().unwrap_or_default();
             contents.volumes.push(Volume { app, name: name.clone(), emptied });
         }
     }
 
     pub(super) fn remove_volumes(&self, which: impl Fn(&Volume) -> bool) {
         let mut contents = lock(&self.contents);
-        let (removed, kept) = std::mem::take(&mut contents.volumes).into_iter().partition(|volume| which(volume));
+        let (removed, kept): (Vec<Volume>, Vec<Volume>) =
+            std::mem::take(&mut contents.volumes).into_iter().partition(|volume| which(volume));
         contents.volumes = kept;
-        contents.removed_volumes.extend::<Vec<_>>(removed);
+        for volume in removed {
+            *contents.emptied.entry((volume.app, volume.name)).or_default() += 1;
+        }
     }
 
     /// The power goes: everything in progress is lost, every container is down.

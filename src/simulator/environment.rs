@@ -38,7 +38,9 @@ pub(super) fn standard(
     }
     let mut env: BTreeMap<String, String> = both
         .into_iter()
-        .flat_map(|(name, value)| ["BALENA", "RESIN"].map(|prefix| (format!("{prefix}{name}"), value.to_owned())))
+        .flat_map(|(name, value)| {
+            ["BALENA", "RESIN"].map(|prefix| (format!("{prefix}{name}"), value.to_owned()))
+        })
         .collect();
     let handover = "/tmp/balena/handover-complete";
     env.insert("BALENA_SERVICE_HANDOVER_COMPLETE_PATH".to_owned(), handover.to_owned());

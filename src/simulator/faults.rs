@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::lock;
 
+/// Kinds of requests that are told apart; more are not recorded.
+const MOST_KINDS: usize = 4096;
+
 /// Something that goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,9 +100,13 @@ impl Faults {
 
     pub(super) fn record(&self, method: &str, path: &str) {
         let mut received = lock(&self.received);
+        let full = received.len() >= MOST_KINDS;
         match received.iter_mut().find(|kind| kind.method == method && kind.path == path) {
             Some(kind) => kind.count += 1,
-            None => received.push(ReceivedRequest { method: method.to_owned(), path: path.to_owned(), count: 1 }),
+            None if full => {}
+            None => {
+                received.push(ReceivedRequest { method: method.to_owned(), path: path.to_owned(), count: 1 });
+            }
         }
     }
 

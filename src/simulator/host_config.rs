@@ -56,7 +56,10 @@ impl Patch {
         if let Some(dns) = proxy.and_then(|proxy| proxy.get("dns")).filter(|dns| !valid_dns(dns)) {
             return refuse("one of:\n    AddressString\n    boolean\nat network.proxy.1.dns", dns);
         }
-        Ok(Self { hostname, proxy: proxy.map(|proxy| if well_formed(proxy) { trimmed(proxy) } else { proxy.clone() }) })
+        Ok(Self {
+            hostname,
+            proxy: proxy.map(|proxy| if well_formed(proxy) { trimmed(proxy) } else { proxy.clone() }),
+        })
     }
 }
 
@@ -167,7 +170,7 @@ mod tests {
 
     use super::{Network, Patch};
 
-    fn patched(network: &mut Network, body: Value) -> Value {
+    fn patched(network: &mut Network, body: &Value) -> Value {
         let patch = Patch::parse(&json!({ "network": body })).expect("accepted");
         network.apply(patch, "d0d0d0d0d0d0").expect("stored");
         network.show()["network"]["proxy"].clone()
@@ -177,10 +180,10 @@ mod tests {
     fn exceptions_alone_keep_the_proxy_only_when_they_change() {
         let mut network = Network::new("host");
         let proxy = json!({"type": "socks5", "ip": "192.0.2.1", "port": 1080, "noProxy": ["198.51.100.1"]});
-        assert_eq!(patched(&mut network, json!({ "proxy": proxy })), proxy);
-        let other = patched(&mut network, json!({"proxy": {"noProxy": ["198.51.100.2"]}}));
+        assert_eq!(patched(&mut network, &json!({ "proxy": proxy })), proxy);
+        let other = patched(&mut network, &json!({"proxy": {"noProxy": ["198.51.100.2"]}}));
         assert_eq!(other["noProxy"], json!(["198.51.100.2"]));
-        assert_eq!(patched(&mut network, json!({"proxy": {"noProxy": ["198.51.100.2"]}})), Value::Null);
+        assert_eq!(patched(&mut network, &json!({"proxy": {"noProxy": ["198.51.100.2"]}})), Value::Null);
     }
 
     #[test]
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn a_new_hostname_waits_for_the_boot() {
         let mut network = Network::new("host");
-        patched(&mut network, json!({"hostname": ""}));
+        patched(&mut network, &json!({"hostname": ""}));
         assert_eq!(network.show()["network"]["hostname"], "host");
         network.boot();
         assert_eq!(network.show()["network"]["hostname"], "d0d0d0d");

@@ -1,5 +1,6 @@
 //! The host's journal, as `journalctl` prints it.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -18,14 +19,23 @@ const NONE: &str = "-- No entries --\n";
 const FOLLOWED: usize = 10;
 /// Pace at which the unit writes while somebody follows.
 const PACE: Duration = Duration::from_secs(1);
+/// Lines kept; the oldest go first.
+const MOST_LINES: usize = 10_000;
 /// Lines a follower may lag behind before it loses some.
 const BACKLOG: usize = 256;
 
 /// The journal of the device.
 #[derive(Debug)]
 pub(super) struct Journal {
-    lines: Mutex<Vec<String>>,
+    lines: Mutex<Lines>,
     news: broadcast::Sender<String>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// The last ones.
+    kept: VecDeque<String>,
+    written: usize,
 }
 
 /// A checked request.
@@ -84,19 +94,26 @@ impl Query {
 impl Journal {
     /// A journal with `entries` lines.
     pub(super) fn new(entries: usize) -> Self {
-        let lines = (1..=entries).map(|number| format!("line {number}")).collect();
-        Self { lines: Mutex::new(lines), news: broadcast::Sender::new(BACKLOG) }
+        let journal = Self { lines: Mutex::default(), news: broadcast::Sender::new(BACKLOG) };
+        (0..entries).for_each(|_| journal.write_next());
+        journal
     }
 
     /// Appends a line, for those who follow too.
     pub(super) fn write(&self, line: &str) {
-        lock(&self.lines).push(line.to_owned());
+        let mut lines = lock(&self.lines);
+        lines.written += 1;
+        lines.kept.push_back(line.to_owned());
+        if lines.kept.len() > MOST_LINES {
+            lines.kept.pop_front();
+        }
+        drop(lines);
         // Nobody listening is fine.
         let _ = self.news.send(line.to_owned());
     }
 
     fn write_next(&self) {
-        let line = format!("line {}", lock(&self.lines).len() + 1);
+        let line = format!("line {}", lock(&self.lines).written + 1);
         self.write(&line);
     }
 
@@ -112,7 +129,10 @@ impl Journal {
         if !text.is_empty() && output.send(text.into()).await.is_err() {
             return;
         }
-        while query.follow {
+        if !query.follow {
+            return;
+        }
+        loop {
             let line = tokio::select! {
                 line = news.recv() => line,
                 () = output.closed() => return,
@@ -154,8 +174,8 @@ impl Journal {
 
     fn tail(&self, format: &str, last: usize) -> String {
         let lines = lock(&self.lines);
-        let skipped = lines.len().saturating_sub(last);
-        lines.iter().skip(skipped).filter_map(|line| shown(format, line)).collect()
+        let skipped = lines.kept.len().saturating_sub(last);
+        lines.kept.iter().skip(skipped).filter_map(|line| shown(format, line)).collect()
     }
 }
 

@@ -55,7 +55,11 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Waits for the turn, for ever if `wait` is `None`.
-    pub(super) async fn take(&self, app: i64, wait: Option<Duration>) -> Result<OwnedMutexGuard<()>, Refusal> {
+    pub(super) async fn take(
+        &self,
+        app: i64,
+        wait: Option<Duration>,
+    ) -> Result<OwnedMutexGuard<()>, Refusal> {
         let turn = Arc::clone(lock(&self.apps).entry(app).or_default()).lock_owned();
         let Some(wait) = wait else { return Ok(turn.await) };
         tokio::time::timeout(wait, turn).await.map_err(|_| {
@@ -200,7 +204,8 @@ impl Locks {
     /// Removes every lock, whoever holds it.
     pub(super) fn remove_all(&self) {
         for entry in self.entries() {
-            let path = self.directory(entry.app, entry.service.as_deref().unwrap_or_default()).join(entry.file);
+            let path =
+                self.directory(entry.app, entry.service.as_deref().unwrap_or_default()).join(entry.file);
             if fs::remove_file(&path).is_err() {
                 let _ = fs::remove_dir_all(&path);
             }

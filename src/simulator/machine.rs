@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
-use super::engine::{Engine, EngineCall, Failure, Run, Spec, Timings};
+use super::engine::{Engine, Failure};
 use super::faults::Faults;
 use super::fixture::{DeviceFacts, Tag};
 use super::host_config::Network;
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
+use super::parts::{EngineCall, Run, Spec, Timings};
 use super::process::Process;
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Power, lock, server};
@@ -62,6 +63,8 @@ pub(super) struct Machine {
     pub(super) process: Mutex<Option<Arc<Process>>>,
     /// The first supervisor finds everything settled; a later one asks the cloud at once.
     pub(super) ran_before: AtomicBool,
+    /// The device is being dropped: nothing starts any more.
+    pub(super) over: AtomicBool,
     /// Power and restarts: what goes on while no supervisor runs.
     pub(super) tasks: TaskSet,
     pub(super) address: SocketAddr,
@@ -85,7 +88,10 @@ impl Machine {
 
     /// What the containers of the wanted apps are made from, with the keys of this moment.
     pub(super) fn wanted_specs(&self) -> Vec<Spec> {
-        self.settings(|settings| settings.wanted().to_vec()).iter().flat_map(|app| self.specs_of(app)).collect()
+        self.settings(|settings| settings.wanted().to_vec())
+            .iter()
+            .flat_map(|app| self.specs_of(app))
+            .collect()
     }
 
     pub(super) fn specs_of(&self, app: &TargetApp) -> Vec<Spec> {
@@ -142,8 +148,7 @@ impl Machine {
                 }
             });
             let services = services.collect();
-            wanted.release =
-                Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
+            wanted.release = Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
         }
         lock(&self.cloud).offer = Some(target);
     }
@@ -152,8 +157,8 @@ impl Machine {
         lock(&self.cloud).offline_since.is_none()
     }
 
-    /// What `/v1/healthy` says: not much about the supervisor, much about the cloud.
-    pub(super) fn healthy(&self) -> bool {
+    /// Whether the cloud was reached lately, and if that is checked, can be reached.
+    pub(super) fn in_touch(&self) -> bool {
         let Some(since) = lock(&self.cloud).offline_since else { return true };
         let (interval, checked) =
             self.settings(|settings| (settings.poll_interval(), settings.connectivity_check()));
@@ -164,7 +169,7 @@ impl Machine {
     /// Starts a supervisor, unless one runs. It listens when this returns.
     pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
         let mut slot = lock(&self.process);
-        if slot.is_none() {
+        if slot.is_none() && !self.over.load(Ordering::Relaxed) {
             let listener: TcpListener = bind(self.address)?.listen(BACKLOG)?;
             let process = Process::new(Arc::clone(self));
             server::serve(&process, listener);
@@ -255,6 +260,7 @@ impl Machine {
 
     /// Everything ends, now.
     pub(super) fn abort(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.tasks.abort_all();
         self.engine.abort();
         if let Some(process) = lock(&self.process).take() {

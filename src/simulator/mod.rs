@@ -35,6 +35,7 @@ mod journal;
 mod keys;
 mod locks;
 mod machine;
+mod parts;
 mod plan;
 mod process;
 mod redsocks;
@@ -57,10 +58,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use builder::Builder;
-pub use engine::{EngineCall, Timings, Volume};
 pub use faults::{Fault, Injection, ReceivedRequest};
 pub use fixture::{App, Defaults, DeviceFacts, Fixture, KeyScope, Release, Service, Tag, Vpn};
 pub use locks::LockEntry;
+pub use parts::{EngineCall, Timings, Volume};
 
 use machine::Machine;
 
@@ -113,7 +114,8 @@ impl Device {
 
     /// Waits until the supervisor is not applying anything. Returns at once while it is down.
     pub async fn settled(&self) {
-        let busy = || lock(&self.machine.process).as_ref().is_some_and(|process| process.runner.in_progress());
+        let busy =
+            || lock(&self.machine.process).as_ref().is_some_and(|process| process.runner.in_progress());
         while busy() {
             tokio::time::sleep(SETTLING).await;
         }
@@ -184,7 +186,7 @@ impl Device {
     /// The containers, whatever the API would say.
     pub fn containers(&self) -> Vec<ContainerState> {
         let process = lock(&self.machine.process).clone();
-        let state = |container: engine::Container| ContainerState {
+        let state = |container: parts::Container| ContainerState {
             status: process
                 .as_ref()
                 .map_or(container.run.status(), |process| process.status_of(&container))
@@ -208,6 +210,8 @@ impl Device {
 
     /// Ends the supervisor: what is in flight is cut off, new connections are refused. Containers run on.
     pub async fn stop_supervisor(&self) {
+        // A restart that is under way must not bring it back.
+        self.machine.tasks.drain(Duration::ZERO).await;
         self.machine.stop_process().await;
     }
 
@@ -219,7 +223,8 @@ impl Device {
     }
 
     /// Ends the supervisor, and starts it again after `downtime`, without waiting for that.
-    pub fn restart_supervisor(&self, downtime: Duration) {
+    pub async fn restart_supervisor(&self, downtime: Duration) {
+        self.machine.stop_process().await;
         self.machine.crash(downtime);
     }
 
@@ -305,7 +310,6 @@ fn random_hex(digits: usize) -> String {
         let now = jiff::Timestamp::now().as_nanosecond().to_le_bytes();
         bytes.iter_mut().zip(now.into_iter().cycle()).for_each(|(byte, now)| *byte = now);
     }
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    text
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).take(digits).collect()
 }

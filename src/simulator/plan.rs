@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::engine::{Container, Image, Run, Spec, Volume};
+use super::parts::{Container, Image, Run, Spec, Volume};
 
 /// What the device has at one moment.
 #[derive(Debug, Default)]
@@ -41,13 +41,28 @@ pub(super) enum Step {
     SaveImage(Spec),
     RemoveImage(Spec),
     Fetch(Spec),
-    Lock { app: i64, services: Vec<String> },
+    Lock {
+        app: i64,
+        services: Vec<String>,
+    },
     Kill(String),
-    Adopt { id: String, spec: Spec },
-    Start { spec: Spec, run: bool },
-    CreateVolumes { app: i64, names: Vec<String> },
+    Adopt {
+        id: String,
+        spec: Spec,
+    },
+    Start {
+        spec: Spec,
+        run: bool,
+    },
+    CreateVolumes {
+        app: i64,
+        names: Vec<String>,
+    },
     RemoveVolumes(i64),
-    Commit { app: i64, commit: String },
+    Commit {
+        app: i64,
+        commit: String,
+    },
     Unlock(i64),
     /// Something else is under way.
     Wait,
@@ -93,7 +108,9 @@ pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
 
 fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
     let same = |image: &Image, spec: &Spec| {
-        image.spec.image == spec.image && image.spec.commit == spec.commit && image.spec.service == spec.service
+        image.spec.image == spec.image
+            && image.spec.commit == spec.commit
+            && image.spec.service == spec.service
     };
     let missing = specs.iter().filter(|spec| !now.images.iter().any(|image| same(image, spec)));
     let (at_hand, to_fetch): (Vec<&Spec>, Vec<&Spec>) =
@@ -102,7 +119,8 @@ fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
         let wanted = specs.iter().any(|spec| same(image, spec));
         let in_use = now.containers.iter().any(|(container, _)| same(image, &container.spec));
         // A delta of the new image starts from the old one.
-        let source = to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
+        let source =
+            to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
         keep == Keep::Nothing && !wanted && !in_use && !source
     });
     let mut steps: Vec<Step> = at_hand.into_iter().cloned().map(Step::SaveImage).collect();
@@ -119,7 +137,9 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
     let mut steps = Vec::new();
     for (container, status) in now.of_app(id) {
         match wanted.iter().find(|spec| spec.service == container.spec.service) {
-            Some(spec) if !spec.same_container(&container.spec) => changes.push(Situation::kill(container, status)),
+            Some(spec) if !spec.same_container(&container.spec) => {
+                changes.push(Situation::kill(container, status));
+            }
             None => changes.push(Situation::kill(container, status)),
             Some(_) if *status == "Stopping" => steps.push(Step::Wait),
             Some(spec) if spec.commit != container.spec.commit => {
@@ -164,7 +184,10 @@ fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
         return vec![Step::Lock { app, services }];
     }
     if !containers.is_empty() {
-        return containers.into_iter().map(|(container, status)| Situation::kill(container, status)).collect();
+        return containers
+            .into_iter()
+            .map(|(container, status)| Situation::kill(container, status))
+            .collect();
     }
     if volumes && now.volumes.iter().any(|volume| volume.app == app) {
         return vec![Step::RemoveVolumes(app)];
@@ -180,4 +203,73 @@ fn restored(now: &Situation, app: i64, services: &[(Spec, bool)], volumes: &[Str
     let mut steps: Vec<Step> = now.missing_volumes(app, volumes).into_iter().collect();
     steps.extend(missing.map(|(spec, run)| Step::Start { spec: spec.clone(), run: *run }));
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Goal, Keep, Situation, Step, next};
+    use crate::simulator::parts::{Container, Image, Run, Spec};
+
+    fn spec(release: i64, digest: &str) -> Spec {
+        Spec {
+            app: 1,
+            app_uuid: "a".to_owned(),
+            service: "main".to_owned(),
+            service_id: 1,
+            image_id: release * 1000,
+            image: format!("registry/{release}@{digest}"),
+            release_id: release,
+            commit: format!("c{release}"),
+            key: None,
+            hostname: None,
+            volumes: Vec::new(),
+        }
+    }
+
+    fn running(spec: Spec) -> Situation {
+        let image = Image { spec: spec.clone(), docker_id: String::new() };
+        let created_at = jiff::Timestamp::UNIX_EPOCH;
+        let container = Container { id: "id".to_owned(), spec, created_at, run: Run::Running };
+        Situation { containers: vec![(container, "Running")], images: vec![image], ..Situation::default() }
+    }
+
+    fn goal(spec: &Spec, commit: Option<&str>) -> Goal {
+        let apps = vec![(1, commit.map(str::to_owned))];
+        Goal::Apps { apps, specs: vec![spec.clone()], keep: Keep::Nothing }
+    }
+
+    #[test]
+    fn an_update_downloads_first_then_locks_then_kills() {
+        let (old, new) = (spec(1, "x"), spec(2, "y"));
+        let goal = goal(&new, Some("c2"));
+        let mut now = running(old);
+        assert_eq!(next(&now, &goal), [Step::Fetch(new.clone())]);
+        now.images.push(Image { spec: new, docker_id: String::new() });
+        assert_eq!(next(&now, &goal), [Step::Lock { app: 1, services: vec!["main".to_owned()] }]);
+        now.held.insert(1);
+        assert_eq!(next(&now, &goal), [Step::Kill("id".to_owned())]);
+        now.containers[0].1 = "Stopping";
+        assert_eq!(next(&now, &goal), [Step::Wait]);
+    }
+
+    #[test]
+    fn the_same_content_is_saved_and_adopted() {
+        let (old, new) = (spec(1, "x"), spec(2, "x"));
+        let goal = goal(&new, Some("c2"));
+        let mut now = running(old);
+        assert_eq!(next(&now, &goal), [Step::SaveImage(new.clone())]);
+        now.images.push(Image { spec: new.clone(), docker_id: String::new() });
+        now.held.insert(1);
+        assert_eq!(next(&now, &goal), [Step::Adopt { id: "id".to_owned(), spec: new }]);
+    }
+
+    #[test]
+    fn a_stopped_service_is_left_alone_and_a_new_one_started() {
+        let spec = spec(1, "x");
+        let mut now = running(spec.clone());
+        now.containers[0].0.run = Run::Exited;
+        assert_eq!(next(&now, &goal(&spec, None)), []);
+        now.containers[0].0.run = Run::Created;
+        assert_eq!(next(&now, &goal(&spec, None)), [Step::Start { spec, run: true }]);
+    }
 }

@@ -1,15 +1,16 @@
 //! One run of the supervisor: what it keeps in memory, and loses when it dies.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::engine::{Container, Spec};
 use super::lock;
 use super::locks::{Held, Turns};
 use super::machine::Machine;
+use super::parts::{Container, Spec};
 use super::runner::Runner;
 use super::{apply, update};
 use crate::tasks::TaskSet;
@@ -37,8 +38,10 @@ pub(super) struct Process {
     /// Images on their way, by reference, with the percentage.
     pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
     pub(super) progress: Mutex<Progress>,
-    /// Set when no request is to be served any more.
-    closed: watch::Sender<bool>,
+    /// When the update loop was last let in.
+    pub(super) applying_since: Mutex<Instant>,
+    /// The power is about to go: the loop does nothing more, and does not say so either.
+    pub(super) shutting_down: AtomicBool,
 }
 
 impl Process {
@@ -52,7 +55,8 @@ impl Process {
             held: Mutex::default(),
             downloads: Mutex::default(),
             progress: Mutex::default(),
-            closed: watch::Sender::new(false),
+            applying_since: Mutex::new(Instant::now()),
+            shutting_down: false.into(),
         })
     }
 
@@ -65,15 +69,13 @@ impl Process {
 
     /// Stops listening and answering. What is in progress goes on.
     pub(super) fn close(&self) {
-        self.closed.send_replace(true);
+        self.shutting_down.store(true, Ordering::Relaxed);
+        self.tasks.ask_to_stop();
     }
 
     /// Resolves when the supervisor no longer serves.
     pub(super) fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut closed = self.closed.subscribe();
-        async move {
-            let _ = closed.wait_for(|closed| *closed).await;
-        }
+        self.tasks.stopping()
     }
 
     /// Dies on the spot.
@@ -82,6 +84,12 @@ impl Process {
         self.tasks.drain(Duration::ZERO).await;
         // Files of locks stay where they are, as after a real death.
         lock(&self.held).clear();
+    }
+
+    /// Whether the update loop has been at it for suspiciously long; downloads may take their time.
+    pub(super) fn is_stuck(&self, longest: Duration) -> bool {
+        let downloading = !lock(&self.downloads).is_empty();
+        self.runner.in_progress() && !downloading && lock(&self.applying_since).elapsed() >= longest
     }
 
     pub(super) fn report(&self, id: &str, status: &'static str) {

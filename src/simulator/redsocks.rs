@@ -24,7 +24,7 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
     let mut file = format!("base {{\n\tredirector = iptables;\n}}\n\nredsocks {{\n{lines}}}\n");
     if let Some((address, port)) = settings.get("dns").and_then(dns) {
         let remote = format_line("remote_ip", &address) + &format_line("remote_port", &port);
-        file.push_str(&format!("\ndnsu2t {{\n{remote}}}\n"));
+        file = format!("{file}\ndnsu2t {{\n{remote}}}\n");
     }
     Ok(Some(file))
 }
@@ -32,8 +32,7 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
 /// The settings in a file. Empty if they make no valid proxy.
 pub(super) fn read(file: &str) -> Map<String, Value> {
     let Some(mut settings) = block(file, "redsocks").map(fields) else { return Map::new() };
-    let known_type =
-        settings.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind));
+    let known_type = settings.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind));
     let port = settings.get("port").and_then(values::identifier);
     let (true, true, Some(port)) = (known_type, settings.contains_key("ip"), port) else { return Map::new() };
     settings.insert("port".to_owned(), port.into());

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::engine::{Container, Failure, Image, Spec};
+use super::engine::Failure;
 use super::keys::Access;
 use super::lock;
+use super::parts::{Container, Image, Spec};
 use super::process::Process;
 
 /// An image as reports show it: present, or on its way.
@@ -32,8 +33,19 @@ fn shown_images(process: &Process) -> Result<Vec<ShownImage>, Failure> {
         .map(|(spec, progress)| ShownImage { spec: spec.clone(), docker_id: None, progress: Some(*progress) })
         .collect();
     let settled = present.into_iter().filter(|image| !downloads.contains_key(&image.spec.image));
-    shown.extend(settled.map(|Image { spec, docker_id }| ShownImage { spec, docker_id: Some(docker_id), progress: None }));
+    shown.extend(settled.map(|Image { spec, docker_id }| ShownImage {
+        spec,
+        docker_id: Some(docker_id),
+        progress: None,
+    }));
     Ok(shown)
+}
+
+/// Sets a field of an object.
+fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value.into());
+    }
 }
 
 /// App id → image id → what is told of it.
@@ -45,12 +57,13 @@ fn by_image(process: &Process) -> Result<ByImage, Failure> {
     let mut apps = ByImage::new();
     for container in containers {
         let status = process.status_of(&container);
-        let entry = json!({"status": status, "releaseId": container.spec.release_id, "download_progress": null});
+        let entry =
+            json!({"status": status, "releaseId": container.spec.release_id, "download_progress": null});
         apps.entry(container.spec.app)
             .or_default()
             .entry(container.spec.image_id)
             // Two containers of one image: one is about to replace the other.
-            .and_modify(|before| before["status"] = "Handing over".into())
+            .and_modify(|before| put(before, "status", "Handing over"))
             .or_insert(entry);
     }
     for image in images {
@@ -83,12 +96,12 @@ pub(super) fn device(process: &Process) -> Result<Value, Failure> {
     });
     let Some((app, services)) = apps.first_key_value() else { return Ok(state) };
     if let Some(commit) = commit(process, *app).filter(|_| !process.runner.in_progress()) {
-        state["commit"] = commit.into();
+        put(&mut state, "commit", commit);
     }
     if let Some(service) = services.values().next() {
         let status = service["status"].as_str().unwrap_or_default();
-        state["status"] = if status == "Running" { "Idle" } else { status }.into();
-        state["download_progress"] = service["download_progress"].clone();
+        put(&mut state, "status", if status == "Running" { "Idle" } else { status });
+        put(&mut state, "download_progress", service["download_progress"].clone());
     }
     Ok(state)
 }
@@ -97,10 +110,11 @@ pub(super) fn device(process: &Process) -> Result<Value, Failure> {
 pub(super) fn application(process: &Process, app: i64) -> Result<Option<Value>, Failure> {
     let mut apps = by_image(process)?;
     let Some(services) = apps.remove(&app) else { return Ok(None) };
-    let services: BTreeMap<String, Value> = services.into_iter().map(|(id, state)| (id.to_string(), state)).collect();
+    let services: BTreeMap<String, Value> =
+        services.into_iter().map(|(id, state)| (id.to_string(), state)).collect();
     let mut state = json!({"local": {app.to_string(): {"services": services}}});
     if let Some(commit) = commit(process, app) {
-        state["commit"] = commit.into();
+        put(&mut state, "commit", commit);
     }
     Ok(Some(state))
 }
@@ -118,7 +132,8 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Value, F
     for app in known.iter().filter(|app| access.covers(app.id)) {
         let release = app.release.as_ref();
         let pending = if local_mode { Vec::new() } else { machine.specs_of(app) };
-        let of_release = |spec: &Spec| spec.app == app.id && Some(&spec.commit) == release.map(|release| &release.commit);
+        let of_release =
+            |spec: &Spec| spec.app == app.id && Some(&spec.commit) == release.map(|release| &release.commit);
         let mut services = Map::new();
         let mut update = "done";
         let mut tell = |spec: &Spec, status: &str, progress: Option<u32>| {
@@ -134,7 +149,8 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Value, F
             }
         }
         for image in images.iter().filter(|image| of_release(&image.spec)) {
-            let container = containers.iter().find(|c| of_release(&c.spec) && c.spec.service == image.spec.service);
+            let container =
+                containers.iter().find(|c| of_release(&c.spec) && c.spec.service == image.spec.service);
             match container {
                 Some(container) => tell(&image.spec, process.status_of(container), image.progress),
                 None => tell(&image.spec, image.status(), image.progress),
@@ -164,23 +180,25 @@ fn more_important(before: &'static str, status: &str, progress: Option<u32>) -> 
 /// `GET /v2/state/status`: the first app in the engine's order, whichever that is.
 pub(super) fn status(process: &Process, access: Access) -> Result<Value, Failure> {
     let containers: Vec<Container> = scoped_containers(process, access)?;
-    let images = shown_images(process)?.into_iter().filter(|image| access.covers(image.spec.app)).collect::<Vec<_>>();
+    let images =
+        shown_images(process)?.into_iter().filter(|image| access.covers(image.spec.app)).collect::<Vec<_>>();
     let apps = containers.iter().map(|container| container.spec.app);
     let first = apps.chain(images.iter().map(|image| image.spec.app)).next();
     let progress: Vec<u32> = images.iter().filter_map(|image| image.progress).collect();
     let count = u32::try_from(progress.len()).ok().filter(|count| *count > 0);
     let overall = count.map(|count| f64::from(progress.iter().sum::<u32>()) / f64::from(count));
-    let shown_containers = containers.iter().filter(|container| Some(container.spec.app) == first).map(|container| {
-        json!({
-            "status": process.status_of(container),
-            "serviceName": container.spec.service,
-            "appId": container.spec.app,
-            "imageId": container.spec.image_id,
-            "serviceId": container.spec.service_id,
-            "containerId": container.id,
-            "createdAt": format!("{:.3}", container.created_at),
-        })
-    });
+    let shown_containers =
+        containers.iter().filter(|container| Some(container.spec.app) == first).map(|container| {
+            json!({
+                "status": process.status_of(container),
+                "serviceName": container.spec.service,
+                "appId": container.spec.app,
+                "imageId": container.spec.image_id,
+                "serviceId": container.spec.service_id,
+                "containerId": container.id,
+                "createdAt": format!("{:.3}", container.created_at),
+            })
+        });
     let shown_images = images.iter().filter(|image| Some(image.spec.app) == first).map(|image| {
         let mut entry = json!({
             "name": image.spec.image,
@@ -191,7 +209,7 @@ pub(super) fn status(process: &Process, access: Access) -> Result<Value, Failure
             "downloadProgress": image.progress,
         });
         if let Some(docker_id) = &image.docker_id {
-            entry["dockerImageId"] = docker_id.clone().into();
+            put(&mut entry, "dockerImageId", docker_id.clone());
         }
         entry
     });
@@ -203,7 +221,7 @@ pub(super) fn status(process: &Process, access: Access) -> Result<Value, Failure
         "images": shown_images.collect::<Vec<_>>(),
     });
     if let Some(commit) = first.and_then(|app| commit(process, app)) {
-        state["release"] = commit.into();
+        put(&mut state, "release", commit);
     }
     Ok(state)
 }
@@ -223,15 +241,17 @@ pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container
         env.remove(&format!("BALENA{secret}"));
         env.remove(&format!("RESIN{secret}"));
     }
+    // The engine's id, not the number that other endpoints call so.
+    let image = process.machine.engine.image_id(&container.spec);
     let mut state = json!({
         "appId": app,
         "containerId": container.id,
         "env": env,
-        "imageId": container.spec.image,
+        "imageId": image,
         "releaseId": container.spec.release_id,
     });
     if let Some(commit) = commit(process, app) {
-        state["commit"] = commit.into();
+        put(&mut state, "commit", commit);
     }
     state
 }
@@ -252,7 +272,10 @@ pub(super) fn target(process: &Process) -> Value {
         });
         let commit = app.release.as_ref().map(|release| &release.commit);
         let services = services.collect::<Vec<_>>();
-        (app.id.to_string(), json!({"appId": app.id, "appUuid": app.uuid, "commit": commit, "services": services}))
+        (
+            app.id.to_string(),
+            json!({"appId": app.id, "appUuid": app.uuid, "commit": commit, "services": services}),
+        )
     });
     json!({"status": "success", "state": {"local": {"name": name, "config": config, "apps": shown.collect::<Map<_, _>>()}}})
 }

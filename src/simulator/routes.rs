@@ -162,7 +162,8 @@ fn fit(pattern: &str, path: &str) -> Option<Result<String, String>> {
 /// Strict: every `%` must start an escape, and the result must be text.
 fn decoded(part: &str) -> Option<String> {
     let escapes = part.split('%').skip(1);
-    let mut strict = escapes.map(|rest| rest.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    let mut strict =
+        escapes.map(|rest| rest.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())));
     let strict = strict.all(|good| good);
     let text = percent_decode_str(part).decode_utf8().ok()?;
     strict.then(|| text.into_owned())

@@ -121,7 +121,11 @@ impl Runner {
         let abort = Abort::new();
         let (sender, receiver) = oneshot::channel();
         let waiter = Waiter { turn: sender, abort: abort.clone() };
-        if exclusive { queue.first.push_back(waiter) } else { queue.then.push_back(waiter) }
+        if exclusive {
+            queue.first.push_back(waiter);
+        } else {
+            queue.then.push_back(waiter);
+        }
         queue.admit();
         let shared = Arc::clone(shared);
         async move {

@@ -78,7 +78,8 @@ fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
     let skips_body =
         matches!(&route, Route::To(endpoint, _) if endpoint.is_open() || endpoint.ignores_body());
     let unreadable = |message: String| Box::new(Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message));
-    let body = if skips_body { Value::Null } else { body::parse(&call.headers, &call.body).map_err(unreadable)? };
+    let body =
+        if skips_body { Value::Null } else { body::parse(&call.headers, &call.body).map_err(unreadable)? };
     match route {
         Route::To(endpoint, parameter) => {
             Ok(Admitted { endpoint, parameter, query: call.query, body, key, access })

@@ -1,12 +1,16 @@
 //! Connections: who is let in, how long they are kept, how they end.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +25,7 @@ use super::lock;
 use super::process::Process;
 use super::routes::{self, Endpoint, Route};
 use super::serve::{self, Call, Outcome};
-use super::socket::{Activity, Socket};
+use super::socket::{Activity, InFlight, Socket};
 
 /// An idle connection is closed after this; the header tells clients.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -42,6 +46,29 @@ enum End {
     Closed,
     Reset,
     Garbage,
+}
+
+/// The body of an answer, which keeps the connection from counting as idle.
+#[derive(Debug)]
+struct Tracked {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 }
 
 /// Accepts connections until the supervisor stops serving.
@@ -70,18 +97,18 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
     let service = service_fn(|request| {
         let (process, activity, end) = (Arc::clone(&process), Arc::clone(&activity), Arc::clone(&end));
         async move {
-            activity.begin();
-            let result = respond(&process, request).await;
-            activity.end();
-            result.map_err(|ending| {
-                *lock(&end) = ending;
-                // Any error makes hyper give up the connection without a word.
-                io::Error::other("the connection ends here")
-            })
+            let in_flight = activity.begin();
+            let response = respond(&process, request).await;
+            response.map(|response| response.map(|body| Tracked { body, _in_flight: in_flight })).map_err(
+                |ending| {
+                    *lock(&end) = ending;
+                    // Any error makes hyper give up the connection without a word.
+                    io::Error::other("the connection ends here")
+                },
+            )
         }
     });
     let mut connection = http1::Builder::new()
-        .half_close(true)
         .title_case_headers(true)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(socket, service);
@@ -91,15 +118,12 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
     };
     let mut stream = connection.into_parts().io.into_stream();
     let end = *lock(&end);
-    match end {
-        End::Closed => {}
+    if end == End::Reset {
         // Without lingering, closing is resetting.
-        End::Reset => drop(stream.set_zero_linger()),
-        End::Garbage if !in_order => {
-            // The client may be gone, and then this is for nobody.
-            let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
-        }
-        End::Garbage => {}
+        drop(stream.set_zero_linger());
+    } else if end == End::Garbage && !in_order {
+        // The client may be gone, and then this is for nobody.
+        let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
     }
 }
 
@@ -227,7 +251,8 @@ async fn collect(mut body: Incoming) -> Result<Bytes, End> {
 }
 
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    let connection = headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let connection =
+        headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let says = |word: &str| connection.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
     if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }
@@ -235,10 +260,41 @@ fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
 /// Methods outside this list are no HTTP to the supervisor's server.
 fn is_known(method: &Method) -> bool {
     const KNOWN: [&str; 35] = [
-        "ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH",
-        "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND",
-        "PROPPATCH", "PURGE", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE",
-        "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE",
+        "ACL",
+        "BIND",
+        "CHECKOUT",
+        "CONNECT",
+        "COPY",
+        "DELETE",
+        "GET",
+        "HEAD",
+        "LINK",
+        "LOCK",
+        "M-SEARCH",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MOVE",
+        "NOTIFY",
+        "OPTIONS",
+        "PATCH",
+        "POST",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "PUT",
+        "QUERY",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SOURCE",
+        "SUBSCRIBE",
+        "TRACE",
+        "UNBIND",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
     ];
     KNOWN.contains(&method.as_str())
 }

@@ -23,7 +23,8 @@ pub(super) struct Activity(Mutex<State>);
 #[derive(Debug)]
 struct State {
     last: Instant,
-    requests: usize,
+    /// There has been a request: before that, the connection is not idle but new.
+    requests: bool,
     in_flight: usize,
 }
 
@@ -32,26 +33,34 @@ impl Activity {
         lock(&self.0).last = Instant::now();
     }
 
-    pub(super) fn begin(&self) {
+    /// A request came in; it is in flight until the guard is dropped, with the last byte of its answer.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = lock(&self.0);
-        state.requests += 1;
+        state.requests = true;
         state.in_flight += 1;
-    }
-
-    pub(super) fn end(&self) {
-        let mut state = lock(&self.0);
-        state.in_flight = state.in_flight.saturating_sub(1);
-        state.last = Instant::now();
+        InFlight(Arc::clone(self))
     }
 
     /// How long it has been idle between two requests. `None` if it is not.
     pub(super) fn idle(&self) -> Option<Duration> {
         let state = lock(&self.0);
-        (state.in_flight == 0 && state.requests > 0).then(|| state.last.elapsed())
+        (state.in_flight == 0 && state.requests).then(|| state.last.elapsed())
     }
 
     pub(super) fn is_busy(&self) -> bool {
         lock(&self.0).in_flight > 0
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.0);
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.last = Instant::now();
     }
 }
 
@@ -63,7 +72,7 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> (Self, Arc<Activity>) {
-        let state = State { last: Instant::now(), requests: 0, in_flight: 0 };
+        let state = State { last: Instant::now(), requests: false, in_flight: 0 };
         let activity = Arc::new(Activity(Mutex::new(state)));
         (Self { stream, activity: Arc::clone(&activity) }, activity)
     }

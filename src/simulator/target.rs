@@ -47,12 +47,17 @@ pub(super) fn parse(body: &Value, name: &str) -> Result<Target, Fault> {
     Ok(Target { name, config, apps })
 }
 
+/// An app by its id, as far as it is an object.
+type UncheckedApp = (String, Option<Map<String, Value>>);
+
 /// The apps as the conversion to the newer format sees them; it looks into whatever it gets.
-fn convertible(apps: &Value) -> Result<Vec<(String, Option<Map<String, Value>>)>, Fault> {
+fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, Fault> {
     let entries: Vec<(String, &Value)> = match apps {
         Value::Object(apps) => apps.iter().map(|(id, app)| (id.clone(), app)).collect(),
         Value::Array(apps) => apps.iter().enumerate().map(|(index, app)| (index.to_string(), app)).collect(),
-        Value::String(text) => text.chars().enumerate().map(|(index, _)| (index.to_string(), &Value::Bool(false))).collect(),
+        Value::String(text) => {
+            text.chars().enumerate().map(|(index, _)| (index.to_string(), &Value::Bool(false))).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     };
     for (id, app) in &entries {
@@ -70,7 +75,8 @@ fn convertible(apps: &Value) -> Result<Vec<(String, Option<Map<String, Value>>)>
 
 fn read_app(id: &str, app: Option<&Map<String, Value>>) -> Result<TargetApp, Fault> {
     let place = format!("apps.{id}");
-    let number: i64 = id.parse().ok().filter(|id| *id >= 0).ok_or_else(|| invalid("NumericIdentifier", &place, None))?;
+    let number: i64 =
+        id.parse().ok().filter(|id| *id >= 0).ok_or_else(|| invalid("NumericIdentifier", &place, None))?;
     let empty = Map::new();
     let app = app.unwrap_or(&empty);
     let name = short(app.get("name"), &format!("{place}.0.name"))?;
@@ -94,7 +100,10 @@ fn services(value: Option<&Value>, place: &str) -> Result<Vec<TargetService>, Fa
             let place = format!("{place}.{name}");
             let texts_at = |field: &str| {
                 let value = service.get(field);
-                value.map_or_else(|| Err(invalid("object", &place, None)), |value| texts(value, &place, "-./:"))
+                value.map_or_else(
+                    || Err(invalid("object", &place, None)),
+                    |value| texts(value, &place, "-./:"),
+                )
             };
             texts_at("labels")?;
             Ok(TargetService {
@@ -143,20 +152,20 @@ mod tests {
 
     use super::{Fault, parse};
 
-    fn fault(body: Value) -> Option<Fault> {
-        parse(&body, "name").err()
+    fn fault(body: &Value) -> Option<Fault> {
+        parse(body, "name").err()
     }
 
     #[test]
     fn some_are_refused_and_some_kill() {
-        let apps = |apps: Value| fault(json!({"local": {"apps": apps}}));
+        let apps = |apps: Value| fault(&json!({"local": {"apps": apps}}));
         assert_eq!(apps(json!(5)), None);
         assert_eq!(apps(json!({"99": null})), Some(Fault::Fatal));
         assert_eq!(apps(json!({"abc": {}})), Some(Fault::Fatal));
         assert!(matches!(apps(json!({"99": {}})), Some(Fault::Invalid(_))));
         assert_eq!(apps(json!({"99": {"name": "x"}})), None);
-        assert_eq!(fault(json!({})), None);
-        assert!(matches!(fault(json!({"local": {"name": "a\nb"}})), Some(Fault::Invalid(_))));
-        assert!(matches!(fault(json!({"local": {"config": {"A": 1}}})), Some(Fault::Invalid(_))));
+        assert_eq!(fault(&json!({})), None);
+        assert!(matches!(fault(&json!({"local": {"name": "a\nb"}})), Some(Fault::Invalid(_))));
+        assert!(matches!(fault(&json!({"local": {"config": {"A": 1}}})), Some(Fault::Invalid(_))));
     }
 }

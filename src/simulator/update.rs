@@ -56,12 +56,11 @@ pub(super) fn report_tags(process: &Arc<Process>, tags: Vec<(String, String)>) {
         }
         let mut cloud = lock(&owner.machine.cloud);
         for (name, value) in tags {
-            match cloud.tags.iter_mut().find(|tag| tag.name == name) {
-                Some(tag) => tag.value = value,
-                None => {
-                    let id = cloud.tags.iter().map(|tag| tag.id).max().unwrap_or_default() + 1;
-                    cloud.tags.push(Tag { id, name, value });
-                }
+            if let Some(tag) = cloud.tags.iter_mut().find(|tag| tag.name == name) {
+                tag.value = value;
+            } else {
+                let id = cloud.tags.iter().map(|tag| tag.id).max().unwrap_or_default() + 1;
+                cloud.tags.push(Tag { id, name, value });
             }
         }
     });

@@ -59,8 +59,7 @@ pub(super) fn identifier(value: &Value) -> Option<u64> {
         Value::String(text) => (text.trim().parse::<f64>().ok()?, text.trim().to_owned()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    let leading: String =
-        text.trim_start_matches('+').chars().take_while(char::is_ascii_digit).collect();
+    let leading: String = text.trim_start_matches('+').chars().take_while(char::is_ascii_digit).collect();
     let whole = leading.parse::<u64>().ok()?;
     #[expect(clippy::cast_precision_loss, reason = "compared as JavaScript numbers, which is the rule")]
     let same = (whole as f64 - number).abs() < f64::EPSILON;

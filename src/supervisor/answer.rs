@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+use crate::json;
 
 use super::endpoint::Endpoint;
 
@@ -23,17 +24,16 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as JSON of type `T`; unknown fields are ignored.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let mut json = serde_json::Deserializer::from_slice(&self.body);
-        serde_path_to_error::deserialize(&mut json).map_err(|cause| {
-            let path = cause.path().to_string();
-            // serde's own words may quote a value.
-            let why = if self.endpoint.bears_secrets {
-                "not as expected".into()
-            } else {
-                cause.inner().to_string()
-            };
-            if path == "." { self.unreadable(why) } else { self.unreadable(format!("at {path}: {why}")) }
-        })
+        json::decode(&self.body).map_err(|misfit| self.misfit(&misfit))
+    }
+
+    fn misfit(&self, misfit: &json::Misfit) -> Error {
+        // serde's own words may quote a value.
+        let why = if self.endpoint.bears_secrets { "not as expected" } else { &misfit.why };
+        match misfit.path.as_str() {
+            "" => self.unreadable(why),
+            path => self.unreadable(format_args!("at {path}: {why}")),
+        }
     }
 
     /// The error for a success status whose body is not what the contract says.

@@ -153,10 +153,12 @@ fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), 
     if authority.host().is_empty() {
         return Err("the host is missing".into());
     }
-    let port = match authority.port() {
-        Some(port) => port.as_str().parse::<u16>().map_err(|_| format!("{port} is not a port"))?,
-        None if authority.as_str().ends_with(':') => return Err("the port is missing".into()),
-        None => 80,
+    // `Authority::port` is silent about a port that is none.
+    let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or_default() {
+        "" => 80,
+        port => {
+            port.trim_start_matches(':').parse::<u16>().map_err(|_| format!("\"{port}\" is not a port"))?
+        }
     };
     Ok((PlainEndpoint::Tcp(format!("{}:{port}", authority.host())), authority.to_string()))
 }

@@ -23,7 +23,7 @@ pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
 pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
 pub use link::Supervisor;
 pub use local_mode::{LocalTarget, TargetState};
-pub use lock::UpdateLock;
+pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
 pub use logs::{JournalLines, JournalQuery, LocalLog, LocalLogs};
 pub use state::{
     AppState, ApplicationState, ContainerStatus, ImageServiceState, ImageState, ImageStatus, ImageStatusRow,

@@ -8,21 +8,21 @@ use serde_json::{Map, Value};
 
 /// One recorded case.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Case {
-    pub id: String,
-    pub given: Given,
-    pub steps: Vec<Step>,
-    pub then: Option<Then>,
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) given: Given,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) then: Option<Then>,
     #[serde(default, rename = "match")]
-    pub rules: BTreeMap<String, Value>,
+    pub(crate) rules: BTreeMap<String, Value>,
     /// Depends on how concurrent requests interleave: a mismatch is a warning.
     #[serde(default)]
-    pub timing: bool,
+    pub(crate) timing: bool,
 }
 
 impl Case {
     /// The part of the id that cases on one subject share.
-    pub fn group(&self) -> &str {
+    pub(crate) fn group(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()
     }
 }
@@ -30,34 +30,34 @@ impl Case {
 /// The state a case starts from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Given {
+pub(crate) struct Given {
     #[serde(default = "multi")]
-    pub apps: String,
+    pub(crate) apps: String,
     /// Informative; the requests say which keys they use.
     #[serde(default, rename = "key")]
-    pub _key: Value,
+    pub(crate) _key: Value,
     #[serde(default)]
-    pub stopped: Vec<String>,
+    pub(crate) stopped: Vec<String>,
     #[serde(default)]
-    pub locks: Vec<Lock>,
-    pub cloud: Option<String>,
+    pub(crate) locks: Vec<Lock>,
+    pub(crate) cloud: Option<String>,
     #[serde(default)]
-    pub offline_for_ms: u64,
+    pub(crate) offline_for_ms: u64,
     #[serde(default)]
-    pub local_mode: bool,
+    pub(crate) local_mode: bool,
     #[serde(default)]
-    pub config: BTreeMap<String, String>,
-    pub engine_fails: Option<balena_agent::simulator::EngineCall>,
-    pub stop_ms: Option<u64>,
-    pub start_ms: Option<u64>,
-    pub pull_ms: Option<u64>,
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) engine_fails: Option<balena_agent::simulator::EngineCall>,
+    pub(crate) stop_ms: Option<u64>,
+    pub(crate) start_ms: Option<u64>,
+    pub(crate) pull_ms: Option<u64>,
     #[serde(default)]
-    pub update_available: bool,
+    pub(crate) update_available: bool,
     #[serde(default)]
-    pub host_os_update_running: bool,
-    pub proxy: Option<Value>,
-    pub tags: Option<Vec<balena_agent::simulator::Tag>>,
-    pub journal: Option<Journal>,
+    pub(crate) host_os_update_running: bool,
+    pub(crate) proxy: Option<Value>,
+    pub(crate) tags: Option<Vec<balena_agent::simulator::Tag>>,
+    pub(crate) journal: Option<Journal>,
 }
 
 fn multi() -> String {
@@ -66,15 +66,15 @@ fn multi() -> String {
 
 /// An entry in a lock directory.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Lock {
-    pub service: Option<String>,
-    pub file: String,
+pub(crate) struct Lock {
+    pub(crate) service: Option<String>,
+    pub(crate) file: String,
     #[serde(default = "main_app")]
-    pub app: i64,
+    pub(crate) app: i64,
     #[serde(default)]
-    pub kind: LockKind,
+    pub(crate) kind: LockKind,
     #[serde(default)]
-    pub content: String,
+    pub(crate) content: String,
 }
 
 fn main_app() -> i64 {
@@ -83,7 +83,7 @@ fn main_app() -> i64 {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LockKind {
+pub(crate) enum LockKind {
     #[default]
     File,
     Directory,
@@ -94,14 +94,14 @@ pub enum LockKind {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct Journal {
-    pub entries: usize,
+pub(crate) struct Journal {
+    pub(crate) entries: usize,
 }
 
 /// Something a case does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub enum Step {
+pub(crate) enum Step {
     Exchange(Box<Exchange>),
     Event {
         event: Event,
@@ -115,41 +115,41 @@ pub enum Step {
 
 /// One request and its recorded answer.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Exchange {
-    pub request: Request,
-    pub response: Response,
+pub(crate) struct Exchange {
+    pub(crate) request: Request,
+    pub(crate) response: Response,
     #[serde(default)]
-    pub at_ms: u64,
-    pub elapsed_at_least_ms: Option<u64>,
-    pub elapsed_at_most_ms: Option<u64>,
-    pub client_timeout_ms: Option<u64>,
-    pub client_reads_for_ms: Option<u64>,
-    pub repeat_until: Option<RepeatUntil>,
+    pub(crate) at_ms: u64,
+    pub(crate) elapsed_at_least_ms: Option<u64>,
+    pub(crate) elapsed_at_most_ms: Option<u64>,
+    pub(crate) client_timeout_ms: Option<u64>,
+    pub(crate) client_reads_for_ms: Option<u64>,
+    pub(crate) repeat_until: Option<RepeatUntil>,
     #[serde(default)]
-    pub capture: BTreeMap<String, String>,
+    pub(crate) capture: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
     #[serde(default)]
-    pub query: Map<String, Value>,
+    pub(crate) query: Map<String, Value>,
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    pub body: Option<RequestBody>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<RequestBody>,
     #[serde(default)]
-    pub chunked: bool,
+    pub(crate) chunked: bool,
     #[serde(default)]
-    pub omit_host: bool,
-    pub http_version: Option<String>,
-    pub connection: Option<String>,
+    pub(crate) omit_host: bool,
+    pub(crate) http_version: Option<String>,
+    pub(crate) connection: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub enum RequestBody {
+pub(crate) enum RequestBody {
     Json { json: Value },
     Text { text: String },
     GzipJson { gzip_json: Value },
@@ -159,37 +159,38 @@ pub enum RequestBody {
 /// What came back, or how it ended without.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Response {
-    pub status: Option<u16>,
+pub(crate) struct Response {
+    pub(crate) status: Option<u16>,
+    /// `Some(Null)`: the header is absent.
     #[serde(default, deserialize_with = "present")]
-    pub content_type: Option<Option<String>>,
-    pub body: Option<Value>,
+    pub(crate) content_type: Option<Value>,
+    pub(crate) body: Option<Value>,
     #[serde(default)]
-    pub headers_of_note: BTreeMap<String, Value>,
-    pub outcome: Option<String>,
+    pub(crate) headers_of_note: BTreeMap<String, Value>,
+    pub(crate) outcome: Option<String>,
 }
 
 /// Tells an absent field from one that is null.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct RepeatUntil {
-    pub status: Option<u16>,
-    pub body: Option<BodyCondition>,
-    pub within_ms: u64,
+pub(crate) struct RepeatUntil {
+    pub(crate) status: Option<u16>,
+    pub(crate) body: Option<BodyCondition>,
+    pub(crate) within_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct BodyCondition {
-    pub pointer: String,
-    pub equals: Value,
+pub(crate) struct BodyCondition {
+    pub(crate) pointer: String,
+    pub(crate) equals: Value,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Event {
+pub(crate) enum Event {
     Wait { ms: u64 },
     LocksRemoved,
     SupervisorStops,
@@ -201,26 +202,26 @@ pub enum Event {
 /// What is true in the end.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Then {
-    pub within_ms: u64,
-    pub apply: Option<String>,
-    pub release: Option<String>,
+pub(crate) struct Then {
+    pub(crate) within_ms: u64,
+    pub(crate) apply: Option<String>,
+    pub(crate) release: Option<String>,
     #[serde(default)]
-    pub services: BTreeMap<String, ServiceThen>,
-    pub locks: Option<Vec<Lock>>,
+    pub(crate) services: BTreeMap<String, ServiceThen>,
+    pub(crate) locks: Option<Vec<Lock>>,
     #[serde(default)]
-    pub volumes_emptied: Vec<String>,
-    pub power: Option<String>,
+    pub(crate) volumes_emptied: Vec<String>,
+    pub(crate) power: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct ServiceThen {
-    pub status: String,
-    pub container: String,
+pub(crate) struct ServiceThen {
+    pub(crate) status: String,
+    pub(crate) container: String,
 }
 
 /// The files to read: those of the project, or the one that the environment names.
-pub fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     match std::env::var_os("SUPERVISOR_CASES") {
         Some(file) => vec![file.into()],
         None => ["cases.jsonl", "more.jsonl"].map(|name| own_directory().join(name)).into(),
@@ -228,7 +229,7 @@ pub fn files() -> Vec<PathBuf> {
 }
 
 /// The fixture for a file of cases: the one beside it, or the project's.
-pub fn fixture_for(cases: &Path) -> PathBuf {
+pub(crate) fn fixture_for(cases: &Path) -> PathBuf {
     let beside = cases.with_file_name("fixture.json");
     if beside.exists() { beside } else { own_directory().join("fixture.json") }
 }
@@ -238,7 +239,7 @@ fn own_directory() -> PathBuf {
 }
 
 /// Reads a file of cases, one per line.
-pub fn read(file: &Path) -> Vec<Case> {
+pub(crate) fn read(file: &Path) -> Vec<Case> {
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     text.lines()
         .enumerate()

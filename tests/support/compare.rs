@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The rules of a case, by pointer into it.
-pub struct Rules<'case>(pub &'case BTreeMap<String, Value>);
+pub(crate) struct Rules<'case>(pub(crate) &'case BTreeMap<String, Value>);
 
 impl Rules<'_> {
     fn at(&self, pointer: &str) -> Option<&Value> {
@@ -13,7 +13,7 @@ impl Rules<'_> {
     }
 
     /// The differences, one line each, between a recorded value and the actual one at `pointer`.
-    pub fn differences(&self, pointer: &str, expected: &Value, actual: &Value) -> Vec<String> {
+    pub(crate) fn differences(&self, pointer: &str, expected: &Value, actual: &Value) -> Vec<String> {
         if let Some(rule) = self.at(pointer) {
             if let Some(field) = rule.as_str().and_then(|rule| rule.strip_prefix("unordered:")) {
                 let (expected, actual) = (sorted(expected, field), sorted(actual, field));
@@ -64,21 +64,26 @@ fn same(expected: &Value, actual: &Value) -> bool {
 
 fn fits(pattern: &str, pointer: &str) -> bool {
     let (pattern, pointer): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), pointer.split('/').collect());
-    pattern.len() == pointer.len() && pattern.iter().zip(pointer).all(|(wanted, part)| *wanted == "*" || *wanted == part)
+    pattern.len() == pointer.len()
+        && pattern.iter().zip(pointer).all(|(wanted, part)| *wanted == "*" || *wanted == part)
 }
 
 fn sorted(array: &Value, field: &str) -> Value {
     let Value::Array(items) = array else { return array.clone() };
     let mut items = items.clone();
     let key = |item: &Value| item[field].as_f64().unwrap_or_default();
-    items.sort_by(|a, b| key(a).total_cmp(&key(b)).then_with(|| a[field].to_string().cmp(&b[field].to_string())));
+    items.sort_by(|a, b| {
+        key(a).total_cmp(&key(b)).then_with(|| a[field].to_string().cmp(&b[field].to_string()))
+    });
     items.into()
 }
 
 fn holds(rule: &Value, actual: &Value) -> bool {
     let text = actual.as_str();
     let hex = |digits: usize| {
-        text.is_some_and(|text| text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        text.is_some_and(|text| {
+            text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
     };
     match rule {
         Value::String(rule) => match rule.as_str() {
@@ -111,7 +116,7 @@ fn holds(rule: &Value, actual: &Value) -> bool {
 }
 
 /// Whether two content types name the same media type; the charset is informative.
-pub fn same_media(expected: Option<&str>, actual: Option<&str>) -> bool {
+pub(crate) fn same_media(expected: Option<&str>, actual: Option<&str>) -> bool {
     let media = |value: &str| value.split(';').next().unwrap_or_default().trim().to_lowercase();
     expected.map(media) == actual.map(media)
 }

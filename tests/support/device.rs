@@ -17,7 +17,7 @@ use super::raw::{self, Limits};
 const SUPERVISOR_UID: u32 = 65534;
 
 /// Builds the device a case starts from.
-pub async fn set_up(fixture: &Fixture, given: &Given) -> io::Result<Device> {
+pub(crate) async fn set_up(fixture: &Fixture, given: &Given) -> io::Result<Device> {
     let mut builder = Device::builder().fixture(fixture.clone()).apps(&given.apps);
     builder = builder.with_timings(|timings| {
         let set = |place: &mut Duration, millis: Option<u64>| {
@@ -90,19 +90,25 @@ fn make_lock(device: &Device, lock: &Lock) -> io::Result<()> {
 }
 
 /// Where the device listens.
-pub fn address(device: &Device) -> SocketAddr {
+pub(crate) fn address(device: &Device) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], device.port()))
 }
 
 /// Container ids by app and service.
-pub type Containers = BTreeMap<(i64, String), String>;
+pub(crate) type Containers = BTreeMap<(i64, String), String>;
 
-pub fn containers(device: &Device) -> Containers {
+pub(crate) fn containers(device: &Device) -> Containers {
     device.containers().into_iter().map(|c| ((c.app, c.service), c.id)).collect()
 }
 
 /// Waits until everything in `then` is true; the differences that remain when time is up.
-pub async fn settle(case: &Case, then: &Then, device: &Device, fixture: &Fixture, before: &Containers) -> Vec<String> {
+pub(crate) async fn settle(
+    case: &Case,
+    then: &Then,
+    device: &Device,
+    fixture: &Fixture,
+    before: &Containers,
+) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_millis(then.within_ms);
     loop {
         let differences = differences(case, then, device, fixture, before).await;
@@ -128,14 +134,19 @@ async fn differences(
     };
     let statuses = statuses(case, device, fixture).await;
     if let Some(apply) = &then.apply {
-        let states: BTreeSet<&str> = statuses.iter().filter_map(|status| status["appState"].as_str()).collect();
+        let states: BTreeSet<&str> =
+            statuses.iter().filter_map(|status| status["appState"].as_str()).collect();
         expect("apply".to_owned(), format!("{:?}", BTreeSet::from([apply.as_str()])), format!("{states:?}"));
     }
     if let Some(release) = &then.release {
         // The report is on the first app only, and which one that is with two is up to the engine.
         let releases: Vec<&str> = statuses.iter().filter_map(|status| status["release"].as_str()).collect();
         let told = releases.iter().find(|told| **told == release).or(releases.first());
-        expect("release".to_owned(), release.clone(), told.map_or_else(String::new, |told| (*told).to_owned()));
+        expect(
+            "release".to_owned(),
+            release.clone(),
+            told.map_or_else(String::new, |told| (*told).to_owned()),
+        );
     }
     let reported: BTreeMap<&str, &Value> = statuses
         .iter()
@@ -152,14 +163,19 @@ async fn differences(
         expect(format!("service {name}"), expected, format!("{status}, {identity}"));
     }
     if let Some(locks) = &then.locks {
-        let entry = |lock: &Lock| LockEntry { app: lock.app, service: lock.service.clone(), file: lock.file.clone() };
+        let entry =
+            |lock: &Lock| LockEntry { app: lock.app, service: lock.service.clone(), file: lock.file.clone() };
         let mut expected: Vec<LockEntry> = locks.iter().map(entry).collect();
         expected.sort();
         expect("locks".to_owned(), format!("{expected:?}"), format!("{:?}", device.locks()));
     }
     let emptied = device.volumes().into_iter().filter(|volume| volume.emptied > 0).map(|volume| volume.name);
     let expected: BTreeSet<String> = then.volumes_emptied.iter().cloned().collect();
-    expect("volumes emptied".to_owned(), format!("{expected:?}"), format!("{:?}", emptied.collect::<BTreeSet<_>>()));
+    expect(
+        "volumes emptied".to_owned(),
+        format!("{expected:?}"),
+        format!("{:?}", emptied.collect::<BTreeSet<_>>()),
+    );
     let power = device.power().map(|power| match power {
         Power::Reboot => "reboot",
         Power::Off => "poweroff",

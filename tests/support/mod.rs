@@ -1,7 +1,11 @@
-//! Reading, performing and comparing recorded supervisor cases. The format is described in `tests/cases/supervisor`.
+//! Reading, performing and comparing recorded supervisor cases. The format is described in
+//! `tests/cases/supervisor/FORMAT.md`.
 
-pub mod cases;
-pub mod compare;
-pub mod device;
-pub mod raw;
-pub mod server_role;
+pub(crate) mod cases;
+pub(crate) mod client_calls;
+pub(crate) mod client_role;
+pub(crate) mod compare;
+pub(crate) mod device;
+pub(crate) mod raw;
+pub(crate) mod scripted;
+pub(crate) mod server_role;

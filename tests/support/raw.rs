@@ -17,39 +17,44 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came back.
 #[derive(Debug, Default)]
-pub struct Received {
-    pub status: Option<u16>,
+pub(crate) struct Received {
+    pub(crate) status: Option<u16>,
     /// Names in lower case.
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
     /// Why there is no complete answer.
-    pub outcome: Option<String>,
-    pub elapsed: Duration,
+    pub(crate) outcome: Option<String>,
+    pub(crate) elapsed: Duration,
 }
 
 impl Received {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as cases record it: JSON if it is labelled so, else text.
-    pub fn value(&self) -> Value {
-        let is_json = self.headers.get("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-        if is_json { serde_json::from_slice(&self.body).unwrap_or_else(|_| self.text().into()) } else { self.text().into() }
+    pub(crate) fn value(&self) -> Value {
+        let is_json =
+            self.headers.get("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+        if is_json {
+            serde_json::from_slice(&self.body).unwrap_or_else(|_| self.text().into())
+        } else {
+            self.text().into()
+        }
     }
 }
 
 /// How long the client stays.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Gives up when there is no whole answer by then.
-    pub gives_up_after: Option<Duration>,
+    pub(crate) gives_up_after: Option<Duration>,
     /// Reads a stream for so long.
-    pub reads_for: Option<Duration>,
+    pub(crate) reads_for: Option<Duration>,
 }
 
 /// Opens a connection; `None` if it is refused.
-pub async fn connect(address: SocketAddr) -> Option<TcpStream> {
+pub(crate) async fn connect(address: SocketAddr) -> Option<TcpStream> {
     match TcpStream::connect(address).await {
         Ok(stream) => Some(stream),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => None,
@@ -58,7 +63,7 @@ pub async fn connect(address: SocketAddr) -> Option<TcpStream> {
 }
 
 /// Sends a request on a connection and reads the answer. Also whether the connection can be used again.
-pub async fn exchange(stream: &mut TcpStream, request: &Request, limits: Limits) -> (Received, bool) {
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &Request, limits: Limits) -> (Received, bool) {
     let started = Instant::now();
     let deadline = started + limits.reads_for.or(limits.gives_up_after).unwrap_or(PATIENCE);
     let bytes = encode(request, stream.peer_addr().ok());
@@ -140,7 +145,9 @@ fn body(body: &RequestBody) -> Vec<u8> {
             encoder.write_all(gzip_json.to_string().as_bytes()).expect("writing to memory");
             encoder.finish().expect("writing to memory")
         }
-        RequestBody::Repeated { prefix, repeat, times } => (prefix.clone() + &repeat.repeat(*times)).into_bytes(),
+        RequestBody::Repeated { prefix, repeat, times } => {
+            (prefix.clone() + &repeat.repeat(*times)).into_bytes()
+        }
     }
 }
 
@@ -163,7 +170,9 @@ async fn read(
     received.status = lines.next()?.split(' ').nth(1)?.parse().ok();
     let headers = lines.filter_map(|line| line.split_once(':'));
     received.headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
-    let says = |name: &str, word: &str| received.headers.get(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+    let says = |name: &str, word: &str| {
+        received.headers.get(name).is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
     let reusable = !says("connection", "close");
     if request.method == "HEAD" || matches!(received.status, Some(204 | 304)) {
         return Some(reusable);
@@ -187,21 +196,18 @@ async fn read(
             }
         }
     }
-    match received.headers.get("content-length").and_then(|length| length.parse::<usize>().ok()) {
-        Some(length) => {
-            while rest.len() < length {
-                more(reader, &mut rest).await?;
-            }
-            rest.truncate(length);
-            received.body = rest;
-            Some(reusable)
-        }
-        None => {
-            while more(reader, &mut rest).await.is_some() {}
-            received.body = rest;
-            Some(false)
-        }
+    let length = received.headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
+    let Some(length) = length else {
+        while more(reader, &mut rest).await.is_some() {}
+        received.body = rest;
+        return Some(false);
+    };
+    while rest.len() < length {
+        more(reader, &mut rest).await?;
     }
+    rest.truncate(length);
+    received.body = rest;
+    Some(reusable)
 }
 
 async fn more(reader: &mut (impl AsyncReadExt + Unpin), buffer: &mut Vec<u8>) -> Option<()> {

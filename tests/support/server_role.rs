@@ -35,7 +35,7 @@ enum Verdict {
 }
 
 /// Performs all cases, tells about each that fails, and panics if any did.
-pub fn run() {
+pub(crate) fn run() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let verdicts = runtime.block_on(all());
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -181,7 +181,7 @@ impl Stage<'_> {
             Event::LocksRemoved => self.device.remove_locks(),
             Event::SupervisorStops => self.device.stop_supervisor().await,
             Event::SupervisorStarts => self.device.start_supervisor().await.expect("the port is still ours"),
-            Event::SupervisorRestarts => self.device.restart_supervisor(DOWNTIME),
+            Event::SupervisorRestarts => self.device.restart_supervisor(DOWNTIME).await,
             Event::EngineRecovers => self.device.recover_engine(),
         }
     }
@@ -246,7 +246,7 @@ impl Stage<'_> {
         }
         let content_type = received.headers.get("content-type").map(String::as_str);
         if let Some(wanted) = &expected.content_type
-            && !same_media(wanted.as_deref(), content_type)
+            && !same_media(wanted.as_str(), content_type)
         {
             found.push(format!("{pointer} content type: expected {wanted:?}, got {content_type:?}"));
         }
@@ -273,9 +273,10 @@ impl Stage<'_> {
             let value = match source.strip_prefix("header:") {
                 Some(header) => received.headers.get(&header.to_lowercase()).cloned(),
                 None if source == "body" => Some(received.text()),
-                None => received.value().pointer(source).map(|value| {
-                    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-                }),
+                None => received
+                    .value()
+                    .pointer(source)
+                    .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
             };
             self.values.lock().await.insert(format!("{{cap:{name}}}"), value.unwrap_or_default());
         }
@@ -284,7 +285,8 @@ impl Stage<'_> {
     /// The request with its placeholders replaced.
     async fn filled(&self, request: &Request) -> Request {
         let values = self.values.lock().await;
-        let text = |text: &str| values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        let text =
+            |text: &str| values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
         let mut filled = request.clone();
         filled.path = text(&filled.path);
         for value in filled.headers.values_mut() {
@@ -294,7 +296,9 @@ impl Stage<'_> {
             replace(value, &text);
         }
         match &mut filled.body {
-            Some(RequestBody::Json { json } | RequestBody::GzipJson { gzip_json: json }) => replace(json, &text),
+            Some(RequestBody::Json { json } | RequestBody::GzipJson { gzip_json: json }) => {
+                replace(json, &text);
+            }
             Some(RequestBody::Text { text: body }) => *body = text(body),
             Some(RequestBody::Repeated { .. }) | None => {}
         }

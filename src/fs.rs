@@ -1,0 +1,205 @@
+//! The only place that makes files: whole or not at all, never half of one after a power cut.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Readable and writable by the owner only: the mode for whatever has no reason to be read by others.
+#[cfg(any(test, all(feature = "cli", feature = "simulator")))]
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Writes the file anew: after a crash or a power cut it has either the old content or all of the new.
+///
+/// `mode` counts as given, whatever the umask. A symlink at `path` is replaced, not followed.
+///
+/// # Errors
+/// `is_io`, `is_config` when the directory is missing. The file is then as it was.
+#[cfg(any(test, all(feature = "cli", feature = "simulator")))]
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Result<()> {
+    use crate::error::{Error, ErrorKind};
+
+    let write = || {
+        let (draft, mut file) = Draft::beside(path, mode)?;
+        io::Write::write_all(&mut file, bytes)?;
+        // Before the rename: otherwise the new name may survive a power cut and its content not.
+        file.sync_all()?;
+        draft.replace(path)?;
+        // The name itself is content of the directory.
+        File::open(directory_of(path))?.sync_all()
+    };
+    write().map_err(|cause| {
+        let kind = match cause.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
+            _ => ErrorKind::Io,
+        };
+        let advice = advice_on(&cause);
+        let error =
+            Error::new(kind, cause.to_string()).operation(format!("write {}", path.display())).because(cause);
+        match advice {
+            Some(advice) => error.help(advice),
+            None => error,
+        }
+    })
+}
+
+/// What to do about a failure that has nothing to do with the particular file.
+pub(crate) fn advice_on(cause: &io::Error) -> Option<&'static str> {
+    Some(match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "there is no space left on that file system: see `df` and `df -i`, and make room"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "that file system is mounted read-only: mount it writable (in the compose file: without `ro` and `read_only`)"
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "the directory does not exist: make it, or mount it"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not write there: run as another user, or change the directory's owner or mode"
+        }
+        _ => return None,
+    })
+}
+
+/// The directory that has this name in it.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A file under a name of its own, in the directory where it is to appear. Removed on drop, unless it
+/// took its place; so it can't be left behind by an error.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: Option<PathBuf>,
+}
+
+impl Draft {
+    /// Makes one for `target`, open for reading and writing, with exactly this mode.
+    pub(crate) fn beside(target: &Path, mode: u32) -> io::Result<(Self, File)> {
+        let name = target
+            .file_name()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+        // Random and not counted: two containers may share the directory, and both be process 1.
+        let unique = getrandom::u64().map_err(io::Error::from)?;
+        let mut draft = std::ffi::OsString::from(".");
+        draft.push(name);
+        draft.push(format!(".{unique:016x}.tmp"));
+        let path = directory_of(target).join(draft);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let draft = Self { path: Some(path) };
+        file.set_permissions(Permissions::from_mode(mode))?;
+        Ok((draft, file))
+    }
+
+    /// Takes the place of `target`, of whatever is there.
+    #[cfg(any(test, all(feature = "cli", feature = "simulator")))]
+    pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
+        if let Some(path) = &self.path {
+            fs::rename(path, target)?;
+        }
+        self.path = None;
+        Ok(())
+    }
+
+    /// Appears as `target` if there is nothing yet, else fails with `AlreadyExists`: as exclusive as
+    /// `O_CREAT|O_EXCL`, but the file appears with its content (and the locks on it).
+    pub(crate) fn appear_as(self, target: &Path) -> io::Result<()> {
+        match &self.path {
+            Some(path) => fs::hard_link(path, target),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::debug!(path = %path.display(), %error, "a draft stays behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory that goes with the test.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("balena-agent-fs-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            fs::read_dir(&self.0)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn replaces_content_and_mode_and_leaves_nothing_beside_it() {
+        let dir = Dir::new("write");
+        let path = dir.0.join("state.json");
+        write_atomic(&path, b"one", PRIVATE).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        write_atomic(&path, b"two", 0o666).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o666, "umask has no say");
+        assert_eq!(dir.names(), ["state.json"]);
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_content_and_no_draft() {
+        let dir = Dir::new("fail");
+        // A non-empty directory can't be renamed over: the failure comes after the draft was written.
+        let path = dir.0.join("state");
+        fs::create_dir_all(path.join("inside")).unwrap();
+        let error = write_atomic(&path, b"new", PRIVATE).unwrap_err();
+        assert!(error.is_io(), "{error}");
+        assert!(error.to_string().starts_with(&format!("write {}: ", path.display())), "{error}");
+        assert_eq!(dir.names(), ["state"]);
+
+        let error = write_atomic(&dir.0.join("none/state"), b"new", PRIVATE).unwrap_err();
+        assert!(error.is_config() && error.advice().unwrap().contains("does not exist"), "{error}");
+        assert!(write_atomic(Path::new("/"), b"", PRIVATE).is_err());
+    }
+
+    #[test]
+    fn a_symlink_is_replaced_and_its_target_untouched() {
+        let dir = Dir::new("symlink");
+        let (target, link) = (dir.0.join("target"), dir.0.join("link"));
+        write_atomic(&target, b"kept", PRIVATE).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomic(&link, b"new", PRIVATE).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"kept");
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn appearing_is_exclusive() {
+        let dir = Dir::new("appear");
+        let path = dir.0.join("lock");
+        let (first, _file) = Draft::beside(&path, 0o644).unwrap();
+        let (second, _file) = Draft::beside(&path, 0o644).unwrap();
+        first.appear_as(&path).unwrap();
+        assert_eq!(second.appear_as(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(dir.names(), ["lock"]);
+    }
+}

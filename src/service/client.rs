@@ -1,0 +1,176 @@
+//! The service's own client: the health check and the events, for the command line and for siblings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+use crate::http::{Plain, PlainEndpoint, Transport as _};
+
+/// For a whole health check, and for opening the events.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// A service that is silent for so long is gone: it pings at least every minute.
+pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(150);
+
+const IS_IT_RUNNING: &str = "is `balena-agent run` running, and does AGENT_LISTEN say the same for both?";
+
+/// Asks the service at this address whether it is alive (`GET /live`), within 5 s.
+///
+/// # Errors
+/// `is_unreachable` when nobody listens there; `is_timeout` after 5 s; `is_server` with the reason when it
+/// is not alive; `is_decode` when something else answers there.
+pub async fn health(address: SocketAddr) -> Result<()> {
+    timeout(DEADLINE, ask_live(address)).await.unwrap_or_else(|_| Err(too_late("GET /live", address)))
+}
+
+async fn ask_live(address: SocketAddr) -> Result<()> {
+    let operation = "GET /live";
+    let refused = |why: &dyn fmt::Display| unreachable(operation, address, why);
+    let request = http::Request::get("/live")
+        .header(http::header::HOST, address.to_string())
+        .body(Bytes::new())
+        .map_err(|cause| refused(&cause))?;
+    let transport = Plain::new(PlainEndpoint::Tcp(address.to_string()));
+    let response = transport.send(request).await.map_err(|cause| refused(&cause))?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect_some(BODY_LIMIT).await;
+    let body: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    let word = |name: &str| body.as_ref()?.get(name)?.as_str();
+    match (status, word("status")) {
+        (200, Some("ok")) => Ok(()),
+        (503, Some(_)) => {
+            let reason = word("reason").unwrap_or("it did not say why");
+            Err(Error::new(ErrorKind::Server, format!("the service is not alive: {reason}"))
+                .operation(operation)
+                .with_status(status)
+                .sent(true))
+        }
+        _ => Err(Error::new(ErrorKind::Decode, format!("what listens on {address} is not balena-agent"))
+            .operation(operation)
+            .with_status(status)
+            .sent(true)
+            .help(IS_IT_RUNNING)),
+    }
+}
+
+/// Follows the events of the service at this address: first its state, then each change.
+///
+/// # Errors
+/// `is_unreachable` when nobody listens there; `is_timeout` when it does not answer within 5 s;
+/// `is_rejected` when it refuses, e.g. because it has too many clients; `is_decode` when something else
+/// answers there.
+pub async fn subscribe(address: SocketAddr) -> Result<Events> {
+    timeout(DEADLINE, open(address)).await.unwrap_or_else(|_| Err(too_late("GET /events", address)))
+}
+
+async fn open(address: SocketAddr) -> Result<Events> {
+    let operation = "GET /events";
+    let stream =
+        TcpStream::connect(address).await.map_err(|cause| unreachable(operation, address, &cause))?;
+    let request = format!("ws://{address}/events");
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((socket, _)) => {
+            Ok(Events { socket: Some(socket), address, silence: Box::pin(sleep(SILENCE_LIMIT)) })
+        }
+        Err(SocketError::Http(response)) => {
+            let status = response.status().as_u16();
+            let body = response.body().as_deref().unwrap_or_default();
+            let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+            let words = body.as_ref().and_then(|body| body.get("error")?.as_str());
+            let words = words.unwrap_or("it did not say why");
+            Err(Error::new(ErrorKind::Rejected, format!("refused with {status}: {words}"))
+                .operation(operation)
+                .with_status(status)
+                .sent(true))
+        }
+        Err(SocketError::Io(cause)) => Err(unreachable(operation, address, &cause).sent(true)),
+        Err(cause) => Err(Error::new(
+            ErrorKind::Decode,
+            format!("what listens on {address} is not balena-agent ({cause})"),
+        )
+        .operation(operation)
+        .sent(true)
+        .because(cause)
+        .help(IS_IT_RUNNING)),
+    }
+}
+
+fn unreachable(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("can't reach the service at {address} ({why})"))
+        .operation(operation)
+        .help(IS_IT_RUNNING)
+}
+
+fn too_late(operation: &'static str, address: SocketAddr) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no answer from {address} within {} s", DEADLINE.as_secs()))
+        .operation(operation)
+        .sent(true)
+        .help("the service is stuck or the device is very busy; restart it if it stays so")
+}
+
+/// The service's events: a `Stream` of JSON texts, one object each. It does not end well: the last item is
+/// the error that tells why the service went away. Dropping it closes the connection.
+pub struct Events {
+    /// `None` when it is over.
+    socket: Option<WebSocketStream<TcpStream>>,
+    address: SocketAddr,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Events {
+    /// The next event as JSON text; `None` after the error that ended them.
+    pub async fn next(&mut self) -> Option<Result<String>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    fn over(&mut self, kind: ErrorKind, why: &dyn fmt::Display) -> Poll<Option<Result<String>>> {
+        self.socket = None;
+        let text = format!("the events of {} ended: {why}", self.address);
+        Poll::Ready(Some(Err(Error::new(kind, text)
+            .operation("GET /events")
+            .sent(true)
+            .help("subscribe again; the first event is then the present state"))))
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<String>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
+            let Poll::Ready(incoming) = Pin::new(socket).poll_next(cx) else {
+                ready!(self.silence.as_mut().poll(cx));
+                return self.over(ErrorKind::Timeout, &"it has been silent for too long");
+            };
+            // Pings are answered by the socket itself; here they are a sign of life.
+            self.silence.as_mut().reset(Instant::now() + SILENCE_LIMIT);
+            match incoming {
+                Some(Ok(Message::Text(text))) => return Poll::Ready(Some(Ok(text.as_str().to_owned()))),
+                Some(Ok(Message::Close(frame))) => {
+                    let why = frame.map(|frame| frame.reason.as_str().to_owned()).unwrap_or_default();
+                    let why = if why.is_empty() { "it closed the connection".to_owned() } else { why };
+                    return self.over(ErrorKind::Unreachable, &why);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(cause)) => return self.over(ErrorKind::Unreachable, &cause),
+                None => return self.over(ErrorKind::Unreachable, &"it closed the connection"),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("address", &self.address).finish_non_exhaustive()
+    }
+}

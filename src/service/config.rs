@@ -1,0 +1,308 @@
+//! The service's settings: flags before environment before defaults, all faults told at once.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::Balena;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where the service listens unless told otherwise: reachable by containers of the host network only.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 48485);
+/// Every look makes the supervisor inspect every container.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
+/// Beyond this `/live` and `/ready` would tell of yesterday.
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+/// Clients take a service for dead that is silent for [`super::client::SILENCE_LIMIT`].
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(60);
+/// Each client costs a socket and some KiB.
+const MOST_CLIENTS: usize = 1024;
+
+/// Settings of the service.
+///
+/// Starts from defaults or the environment; setters override. Nothing is refused before
+/// [`bind`](super::bind), which tells all faults at once.
+///
+/// | setting | variable | default |
+/// |---|---|---|
+/// | [`listen`](Self::listen) | `AGENT_LISTEN` | `127.0.0.1:48485` |
+/// | [`poll_quick`](Self::poll_quick) | `AGENT_POLL_QUICK` | `2s` |
+/// | [`poll_slow`](Self::poll_slow) | `AGENT_POLL_SLOW` | `10s` |
+/// | [`poll_away`](Self::poll_away) | `AGENT_POLL_AWAY` | `30s` |
+/// | [`heartbeat`](Self::heartbeat) | `AGENT_EVENTS_HEARTBEAT` | `30s` |
+/// | [`events_clients`](Self::events_clients) | `AGENT_EVENTS_CLIENTS` | `32` |
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Config {
+    listen: Setting<SocketAddr>,
+    poll_quick: Setting<Duration>,
+    poll_slow: Setting<Duration>,
+    poll_away: Setting<Duration>,
+    heartbeat: Setting<Duration>,
+    events_clients: Setting<usize>,
+}
+
+/// A value, or why it is none.
+type Setting<T> = std::result::Result<T, String>;
+
+/// Settings without faults.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) listen: SocketAddr,
+    pub(crate) poll_quick: Duration,
+    pub(crate) poll_slow: Duration,
+    pub(crate) poll_away: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) events_clients: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Ok(DEFAULT_LISTEN),
+            poll_quick: Ok(Duration::from_secs(2)),
+            poll_slow: Ok(Duration::from_secs(10)),
+            poll_away: Ok(Duration::from_secs(30)),
+            heartbeat: Ok(Duration::from_secs(30)),
+            events_clients: Ok(32),
+        }
+    }
+}
+
+impl Config {
+    /// With what the process's environment tells.
+    pub fn from_env() -> Self {
+        // What is not UTF-8 is no valid value of ours either; it is told as such.
+        Self::from_vars(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }))
+    }
+
+    /// With these variables; others than those of the table are ignored, and empty is the same as unset.
+    pub fn from_vars<K: AsRef<str>, V: AsRef<str>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut config = Self::default();
+        for (name, value) in vars {
+            let (name, value) = (name.as_ref(), value.as_ref().trim());
+            if value.is_empty() {
+                continue;
+            }
+            match name {
+                "AGENT_LISTEN" => config.listen = parse_listen(name, value),
+                "AGENT_POLL_QUICK" => config.poll_quick = parse_duration(name, value),
+                "AGENT_POLL_SLOW" => config.poll_slow = parse_duration(name, value),
+                "AGENT_POLL_AWAY" => config.poll_away = parse_duration(name, value),
+                "AGENT_EVENTS_HEARTBEAT" => config.heartbeat = parse_duration(name, value),
+                "AGENT_EVENTS_CLIENTS" => {
+                    config.events_clients =
+                        value.parse().map_err(|_| fault(name, value, "it has to be a whole number"));
+                }
+                _ => {}
+            }
+        }
+        config
+    }
+
+    /// Where to listen, as `address:port`, e.g. `127.0.0.1:48485` or `[::1]:48485`; port 0 takes any free
+    /// one. Beyond loopback everyone who reaches this device can read its state.
+    pub fn listen(mut self, address: impl AsRef<str>) -> Self {
+        self.listen = parse_listen("listen", address.as_ref().trim());
+        self
+    }
+
+    /// Between two polls of the supervisor while something moves: an update, a service that starts.
+    pub fn poll_quick(mut self, interval: Duration) -> Self {
+        self.poll_quick = Ok(interval);
+        self
+    }
+
+    /// Between two polls while nothing moves; each is up to 10 % shorter, at random.
+    pub fn poll_slow(mut self, interval: Duration) -> Self {
+        self.poll_slow = Ok(interval);
+        self
+    }
+
+    /// The longest pause between two polls while the supervisor is away.
+    pub fn poll_away(mut self, interval: Duration) -> Self {
+        self.poll_away = Ok(interval);
+        self
+    }
+
+    /// Between two pings to each client of `/events`; one that did not answer two of them is let go.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = Ok(interval);
+        self
+    }
+
+    /// How many clients `/events` has at most; further ones are refused with 503.
+    pub fn events_clients(mut self, number: usize) -> Self {
+        self.events_clients = Ok(number);
+        self
+    }
+
+    /// The address at which a client on this machine reaches a service with these settings: an unspecified
+    /// address (`0.0.0.0`, `[::]`) becomes loopback.
+    ///
+    /// # Errors
+    /// `is_config` when `listen` can't be read.
+    pub fn local_address(&self) -> Result<SocketAddr> {
+        let mut address = self.listen.clone().map_err(|fault| faults(vec![fault]))?;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(address)
+    }
+
+    /// The settings, if they and the client's have no fault.
+    pub(crate) fn check(self, balena: &Balena) -> Result<Checked> {
+        let mut found = Vec::new();
+        if let Err(error) = balena.supervisor().link() {
+            found.push(error.to_string());
+        }
+        let polls = SHORTEST_POLL..=LONGEST_POLL;
+        let beats = SHORTEST_POLL..=LONGEST_HEARTBEAT;
+        let checked = (
+            take(self.listen, &mut found),
+            in_range("poll_quick", self.poll_quick, &polls, &mut found),
+            in_range("poll_slow", self.poll_slow, &polls, &mut found),
+            in_range("poll_away", self.poll_away, &polls, &mut found),
+            in_range("heartbeat", self.heartbeat, &beats, &mut found),
+            in_range("events_clients", self.events_clients, &(1..=MOST_CLIENTS), &mut found),
+        );
+        if let (_, Some(quick), Some(slow), Some(away), ..) = checked
+            && !(quick <= slow && slow <= away)
+        {
+            found.push(format!(
+                "poll_quick ({quick:?}), poll_slow ({slow:?}) and poll_away ({away:?}) must not get shorter in this order"
+            ));
+        }
+        match checked {
+            (
+                Some(listen),
+                Some(poll_quick),
+                Some(poll_slow),
+                Some(poll_away),
+                Some(heartbeat),
+                Some(events_clients),
+            ) if found.is_empty() => {
+                Ok(Checked { listen, poll_quick, poll_slow, poll_away, heartbeat, events_clients })
+            }
+            _ => Err(faults(found)),
+        }
+    }
+}
+
+fn faults(mut found: Vec<String>) -> Error {
+    if found.len() == 1 {
+        return Error::new(ErrorKind::Config, found.remove(0));
+    }
+    let mut text = format!("{} faults in the settings:", found.len());
+    for fault in found {
+        text.push_str("\n  ");
+        text.push_str(&fault);
+    }
+    Error::new(ErrorKind::Config, text)
+}
+
+fn fault(name: &str, value: &str, why: &str) -> String {
+    format!("{name} is \"{}\": {why}", value.escape_debug())
+}
+
+fn take<T>(setting: Setting<T>, found: &mut Vec<String>) -> Option<T> {
+    setting.map_err(|fault| found.push(fault)).ok()
+}
+
+fn in_range<T: PartialOrd + std::fmt::Debug>(
+    name: &str,
+    setting: Setting<T>,
+    range: &std::ops::RangeInclusive<T>,
+    found: &mut Vec<String>,
+) -> Option<T> {
+    let value = take(setting, found)?;
+    if range.contains(&value) {
+        return Some(value);
+    }
+    found.push(format!("{name} is {value:?}: it has to be {:?} to {:?}", range.start(), range.end()));
+    None
+}
+
+fn parse_listen(name: &str, value: &str) -> Setting<SocketAddr> {
+    value.parse().map_err(|_| {
+        fault(name, value, "it has to be address:port, e.g. 127.0.0.1:48485, or 0.0.0.0:48485 for everyone")
+    })
+}
+
+fn parse_duration(name: &str, value: &str) -> Setting<Duration> {
+    let parsed: std::result::Result<SignedDuration, _> = value.parse();
+    parsed
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| fault(name, value, "it has to be a duration, e.g. 500ms, 2s or 1m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Environment;
+
+    fn on_a_device() -> Balena {
+        let vars =
+            [("BALENA_SUPERVISOR_ADDRESS", "http://127.0.0.1:1"), ("BALENA_SUPERVISOR_API_KEY", "s3cret")];
+        Balena::builder().environment(Environment::from_vars(vars).unwrap()).build()
+    }
+
+    #[test]
+    fn defaults_variables_and_setters() {
+        let vars = [("AGENT_LISTEN", ""), ("AGENT_POLL_SLOW", "15s"), ("AGENT_EVENTS_CLIENTS", "5")];
+        let config = Config::from_vars(vars).poll_quick(Duration::from_secs(1));
+        let checked = config.check(&on_a_device()).unwrap();
+        assert_eq!(checked.listen, "127.0.0.1:48485".parse().unwrap());
+        assert_eq!(
+            (checked.poll_quick, checked.poll_slow),
+            (Duration::from_secs(1), Duration::from_secs(15))
+        );
+        assert_eq!((checked.poll_away, checked.events_clients), (Duration::from_secs(30), 5));
+    }
+
+    #[test]
+    fn all_faults_at_once() {
+        let vars = [
+            ("AGENT_LISTEN", "localhost"),
+            ("AGENT_POLL_QUICK", "soon"),
+            ("AGENT_EVENTS_CLIENTS", "-1"),
+            ("AGENT_POLL_SLOW", "2h"),
+        ];
+        let error = Config::from_vars(vars).check(&Balena::builder().build()).unwrap_err();
+        assert!(error.is_config());
+        let text = error.to_string();
+        for word in [
+            "5 faults",
+            "AGENT_LISTEN",
+            "AGENT_POLL_QUICK",
+            "CLIENTS",
+            "poll_slow",
+            "BALENA_SUPERVISOR_ADDRESS",
+        ] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_flag_replaces_a_bad_variable_and_order_counts() {
+        let config = Config::from_vars([("AGENT_LISTEN", "nonsense")]).listen("[::1]:0");
+        assert!(config.check(&on_a_device()).is_ok());
+        let config = Config::default().poll_slow(Duration::from_secs(1));
+        assert!(config.check(&on_a_device()).unwrap_err().to_string().contains("must not get shorter"));
+        assert!(Config::default().heartbeat(Duration::ZERO).check(&on_a_device()).is_err());
+    }
+
+    #[test]
+    fn clients_of_this_machine_use_loopback() {
+        let local = |listen: &str| Config::default().listen(listen).local_address().unwrap().to_string();
+        assert_eq!(local("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(local("[::]:80"), "[::1]:80");
+        assert_eq!(local("10.0.0.7:80"), "10.0.0.7:80");
+    }
+}

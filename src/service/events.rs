@@ -1,0 +1,318 @@
+//! `/events`: a WebSocket that tells the state first and then each change.
+//!
+//! There is no queue: a session remembers the last state that it told, and compares it with the present one
+//! when its client has taken everything so far. A slow client misses changes, is told that it did, and gets
+//! the present state; it never costs more than the telling of one state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header, uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::Context;
+use super::change::{Change, diff};
+use super::http::refuse;
+use super::now;
+use super::state::{Applications, Snapshot, SupervisorView};
+use crate::supervisor::DeviceState;
+
+/// For the client to take the answer that upgrades the connection.
+const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
+/// For the goodbye; less than the service has to drain.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// A client that did not answer this many pings is gone.
+const UNANSWERED_PINGS: u32 = 2;
+/// Clients have nothing to say here.
+const INCOMING_LIMIT: usize = 4096;
+/// Small, because each client has one for each direction.
+const BUFFER: usize = 4096;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Answers the request for a WebSocket.
+pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Request) -> Response {
+    let headers = request.headers();
+    let Some(key) = websocket_key(request.method(), headers) else {
+        let mut refusal =
+            refuse(StatusCode::UPGRADE_REQUIRED, "this path speaks WebSocket (version 13) only");
+        for (name, value) in [
+            (header::UPGRADE, "websocket"),
+            (header::CONNECTION, "upgrade"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+        ] {
+            refusal.headers_mut().insert(name, header::HeaderValue::from_static(value));
+        }
+        return refusal;
+    };
+    if !is_same_origin(headers) {
+        return refuse(StatusCode::FORBIDDEN, "web pages of another origin can't follow this device");
+    }
+    let Ok(place) = context.clients.clone().try_acquire_owned() else {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "all places are taken: AGENT_EVENTS_CLIENTS says how many clients there may be",
+        );
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    match context.tasks.upgrade() {
+        Some(tasks) => tasks.spawn("events", follow(context, upgraded, place)),
+        None => return refuse(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping"),
+    }
+    let headers = [
+        (header::UPGRADE, "websocket".to_owned()),
+        (header::CONNECTION, "upgrade".to_owned()),
+        (header::SEC_WEBSOCKET_ACCEPT, key),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// The accept key, if this is a request for a WebSocket.
+fn websocket_key(method: &Method, headers: &HeaderMap) -> Option<String> {
+    let has = |name, word: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word)))
+    };
+    let asked = method == Method::GET
+        && has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    asked.then(|| derive_accept_key(key.as_bytes()))
+}
+
+/// Only browsers send `Origin`, and they let any page open a WebSocket to anywhere.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let origin = origin.to_str().ok().and_then(|origin| origin.parse::<uri::Uri>().ok());
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    match (origin.as_ref().and_then(uri::Uri::authority), host) {
+        (Some(origin), Some(host)) => origin.as_str().eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: OwnedSemaphorePermit) {
+    let upgraded = tokio::select! {
+        upgraded = timeout(UPGRADE_LIMIT, upgraded) => upgraded,
+        () = context.stop.requested() => return,
+    };
+    if let Ok(Ok(upgraded)) = upgraded {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(INCOMING_LIMIT))
+            .max_frame_size(Some(INCOMING_LIMIT));
+        let socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        let mut session = Session { socket, context };
+        if session.tell().await == End::Stopping {
+            session.say_goodbye().await;
+        }
+    }
+    drop(place);
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The client left or does not react.
+    Gone,
+    /// The service stops.
+    Stopping,
+}
+
+struct Session {
+    socket: Socket,
+    context: Arc<Context>,
+}
+
+impl Session {
+    async fn tell(&mut self) -> End {
+        match self.try_tell().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_tell(&mut self) -> Result<std::convert::Infallible, End> {
+        let context = self.context.clone();
+        let mut bus = context.bus.subscribe();
+        let mut told = bus.borrow_and_update().clone();
+        self.send(Message::text(state_text(&told))).await?;
+        let beat = context.config.heartbeat;
+        let mut heartbeat = interval_at(Instant::now() + beat, beat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unanswered = 0;
+        loop {
+            tokio::select! {
+                changed = bus.changed() => {
+                    changed.map_err(|_| End::Stopping)?;
+                    let present = bus.borrow_and_update().clone();
+                    for text in news(&told, &present) {
+                        self.send(Message::text(text)).await?;
+                    }
+                    if present.revision > told.revision + 1 {
+                        context.meters.lagged();
+                    }
+                    told = present;
+                }
+                // Pings and the close handshake are answered by the socket itself.
+                incoming = self.socket.next() => match incoming {
+                    Some(Ok(message)) if !message.is_close() => unanswered = 0,
+                    _ => return Err(End::Gone),
+                },
+                _ = heartbeat.tick() => {
+                    if unanswered >= UNANSWERED_PINGS {
+                        return Err(End::Gone);
+                    }
+                    unanswered += 1;
+                    self.send(Message::Ping(bytes::Bytes::new())).await?;
+                }
+                () = context.stop.requested() => return Err(End::Stopping),
+            }
+        }
+    }
+
+    /// Sends, for as long as a client that answers its pings would need at most.
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        let limit = self.context.config.heartbeat * (UNANSWERED_PINGS + 1);
+        tokio::select! {
+            sent = timeout(limit, self.socket.send(message)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(End::Gone),
+            },
+            () = self.context.stop.requested() => Err(End::Stopping),
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        let frame = CloseFrame { code: CloseCode::Away, reason: Utf8Bytes::from_static("the service stops") };
+        let _ = timeout(CLOSE_LIMIT, async {
+            self.socket.close(Some(frame)).await?;
+            while self.socket.next().await.transpose()?.is_some() {}
+            Ok::<_, tokio_tungstenite::tungstenite::Error>(())
+        })
+        .await;
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "snapshot")]
+struct StateEvent<'a> {
+    time: Timestamp,
+    supervisor: SupervisorView<'a>,
+    device: Option<&'a DeviceState>,
+    applications: Option<&'a Applications>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "lagged")]
+struct LaggedEvent {
+    time: Timestamp,
+    /// Changes of the state that were not told one by one.
+    missed: u64,
+}
+
+#[derive(Serialize)]
+struct ChangeEvent<'a> {
+    #[serde(flatten)]
+    change: &'a Change<'a>,
+    time: Timestamp,
+}
+
+fn text(event: &impl Serialize) -> String {
+    // These types have nothing that JSON can't hold.
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+fn state_text(snapshot: &Snapshot) -> String {
+    text(&StateEvent {
+        time: snapshot.changed,
+        supervisor: snapshot.supervisor_view(None),
+        device: snapshot.device.as_deref(),
+        applications: snapshot.applications.as_deref(),
+    })
+}
+
+/// The messages that bring a client from the state it was told to the present one.
+fn news(told: &Snapshot, present: &Snapshot) -> Vec<String> {
+    let missed = present.revision.saturating_sub(told.revision + 1);
+    if missed > 0 {
+        return vec![text(&LaggedEvent { time: now(), missed }), state_text(present)];
+    }
+    match diff(told, present) {
+        Some(changes) => {
+            changes.iter().map(|change| text(&ChangeEvent { change, time: present.changed })).collect()
+        }
+        None => vec![state_text(present)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::state::tests::{at, shop};
+    use serde_json::{Value, json};
+
+    fn parsed(told: &Snapshot, present: &Snapshot) -> Vec<Value> {
+        news(told, present).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_state_whole_then_changes_then_a_gap() {
+        let empty = Snapshot::new(at(0));
+        let mut one = empty.clone();
+        one.succeed(shop("a", "done", &[("main", "Running")]), None, at(1));
+        let first = parsed(&empty, &one);
+        assert_eq!((first.len(), &first[0]["type"]), (1, &json!("snapshot")));
+        assert_eq!(first[0]["applications"]["shop"]["services"]["main"]["status"], "Running");
+        assert_eq!(first[0]["supervisor"]["connected"], true);
+        let mut two = one.clone();
+        two.succeed(shop("a", "done", &[("main", "exited")]), None, at(2));
+        assert_eq!(
+            parsed(&one, &two),
+            [json!({
+                "type": "service_status_changed", "time": "1970-01-01T00:00:02Z", "application": "shop",
+                "app_id": 7, "service": "main", "status": "exited", "was": "Running",
+            })]
+        );
+        let mut four = two.clone();
+        four.succeed(shop("a", "done", &[("main", "Starting")]), None, at(3));
+        four.succeed(shop("a", "done", &[("main", "Running")]), None, at(4));
+        let late = parsed(&two, &four);
+        assert_eq!((&late[0]["type"], &late[0]["missed"]), (&json!("lagged"), &json!(1)));
+        assert_eq!(late[1]["type"], "snapshot");
+    }
+
+    #[test]
+    fn origins() {
+        let same = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, header::HeaderValue::from_static("localhost:48485"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, header::HeaderValue::from_static(origin));
+            }
+            is_same_origin(&headers)
+        };
+        assert!(same(None) && same(Some("http://localhost:48485")) && same(Some("http://LOCALHOST:48485")));
+        assert!(!same(Some("http://localhost")) && !same(Some("https://evil.example")));
+        assert!(!same(Some("null")) && !same(Some("")) && !same(Some("file:///x")));
+    }
+}

@@ -1,0 +1,102 @@
+//! Whether the service is alive and whether it is ready; two questions with two answers.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::state::{Connection, Snapshot};
+
+/// How late the observer may be: the deadlines of its two calls (10 s each) and some for a busy device.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// When the observer last got somewhere, and how long it meant to pause from there.
+#[derive(Debug)]
+pub(crate) struct Progress(Mutex<(Instant, Duration)>);
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new((Instant::now(), Duration::ZERO)))
+    }
+
+    /// A poll is done; the next one comes after `pause`.
+    pub(crate) fn tick(&self, pause: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), pause);
+    }
+
+    /// `Err` with the reason when the observer is overdue.
+    pub(crate) fn liveness(&self) -> Result<(), String> {
+        let (last, pause) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        liveness(last.elapsed(), pause)
+    }
+}
+
+fn liveness(since_tick: Duration, pause: Duration) -> Result<(), String> {
+    if since_tick <= pause + MARGIN {
+        return Ok(());
+    }
+    Err(format!(
+        "the observer has made no progress for {} s, and was to look again after {} s",
+        since_tick.as_secs(),
+        pause.as_secs()
+    ))
+}
+
+/// `Err` with the reason as long as this service can't tell how the device is.
+pub(crate) fn readiness(
+    snapshot: &Snapshot,
+    liveness: Result<(), String>,
+    draining: bool,
+) -> Result<(), String> {
+    if draining {
+        return Err("the service is stopping".into());
+    }
+    liveness?;
+    let why = |text: &str| match &snapshot.last_error {
+        Some(error) => format!("{text}: {}", error.message),
+        None => text.into(),
+    };
+    match snapshot.supervisor {
+        Connection::Connecting => Err(why("the supervisor has not answered yet")),
+        Connection::Lost => Err(why("the supervisor does not answer")),
+        Connection::Connected if !snapshot.is_loaded() => {
+            Err("the supervisor has not loaded its state yet".into())
+        }
+        Connection::Connected => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+    use crate::service::state::tests::{at, shop};
+    use crate::supervisor::DeviceState;
+
+    #[test]
+    fn alive_while_the_observer_keeps_its_own_word() {
+        let ten = Duration::from_secs(10);
+        assert!(liveness(Duration::from_secs(39), ten).is_ok());
+        assert!(liveness(Duration::from_secs(41), ten).unwrap_err().contains("no progress for 41 s"));
+        assert!(liveness(Duration::from_secs(41), Duration::from_secs(30)).is_ok());
+    }
+
+    #[test]
+    fn ready_says_what_is_missing() {
+        let mut snapshot = Snapshot::new(at(0));
+        let not_ready = |snapshot: &Snapshot| readiness(snapshot, Ok(()), false).unwrap_err();
+        assert!(not_ready(&snapshot).contains("not answered yet"));
+        snapshot.succeed(shop("a", "done", &[]), Some(DeviceState::default()), at(1));
+        assert!(not_ready(&snapshot).contains("not loaded"));
+        let device = DeviceState { update_downloaded: Some(false), ..DeviceState::default() };
+        snapshot.succeed(shop("a", "done", &[]), Some(device), at(2));
+        assert!(readiness(&snapshot, Ok(()), false).is_ok());
+        assert!(readiness(&snapshot, Ok(()), true).unwrap_err().contains("stopping"));
+        assert!(readiness(&snapshot, Err("stuck".into()), false).is_err());
+        let error = Error::new(ErrorKind::Unreachable, "connection refused");
+        snapshot.fail(&error, at(3));
+        assert!(readiness(&snapshot, Ok(()), false).is_ok());
+        snapshot.fail(&error, at(4));
+        assert!(not_ready(&snapshot).contains("does not answer: connection refused"));
+    }
+}

@@ -1,0 +1,203 @@
+//! Polls the supervisor, for ever, and puts what it learns on the bus.
+//!
+//! Every look makes the supervisor inspect every container, so it looks quickly only while something moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Context;
+use super::config::Checked;
+use super::metrics::Endpoint;
+use super::now;
+use super::state::{Applications, Connection, Snapshot};
+use crate::error::{Error, Result};
+use crate::supervisor::DeviceState;
+use crate::tasks::{Stop, jittered};
+
+/// After a change more often follows: the next container, the device's own view of it.
+const SETTLING: Duration = Duration::from_secs(10);
+/// What has been on its way for this long without a change is stuck, e.g. a container that restarts for
+/// ever, and is not worth quick looks.
+const STUCK: Duration = Duration::from_secs(300);
+/// The device in short (addresses, versions) changes rarely on its own.
+const DEVICE_INTERVAL: Duration = Duration::from_secs(60);
+/// Percent by which a pause may be shorter.
+const JITTER: u32 = 10;
+
+/// Polls until asked to stop.
+pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
+    let mut observer = Observer::default();
+    loop {
+        tokio::select! {
+            () = observer.poll(&context) => {}
+            // The calls only read: they can be dropped anywhere.
+            () = stop.requested() => return Ok(()),
+        }
+        let pause = jittered(observer.pause(&context), JITTER);
+        context.progress.tick(pause);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.requested() => return Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Observer {
+    last_change: Option<Instant>,
+    last_device: Option<Instant>,
+    lost: Option<Instant>,
+}
+
+impl Observer {
+    async fn poll(&mut self, context: &Context) {
+        match self.look(context).await {
+            Ok((applications, device)) => {
+                let changed =
+                    context.bus.send_if_modified(|snapshot| snapshot.succeed(applications, device, now()));
+                if changed {
+                    self.last_change = Some(Instant::now());
+                }
+                if let Some(lost) = self.lost.take() {
+                    tracing::info!(outage = ?lost.elapsed(), "the supervisor is back");
+                }
+            }
+            Err(error) => {
+                context.bus.send_if_modified(|snapshot| snapshot.fail(&error, now()));
+                // On the edge only: an outage of a day is two lines.
+                if self.lost.is_none() && context.bus.borrow().supervisor == Connection::Lost {
+                    self.lost = Some(Instant::now());
+                    tracing::warn!(%error, "the supervisor does not answer; going on trying");
+                }
+            }
+        }
+    }
+
+    /// One look. `/v1/device` fails alone while the supervisor starts; that is no outage.
+    async fn look(&mut self, context: &Context) -> Result<(Applications, Option<DeviceState>)> {
+        let supervisor = context.balena.supervisor();
+        let started = Instant::now();
+        // Patience is the pace of the polls; a call that waited inside would only hide an outage.
+        let applications = supervisor.applications_state().patience(Duration::ZERO).await;
+        context.meters.call(Endpoint::ApplicationsState, applications.is_ok());
+        context.meters.poll(started.elapsed());
+        let applications = applications?;
+        let due = device_due(
+            &context.bus.borrow(),
+            &applications,
+            self.last_change.map(|at| at.elapsed()),
+            self.last_device.map(|at| at.elapsed()),
+        );
+        if !due {
+            return Ok((applications, None));
+        }
+        let device = supervisor.device().patience(Duration::ZERO).await;
+        context.meters.call(Endpoint::Device, device.is_ok());
+        match device {
+            Ok(device) => {
+                self.last_device = Some(Instant::now());
+                Ok((applications, Some(device)))
+            }
+            Err(error) => {
+                self.last_device = None;
+                note(context, &error);
+                Ok((applications, None))
+            }
+        }
+    }
+
+    fn pause(&self, context: &Context) -> Duration {
+        let (failures, moving) = {
+            let snapshot = context.bus.borrow();
+            (snapshot.failures, snapshot.is_moving())
+        };
+        pause(&context.config, failures, moving, self.last_change.map(|at| at.elapsed()))
+    }
+}
+
+/// Keeps an error for `/status` without telling subscribers.
+fn note(context: &Context, error: &Error) {
+    context.bus.send_if_modified(|snapshot| {
+        snapshot.last_error = Some(super::state::LastError::new(error, now()));
+        false
+    });
+}
+
+/// Whether the device in short is worth a call.
+fn device_due(
+    known: &Snapshot,
+    applications: &Applications,
+    since_change: Option<Duration>,
+    since_device: Option<Duration>,
+) -> bool {
+    known.supervisor != Connection::Connected
+        || !known.is_loaded()
+        || known.applications.as_deref() != Some(applications)
+        || since_change.is_some_and(|since| since < SETTLING)
+        || since_device.is_none_or(|since| since >= DEVICE_INTERVAL)
+}
+
+/// The pause until the next look, before jitter.
+fn pause(config: &Checked, failures: u32, moving: bool, since_change: Option<Duration>) -> Duration {
+    if failures > 0 {
+        let doubled = 2_u32.saturating_pow(failures - 1);
+        return config.poll_quick.saturating_mul(doubled).min(config.poll_away);
+    }
+    let quick = since_change.is_some_and(|since| since < SETTLING || moving && since < STUCK);
+    if quick { config.poll_quick } else { config.poll_slow }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::state::tests::{at, shop};
+
+    fn config() -> Checked {
+        Checked {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            poll_quick: Duration::from_secs(2),
+            poll_slow: Duration::from_secs(10),
+            poll_away: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(30),
+            events_clients: 32,
+        }
+    }
+
+    #[test]
+    fn quick_while_something_moves_slow_when_quiet() {
+        let seconds = |moving, since| pause(&config(), 0, moving, Some(Duration::from_secs(since))).as_secs();
+        assert_eq!(seconds(false, 5), 2, "just changed");
+        assert_eq!(seconds(false, 11), 10, "quiet");
+        assert_eq!(seconds(true, 60), 2, "moving");
+        assert_eq!(seconds(true, 301), 10, "stuck");
+        assert_eq!(pause(&config(), 0, false, None).as_secs(), 10);
+    }
+
+    #[test]
+    fn backs_off_while_the_supervisor_is_away() {
+        let pauses: Vec<_> = (1..=6)
+            .chain([u32::MAX])
+            .map(|failures| pause(&config(), failures, true, None).as_secs())
+            .collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30, 30]);
+    }
+
+    #[test]
+    fn the_device_is_asked_on_change_or_rarely() {
+        let applications = shop("a", "done", &[("main", "Running")]);
+        let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+        let mut known = Snapshot::new(at(0));
+        assert!(device_due(&known, &applications, None, None), "never asked");
+        known.succeed(applications.clone(), Some(DeviceState::default()), at(1));
+        assert!(device_due(&known, &applications, minutes(5), Some(Duration::ZERO)), "not loaded");
+        let device = DeviceState { update_downloaded: Some(false), ..DeviceState::default() };
+        known.succeed(applications.clone(), Some(device), at(1));
+        assert!(!device_due(&known, &applications, minutes(5), Some(Duration::ZERO)));
+        assert!(device_due(&known, &applications, minutes(5), minutes(1)), "a minute has passed");
+        assert!(device_due(&known, &applications, Some(SETTLING / 2), Some(Duration::ZERO)), "settling");
+        let changed = shop("a", "done", &[("main", "exited")]);
+        assert!(device_due(&known, &changed, minutes(5), Some(Duration::ZERO)), "changed");
+    }
+}

@@ -1,0 +1,140 @@
+//! One try to take the lock.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{Draft, directory_of};
+
+use super::held::HeldLock;
+use super::owner::LockOwner;
+use super::status::{self, LockFile, LockState, Seen, judge, same};
+use super::{AcquireLock, StalePolicy, trouble};
+
+/// Everybody may see who holds the lock; only the maker may write.
+const MODE: u32 = 0o644;
+/// Goes at a lock that others take and release between our steps.
+const GOES: u32 = 4;
+
+pub(super) enum Attempt {
+    Held(HeldLock),
+    /// Somebody has it; `None` if it was never the same one for long enough to look at.
+    Busy(Option<LockFile>),
+}
+
+impl AcquireLock {
+    pub(super) fn attempt(&self) -> Result<Attempt> {
+        trouble::check(&self.lock)?;
+        for _ in 0..GOES {
+            let found = status::look(&self.lock, &self.lock.path);
+            let Some(file) = found.map_err(|cause| trouble::directory(&self.lock, "take", cause))? else {
+                match self.create()? {
+                    Some(held) => return Ok(Attempt::Held(held)),
+                    None => continue,
+                }
+            };
+            if file.state != LockState::Stale || self.stale == StalePolicy::Refuse {
+                return Ok(Attempt::Busy(Some(file)));
+            }
+            if let Some(held) = self.adopt()? {
+                return Ok(Attempt::Held(held));
+            }
+        }
+        Ok(Attempt::Busy(None))
+    }
+
+    fn note(&self) -> LockOwner {
+        LockOwner::here(self.lock.service.as_deref(), self.owner.as_deref(), self.reason.as_deref())
+    }
+
+    /// Makes the lock file. `None` if somebody was faster.
+    ///
+    /// The file gets its `flock` and its content before it gets its name, by `link`, which is as exclusive
+    /// as `O_EXCL`. So there is no moment in which it exists and looks abandoned, to another process that
+    /// may take over, to the host OS, or after a crash of ours.
+    fn create(&self) -> Result<Option<HeldLock>> {
+        let path = &self.lock.path;
+        let trouble = |cause| trouble::directory(&self.lock, "take", cause);
+        let owner = self.note();
+        let (draft, file) = Draft::beside(path, MODE).map_err(trouble)?;
+        let file =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| trouble(errno.into()))?;
+        // On a full disk the lock is worth more than the note in it: it locks with any content.
+        if let Err(error) = write_owner(&file, &owner) {
+            tracing::debug!(path = %path.display(), %error, "the owner is not noted in the lock");
+        }
+        match draft.appear_as(path) {
+            Ok(()) => Ok(Some(HeldLock::new(path.clone(), file, owner))),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(cause) => Err(trouble(cause)),
+        }
+    }
+
+    /// Makes a stale lock file ours. `None` if it turns out not to be stale, or not to be there.
+    ///
+    /// The file stays and changes hands by its `flock`: to delete it and make another would let the
+    /// supervisor in between, and two that take over could delete each other's.
+    fn adopt(&self) -> Result<Option<HeldLock>> {
+        let path = &self.lock.path;
+        let trouble = |cause| trouble::directory(&self.lock, "take over", cause);
+        let file = match status::open(path, true) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => return Err(self.not_ours(cause)),
+            Err(cause) => return Err(trouble(cause)),
+        };
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(trouble(errno.into())),
+        };
+        // From here on no other holder of this library can come; look once more at what we really have.
+        let meta = file.metadata().map_err(trouble)?;
+        let seen = Seen { owner: status::read_owner(&file), flock: Some(false) };
+        if judge(&self.lock, path, &meta, seen).state != LockState::Stale {
+            return Ok(None);
+        }
+        if !may_delete(&meta, path) {
+            return Err(self.not_ours(Errno::EPERM.into()));
+        }
+        let still_there = fs::symlink_metadata(path).is_ok_and(|now| same(&now, &meta));
+        if !still_there {
+            return Ok(None);
+        }
+        let owner = self.note();
+        write_owner(&file, &owner).map_err(trouble)?;
+        tracing::info!(path = %path.display(), "took over a stale update lock");
+        Ok(Some(HeldLock::new(path.clone(), file, owner)))
+    }
+
+    fn not_ours(&self, cause: io::Error) -> Error {
+        let path = self.lock.path.display();
+        let user = nix::unistd::geteuid();
+        Error::new(
+            ErrorKind::Io,
+            format!("the lock is stale, but belongs to another user than {user} ({cause})"),
+        )
+        .operation(format!("take over update lock {path}"))
+        .help(format!("take it over as that user or as root, or `rm {path}` as one of them"))
+        .because(cause)
+    }
+}
+
+/// Whether we could remove it in the end: in a sticky directory only its owner can, the directory's, and root.
+fn may_delete(meta: &fs::Metadata, path: &Path) -> bool {
+    let user = nix::unistd::geteuid();
+    let sticky = |directory: fs::Metadata| directory.mode() & 0o1000 != 0 && directory.uid() != user.as_raw();
+    user.is_root() || meta.uid() == user.as_raw() || !fs::metadata(directory_of(path)).is_ok_and(sticky)
+}
+
+/// Written over what is there and then cut, never emptied first: a crash in between leaves a line.
+fn write_owner(file: &File, owner: &LockOwner) -> io::Result<()> {
+    let line = owner.to_line();
+    file.write_all_at(&line, 0)?;
+    file.set_len(u64::try_from(line.len()).unwrap_or(u64::MAX))
+}

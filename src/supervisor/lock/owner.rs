@@ -1,0 +1,236 @@
+//! Who holds a lock: the line in the lock file.
+
+use std::fmt;
+use std::fs;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Characters of an owner or reason that are kept: a line on a screen or two.
+const TEXT_LIMIT: usize = 200;
+/// Bytes of a lock file that are read; our line is shorter, and what is longer is not ours.
+pub(super) const LINE_LIMIT: u64 = 8 * 1024;
+/// Says that the maker keeps an `flock` as long as it lives. Only such a lock can be recognised as stale.
+const MAKER: &str = "balena-agent/1";
+
+/// Who holds a lock, in the holder's own words. Made by this library; other programs' locks have none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LockOwner {
+    /// Name of the service (`BALENA_SERVICE_NAME`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Host name of the container, normally the short form of its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Id of the process, as its container counts.
+    pub pid: u32,
+    /// When that process started, in clock ticks since boot. Ids are reused, in containers soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_started: Option<u64>,
+    /// The kernel's id of the boot that the process ran in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// Name of the program, without its arguments: they may hold secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Who, as given when the lock was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Why, as given when the lock was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the lock was taken, by the device's clock, which may have been wrong.
+    pub since: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<T> {
+    maker: String,
+    owner: T,
+}
+
+impl LockOwner {
+    /// This process, now.
+    pub(super) fn here(service: Option<&str>, owner: Option<&str>, reason: Option<&str>) -> Self {
+        let now = Timestamp::now();
+        Self {
+            service: service.map(tidy),
+            container: read_line("/proc/sys/kernel/hostname"),
+            pid: std::process::id(),
+            process_started: process_started(std::process::id()),
+            boot_id: read_line("/proc/sys/kernel/random/boot_id"),
+            program: std::env::args_os().next().and_then(|path| {
+                let name = std::path::Path::new(&path).file_name()?;
+                Some(tidy(&name.to_string_lossy()))
+            }),
+            owner: owner.map(tidy),
+            reason: reason.map(tidy),
+            // For people: whole seconds.
+            since: Timestamp::from_second(now.as_second()).unwrap_or(now),
+        }
+    }
+
+    /// The content of a lock file. One line, so that shorter content written over longer still reads.
+    pub(super) fn to_line(&self) -> Vec<u8> {
+        let line = Line { maker: MAKER.to_owned(), owner: self };
+        let mut line = serde_json::to_vec(&line).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads the content of a lock file. `None` if it is not ours: empty, another program's, damaged.
+    pub(super) fn from_content(content: &[u8]) -> Option<Self> {
+        let line = content.split(|byte| *byte == b'\n').next()?;
+        let line: Line<Self> = serde_json::from_slice(line).ok()?;
+        if line.maker != MAKER {
+            return None;
+        }
+        // Whoever may write the file may write anything into it, and it ends on somebody's terminal.
+        let owner = line.owner;
+        Some(Self {
+            service: owner.service.as_deref().map(tidy),
+            container: owner.container.as_deref().map(tidy),
+            boot_id: owner.boot_id.as_deref().map(tidy),
+            program: owner.program.as_deref().map(tidy),
+            owner: owner.owner.as_deref().map(tidy),
+            reason: owner.reason.as_deref().map(tidy),
+            ..owner
+        })
+    }
+
+    /// Whether this is the process that asks.
+    pub(super) fn is_this_process(&self, here: &Self) -> bool {
+        self.pid == here.pid
+            && self.process_started == here.process_started
+            && self.container == here.container
+            && self.boot_id == here.boot_id
+    }
+
+    /// Why its process can't be alive any more, seen from `here`; `None` if it may be.
+    pub(super) fn gone(&self, here: &Self) -> Option<String> {
+        if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
+            return Some("the device has rebooted since it was taken".to_owned());
+        }
+        if let (Some(theirs), Some(ours)) = (&self.container, &here.container)
+            && theirs != ours
+        {
+            return Some(format!("its holder ran in another container ({theirs})"));
+        }
+        match (process_started(self.pid), self.process_started) {
+            (None, _) => Some(format!("its holder, process {}, has ended", self.pid)),
+            (Some(now), Some(then)) if now != then => {
+                Some(format!("its holder has ended; process {} is another one now", self.pid))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+/// When a process started, in clock ticks since boot; `None` if there is no such process.
+fn process_started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in brackets and may hold brackets and spaces itself; `starttime` is
+    // field 22, so the 20th after it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+fn read_line(path: &str) -> Option<String> {
+    let text = tidy(fs::read_to_string(path).ok()?.trim());
+    (!text.is_empty()).then_some(text)
+}
+
+/// One line of bounded length without control characters.
+pub(super) fn tidy(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+impl fmt::Display for LockOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.owner.as_deref().or(self.program.as_deref()).unwrap_or("a program"))?;
+        f.write_str(" (")?;
+        if let Some(service) = &self.service {
+            write!(f, "service {service}, ")?;
+        }
+        write!(f, "process {}", self.pid)?;
+        if let Some(container) = &self.container {
+            write!(f, " in container {container}")?;
+        }
+        write!(f, ") since {}", self.since)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> LockOwner {
+        LockOwner::here(Some("main"), Some("flasher"), Some("modem\nfirmware\u{1b}[31m"))
+    }
+
+    #[test]
+    fn a_line_reads_back_even_with_rests_of_an_older_one_behind_it() {
+        let owner = here();
+        assert_eq!(owner.reason.as_deref(), Some("modem firmware [31m"));
+        let mut content = owner.to_line();
+        content.extend_from_slice(b"rest of a longer line\"}}");
+        assert_eq!(LockOwner::from_content(&content), Some(owner));
+    }
+
+    #[test]
+    fn foreign_and_damaged_content_is_nobody() {
+        let line = here().to_line();
+        let other = String::from_utf8(line.clone()).unwrap().replace(MAKER, "other/1");
+        let half = line.get(..line.len() / 2).unwrap();
+        for content in [b"".as_slice(), b"0", b"12345\n", b"{}", b"\xff\xfe", half, other.as_bytes()] {
+            assert_eq!(LockOwner::from_content(content), None);
+        }
+    }
+
+    #[test]
+    fn long_and_wild_text_in_a_file_is_tamed() {
+        let mut owner = here();
+        owner.owner = Some("x\u{7}".repeat(5000));
+        let read = LockOwner::from_content(&owner.to_line()).unwrap().owner.unwrap();
+        assert_eq!(read.chars().count(), TEXT_LIMIT);
+        assert!(!read.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_process_is_known_by_boot_container_id_and_start() {
+        let me = here();
+        assert!(me.process_started.is_some() && me.boot_id.is_some() && me.container.is_some());
+        assert!(me.is_this_process(&here()) && me.gone(&here()).is_none());
+
+        let reused = LockOwner { process_started: Some(1), ..here() };
+        assert!(reused.gone(&me).unwrap().contains("another one now") && !reused.is_this_process(&me));
+        let ended = LockOwner { pid: u32::MAX, ..here() };
+        assert!(ended.gone(&me).unwrap().contains("has ended"));
+        let moved = LockOwner { container: Some("0123456789ab".into()), ..here() };
+        assert!(moved.gone(&me).unwrap().contains("0123456789ab"));
+        let before = LockOwner { boot_id: Some("other".into()), ..here() };
+        assert!(before.gone(&me).unwrap().contains("rebooted"));
+        // Not known is no proof.
+        let unknown = LockOwner { process_started: None, container: None, boot_id: None, ..here() };
+        assert!(unknown.gone(&me).is_none());
+    }
+
+    #[test]
+    fn display_is_one_line_for_people() {
+        let owner =
+            LockOwner { pid: 7, container: Some("ab12".into()), since: Timestamp::UNIX_EPOCH, ..here() };
+        assert_eq!(
+            owner.to_string(),
+            "flasher (service main, process 7 in container ab12) since 1970-01-01T00:00:00Z: modem firmware [31m"
+        );
+    }
+}

@@ -1,0 +1,268 @@
+//! Looking at a lock without touching it.
+
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use serde::Serialize;
+
+use crate::error::{LockHolder, Result};
+use crate::fs::directory_of;
+
+use super::owner::{LINE_LIMIT, LockOwner};
+use super::{LEGACY_NAME, NAME, SUPERVISOR_UID, UpdateLock, trouble};
+
+/// Looks at a file that changes hands under our eyes. Each is a handful of system calls.
+const LOOKS: u32 = 4;
+
+/// What is known of an update lock at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LockStatus {
+    /// Where the lock file is, or would be.
+    pub path: PathBuf,
+    /// The state for the supervisor: that of [`file`](Self::file), else of [`legacy`](Self::legacy).
+    pub state: LockState,
+    /// What is at the path.
+    pub file: Option<LockFile>,
+    /// What is beside it under the other name: `resin-updates.lock` locks just as `updates.lock` does,
+    /// except that the host OS ignores it.
+    pub legacy: Option<LockFile>,
+}
+
+impl LockStatus {
+    /// Whether anything locks.
+    pub fn is_locked(&self) -> bool {
+        self.state != LockState::Free
+    }
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LockState {
+    /// Nobody.
+    Free,
+    /// This process.
+    ThisProcess,
+    /// The supervisor, for as long as it updates, restarts, reboots. It lets go by itself.
+    Supervisor,
+    /// Another program.
+    Held,
+    /// Nobody any more: it was left behind by a holder of this library that is gone. See
+    /// [`take_over_stale`](super::AcquireLock::take_over_stale).
+    Stale,
+}
+
+/// What is at the path of a lock. Whatever it is, it locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PathKind {
+    /// A file.
+    File,
+    /// A directory. `force` does not remove it unless it is empty.
+    Directory,
+    /// A symbolic link, wherever it leads.
+    Symlink,
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// One name that locks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LockFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who holds it.
+    pub state: LockState,
+    /// What it is.
+    pub kind: PathKind,
+    /// The user that owns it; 65534 is the supervisor.
+    pub uid: u32,
+    /// Since when: as the holder says, else the time of the file's last change.
+    pub since: Option<Timestamp>,
+    /// Seconds since then, by the device's clock; 0 if the clock was set back.
+    pub age_seconds: Option<u64>,
+    /// Whether somebody has an `flock` on it, which is what stops the host OS from rebooting. `None` if
+    /// it can't be asked, e.g. because the file may not be read.
+    pub flock: Option<bool>,
+    /// What the holder says of itself. Only locks of this library have it.
+    pub owner: Option<LockOwner>,
+    /// For [`LockState::Stale`]: how it is known that the holder is gone.
+    pub stale: Option<String>,
+}
+
+impl LockFile {
+    /// The holder in the words of [`Error::lock_holder`](crate::Error::lock_holder).
+    pub(super) fn holder(&self, app_id: Option<i64>) -> LockHolder {
+        match app_id {
+            Some(app_id) if self.state == LockState::Supervisor => LockHolder::SupervisorOperation { app_id },
+            _ => LockHolder::Process(self.who()),
+        }
+    }
+
+    fn who(&self) -> String {
+        if self.state == LockState::Supervisor {
+            return format!("the supervisor (user {SUPERVISOR_UID})");
+        }
+        if let Some(owner) = &self.owner {
+            return owner.to_string();
+        }
+        let what = match self.kind {
+            PathKind::File => "an unknown program",
+            PathKind::Directory => "a directory",
+            PathKind::Symlink => "a symbolic link",
+            PathKind::Other => "a socket, pipe or device",
+        };
+        let since = self.since.map(|since| format!(" since {since}")).unwrap_or_default();
+        format!("{what} of user {}{since}", self.uid)
+    }
+}
+
+impl fmt::Display for LockFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.state, &self.stale) {
+            (LockState::ThisProcess, _) => write!(f, "held by this process, {}", self.who()),
+            (LockState::Stale, Some(why)) => write!(f, "left behind by {}; {why}", self.who()),
+            _ => write!(f, "held by {}", self.who()),
+        }
+    }
+}
+
+impl fmt::Display for LockStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut files = self.file.iter().chain(&self.legacy);
+        match files.next() {
+            Some(first) => write!(f, "{}: {first}", first.path.display())?,
+            None => write!(f, "{}: free", self.path.display())?,
+        }
+        files.try_for_each(|file| write!(f, "\n{}: {file}", file.path.display()))
+    }
+}
+
+pub(super) fn read(lock: &UpdateLock) -> Result<LockStatus> {
+    let trouble = |cause| trouble::directory(lock, "look at", cause);
+    // A missing directory is not a free lock: nothing in it would lock.
+    let directory = directory_of(&lock.path);
+    if !fs::metadata(directory).map_err(trouble)?.is_dir() {
+        return Err(trouble(Errno::ENOTDIR.into()));
+    }
+    let file = look(lock, &lock.path).map_err(trouble)?;
+    let other =
+        if lock.path.file_name().is_some_and(|name| name == LEGACY_NAME) { NAME } else { LEGACY_NAME };
+    let legacy = look(lock, &directory.join(other)).map_err(trouble)?;
+    let state = file.as_ref().or(legacy.as_ref()).map_or(LockState::Free, |file| file.state);
+    Ok(LockStatus { path: lock.path.clone(), state, file, legacy })
+}
+
+/// What is at this path; `None` if nothing.
+pub(super) fn look(lock: &UpdateLock, path: &Path) -> io::Result<Option<LockFile>> {
+    for _ in 0..LOOKS {
+        let Some(meta) = at(path)? else { return Ok(None) };
+        let seen = Seen::of(path, &meta);
+        // Released, forced away or taken anew between two questions: the answers don't belong together.
+        if at(path)?.is_some_and(|now| same(&now, &meta)) {
+            return Ok(Some(judge(lock, path, &meta, seen)));
+        }
+    }
+    // Busy hands; enough to say that it is held.
+    Ok(at(path)?.map(|meta| judge(lock, path, &meta, Seen { owner: None, flock: None })))
+}
+
+fn at(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Opens what should be a regular file; never follows a link, never waits for the other end of a pipe.
+pub(super) fn open(path: &Path, write: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(write)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)
+}
+
+pub(super) fn read_owner(file: &File) -> Option<LockOwner> {
+    let mut content = Vec::new();
+    file.take(LINE_LIMIT).read_to_end(&mut content).ok()?;
+    LockOwner::from_content(&content)
+}
+
+/// What only the open file can tell.
+pub(super) struct Seen {
+    pub(super) owner: Option<LockOwner>,
+    pub(super) flock: Option<bool>,
+}
+
+impl Seen {
+    fn of(path: &Path, meta: &Metadata) -> Self {
+        let nothing = Self { owner: None, flock: None };
+        if !meta.is_file() {
+            return nothing;
+        }
+        let Ok(file) = open(path, false) else { return nothing };
+        let owner = read_owner(&file);
+        // Shared, and given back at once: two looks don't disturb each other, nor a holder. The host OS,
+        // should it ask in this very moment, asks again 5 s later.
+        let flock = match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_free) => Some(false),
+            Err((_, Errno::EWOULDBLOCK)) => Some(true),
+            Err(_) => None,
+        };
+        Self { owner, flock }
+    }
+}
+
+/// Puts together what was seen.
+pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen) -> LockFile {
+    let here = LockOwner::here(lock.service.as_deref(), None, None);
+    let kind = if meta.is_file() {
+        PathKind::File
+    } else if meta.is_dir() {
+        PathKind::Directory
+    } else if meta.is_symlink() {
+        PathKind::Symlink
+    } else {
+        PathKind::Other
+    };
+    let mut stale = None;
+    let state = match &seen.owner {
+        _ if meta.uid() == SUPERVISOR_UID => LockState::Supervisor,
+        Some(owner) if seen.flock == Some(true) && owner.is_this_process(&here) => LockState::ThisProcess,
+        Some(owner) if seen.flock == Some(false) && owner.service == here.service => {
+            stale = owner.gone(&here);
+            if stale.is_some() { LockState::Stale } else { LockState::Held }
+        }
+        _ => LockState::Held,
+    };
+    let since =
+        seen.owner.as_ref().map(|owner| owner.since).or_else(|| Timestamp::from_second(meta.mtime()).ok());
+    let age = since.map(|since| here.since.as_second().saturating_sub(since.as_second()));
+    LockFile {
+        path: path.to_owned(),
+        state,
+        kind,
+        uid: meta.uid(),
+        since,
+        age_seconds: age.map(|age| u64::try_from(age).unwrap_or(0)),
+        flock: seen.flock,
+        owner: seen.owner,
+        stale,
+    }
+}

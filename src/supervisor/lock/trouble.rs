@@ -1,0 +1,147 @@
+//! The words for what goes wrong with a lock, for the person who reads them at night.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{advice_on, directory_of};
+
+use super::status::{LockFile, LockState, PathKind};
+use super::{LEGACY_NAME, NAME, SUPERVISOR_UID, UpdateLock};
+
+const NO_DIRECTORY: &str = "the supervisor mounts /tmp/balena into every service of a balena device; elsewhere set \
+     BALENA_APP_LOCK_PATH to a file updates.lock in a directory that exists";
+
+/// Refuses what could be made and yet would not lock.
+pub(super) fn check(lock: &UpdateLock) -> Result<()> {
+    let path = &lock.path;
+    let refuse = |message: String, help: &'static str| {
+        Err(Error::new(ErrorKind::Config, message).operation(operation(lock, "take")).help(help))
+    };
+    if !path.is_absolute() {
+        return refuse(
+            "BALENA_APP_LOCK_PATH is not an absolute path".to_owned(),
+            "unset it: the supervisor sets it to /tmp/balena/updates.lock",
+        );
+    }
+    if ![Some(OsStr::new(NAME)), Some(OsStr::new(LEGACY_NAME))].contains(&path.file_name()) {
+        return refuse(
+            format!("a file of this name locks nothing: the supervisor looks for {NAME} and {LEGACY_NAME}"),
+            "unset BALENA_APP_LOCK_PATH: the supervisor sets it to /tmp/balena/updates.lock",
+        );
+    }
+    if nix::unistd::geteuid().as_raw() == SUPERVISOR_UID {
+        return refuse(
+            format!(
+                "user {SUPERVISOR_UID} (nobody) can't hold an update lock: the supervisor takes every lock of this user for a leftover of its own and deletes it"
+            ),
+            "run the service as another user: `user:` in the compose file, or USER in the Dockerfile",
+        );
+    }
+    Ok(())
+}
+
+/// The lock is held. `waited` if we did.
+pub(super) fn locked(lock: &UpdateLock, file: Option<&LockFile>, waited: Option<Duration>) -> Error {
+    let mut message = match file {
+        Some(file) => file.to_string(),
+        None => "it changes hands all the time".to_owned(),
+    };
+    if let Some(waited) = waited {
+        message = format!("{message} (waited {:.1} s)", waited.as_secs_f64());
+    }
+    Error::new(ErrorKind::Locked, message)
+        .operation(operation(lock, "take"))
+        .held_by(file.map(|file| file.holder(lock.app_id)))
+        .help(advice(file))
+}
+
+fn advice(file: Option<&LockFile>) -> String {
+    let Some(file) = file else { return "try again, or wait for it".to_owned() };
+    let path = file.path.display();
+    match (file.state, file.kind) {
+        (LockState::ThisProcess, _) => {
+            "this process has it already: share that one, or drop it first".to_owned()
+        }
+        (LockState::Supervisor, _) => {
+            "the supervisor is at work on the application and lets go by itself: wait longer".to_owned()
+        }
+        (LockState::Stale, _) => {
+            "take it over with `take_over_stale` if what it guarded is in order".to_owned()
+        }
+        (_, PathKind::Directory) => {
+            format!(
+                "if nobody needs it, `rm -r {path}`: it locks, and not even force removes it unless it is empty"
+            )
+        }
+        _ if file.flock == Some(true) => {
+            "its holder is alive: wait longer, or make it let go; `balena-agent lock status` shows more"
+                .to_owned()
+        }
+        _ => format!(
+            "nothing shows whether its maker is still at work: if it is not, `rm {path}`, since a lock file stays until somebody deletes it or the device reboots"
+        ),
+    }
+}
+
+/// The directory of the lock, or what is in it, can't be used.
+pub(super) fn directory(lock: &UpdateLock, verb: &str, cause: io::Error) -> Error {
+    let directory = directory_of(&lock.path);
+    let shown = directory.display();
+    let (kind, message, help) = match cause.kind() {
+        io::ErrorKind::NotFound => {
+            (ErrorKind::Config, format!("there is no directory {shown}"), Some(NO_DIRECTORY))
+        }
+        io::ErrorKind::NotADirectory => {
+            (ErrorKind::Config, format!("{shown} is not a directory"), Some(NO_DIRECTORY))
+        }
+        io::ErrorKind::PermissionDenied if !is(&cause, Errno::EPERM) => {
+            let user = nix::unistd::geteuid();
+            let whose = match fs::metadata(directory) {
+                Ok(meta) => {
+                    format!(", it belongs to user {} with mode {:04o}", meta.uid(), meta.mode() & 0o7777)
+                }
+                Err(_) => String::new(),
+            };
+            (
+                ErrorKind::Io,
+                format!("user {user} may not use {shown}{whose} ({cause})"),
+                Some(
+                    "after a reboot of the device the directory is root's alone until the supervisor next takes its locks: let the service start as root and `chmod 1777` the directory before it changes its user, or run it as root",
+                ),
+            )
+        }
+        // What a file system without hard links says.
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => (
+            ErrorKind::Io,
+            format!("the file system of {shown} refuses ({cause})"),
+            Some("use a directory on tmpfs or on a file system with hard links, as it is on a device"),
+        ),
+        _ => (ErrorKind::Io, format!("{shown}: {cause}"), advice_on(&cause)),
+    };
+    let error = Error::new(kind, message).operation(operation(lock, verb)).because(cause);
+    match help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+/// Ours was there and is not ours any more.
+pub(super) fn taken_away(lock: &std::path::Path) -> Error {
+    Error::new(ErrorKind::Conflict, "the lock was taken away before it was released")
+        .operation(format!("release update lock {}", lock.display()))
+        .help("somebody used force or BALENA_SUPERVISOR_OVERRIDE_LOCK, or deleted the file: what it was to guard may have been interrupted")
+}
+
+fn operation(lock: &UpdateLock, verb: &str) -> String {
+    format!("{verb} update lock {}", lock.path.display())
+}
+
+fn is(cause: &io::Error, errno: Errno) -> bool {
+    cause.raw_os_error() == Some(errno as i32)
+}

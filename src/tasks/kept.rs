@@ -1,0 +1,260 @@
+//! Tasks that are not meant to end before their set is drained: restarted, or fatal to the set's owner.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::{TaskSet, lock};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Pause before the first restart; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A run of this length was a good one: the next restart comes as soon as the first.
+const GOOD_RUN: Duration = Duration::from_secs(60);
+
+/// What to do when a task ends although nobody asked it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnEnd {
+    /// Start it again, after a pause that grows with every bad run.
+    Restart,
+    /// Tell the owner of the set, through [`TaskSet::fatal`].
+    Fatal,
+}
+
+/// A kept task as `/status` shows it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct TaskReport {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does now.
+    pub(crate) state: TaskState,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
+    /// What it last ended with.
+    pub(crate) last_error: Option<String>,
+}
+
+/// What a kept task does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TaskState {
+    /// It runs.
+    Running,
+    /// It ended early and waits to be started again.
+    Waiting,
+    /// It ended because it was asked to.
+    Stopped,
+    /// It ended early, for good.
+    Failed,
+}
+
+/// Tells whether the set is being drained.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Resolves when [`TaskSet::drain`] has been called, or the set is gone.
+    pub(crate) async fn requested(&self) {
+        let _ = self.0.clone().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether it has been called.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Register {
+    reports: Mutex<Vec<TaskReport>>,
+    fatal: Mutex<Option<Error>>,
+    told: Notify,
+}
+
+impl Register {
+    fn update(&self, index: usize, change: impl FnOnce(&mut TaskReport)) {
+        if let Some(report) = lock(&self.reports).get_mut(index) {
+            change(report);
+        }
+    }
+
+    fn fail(&self, index: usize, error: Error) {
+        self.update(index, |report| {
+            report.state = TaskState::Failed;
+            report.last_error = Some(error.to_string());
+        });
+        lock(&self.fatal).get_or_insert(error);
+        self.told.notify_one();
+    }
+}
+
+impl TaskSet {
+    /// Starts a task that is to run until the set is drained. `run` makes its future, once per start;
+    /// the future ends early with an error, or returns when its [`Stop`] is requested.
+    pub(crate) fn keep<F>(
+        &self,
+        name: &'static str,
+        on_end: OnEnd,
+        run: impl FnMut(Stop) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let index = {
+            let mut reports = lock(&self.kept.reports);
+            reports.push(TaskReport { name, state: TaskState::Running, restarts: 0, last_error: None });
+            reports.len() - 1
+        };
+        let place = Place { register: self.kept.clone(), index, name };
+        self.spawn(name, place.keep(on_end, run, self.stop()));
+    }
+
+    /// The kept tasks, in the order in which they were started.
+    pub(crate) fn reports(&self) -> Vec<TaskReport> {
+        lock(&self.kept.reports).clone()
+    }
+
+    /// To be told of the drain; can be cloned and kept, unlike [`TaskSet::stopping`].
+    pub(crate) fn stop(&self) -> Stop {
+        Stop(self.stop.subscribe())
+    }
+
+    /// Resolves when a task has ended that must not.
+    pub(crate) async fn fatal(&self) -> Error {
+        loop {
+            if let Some(error) = lock(&self.kept.fatal).take() {
+                return error;
+            }
+            self.kept.told.notified().await;
+        }
+    }
+}
+
+/// A kept task's line in the register.
+struct Place {
+    register: Arc<Register>,
+    index: usize,
+    name: &'static str,
+}
+
+impl Place {
+    async fn keep<F>(self, on_end: OnEnd, mut run: impl FnMut(Stop) -> F + Send + 'static, stop: Stop)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let started = Instant::now();
+            let ended = run(stop.clone()).await;
+            if stop.is_requested() {
+                return self.stopped();
+            }
+            let error = ended.err().unwrap_or_else(|| Error::new(ErrorKind::Io, "it ended unasked"));
+            let error = error.operation(format!("task {}", self.name));
+            if on_end == OnEnd::Fatal {
+                self.register.fail(self.index, error);
+                return;
+            }
+            if started.elapsed() >= GOOD_RUN {
+                pause = FIRST_PAUSE;
+            }
+            let wait = jittered(pause, 50);
+            tracing::warn!(task = self.name, %error, ?wait, "task ended early, starting it again");
+            self.register.update(self.index, |report| {
+                report.state = TaskState::Waiting;
+                report.last_error = Some(error.to_string());
+            });
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.requested() => return self.stopped(),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.register.update(self.index, |report| {
+                report.state = TaskState::Running;
+                report.restarts += 1;
+            });
+        }
+    }
+
+    fn stopped(&self) {
+        self.register.update(self.index, |report| report.state = TaskState::Stopped);
+    }
+}
+
+impl Drop for Place {
+    /// Where a panic does not end the process it must not end a task in silence either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = Error::new(ErrorKind::Io, format!("task {} panicked", self.name));
+            self.register.fail(self.index, error);
+        }
+    }
+}
+
+/// `duration`, up to `percent` shorter: a fleet that is switched on at once must not stay in step.
+pub(crate) fn jittered(duration: Duration, percent: u32) -> Duration {
+    // Without randomness it is the plain duration, which is never wrong.
+    let random = getrandom::u32().unwrap_or(0) % 1000;
+    duration.saturating_sub(duration * percent.min(100) / 100 * random / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ends_early_is_restarted_with_growing_pauses() {
+        let set = TaskSet::new();
+        let starts = Arc::new(AtomicU32::new(0));
+        let counter = starts.clone();
+        set.keep("bad", OnEnd::Restart, move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            async { Err(Error::new(ErrorKind::Io, "out of luck")) }
+        });
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let count = starts.load(Ordering::Relaxed);
+        assert!((10..=30).contains(&count), "started {count} times in 10 min");
+        let report = set.reports().remove(0);
+        assert_eq!((report.name, report.restarts), ("bad", u64::from(count) - 1));
+        assert_eq!(report.last_error.as_deref(), Some("task bad: out of luck"));
+        assert!(set.drain(Duration::from_secs(1)).await, "a pause is cut short by a stop");
+        assert!(set.stop().is_requested());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fatal_task_and_a_panic_reach_the_owner() {
+        let set = TaskSet::new();
+        set.keep("door", OnEnd::Fatal, |_| async { Ok(()) });
+        assert!(set.fatal().await.to_string().contains("task door: it ended unasked"));
+        set.keep("bomb", OnEnd::Restart, |_| async { panic!("on purpose") });
+        assert!(set.fatal().await.to_string().contains("task bomb panicked"));
+        assert!(set.reports().iter().all(|report| report.state == TaskState::Failed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_drain_nothing_starts() {
+        let set = TaskSet::new();
+        set.keep("good", OnEnd::Restart, |stop| async move {
+            stop.requested().await;
+            Ok(())
+        });
+        tokio::task::yield_now().await;
+        assert!(set.drain(Duration::from_secs(1)).await);
+        let (alive, gone) = tokio::sync::oneshot::channel::<()>();
+        set.spawn("late", async move { drop(alive) });
+        assert!(gone.await.is_err());
+        assert_eq!(set.reports()[0].state, TaskState::Stopped);
+    }
+
+    #[test]
+    fn jitter_stays_in_bounds() {
+        for _ in 0..200 {
+            let jittered = jittered(Duration::from_secs(10), 20);
+            assert!((Duration::from_secs(8)..=Duration::from_secs(10)).contains(&jittered));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The examples are programs that someone would keep, so they have to run.
+
+#![cfg(feature = "simulator")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use balena_agent::simulator::{Device, Power};
+use tokio::process::Command;
+
+/// `cargo test` builds the examples beside the test's own binary.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join("examples").join(name)
+}
+
+async fn run(device: &Device, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(example(name));
+    command.env_clear().envs(device.environment("main").unwrap()).args(arguments).kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(60), command.output())
+        .await
+        .unwrap_or_else(|_| panic!("{name} does not end"))
+        .unwrap_or_else(|cause| {
+            panic!("{name}: {cause}; `cargo test` builds the examples, `cargo test --test …` does not")
+        })
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn on_device_state() {
+    let device = Device::start().await.unwrap();
+    let text = printed(&run(&device, "on_device_state", &[]).await);
+    assert!(text.contains("simulated-device: balenaOS") && text.contains("  main: Running"), "{text}");
+}
+
+#[tokio::test]
+async fn restart_service_by_name() {
+    let device = Device::start().await.unwrap();
+    let text = printed(&run(&device, "restart_service_by_name", &["helper"]).await);
+    assert_eq!(text, "helper runs in a new container\n");
+}
+
+#[tokio::test]
+async fn reboot_when_unlocked() {
+    let device = Device::start().await.unwrap();
+    let directory = device.lock_directory(1, "plain");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::File::create_new(directory.join("updates.lock")).unwrap();
+    let unlock = async {
+        while device.request_count("POST", "/v1/reboot") == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(device.power(), None, "the lock did not hold");
+        device.remove_locks();
+    };
+    let (output, ()) = tokio::join!(run(&device, "reboot_when_unlocked", &[]), unlock);
+    let text = printed(&output);
+    assert!(text.starts_with("not now: service plain of application 1 holds an update lock"), "{text}");
+    assert_eq!(device.power(), Some(Power::Reboot));
+}
+
+#[tokio::test]
+async fn follow_state() {
+    let device = Device::start().await.unwrap();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let environment =
+            balena_agent::Environment::from_vars(device.environment("helper").unwrap()).unwrap();
+        let balena = balena_agent::Balena::builder().environment(environment).build();
+        let service = balena_agent::supervisor::ServiceSelector::name("plain");
+        balena.device().stop_service(None, service).await.unwrap();
+    };
+    let (output, ()) = tokio::join!(run(&device, "follow_state", &["4"]), stop);
+    let text = printed(&output);
+    assert!(text.contains("small-fleet/plain: Running\n"), "{text}");
+    assert!(text.contains("-> exited\n"), "{text}");
+}
+
+#[tokio::test]
+async fn hold_update_lock() {
+    let device = Device::start().await.unwrap();
+    std::fs::create_dir_all(device.lock_directory(1, "main")).unwrap();
+    let text = printed(&run(&device, "hold_update_lock", &[]).await);
+    assert!(text.starts_with("locked\n") && text.ends_with("unlocked\n"), "{text}");
+    assert_eq!(device.locks(), []);
+}
