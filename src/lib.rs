@@ -10,6 +10,7 @@ mod env;
 mod error;
 mod http;
 mod ids;
+pub mod odata;
 mod open_enum;
 #[cfg(feature = "simulator")]
 pub mod simulator;
