@@ -25,8 +25,8 @@ impl<R, T> Column<R, T> {
         Self { name, via: Cow::Borrowed(""), rows: PhantomData }
     }
 
-    pub(super) fn through<S>(&self, navigation: &Cow<'static, str>) -> Column<S, T> {
-        Column { name: self.name, via: join(navigation, &self.via), rows: PhantomData }
+    pub(super) fn through<S>(&self, navigation: Cow<'static, str>) -> Column<S, T> {
+        Column { name: self.name, via: join(navigation, self.via.clone()), rows: PhantomData }
     }
 
     /// The column's own name, for [`Query::select`](super::Query::select).
@@ -35,7 +35,7 @@ impl<R, T> Column<R, T> {
     }
 
     fn path(&self) -> Path {
-        Path::relative(join(&self.via, &Cow::Borrowed(self.name)))
+        Path::relative(join(self.via.clone(), Cow::Borrowed(self.name)))
     }
 
     fn compare(&self, operator: &'static str, value: Value) -> Filter<R> {
@@ -132,11 +132,12 @@ impl<R> Order<R> {
     }
 }
 
-pub(super) fn join(first: &Cow<'static, str>, second: &Cow<'static, str>) -> Cow<'static, str> {
+/// Borrowed where it can be: most paths are one name.
+pub(super) fn join(first: Cow<'static, str>, second: Cow<'static, str>) -> Cow<'static, str> {
     match (first.is_empty(), second.is_empty()) {
-        (true, _) => second.clone(),
-        (_, true) => first.clone(),
-        (false, false) => Cow::Owned(format!("{first}/{second}")),
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => first + "/" + second,
     }
 }
 

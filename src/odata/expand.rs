@@ -43,7 +43,7 @@ impl<R, T> Navigation<R, T> {
     }
 
     fn text(&self) -> Cow<'static, str> {
-        join(&self.via, &Cow::Borrowed(self.name))
+        join(self.via.clone(), Cow::Borrowed(self.name))
     }
 
     fn path(&self) -> Path {
@@ -52,34 +52,32 @@ impl<R, T> Navigation<R, T> {
 
     /// The id of the row at the other end, as a column: `belongs_to__application eq 5`.
     pub fn id(&self) -> Column<R, i64> {
-        Column::<R, i64>::new(self.name).through(&self.via)
+        Column::<R, i64>::new(self.name).through(self.via.clone())
     }
 
     /// A column of the row at the other end: `belongs_to__application/slug`.
     pub fn field<V>(&self, column: &Column<T, V>) -> Column<R, V> {
-        column.through(&self.text())
+        column.through(self.text())
     }
 
     /// A navigation of the row at the other end.
     pub fn then<U>(&self, next: &Navigation<T, U>) -> Navigation<R, U> {
         Navigation {
             name: next.name,
-            via: join(&self.text(), &next.via),
+            via: join(self.text(), next.via.clone()),
             alias: next.alias,
             rows: PhantomData,
         }
     }
 
     /// At least one of the rows at the other end matches.
-    #[expect(clippy::needless_pass_by_value, reason = "filters are moved everywhere")]
     pub fn any(&self, filter: Filter<T>) -> Filter<R> {
-        self.lambda("any", filter.expr.clone())
+        self.lambda("any", filter.expr)
     }
 
     /// All of the rows at the other end match.
-    #[expect(clippy::needless_pass_by_value, reason = "filters are moved everywhere")]
     pub fn all(&self, filter: Filter<T>) -> Filter<R> {
-        self.lambda("all", filter.expr.clone())
+        self.lambda("all", filter.expr)
     }
 
     /// There is a row at the other end.
@@ -128,8 +126,13 @@ impl<R, T> Navigation<R, T> {
         self.expanded().top(rows)
     }
 
+    /// Expanded, with a whole set of options: those that a caller gave for the rows at the other end.
+    pub fn with(&self, options: Query) -> Expand<R, T> {
+        Expand { name: self.text(), query: options, rows: PhantomData }
+    }
+
     fn expanded(&self) -> Expand<R, T> {
-        Expand { name: self.text(), query: Query::new(), rows: PhantomData }
+        self.with(Query::new())
     }
 }
 
@@ -149,39 +152,39 @@ pub struct Expand<R, T> {
 marker_impls!(Expand<R, T> { name, query });
 
 impl<R, T> Expand<R, T> {
-    fn with(mut self, change: impl FnOnce(Query) -> Query) -> Self {
+    fn map(mut self, change: impl FnOnce(Query) -> Query) -> Self {
         self.query = change(self.query);
         self
     }
 
     /// These columns only.
     pub fn select<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
-        self.with(|query| query.select(names))
+        self.map(|query| query.select(names))
     }
 
     /// The rows that match.
     pub fn filter(self, filter: Filter<T>) -> Self {
-        self.with(|query| query.filter(filter))
+        self.map(|query| query.filter(filter))
     }
 
     /// With an expand of its own.
     pub fn expand(self, inner: impl Expandable<T>) -> Self {
-        self.with(|query| query.expand(inner))
+        self.map(|query| query.expand(inner))
     }
 
     /// In this order.
     pub fn order_by(self, order: Order<T>) -> Self {
-        self.with(|query| query.order_by(order))
+        self.map(|query| query.order_by(order))
     }
 
     /// So many rows at most.
     pub fn top(self, rows: u64) -> Self {
-        self.with(|query| query.top(rows))
+        self.map(|query| query.top(rows))
     }
 
     /// Without the first so many rows.
     pub fn skip(self, rows: u64) -> Self {
-        self.with(|query| query.skip(rows))
+        self.map(|query| query.skip(rows))
     }
 }
 

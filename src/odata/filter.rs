@@ -6,7 +6,16 @@ use super::expr::{Expr, Joint};
 use super::marker_impls;
 
 /// A condition on rows of type `R`. Columns and navigations make them; they combine with
-/// [`Filter::and`], [`Filter::or`] and [`Filter::not`].
+/// [`Filter::and`], [`Filter::or`] and [`Filter::not`], and only with conditions on the same rows:
+///
+/// ```compile_fail,E0308
+/// use balena_agent::odata::Column;
+/// struct Device;
+/// struct Application;
+/// const IS_ONLINE: Column<Device, bool> = Column::new("is_online");
+/// const SLUG: Column<Application, String> = Column::new("slug");
+/// let _ = IS_ONLINE.eq(true).and(SLUG.eq("org/fleet"));
+/// ```
 #[must_use]
 pub struct Filter<R> {
     pub(super) expr: Expr,

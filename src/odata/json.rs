@@ -8,7 +8,7 @@ use super::encode::push_path;
 use super::expr::{Expr, Path};
 use super::fault::{Check, Fault, refuse};
 use super::json_expr;
-use super::query::{Counted, Expansion, Query};
+use super::query::{Expansion, Query};
 use crate::error::Result;
 
 type Object = Map<String, Json>;
@@ -47,33 +47,37 @@ pub(super) fn kind(value: &Json) -> &'static str {
 }
 
 fn parse(options: &Object) -> Check<Query> {
+    type Set = fn(&mut Query, &Json) -> Check;
     let mut query = Query::new();
     for (name, value) in options {
-        let set = match name.as_str() {
-            "$select" => select(&mut query, value).map_err(|fault| fault.of("$select")),
-            "$expand" => expand(&mut query, value).map_err(|fault| fault.of("$expand")),
-            "$filter" => json_expr::filter(value)
-                .map_err(|fault| fault.of("$filter"))
-                .map(|filter| query.filter = filter),
-            "$orderby" => order(&mut query, value).map_err(|fault| fault.of("$orderby")),
-            "$top" => number(value).map_err(|fault| fault.of("$top")).map(|rows| query.top = rows),
-            "$skip" => number(value).map_err(|fault| fault.of("$skip")).map(|rows| query.skip = rows),
-            "$count" => counted(value).map_err(|fault| fault.of("$count")).map(|count| query.count = count),
-            other => refuse!("unknown option `{}`", other.escape_debug()),
+        let (option, set): (&'static str, Set) = match name.as_str() {
+            "$select" => ("$select", select),
+            "$expand" => ("$expand", expand),
+            "$filter" => ("$filter", filter),
+            "$orderby" => ("$orderby", order),
+            "$top" => ("$top", |query, value| number(value).map(|rows| query.top = rows)),
+            "$skip" => ("$skip", |query, value| number(value).map(|rows| query.skip = rows)),
+            "$count" => ("$count", count),
+            other => return refuse!("unknown option `{}`", other.escape_debug()),
         };
-        set?;
+        set(&mut query, value).map_err(|fault| fault.of(option))?;
     }
     Ok(query)
+}
+
+fn filter(query: &mut Query, value: &Json) -> Check {
+    if let Some(filter) = json_expr::filter(value)? {
+        query.add_filter(filter);
+    }
+    Ok(())
 }
 
 fn select(query: &mut Query, value: &Json) -> Check {
     match value {
         Json::Null => {}
+        Json::String(names) if names.is_empty() => {}
         // The SDKs take a text as it is, so that `"id,uuid"` means two columns.
-        Json::String(names) if !names.is_empty() => {
-            names.split(',').for_each(|name| query.add_column(name.trim().to_owned()));
-        }
-        Json::String(_) => {}
+        Json::String(names) => names.split(',').for_each(|name| query.add_column(name.trim().to_owned())),
         Json::Array(names) if names.is_empty() => return refuse!("an empty list"),
         Json::Array(names) => {
             for name in names {
@@ -97,10 +101,16 @@ fn number(value: &Json) -> Check<Option<u64>> {
     }
 }
 
-fn counted(value: &Json) -> Check<Option<Counted>> {
+fn count(query: &mut Query, value: &Json) -> Check {
     match value {
-        Json::Null => Ok(None),
-        Json::Object(options) => Ok(Some(Counted { filter: count_filter(options)? })),
+        Json::Null => Ok(()),
+        Json::Object(options) => {
+            query.count = true;
+            if let Some(filter) = count_filter(options)? {
+                query.add_filter(filter);
+            }
+            Ok(())
+        }
         _ => refuse!("an object, not {}", kind(value)),
     }
 }
@@ -184,11 +194,15 @@ fn order_text(query: &mut Query, text: &str) -> Check {
         Some((path, word)) => (path.trim_end(), Some(direction(word)?)),
         None => (text, None),
     };
+    query.order.push((Expr::Path(order_path(path)?), direction));
+    Ok(())
+}
+
+fn order_path(path: &str) -> Check<Path> {
     if path.ends_with("/$count") {
         return refuse!("a count is written `{{\"navigation\": {{\"$count\": {{}}}}, \"$dir\": \"asc\"}}`");
     }
-    query.order.push((Expr::Path(Path::rooted(path.to_owned())), direction));
-    Ok(())
+    Ok(Path::rooted(path.to_owned()))
 }
 
 fn direction(word: &str) -> Check<&'static str> {
@@ -204,7 +218,7 @@ fn order_object(query: &mut Query, item: &Object) -> Check {
     let (Some((path, value)), None) = (columns.next(), columns.next()) else {
         return refuse!("an object names one column; several are a list");
     };
-    let path = Path::rooted(path.clone());
+    let path = order_path(path)?;
     let (by, word) = match value {
         Json::String(word) => (Expr::Path(path), Some(word)),
         Json::Object(options) => {
@@ -225,4 +239,100 @@ fn order_object(query: &mut Query, item: &Object) -> Check {
     };
     query.order.push((by, Some(direction(word)?)));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rendered(options: &Json) -> Result<String> {
+        Query::from_json(options)?.render().map(|text| text.replace("%20", " "))
+    }
+
+    #[test]
+    fn forms_that_were_not_recorded() {
+        let cases = [
+            (json!({"$filter": {"id": {"$or": [{"$gt": 5}, {"$lt": 1}]}}}), "$filter=(id gt 5) or (id lt 1)"),
+            (json!({"$filter": {"id": {"$eq": {"a": 1}}}}), "$filter=id eq (a eq 1)"),
+            (json!({"$filter": {"a": {"b": {"$": "c"}}}}), "$filter=a/b eq c"),
+            (json!({"$expand": {}}), ""),
+            (json!({"$filter": {"id": {"$not": {"$gt": 5}}}}), "$filter=not(id gt 5)"),
+            (
+                json!({"$filter": {"id": {"$and": [{"$gt": 1}, {"$lt": 9}]}}}),
+                "$filter=(id gt 1) and (id lt 9)",
+            ),
+            (json!({"$filter": {"id": {"$in": {"$gt": 9, "$lt": 1}}}}), "$filter=(id gt 9) or (id lt 1)"),
+            (
+                json!({"$filter": {"a": {"$contains": {"$tolower": {"$": "b"}}}}}),
+                "$filter=contains(a,tolower(b))",
+            ),
+            (json!({"$filter": {"a": {"$tolower": "B"}}}), "$filter=a eq tolower('B')"),
+            (json!({"$filter": {"a": {"$lt": {"$now": {}}}}}), "$filter=a lt now()"),
+            (json!({"$filter": {"a": {"$count": {"$gt": 5}}}}), "$filter=a/$count gt 5"),
+            (json!({"$filter": {"is_of__actor": {"__id": 5}}}), "$filter=is_of__actor eq 5"),
+            (json!({"$filter": {"id": 9_000_000_000_000_000_000_u64}}), "$filter=id eq 9000000000000000000"),
+            (json!({"$filter": {"id": u64::MAX}}), "$filter=id eq 18446744073709551615"),
+            (
+                json!({"$filter": {"$raw": {"$string": "a eq $1 or b eq '$1'", "1": "x"}}}),
+                "$filter=(a eq ('x') or b eq '%241')",
+            ),
+            (
+                json!({"$filter": {"at": {"$gt": {"$datetime": "2024-06-01T12:00:00+02:00"}}}}),
+                "$filter=at gt datetime'2024-06-01T10:00:00.000Z'",
+            ),
+            (json!({"$orderby": "a desc, b"}), "$orderby=a desc,b"),
+            (json!({"$count": {"$filter": {"a": 1}}}), "$filter=a eq 1"),
+            (json!({"$select": "a, b,a"}), "$select=a,b"),
+        ];
+        for (options, expected) in cases {
+            assert_eq!(rendered(&options).unwrap(), expected, "{options}");
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_refused_by_name() {
+        let cases = [
+            (json!([]), "options"),
+            (json!({"$format": "json"}), "unknown option `$format`"),
+            (
+                json!({"$expand": {"a": {"$expand": {"b": {"$top": -1}}}}}),
+                "`$top`: in the expand of `a`: in the expand of `b`",
+            ),
+            (json!({"$expand": "a($select=b)"}), "`$expand`"),
+            (json!({"$expand": ["a", 5]}), "`$expand`"),
+            (json!({"$expand": {"a": null}}), "`$expand`"),
+            (json!({"$filter": true}), "`$filter`"),
+            (json!({"$filter": {"a": {}}}), "`$filter`"),
+            (json!({"$filter": {"$and": [{"a": 1}, {}]}}), "`$filter`"),
+            (json!({"$filter": {"$or": ["id eq 1", {"a": 1}]}}), "$raw"),
+            (json!({"$filter": {"$eq": 5}}), "`$filter`"),
+            (json!({"$filter": {"a": {"$duration": {"days": "1"}}}}), "`$filter`"),
+            (json!({"$filter": {"a": {"$duration": {"weeks": 1, "days": 1}}}}), "`$filter`"),
+            (json!({"$filter": {"a": {"$datetime": "yesterday"}}}), "`$filter`"),
+            (json!({"$filter": {"t": {"$any": {"$alias": "or", "$expr": {"or": {"a": 1}}}}}}), "`$filter`"),
+            (json!({"$filter": {"t": {"$any": {"$alias": "t) or (", "$expr": {"1": 1}}}}}), "`$filter`"),
+            (json!({"$filter": {"a": "x\u{0}"}}), "`$filter`"),
+            (json!({"$filter": {"a": {"$length": ["x", "y"]}}}), "`$filter`"),
+            (json!({"$orderby": {"a/$count": "asc"}, "$top": 1}), "`$orderby`"),
+            (json!({"$orderby": "length(a) asc"}), "`$orderby`"),
+            (json!({"$select": ["id", 5]}), "`$select`"),
+            (json!({"$select": ["id,uuid"]}), "`$select`"),
+            (json!({"$count": true}), "`$count`"),
+            (json!({"$count": {"$top": 1}}), "`$count`"),
+            (json!({"$count": {}, "$top": 1}), "`$count`"),
+        ];
+        for (options, word) in cases {
+            match rendered(&options) {
+                Ok(text) => panic!("{options} was taken as {text}"),
+                Err(error) => {
+                    assert!(
+                        error.is_invalid_argument() && error.to_string().contains(word),
+                        "{options}: {error}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -37,9 +37,6 @@ fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
 }
 
 fn join(joint: Joint, list: &[Json], key: Option<&str>) -> Check<Expr> {
-    if list.is_empty() {
-        return refuse!("an empty list of conditions");
-    }
     let operands: Check<Vec<Expr>> = list.iter().map(|item| condition(item, key)).collect();
     Ok(Expr::join(joint, operands?))
 }

@@ -33,7 +33,7 @@ impl Query {
         }
         self.top = caller.top.or(self.top);
         self.skip = caller.skip.or(self.skip);
-        self.count = caller.count.or(self.count.take());
+        self.count |= caller.count;
     }
 
     pub(super) fn add_expansion(&mut self, new: Expansion) {
@@ -49,5 +49,70 @@ impl Query {
             query.check_counts().map_err(|fault| fault.inside(name))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn merged(default: &Json, caller: &Json) -> Result<String> {
+        Query::from_json(default)?
+            .merge(Query::from_json(caller)?)?
+            .render()
+            .map(|text| text.replace("%20", " "))
+    }
+
+    #[test]
+    fn filters_hold_both_and_the_rest_is_replaced() {
+        let default = json!({"$select": ["id"], "$filter": {"a": 1}, "$orderby": "name asc", "$top": 1});
+        let caller = json!({"$select": "uuid", "$filter": [{"b": 2}, {"c": 3}], "$orderby": "uuid", "$top": 5, "$skip": 0});
+        assert_eq!(
+            merged(&default, &caller).unwrap(),
+            "$select=uuid&$filter=(a eq 1) and ((b eq 2) or (c eq 3))&$orderby=uuid&$top=5&$skip=0"
+        );
+    }
+
+    #[test]
+    fn what_is_empty_or_null_changes_nothing() {
+        let default = json!({"$select": ["id"], "$filter": {"a": 1}, "$orderby": "name asc", "$top": 1, "$expand": "b"});
+        let as_it_was = merged(&default, &json!(null)).unwrap();
+        for empty in [json!(null), json!({}), json!("")] {
+            for option in ["$select", "$filter", "$orderby", "$top", "$skip", "$expand", "$count"] {
+                let refused = (empty.is_object()
+                    && ["$select", "$orderby", "$top", "$skip", "$count"].contains(&option))
+                    || (empty.is_string() && ["$top", "$skip", "$count"].contains(&option));
+                match merged(&default, &json!({ option: empty })) {
+                    Ok(text) => assert_eq!((text, refused), (as_it_was.clone(), false), "{option} {empty}"),
+                    Err(error) => {
+                        assert!(refused && error.to_string().contains(option), "{option} {empty}: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn expands_merge_by_name_and_depth() {
+        let default =
+            json!({"$expand": {"a": {"$select": ["x"], "$expand": {"b": {"$filter": {"p": 1}}}}, "c": {}}});
+        let caller = json!({"$expand": [{"a": {"$select": "*", "$expand": {"b": {"$filter": {"q": 2}, "$top": 1}}}}, "d"]});
+        assert_eq!(
+            merged(&default, &caller).unwrap(),
+            "$expand=a($select=*;$expand=b($filter=(p eq 1) and (q eq 2);$top=1)),c,d"
+        );
+    }
+
+    #[test]
+    fn a_count_is_refused_beside_a_default_that_it_can_not_have() {
+        let count = json!({"$count": {"$filter": {"b": 2}}});
+        assert_eq!(merged(&json!({"$filter": {"a": 1}}), &count).unwrap(), "$filter=(a eq 1) and (b eq 2)");
+        assert!(merged(&json!({"$orderby": "a asc"}), &count).unwrap_err().to_string().contains("`$count`"));
+        let (default, caller) =
+            (json!({"$expand": {"a": {"$select": "id"}}}), json!({"$expand": {"a": {"$count": {}}}}));
+        let error = merged(&default, &caller).unwrap_err();
+        assert!(error.to_string().contains("`$count`: in the expand of `a`"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The query language of the cloud API ("pine", an OData dialect): which rows, which columns, in which order.
+//! The query language of the cloud API ("pine", a dialect of `OData`): which rows, which columns, in which order.
 //!
 //! Typed values build a query; it is checked when it is rendered, so that a wrong value (text with a NUL, a
 //! number that is not one) is one error in one place, before anything is sent.
@@ -45,6 +45,8 @@ mod literal;
 mod merge;
 mod nav;
 mod query;
+#[cfg(test)]
+mod tests;
 
 pub use column::{Column, Order};
 pub use expand::{Count, Expand, Expandable, Navigation};

@@ -22,7 +22,8 @@ pub struct Query {
     pub(super) order: Vec<(Expr, Option<&'static str>)>,
     pub(super) top: Option<u64>,
     pub(super) skip: Option<u64>,
-    pub(super) count: Option<Counted>,
+    /// The number of the rows instead of the rows.
+    pub(super) count: bool,
 }
 
 /// A navigation and the options of the rows that come along.
@@ -32,12 +33,6 @@ pub struct Expansion {
     pub(super) query: Query,
 }
 
-/// The number of rows instead of the rows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Counted {
-    pub(super) filter: Option<Expr>,
-}
-
 impl Query {
     /// Everything: no options.
     pub fn new() -> Self {
@@ -45,7 +40,7 @@ impl Query {
     }
 
     pub(super) fn counting(filter: Option<Expr>) -> Self {
-        Self { count: Some(Counted { filter }), ..Self::default() }
+        Self { count: true, filter, ..Self::default() }
     }
 
     /// These columns only. More calls add more; a column named twice is asked for once.
@@ -99,15 +94,15 @@ impl Query {
         self
     }
 
-    /// The number of rows instead of the rows. It stands alone, but for a filter.
+    /// The number of rows instead of the rows. Beside a filter it takes no other option.
     pub fn count(mut self) -> Self {
-        self.count = Some(Counted { filter: self.filter.take() });
+        self.count = true;
         self
     }
 
     /// Whether it asks for the number of rows.
     pub fn is_count(&self) -> bool {
-        self.count.is_some()
+        self.count
     }
 
     /// Whether it has an order.
@@ -158,9 +153,12 @@ impl Query {
     }
 
     pub(super) fn check_count(&self) -> Check {
-        let alone = Self { count: self.count.clone(), ..Self::default() };
-        if self.is_count() && *self != alone {
-            let fault = Fault::new("it stands alone: without other options, where the rows have no order");
+        let alone =
+            self.select.is_empty() && self.expand.is_empty() && !self.is_ordered() && !self.is_limited();
+        if self.count && !alone {
+            let fault = Fault::new(
+                "beside a filter it takes no other option, and rows that have an order can't be counted",
+            );
             return Err(fault.of("$count"));
         }
         Ok(())
@@ -190,9 +188,7 @@ impl Query {
             option(out, "$expand");
             write_list(out, &self.expand, Expansion::write).map_err(|fault| fault.of("$expand"))?;
         }
-        if let Some(filter) =
-            self.filter.as_ref().or(self.count.as_ref().and_then(|count| count.filter.as_ref()))
-        {
+        if let Some(filter) = &self.filter {
             option(out, "$filter");
             filter.render(out).map_err(|fault| fault.of("$filter"))?;
         }
