@@ -302,6 +302,8 @@ mod tests {
             ),
             (json!({"$expand": "a($select=b)"}), "`$expand`"),
             (json!({"$expand": ["a", 5]}), "`$expand`"),
+            (json!({"$expand": []}), "`$expand`"),
+            (json!({"$filter": []}), "`$filter`"),
             (json!({"$expand": {"a": null}}), "`$expand`"),
             (json!({"$filter": true}), "`$filter`"),
             (json!({"$filter": {"a": {}}}), "`$filter`"),
