@@ -134,7 +134,8 @@ struct Inner {
     operation: Option<Cow<'static, str>>,
     status: Option<u16>,
     body: Option<String>,
-    retry_after: Option<Duration>,
+    /// And whether it was given in whole seconds.
+    retry_after: Option<(Duration, bool)>,
     attempts: u32,
     sent: bool,
     out_of_scope: bool,
@@ -186,6 +187,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_retry_after(mut self, wait: Option<(Duration, bool)>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
@@ -228,7 +234,12 @@ impl Error {
 
     /// How long the other side asked to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
+        self.0.retry_after.map(|(wait, _)| wait)
+    }
+
+    /// Whether `Retry-After` was a whole number of seconds, not a date.
+    pub(crate) fn waits_whole_seconds(&self) -> bool {
+        matches!(self.0.retry_after, Some((_, true)))
     }
 
     /// How many times the request was tried; 0 when it was refused before the first try.

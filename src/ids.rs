@@ -48,10 +48,14 @@ ids! {
     DeviceId;
     /// Id of an image: one service's build in one release.
     ImageId;
+    /// Id of an organization.
+    OrganizationId;
     /// Id of a release.
     ReleaseId;
     /// Id of a service of an application.
     ServiceId;
     /// Id of a tag.
     TagId;
+    /// Id of a variable.
+    VariableId;
 }

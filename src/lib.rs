@@ -2,31 +2,49 @@
 // Examples and benchmarks print; the library does so at one place, by hand.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod api;
+pub mod api;
 mod balena;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+mod clock;
 mod core;
 mod env;
 mod error;
 mod fs;
 mod http;
+
+/// What carries requests: to put one of your own below the client, as a test or a gateway does.
+pub mod transport {
+    pub use crate::http::{Body, BoxFuture, Request, Response, Transport, TransportError};
+}
+
 mod ids;
 mod json;
+pub mod odata;
 mod open_enum;
 #[cfg(feature = "service")]
 pub mod service;
+mod settings;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod supervisor;
 #[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
 
+pub use crate::http::Retry;
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};
+pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
+pub use api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
+pub use api::pages::{Items, Pages};
+pub use api::read::{Get, List};
+pub use api::request::Request;
+pub use api::resource::Resource;
 pub use balena::{Balena, Builder};
+pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
-pub use ids::{ApplicationId, DeviceId, ImageId, ReleaseId, ServiceId, TagId};
+pub use ids::{ApplicationId, DeviceId, ImageId, OrganizationId, ReleaseId, ServiceId, TagId, VariableId};
 pub use jiff;
 pub use secrecy;
+pub use settings::{ApiVersion, Settings};

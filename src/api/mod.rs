@@ -1,3 +1,22 @@
-//! What can be asked for, one noun a folder.
+//! What can be asked for, one noun a file or folder; the row types are in [`rows`].
 
-pub(crate) mod device;
+pub mod api_key;
+pub mod application;
+pub mod billing;
+pub mod config;
+pub mod credit_bundle;
+pub mod device;
+pub mod device_type;
+pub mod image;
+pub mod key;
+pub(crate) mod key_value;
+pub(crate) mod keys;
+pub mod organization;
+pub(crate) mod pages;
+pub(crate) mod read;
+pub mod release;
+pub(crate) mod request;
+pub(crate) mod resource;
+pub mod rows;
+pub mod service;
+pub(crate) mod write;

@@ -12,7 +12,7 @@ use super::TransportError;
 type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
 
 /// The body of an answer.
-pub(crate) struct Body(Frames);
+pub struct Body(Frames);
 
 /// What went wrong while a body was read to its end.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ pub(crate) enum BodyError {
 }
 
 impl Body {
-    pub(crate) fn new(frames: impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static) -> Self {
+    /// A body of these pieces.
+    pub fn new(frames: impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static) -> Self {
         Self(Box::pin(frames))
     }
 

@@ -5,38 +5,29 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-/// A sliding window over the last requests. Whoever comes too early waits its turn.
+/// A window over the last requests. Whoever comes too early waits for its turn.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: usize,
     interval: Duration,
     clock: Arc<dyn Clock>,
-    /// When the last `limit` requests may start; in the future for those that wait.
-    starts: Mutex<VecDeque<Duration>>,
-    origin: Instant,
-    /// What pretended sleeping has added to the runtime's clock.
-    slept: Mutex<Duration>,
+    /// When the last `limit` requests start, in the future for those that wait: time since the first.
+    starts: Mutex<(Option<Timestamp>, VecDeque<Duration>)>,
 }
 
 impl Limiter {
     pub(crate) fn new(limit: NonZeroU32, interval: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            limit: usize::try_from(limit.get()).unwrap_or(usize::MAX),
-            interval,
-            clock,
-            starts: Mutex::default(),
-            origin: Instant::now(),
-            slept: Mutex::default(),
-        }
+        let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        Self { limit, interval, clock, starts: Mutex::default() }
     }
 
     /// Returns when the next request may start.
     pub(crate) async fn turn(&self) {
-        let wait = self.reserve();
+        let wait = self.book();
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
@@ -44,15 +35,24 @@ impl Limiter {
 
     /// Books the next free start and tells how far away it is. A booking that is given up (a dropped future)
     /// still counts: the limit is never exceeded.
-    fn reserve(&self) -> Duration {
-        let now = self.origin.elapsed() + *self.slept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = if starts.len() < self.limit {
-            now
-        } else {
-            starts.pop_front().map_or(now, |oldest| now.max(oldest + self.interval))
+    fn book(&self) -> Duration {
+        let mut state = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (origin, starts) = &mut *state;
+        let now = self.clock.now();
+        let origin = *origin.get_or_insert(now);
+        // A clock that is set back makes one wait no longer than one interval.
+        let now = Duration::try_from(now.duration_since(origin)).unwrap_or_default();
+        while starts.len() > self.limit {
+            starts.pop_front();
+        }
+        let start = match starts.front() {
+            Some(oldest) if starts.len() == self.limit => now.max(*oldest + self.interval),
+            _ => now,
         };
         starts.push_back(start);
-        start.saturating_sub(now)
+        if starts.len() > self.limit {
+            starts.pop_front();
+        }
+        (start - now).min(self.interval.saturating_mul(u32::try_from(starts.len()).unwrap_or(u32::MAX)))
     }
 }

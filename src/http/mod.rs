@@ -1,9 +1,12 @@
 //! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
 
 mod body;
-#[cfg(feature = "cli")]
 mod cloud;
+mod execute;
+mod limiter;
 mod plain;
+mod retry;
+mod words;
 
 use std::fmt;
 use std::future::Future;
@@ -11,19 +14,23 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-pub(crate) use body::{Body, BodyError};
-#[cfg(feature = "cli")]
+pub use body::Body;
+pub(crate) use body::BodyError;
 pub(crate) use cloud::Cloud;
+pub(crate) use execute::{Http, Outgoing, Refusals, Reply};
+pub(crate) use limiter::Limiter;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
+pub(crate) use retry::Budget;
+pub use retry::Retry;
 
 /// A boxed future, at the one place where a transport is chosen at run time.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A request as a transport gets it.
-pub(crate) type Request = http::Request<Bytes>;
+pub type Request = http::Request<Bytes>;
 
 /// An answer whose body has not been read yet.
-pub(crate) type Response = http::Response<Body>;
+pub type Response = http::Response<Body>;
 
 /// Marks a request (in its extensions) that must travel on a connection of its own. On a reused one, a
 /// connection that the other side closed for being idle can't be told from one that the request broke.
@@ -31,19 +38,20 @@ pub(crate) type Response = http::Response<Body>;
 pub(crate) struct FreshConnection;
 
 /// Carries one request, once: no retry, no redirect, no deadline of its own but for connecting.
-pub(crate) trait Transport: fmt::Debug + Send + Sync {
+pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends the request and waits for the head of the answer.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(crate) struct TransportError {
+pub struct TransportError {
     /// Whether any byte of the request may have left.
-    pub(crate) sent: bool,
+    pub sent: bool,
     /// Whether the connection had served a request before this one.
-    pub(crate) reused: bool,
-    pub(crate) cause: Box<dyn std::error::Error + Send + Sync>,
+    pub reused: bool,
+    /// What the layer below said.
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl fmt::Display for TransportError {

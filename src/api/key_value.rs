@@ -1,0 +1,121 @@
+//! Tags and variables: named values that hang on something else. A dozen collections, one shape.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::odata::Query;
+
+use super::read::{List, Target, rows};
+use super::request::Request;
+use super::resource::Resource;
+use super::write::{Rows, natural_filter};
+
+/// Where a kind of named values hangs, and what its key column is called.
+pub trait KeyValueKind: Resource {
+    /// Column that holds the key: `tag_key` or `name`.
+    const KEY: &'static str;
+    /// Column that leads to what it hangs on.
+    const PARENT: &'static str;
+}
+
+/// What values hang on, given as the caller has it: resolved to an id when the request is sent.
+pub trait ParentKey: Clone + Send + Sync + 'static {
+    /// The numeric id, asked of the API where it is not known.
+    fn resolve(self, core: Arc<Core>) -> crate::http::BoxFuture<'static, Result<i64>>;
+}
+
+/// The tags or variables of one kind.
+pub struct KeyValue<P, R> {
+    core: Arc<Core>,
+    types: PhantomData<fn() -> (P, R)>,
+}
+
+impl<P, R> Clone for KeyValue<P, R> {
+    fn clone(&self) -> Self {
+        Self { core: self.core.clone(), types: PhantomData }
+    }
+}
+
+impl<P, R> fmt::Debug for KeyValue<P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyValue")
+    }
+}
+
+impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone(), types: PhantomData }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Those whose rows a filter in the SDKs' form finds, in the order of their keys.
+    pub(crate) fn list(
+        &self,
+        filter: impl Future<Output = Result<Option<Value>>> + Send + 'static,
+    ) -> List<R> {
+        List::new(&self.core, async move {
+            let mut options = json!({ "$orderby": { R::KEY: "asc" } });
+            if let (Some(filter), Some(fields)) = (filter.await?, options.as_object_mut()) {
+                fields.insert("$filter".into(), filter);
+            }
+            Ok(Target::list::<R>(Query::from_json(&options)?))
+        })
+    }
+
+    /// Those of one parent.
+    pub(crate) fn of_parent(&self, parent: impl Into<P>) -> List<R> {
+        let (core, parent) = (self.core.clone(), parent.into());
+        self.list(async move { Ok(Some(json!({ R::PARENT: parent.resolve(core).await? }))) })
+    }
+
+    /// The value with this key, `None` if there is none.
+    pub fn get(&self, parent: impl Into<P>, key: impl Into<String>) -> Request<Option<String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            value: Option<String>,
+        }
+        let (core, parent, key) = (self.core.clone(), parent.into(), key.into());
+        Request::new(async move {
+            check_key::<R>(&key)?;
+            let id = parent.resolve(core.clone()).await?;
+            let query = natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?.select(["value"]);
+            let reply = core.read(R::NAME, None, &query).await?;
+            Ok(rows::<Row>(&reply)?.into_iter().next().and_then(|row| row.value))
+        })
+    }
+
+    /// Sets a value, whether there was one or not.
+    pub fn set(&self, parent: impl Into<P>, key: impl Into<String>, value: impl Into<String>) -> Request<()> {
+        let (core, parent, key, value) = (self.core.clone(), parent.into(), key.into(), value.into());
+        Request::new(async move {
+            check_key::<R>(&key)?;
+            let id = parent.resolve(core.clone()).await?;
+            core.upsert(R::NAME, &[(R::PARENT, id.into()), (R::KEY, key.into())], &[("value", value.into())])
+                .await
+        })
+    }
+
+    /// Removes a value. Succeeds when there is none: the server does not tell.
+    pub fn remove(&self, parent: impl Into<P>, key: impl Into<String>) -> Request<()> {
+        let (core, parent, key) = (self.core.clone(), parent.into(), key.into());
+        Request::new(async move {
+            check_key::<R>(&key)?;
+            let id = parent.resolve(core.clone()).await?;
+            let rows = Rows::Where(natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?);
+            core.delete(R::NAME, &rows).await
+        })
+    }
+}
+
+fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
+    if key.is_empty() { Err(Error::argument(R::KEY, "it is empty")) } else { Ok(()) }
+}

@@ -1,0 +1,179 @@
+//! How the caller names a thing: by id, uuid, slug, handle. Resolved when the request is sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::http::BoxFuture;
+use crate::ids::{ApplicationId, DeviceId, OrganizationId};
+use crate::odata::{Key, Query};
+
+use super::key_value::ParentKey;
+use super::read::{Target, one, rows};
+use super::resource::Resource;
+
+/// The id and nothing else, whatever the resource.
+#[derive(Deserialize)]
+pub(crate) struct IdRow {
+    pub(crate) id: i64,
+}
+
+impl Core {
+    /// The id of the one row that a target finds.
+    pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
+        let query = target.defaults.select(["id"]);
+        let reply = self.read(target.resource, target.key.as_ref(), &query).await?;
+        let row: IdRow = one(rows(&reply)?, &target.sought, &reply)?;
+        Ok(row.id)
+    }
+}
+
+/// A key type: an id, or a text in one or several meanings.
+macro_rules! key {
+    ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $name {
+            /// By its id.
+            Id($id),
+            /// By its name, in any of the forms above.
+            Name(String),
+        }
+
+        impl $name {
+            /// # Errors
+            /// `is_invalid_argument` for a key that could match anything.
+            pub(crate) fn check(&self) -> Result<()> {
+                match self {
+                    Self::Name(name) if name.trim().is_empty() => Err(Error::argument($what, "it is empty")),
+                    Self::Id(id) if id.get() <= 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
+                    _ => Ok(()),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Id(id) => id.fmt(f),
+                    Self::Name(name) => name.escape_debug().fmt(f),
+                }
+            }
+        }
+
+        impl From<$id> for $name {
+            fn from(id: $id) -> Self {
+                Self::Id(id)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self::Name(name.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(name: String) -> Self {
+                Self::Name(name)
+            }
+        }
+
+        key!(@numbers $name $id i32 u32 i64 u64);
+    };
+    (@numbers $name:ident $id:ident $($number:ty)*) => {$(
+        impl From<$number> for $name {
+            fn from(id: $number) -> Self {
+                // A number beyond the range of ids is no id, and is refused as such.
+                Self::Id($id::new(i64::try_from(id).unwrap_or(-1)))
+            }
+        }
+    )*};
+}
+key! {
+    /// A device: its id, its whole uuid (32 or 62 digits), or the beginning of its uuid.
+    DeviceKey(DeviceId) "device"
+}
+
+key! {
+    /// An application (fleet): its id, its slug (`my_org/my_app`) or its uuid. Case does not matter.
+    ApplicationKey(ApplicationId) "application"
+}
+
+key! {
+    /// An organization: its id or its handle.
+    OrganizationKey(OrganizationId) "organization"
+}
+
+impl DeviceKey {
+    /// Whether it is a whole uuid.
+    pub(crate) fn is_whole_uuid(text: &str) -> bool {
+        matches!(text.chars().count(), 32 | 62)
+    }
+
+    /// Where a read of this device goes, with these defaults.
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+        self.check()?;
+        Ok(match self {
+            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
+            Self::Name(uuid) if Self::is_whole_uuid(uuid) => {
+                Target::one::<R>(Some(Key::of("uuid", uuid.as_str())), defaults, self)
+            }
+            Self::Name(start) => {
+                let by_uuid = Query::from_json(&json!({ "$filter": { "uuid": { "$startswith": start } } }))?;
+                Target::one::<R>(None, by_uuid.merge(defaults)?, self)
+            }
+        })
+    }
+}
+
+impl ApplicationKey {
+    /// Where a read of this application goes, with these defaults.
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+        self.check()?;
+        Ok(match self {
+            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
+            Self::Name(name) => {
+                let name = name.to_lowercase();
+                let by_name = json!({ "$filter": { "$or": [{ "slug": name }, { "uuid": name }] } });
+                Target::one::<R>(None, defaults.merge(Query::from_json(&by_name)?)?, self)
+            }
+        })
+    }
+}
+
+impl OrganizationKey {
+    /// Where a read of this organization goes, with these defaults.
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+        self.check()?;
+        let key = match self {
+            Self::Id(id) => Key::id(id.get()),
+            Self::Name(handle) => Key::of("handle", handle.as_str()),
+        };
+        Ok(Target::one::<R>(Some(key), defaults, self))
+    }
+}
+
+/// Resolves a key to an id: one that is an id already is taken as it is.
+macro_rules! parent {
+    ($key:ident is $row:ty) => {
+        impl ParentKey for $key {
+            fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
+                Box::pin(async move {
+                    self.check()?;
+                    match &self {
+                        Self::Id(id) => Ok(id.get()),
+                        Self::Name(_) => core.id_of(self.target::<$row>(Query::new())?).await,
+                    }
+                })
+            }
+        }
+    };
+}
+parent!(DeviceKey is super::rows::Device);
+parent!(ApplicationKey is super::rows::Application);
+parent!(OrganizationKey is super::rows::Organization);

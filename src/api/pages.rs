@@ -1,0 +1,206 @@
+//! Lists in pieces, by keyset: each page begins behind the last id of the one before. Nothing is left out or
+//! told twice when rows come and go meanwhile, and one page is in memory at a time.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::http::BoxFuture;
+use crate::odata::Query;
+
+use super::keys::IdRow;
+use super::read::{List, Target, rows};
+use super::resource::Resource;
+
+/// Rows a page, unless told otherwise.
+const PAGE: u32 = 500;
+
+/// What a page is asked with, once it is known.
+struct Plan {
+    resource: &'static str,
+    query: Query,
+}
+
+type Fetched<T> = BoxFuture<'static, Result<(Plan, Vec<T>, Option<i64>)>>;
+
+/// A list, page by page: a `Stream` of `Vec<T>`. Ends at the first empty page.
+pub struct Pages<T> {
+    core: Arc<Core>,
+    size: u32,
+    state: State<T>,
+}
+
+enum State<T> {
+    Planning(BoxFuture<'static, Result<Plan>>),
+    Fetching(Fetched<T>),
+    /// The plan, and the last id of the page before.
+    Between(Plan, i64),
+    Done,
+}
+
+impl<R: Resource, T: DeserializeOwned + Send + 'static> List<R, T> {
+    /// The list in pages of this many rows, the next one asked for only when it is polled for.
+    ///
+    /// Rows come in the order of their ids; `id` is added to a select.
+    ///
+    /// # Errors
+    /// The first item is `is_invalid_argument` for an order, limit or offset of the caller's, or a size of 0.
+    pub fn pages(self, size: u32) -> Pages<T> {
+        let (core, target, options) = self.into_parts();
+        let plan = async move {
+            if size == 0 {
+                return Err(Error::argument("size", "a page of no rows never ends"));
+            }
+            let options = options?;
+            if options.is_ordered() || options.is_limited() || options.is_count() {
+                return Err(Error::argument(
+                    "options",
+                    "pages are made by id: no order, limit, offset or count of your own",
+                ));
+            }
+            let Target { resource, key, defaults, .. } = target.await?;
+            if key.is_some() {
+                return Err(Error::argument("options", "this is one row, not a list"));
+            }
+            let by_id = Query::from_json(&json!({ "$orderby": { "id": "asc" }, "$top": size }))?;
+            let mut query = defaults.merge(options)?.merge(by_id)?;
+            if !query.selected().is_empty() {
+                query = query.select(["id"]);
+            }
+            Ok(Plan { resource, query })
+        };
+        Pages { core, size, state: State::Planning(Box::pin(plan)) }
+    }
+
+    /// The rows of the list one by one, fetched in pages of 500. As [`pages`](Self::pages).
+    pub fn items(self) -> Items<T> {
+        Items { pages: self.pages(PAGE), page: VecDeque::new() }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Pages<T> {
+    fn fetch(&self, plan: Plan, after: Option<i64>) -> Fetched<T> {
+        let core = self.core.clone();
+        Box::pin(async move {
+            let query = match after {
+                Some(id) => plan
+                    .query
+                    .clone()
+                    .merge(Query::from_json(&json!({ "$filter": { "id": { "$gt": id } } }))?)?,
+                None => plan.query.clone(),
+            };
+            let reply = core.read(plan.resource, None, &query).await?;
+            let page: Vec<Both<T>> = rows(&reply)?;
+            let last = page.last().map(|both| both.id.id);
+            Ok((plan, page.into_iter().map(|both| both.row).collect(), last))
+        })
+    }
+
+    /// The next page; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Vec<T>>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+/// A row and its id, whatever `T` keeps of it.
+struct Both<T> {
+    id: IdRow,
+    row: T,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Both<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let id = IdRow::deserialize(&value).map_err(D::Error::custom)?;
+        Ok(Self { id, row: serde_json::from_value(value).map_err(D::Error::custom)? })
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Stream for Pages<T> {
+    type Item = Result<Vec<T>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            match std::mem::replace(&mut this.state, State::Done) {
+                State::Planning(mut plan) => match plan.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        this.state = State::Planning(plan);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(plan) => this.state = State::Fetching(this.fetch(plan?, None)),
+                },
+                State::Between(plan, last) => this.state = State::Fetching(this.fetch(plan, Some(last))),
+                State::Fetching(mut page) => match page.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        this.state = State::Fetching(page);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(fetched) => {
+                        let (plan, page, last) = fetched?;
+                        // A merely short page is no end: a limit of the server looks the same.
+                        let Some(last) = last else { return Poll::Ready(None) };
+                        this.state = State::Between(plan, last);
+                        return Poll::Ready(Some(Ok(page)));
+                    }
+                },
+                State::Done => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// A list, row by row: a `Stream` of `T`.
+pub struct Items<T> {
+    pages: Pages<T>,
+    page: VecDeque<T>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> Items<T> {
+    /// The next row; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<T>>
+    where
+        T: Unpin,
+    {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl<T: DeserializeOwned + Send + Unpin + 'static> Stream for Items<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(row) = self.page.pop_front() {
+                return Poll::Ready(Some(Ok(row)));
+            }
+            match ready!(Pin::new(&mut self.pages).poll_next(cx)) {
+                Some(Ok(page)) => self.page = page.into(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Items<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Items")
+    }
+}

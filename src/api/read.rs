@@ -1,0 +1,228 @@
+//! Reading rows: one by its key, or a list; with the caller's options over the defaults of the function.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{BoxFuture, Reply};
+use crate::json;
+use crate::odata::{Expandable, Filter, Key, Order, Query};
+
+use super::resource::Resource;
+
+/// Where to read, and the function's own options. It may take requests of its own to find out (the id of a
+/// fleet whose slug was given), so it is a future.
+pub(crate) struct Target {
+    pub(crate) resource: &'static str,
+    pub(crate) key: Option<Key>,
+    pub(crate) defaults: Query,
+    /// What is looked for, for the error when it is not there.
+    pub(crate) sought: String,
+}
+
+impl Target {
+    pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
+        Self { resource: R::NAME, key: None, defaults, sought: R::NOUN.to_owned() }
+    }
+
+    /// One row; `name` is how the caller called it.
+    pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
+        Self { resource: R::NAME, key, defaults, sought: format!("{} {name}", R::NOUN) }
+    }
+}
+
+/// The caller's options and where they go.
+struct Read {
+    core: Arc<Core>,
+    target: BoxFuture<'static, Result<Target>>,
+    options: Result<Query>,
+}
+
+impl Read {
+    fn change(&mut self, change: impl FnOnce(Query) -> Query) {
+        if let Ok(options) = &mut self.options {
+            *options = change(std::mem::take(options));
+        }
+    }
+
+    /// Not generic: compiled once for all resources.
+    async fn send(self) -> Result<(Reply, String)> {
+        let options = self.options?;
+        let target = self.target.await?;
+        let query = target.defaults.merge(options)?;
+        let reply = self.core.read(target.resource, target.key.as_ref(), &query).await?;
+        Ok((reply, target.sought))
+    }
+}
+
+impl Core {
+    pub(crate) async fn read(&self, resource: &str, key: Option<&Key>, query: &Query) -> Result<Reply> {
+        self.resource(Method::GET, &query.address(resource, key)?, None, true).await
+    }
+}
+
+/// The rows of an answer.
+pub(crate) fn rows<T: DeserializeOwned>(reply: &Reply) -> Result<Vec<T>> {
+    #[derive(Deserialize)]
+    struct Rows<T> {
+        d: Vec<T>,
+    }
+    json::decode(&reply.body).map(|Rows { d }| d).map_err(|misfit| unreadable(reply, &misfit))
+}
+
+/// The error for an answer that does not fit.
+pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
+    let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
+    let head: String = String::from_utf8_lossy(&reply.body).chars().take(60).collect();
+    let text = format!(
+        "status {} with an answer that can't be read: {at}{}; it begins with \"{}\"",
+        reply.status,
+        misfit.why,
+        head.escape_debug()
+    );
+    Error::new(ErrorKind::Decode, text)
+        .operation(reply.operation.clone())
+        .with_status(reply.status)
+        .sent(true)
+        .help("is the address of the API right, and no proxy or portal in between?")
+}
+
+/// Exactly one row.
+pub(crate) fn one<T>(rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
+    let error = |kind, text: String| {
+        Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
+    };
+    let count = rows.len();
+    let mut rows = rows.into_iter();
+    match (rows.next(), count) {
+        (Some(row), 1) => Ok(row),
+        (None, _) => Err(error(ErrorKind::NotFound, format!("{sought} not found"))
+            .help("check the name; what a key may not read looks like what is not there")),
+        _ => Err(error(ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
+            .help("give the whole uuid, or the id")),
+    }
+}
+
+macro_rules! read_request {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Nothing is sent before `.await`. `R` is the resource, `T` the type its rows are decoded into.
+        #[must_use = "nothing is sent before `.await`"]
+        pub struct $name<R, T = R> {
+            read: Read,
+            types: PhantomData<fn() -> (R, T)>,
+        }
+
+        impl<R: Resource, T> $name<R, T> {
+            pub(crate) fn new(core: &Arc<Core>, target: impl Future<Output = Result<Target>> + Send + 'static) -> Self {
+                let read = Read { core: core.clone(), target: Box::pin(target), options: Ok(Query::new()) };
+                Self { read, types: PhantomData }
+            }
+
+            /// These columns only. They replace those that the function asks for by itself.
+            pub fn select<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+                let names: Vec<String> = names.into_iter().map(Into::into).collect();
+                self.read.change(|options| options.select(names));
+                self
+            }
+
+            /// Brings along what a navigation leads to.
+            pub fn expand(mut self, expand: impl Expandable<R>) -> Self {
+                self.read.change(|options| options.expand(expand));
+                self
+            }
+
+            /// Only rows for which this holds, besides what the function filters by itself.
+            pub fn filter(mut self, filter: Filter<R>) -> Self {
+                self.read.change(|options| options.filter(filter));
+                self
+            }
+
+            /// Options in the SDKs' form: `json!({"$select": …, "$filter": {…}})`.
+            pub fn options(mut self, options: &Value) -> Self {
+                self.read.options =
+                    self.read.options.and_then(|known| known.merge(Query::from_json(options)?));
+                self
+            }
+
+            /// Decodes into a type of your own.
+            pub fn rows<U>(self) -> $name<R, U> {
+                $name { read: self.read, types: PhantomData }
+            }
+        }
+
+        impl<R, T> fmt::Debug for $name<R, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("options", &self.read.options).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+read_request! {
+    /// A request for one row.
+    ///
+    /// # Errors
+    /// `is_not_found` when there is none, `is_ambiguous` when there are several.
+    Get
+}
+
+read_request! {
+    /// A request for a list of rows.
+    List
+}
+
+impl<R: Resource, T> List<R, T> {
+    pub(super) fn into_parts(self) -> (Arc<Core>, BoxFuture<'static, Result<Target>>, Result<Query>) {
+        (self.read.core, self.read.target, self.read.options)
+    }
+
+    /// In this order; several are told in turn.
+    pub fn order_by(mut self, order: Order<R>) -> Self {
+        self.read.change(|options| options.order_by(order));
+        self
+    }
+
+    /// At most so many rows.
+    pub fn top(mut self, rows: u64) -> Self {
+        self.read.change(|options| options.top(rows));
+        self
+    }
+
+    /// Leaves out so many rows at the beginning.
+    pub fn skip(mut self, rows: u64) -> Self {
+        self.read.change(|options| options.skip(rows));
+        self
+    }
+}
+
+impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for Get<R, T> {
+    type Output = Result<T>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (reply, sought) = self.read.send().await?;
+            one(rows(&reply)?, &sought, &reply)
+        })
+    }
+}
+
+impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for List<R, T> {
+    type Output = Result<Vec<T>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { rows(&self.read.send().await?.0) })
+    }
+}

@@ -1,0 +1,102 @@
+//! Writing rows: the verbs that every resource shares.
+
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::json;
+use crate::odata::{Filter, Key, Query};
+
+use super::read::unreadable;
+use super::resource::Resource;
+
+/// Which rows a write is for. There is no "all".
+#[derive(Debug)]
+pub(crate) enum Rows {
+    /// The row with this key.
+    Key(Key),
+    /// The rows for which this holds.
+    Where(Query),
+}
+
+impl Rows {
+    pub(crate) fn id(id: i64) -> Self {
+        Self::Key(Key::id(id))
+    }
+
+    pub(crate) fn filter<R>(filter: Filter<R>) -> Self {
+        Self::Where(Query::new().filter(filter))
+    }
+}
+
+impl Core {
+    /// Creates a row and returns it (`POST /v6/<resource>`).
+    pub(crate) async fn create<R: Resource, T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
+        let reply = self.post(R::NAME, body).await?;
+        json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
+    }
+
+    async fn post(&self, resource: &str, body: &Value) -> Result<crate::http::Reply> {
+        self.resource(Method::POST, &Query::new().address(resource, None)?, Some(body), false).await
+    }
+
+    /// Changes columns of rows (`PATCH`). A change that matches nothing succeeds too: the server does not tell.
+    pub(crate) async fn change(&self, resource: &str, rows: &Rows, body: &Value) -> Result<()> {
+        self.write(Method::PATCH, resource, rows, Some(body)).await
+    }
+
+    /// Deletes rows (`DELETE`). Deleting nothing succeeds too: the server does not tell.
+    pub(crate) async fn delete(&self, resource: &str, rows: &Rows) -> Result<()> {
+        self.write(Method::DELETE, resource, rows, None).await
+    }
+
+    async fn write(&self, method: Method, resource: &str, rows: &Rows, body: Option<&Value>) -> Result<()> {
+        let address = match rows {
+            Rows::Key(key) => Query::new().address(resource, Some(key))?,
+            Rows::Where(query) => query.address(resource, None)?,
+        };
+        if matches!(rows, Rows::Where(_)) && address.query().is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("this would be for every {resource} there is"),
+            ));
+        }
+        // Setting a column, or deleting, has the same effect however often it arrives.
+        self.resource(method, &address, body, true).await.map(drop)
+    }
+
+    /// Creates a row, or changes the one that is already there with this natural key: `POST`, and on "must be
+    /// unique" (409) a `PATCH` of the rows with the key's columns.
+    pub(crate) async fn upsert(
+        &self,
+        resource: &str,
+        natural_key: &[(&'static str, Value)],
+        body: &[(&'static str, Value)],
+    ) -> Result<()> {
+        let fields = |fields: &[(&'static str, Value)]| -> Map<String, Value> {
+            fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        };
+        let mut whole = fields(natural_key);
+        whole.extend(fields(body));
+        match self.post(resource, &Value::Object(whole)).await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.is_conflict()
+                    && error.body().is_some_and(|words| words.to_lowercase().contains("unique")) =>
+            {
+                let rows = Rows::Where(natural_filter(natural_key)?);
+                self.change(resource, &rows, &Value::Object(fields(body))).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// All of these columns have these values.
+pub(crate) fn natural_filter(key: &[(&'static str, Value)]) -> Result<Query> {
+    let conditions: Vec<Value> =
+        key.iter().map(|(name, value)| serde_json::json!({ *name: value })).collect();
+    Query::from_json(&serde_json::json!({ "$filter": { "$and": conditions } }))
+}

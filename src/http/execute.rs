@@ -1,0 +1,318 @@
+//! The one way of every cloud request: limiter, tries, transport, bounded body. Not generic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+
+use super::limiter::Limiter;
+use super::retry::{Budget, Retry};
+use super::words::{first_line, words};
+use super::{Body, BodyError, Request, Transport, TransportError};
+
+/// Largest answer that is read into memory.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// For a call with all its tries and pauses; waiting for the limiter does not count.
+const TOTAL_LIMIT: Duration = Duration::from_secs(120);
+const REDIRECTS: usize = 10;
+const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));
+
+/// Everything that requests to the cloud share.
+#[derive(Debug)]
+pub(crate) struct Http {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) limiter: Option<Limiter>,
+    pub(crate) retry: Retry,
+    pub(crate) budget: Budget,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A request, before it is sent once or several times.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    /// Whole address, encoded.
+    pub(crate) url: String,
+    pub(crate) token: Option<SecretString>,
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) body: Bytes,
+    /// Whether it may arrive twice.
+    pub(crate) repeatable: bool,
+    /// Whether `retry_rate_limited_request` is for it.
+    pub(crate) waits_for_its_turn: bool,
+    /// For each try.
+    pub(crate) timeout: Duration,
+    pub(crate) what: Refusals,
+}
+
+/// What a 404 of this request means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusals {
+    /// The thing is not there.
+    OfAThing,
+    /// The device is not there.
+    OfADevice,
+}
+
+/// A whole answer with a success status.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) operation: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+struct Head {
+    status: u16,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Outgoing {
+    /// Method and path without query, which may hold a key.
+    pub(crate) fn operation(&self) -> String {
+        let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
+        let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
+        format!("{} {}", self.method, path.split('?').next().unwrap_or_default())
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
+impl Http {
+    /// Sends, as often as allowed, and reads the whole answer; any status but 2xx is an error.
+    pub(crate) async fn execute(&self, outgoing: Outgoing) -> Result<Reply> {
+        let operation = outgoing.operation();
+        let mut started = Instant::now();
+        let mut tries = 0;
+        loop {
+            if let Some(limiter) = &self.limiter {
+                let before = Instant::now();
+                limiter.turn().await;
+                started += before.elapsed();
+            }
+            tries += 1;
+            let left = TOTAL_LIMIT.saturating_sub(started.elapsed());
+            let limit = outgoing.timeout.min(left);
+            let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation)).await;
+            let error = match result {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(error)) => error.operation(operation.clone()).with_attempts(tries),
+                Err(_) => no_answer(&outgoing, limit).operation(operation.clone()).with_attempts(tries),
+            };
+            if outgoing.waits_for_its_turn && error.is_rate_limited() && error.waits_whole_seconds() {
+                let wait = error.retry_after().unwrap_or_default();
+                tracing::debug!(?wait, %operation, "one request too many, waiting as told");
+                self.clock.sleep(wait).await;
+                started += wait;
+                continue;
+            }
+            if !may_repeat(&outgoing, &error) || !self.retry.goes_on(tries) || !self.budget.take() {
+                return Err(error);
+            }
+            let pause = error.retry_after().unwrap_or_else(|| self.retry.pause(tries));
+            if started.elapsed() + pause >= TOTAL_LIMIT {
+                return Err(error);
+            }
+            tracing::debug!(%operation, tries, ?pause, %error, "trying again");
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    /// One try, redirects of reads included.
+    async fn attempt(&self, outgoing: &Outgoing, operation: &str) -> Result<Reply> {
+        let mut url: Uri = outgoing.url.parse().map_err(|_| {
+            Error::new(ErrorKind::InvalidArgument, "it does not make an address")
+                .help("check names and settings")
+        })?;
+        let mut token = outgoing.token.as_ref();
+        for _ in 0..=REDIRECTS {
+            let request = request(outgoing, url.clone(), token)?;
+            let answer = self.transport.send(request).await.map_err(|error| broken(outgoing, error))?;
+            let (head, body) = answer.into_parts();
+            let head = Head { status: head.status.as_u16(), headers: head.headers, body };
+            let Some(target) = redirect(&head, &url) else {
+                return self.finish(outgoing, operation, head).await;
+            };
+            url = follow(outgoing, &url, target, head.status, &mut token)?;
+        }
+        Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
+    }
+
+    async fn finish(&self, outgoing: &Outgoing, operation: &str, head: Head) -> Result<Reply> {
+        let Head { status, headers, body } = head;
+        if (200..300).contains(&status) {
+            let body = body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
+                BodyError::Transport(error) => broken(outgoing, error),
+                BodyError::TooLong(limit) => Error::new(
+                    ErrorKind::Decode,
+                    format!("status {status} with an answer longer than {limit} bytes"),
+                )
+                .with_status(status)
+                .sent(true),
+            })?;
+            return Ok(Reply { operation: operation.to_owned(), status, headers, body });
+        }
+        let body = body.collect_some(BODY_LIMIT).await;
+        Err(self.refusal(outgoing, status, &headers, &body))
+    }
+
+    fn refusal(&self, outgoing: &Outgoing, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
+        let mut words = words(body);
+        if let Some(token) = &outgoing.token {
+            // A server that echoes the request must not put the token into our text.
+            if !token.expose_secret().is_empty() && words.contains(token.expose_secret()) {
+                words = words.replace(token.expose_secret(), "[REDACTED]");
+            }
+        }
+        let kind = match status {
+            401 | 403 => ErrorKind::Unauthorized,
+            404 if outgoing.what == Refusals::OfADevice => ErrorKind::DeviceOffline,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            423 => ErrorKind::Locked,
+            429 => ErrorKind::RateLimited,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        };
+        let line: String = first_line(&words).chars().take(300).collect();
+        let said = if line.is_empty() { String::new() } else { format!(": {line}") };
+        let error = Error::new(kind, format!("status {status}{said}"))
+            .with_status(status)
+            .with_body(words)
+            .with_retry_after(self.retry_after(headers))
+            .sent(true);
+        match kind {
+            ErrorKind::Unauthorized if outgoing.token.is_none() => {
+                error.help("nobody is logged in: set BALENA_API_KEY, or give the builder a token")
+            }
+            ErrorKind::Unauthorized => error.help(
+                "the token is wrong or expired, or it does not cover this: the server does not tell them apart",
+            ),
+            ErrorKind::DeviceOffline => error.help("it has no connection to the cloud now; try again when it has"),
+            ErrorKind::RateLimited => error.help("send fewer requests: the setting request_limit paces them"),
+            _ => error,
+        }
+    }
+
+    /// `Retry-After` as seconds or as a date.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<(Duration, bool)> {
+        let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some((Duration::from_secs(text.parse().ok()?), true));
+        }
+        let date: Timestamp = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some((Duration::try_from(date.duration_since(self.clock.now())).unwrap_or_default(), false))
+    }
+}
+
+fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Result<Request> {
+    let mut request = http::Request::builder().method(outgoing.method.clone()).uri(url);
+    request = request.header(header::USER_AGENT, USER_AGENT);
+    if let Some(token) = token {
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+                Error::new(ErrorKind::Config, "the token has characters that no token has")
+                    .help("is there a line break in it?")
+            })?;
+        value.set_sensitive(true);
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    if let Some(content_type) = &outgoing.content_type {
+        request = request.header(header::CONTENT_TYPE, content_type);
+    }
+    request
+        .body(outgoing.body.clone())
+        .map_err(|cause| Error::new(ErrorKind::InvalidArgument, cause.to_string()))
+}
+
+/// Where the answer sends us, if it does.
+fn redirect(head: &Head, url: &Uri) -> Option<Uri> {
+    if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = head.headers.get(header::LOCATION)?.to_str().ok()?;
+    let target: Uri = location.parse().ok()?;
+    if target.scheme().is_some() {
+        return Some(target);
+    }
+    let mut parts = target.into_parts();
+    parts.scheme = url.scheme().cloned();
+    parts.authority = parts.authority.or_else(|| url.authority().cloned());
+    Uri::from_parts(parts).ok()
+}
+
+/// Reads follow; a write would arrive as something else, or twice. The token stays with its host.
+fn follow(
+    outgoing: &Outgoing,
+    from: &Uri,
+    to: Uri,
+    status: u16,
+    token: &mut Option<&SecretString>,
+) -> Result<Uri> {
+    let host = to.host().unwrap_or_default().to_owned();
+    let refuse = |why: &str| {
+        Err(Error::new(ErrorKind::Rejected, format!("status {status}: redirected to {host}, {why}"))
+            .with_status(status)
+            .sent(true)
+            .help("is the address of the API right, and no proxy or portal in between?"))
+    };
+    if !outgoing.is_read() {
+        return refuse("and a write is not sent on");
+    }
+    if from.scheme_str() == Some("https") && to.scheme_str() != Some("https") {
+        return refuse("without TLS");
+    }
+    if from.authority() != to.authority() {
+        *token = None;
+    }
+    Ok(to)
+}
+
+fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
+    let passing = match error.kind() {
+        ErrorKind::Unreachable => true,
+        ErrorKind::RateLimited => true,
+        ErrorKind::Server => matches!(error.status(), Some(502..=504)),
+        _ => false,
+    };
+    passing && (outgoing.repeatable || !error.was_sent())
+}
+
+fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
+    if error.sent && !outgoing.is_read() && !outgoing.repeatable {
+        return Error::new(
+            ErrorKind::UnknownOutcome,
+            format!("the connection closed before an answer ({error})"),
+        )
+        .sent(true)
+        .because(error)
+        .help("it may have happened: look before sending it again");
+    }
+    let host =
+        outgoing.url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let message = if error.sent {
+        format!("{host} closed the connection before an answer ({error})")
+    } else {
+        format!("can't reach {host} ({error})")
+    };
+    Error::new(ErrorKind::Unreachable, message)
+        .sent(error.sent)
+        .because(error)
+        .help("is the device online, is its clock right, and is the host the right one?")
+}
+
+fn no_answer(outgoing: &Outgoing, limit: Duration) -> Error {
+    let error = Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).sent(true);
+    if outgoing.is_read() { error } else { error.help("it may still happen: look before sending it again") }
+}

@@ -1,0 +1,99 @@
+//! When a cloud request is sent again, and after how long.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often, and how patiently, cloud requests are tried again.
+///
+/// Reads, and writes that have the same effect however often they arrive, are tried again when the server
+/// could not be reached, and on 429, 502, 503 and 504; any request is when it never left. Nothing else is:
+/// never a plain POST that may have arrived, and never after a 401.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    tries: u32,
+}
+
+/// Before the second try, at most; the bound doubles with every try.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Retry {
+    /// Up to four tries.
+    pub const fn standard() -> Self {
+        Self { tries: 4 }
+    }
+
+    /// One try.
+    pub const fn never() -> Self {
+        Self { tries: 1 }
+    }
+
+    /// Whether there is another try after this many.
+    pub(crate) fn goes_on(self, tries: u32) -> bool {
+        tries < self.tries
+    }
+
+    /// How long to wait after this many tries: anything up to the bound, so that a fleet does not come back
+    /// in step.
+    pub(crate) fn pause(self, tries: u32) -> Duration {
+        let bound = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+        // Without randomness the bound itself is a fair pause.
+        let random = getrandom::u32().unwrap_or(u32::MAX);
+        bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
+
+/// Further tries that all clones of a client share: a server that fails everything must not be asked four
+/// times as often.
+#[derive(Debug)]
+pub(crate) struct Budget(Mutex<(f64, Instant)>);
+
+/// Further tries in a burst, and how many come back per second.
+const BURST: f64 = 20.0;
+const PER_SECOND: f64 = 0.5;
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new((BURST, Instant::now())))
+    }
+
+    /// Takes one further try, if there is one.
+    pub(crate) fn take(&self) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (left, since) = *state;
+        let left = (left + now.duration_since(since).as_secs_f64() * PER_SECOND).min(BURST);
+        *state = (if left >= 1.0 { left - 1.0 } else { left }, now);
+        left >= 1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_stay_below_their_bound() {
+        for tries in 1..40 {
+            let pause = Retry::standard().pause(tries);
+            assert!(pause <= LONGEST_PAUSE && pause <= FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(10)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_runs_out_and_comes_back() {
+        let budget = Budget::new();
+        assert_eq!((0..50).filter(|_| budget.take()).count(), 20);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!((0..50).filter(|_| budget.take()).count(), 2);
+    }
+}

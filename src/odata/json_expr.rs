@@ -1,0 +1,248 @@
+//! Filters given as JSON: `{"is_online": true, "uuid": {"$startswith": "8d"}}`.
+
+use serde_json::{Map, Value as Json};
+
+use super::expr::{Expr, Joint, Lambda, Path};
+use super::fault::{Check, refuse};
+use super::json::{count_filter, kind};
+use super::json_function;
+use super::literal::{Kind, Value};
+
+type Object = Map<String, Json>;
+
+/// A whole filter; `None` when there is nothing in it.
+pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
+    match value {
+        Json::Null => Ok(None),
+        Json::String(text) if text.is_empty() => Ok(None),
+        Json::String(text) => Ok(Some(Expr::raw(text.clone()))),
+        Json::Object(map) if map.is_empty() => Ok(None),
+        Json::Object(_) | Json::Array(_) => condition(value, None).map(Some),
+        Json::Bool(_) | Json::Number(_) => refuse!("an object, a list or a text, not {}", kind(value)),
+    }
+}
+
+/// A condition. `key` is the path of names around it, to which a bare value or an operator applies.
+fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
+    match (literal(value)?, key, value) {
+        (Some(value), Some(key), _) => Ok(compare(key, "eq", Expr::Value(value))),
+        (Some(value @ Value(Kind::Bool(_))), None, _) => Ok(Expr::Value(value)),
+        (_, _, Json::Array(list)) => join(Joint::Or, list, key),
+        (None, _, Json::Object(map)) => object(Joint::And, map, key),
+        _ => refuse!(
+            "{} is not a condition; a condition given as text is written {{\"$raw\": …}}",
+            kind(value)
+        ),
+    }
+}
+
+fn join(joint: Joint, list: &[Json], key: Option<&str>) -> Check<Expr> {
+    let operands: Check<Vec<Expr>> = list.iter().map(|item| condition(item, key)).collect();
+    Ok(Expr::join(joint, operands?))
+}
+
+fn object(joint: Joint, map: &Object, key: Option<&str>) -> Check<Expr> {
+    if map.is_empty() {
+        return refuse!(
+            "an empty object{}",
+            key.map(|key| format!(" under `{}`", key.escape_debug())).unwrap_or_default()
+        );
+    }
+    let operands: Check<Vec<Expr>> = map.iter().map(|(name, value)| property(name, value, key)).collect();
+    Ok(Expr::join(joint, operands?))
+}
+
+fn property(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
+    if let Some(name) = name.strip_prefix('$') {
+        return operator(name, value, key);
+    }
+    if name.starts_with('@') {
+        return refuse!("a parameter alias: there is no option that would define it");
+    }
+    match key {
+        Some(key) => condition(value, Some(&format!("{key}/{name}"))),
+        None => condition(value, Some(name)),
+    }
+}
+
+/// A side of a comparison, an argument of a function.
+pub(super) fn operand(value: &Json) -> Check<Expr> {
+    if let Some(value) = literal(value)? {
+        return Ok(Expr::Value(value));
+    }
+    match value {
+        Json::Object(map) if map.len() == 1 => object(Joint::And, map, None),
+        Json::Object(_) => refuse!("an operand is an object with one property"),
+        _ => refuse!("{} is not an operand", kind(value)),
+    }
+}
+
+/// A value, where the JSON is one.
+pub(super) fn literal(value: &Json) -> Check<Option<Value>> {
+    Ok(Some(match value {
+        Json::Null => Value::NULL,
+        Json::Bool(value) => Value::from(*value),
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), _, _) => Value::from(number),
+            (None, Some(number), _) => Value(Kind::Integer(number.into())),
+            (None, None, Some(number)) => Value::from(number),
+            (None, None, None) => return refuse!("{number} is not a number that can be sent"),
+        },
+        Json::Object(map) => match (map.get("$datetime"), map.get("__id")) {
+            (Some(time), _) if map.len() == 1 => json_function::datetime(time)?,
+            // The value of a navigation, as it stands in a row: its id is meant.
+            (_, Some(id @ (Json::Number(_) | Json::Null))) => return literal(id),
+            _ => return Ok(None),
+        },
+        Json::Array(_) => return Ok(None),
+    }))
+}
+
+pub(super) fn compare(key: &str, operator: &'static str, right: Expr) -> Expr {
+    Expr::binary(operator, path(key), right)
+}
+
+/// An expression under a key is compared with it.
+pub(super) fn keyed(key: Option<&str>, expr: Expr) -> Expr {
+    match key {
+        Some(key) => compare(key, "eq", expr),
+        None => expr,
+    }
+}
+
+pub(super) fn path(text: &str) -> Expr {
+    Expr::Path(Path::rooted(text.to_owned()))
+}
+
+fn needs_key<'a>(name: &str, key: Option<&'a str>) -> Check<&'a str> {
+    match key {
+        Some(key) => Ok(key),
+        None => refuse!("`${name}` has to be under a name"),
+    }
+}
+
+fn operator(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
+    match name {
+        "" => reference(value).map(|path| keyed(key, path)),
+        "and" => logical(Joint::And, value, key),
+        "or" => logical(Joint::Or, value, key),
+        "not" => not(value, key),
+        "in" => is_in(value, needs_key(name, key)?),
+        "any" => lambda("any", value, needs_key(name, key)?),
+        "all" => lambda("all", value, needs_key(name, key)?),
+        "count" => count(value, needs_key(name, key)?),
+        "raw" => json_function::raw(value).map(|raw| keyed(key, raw)),
+        "duration" => json_function::duration(value).map(|value| keyed(key, Expr::Value(value))),
+        _ => match (comparison(name), json_function::arithmetic(name)) {
+            (Some(operator), _) => comparing(operator, value, key),
+            (_, Some(operator)) => computing(operator, value, key),
+            (None, None) => json_function::call(name, value, key),
+        },
+    }
+}
+
+fn comparison(name: &str) -> Option<&'static str> {
+    ["eq", "ne", "gt", "ge", "lt", "le"].into_iter().find(|known| *known == name)
+}
+
+fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<Expr> {
+    match (key, value) {
+        (Some(key), Json::Array(_)) => {
+            refuse!("`${operator}` of `{}` with a list: use `$in`, or `$and`", key.escape_debug())
+        }
+        (Some(key), _) => Ok(compare(key, operator, operand(value)?)),
+        (None, Json::Array(list)) => match list.as_slice() {
+            [left, right] => Ok(Expr::binary(operator, operand(left)?, operand(right)?)),
+            _ => refuse!("`${operator}` compares two operands, not {}", list.len()),
+        },
+        (None, _) => refuse!("`${operator}` has to be under a name, or have a list of two operands"),
+    }
+}
+
+fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<Expr> {
+    let Json::Array(list) = value else {
+        return Ok(compare(needs_key(operator, key)?, operator, operand(value)?));
+    };
+    let operands: Check<Vec<Expr>> = list.iter().map(operand).collect();
+    let operands = operands?;
+    if operands.len() < 2 {
+        return refuse!("`${operator}` needs two operands");
+    }
+    let computed = operands.into_iter().reduce(|left, right| Expr::binary(operator, left, right));
+    computed.map_or_else(|| refuse!("`${operator}` needs two operands"), |computed| Ok(keyed(key, computed)))
+}
+
+fn reference(value: &Json) -> Check<Expr> {
+    match value {
+        Json::String(name) => Ok(path(name)),
+        Json::Array(names) => {
+            let names: Option<Vec<&str>> = names.iter().map(Json::as_str).collect();
+            match names {
+                Some(names) => Ok(path(&names.join("/"))),
+                None => refuse!("`$` takes names"),
+            }
+        }
+        _ => refuse!("`$` takes a name or a list of names, not {}", kind(value)),
+    }
+}
+
+fn logical(joint: Joint, value: &Json, key: Option<&str>) -> Check<Expr> {
+    match value {
+        Json::Array(list) => join(joint, list, key),
+        Json::Object(map) if literal(value)?.is_none() => object(joint, map, key),
+        _ => condition(value, key),
+    }
+}
+
+fn not(value: &Json, key: Option<&str>) -> Check<Expr> {
+    match (literal(value)?, key) {
+        (Some(value), Some(key)) => Ok(compare(key, "eq", Expr::Not(Box::new(Expr::Value(value))))),
+        _ => Ok(Expr::Not(Box::new(condition(value, key)?))),
+    }
+}
+
+fn is_in(value: &Json, key: &str) -> Check<Expr> {
+    let list = match value {
+        Json::Array(list) if list.is_empty() => {
+            return refuse!("an empty `$in` of `{}` matches nothing", key.escape_debug());
+        }
+        Json::Array(list) => list,
+        Json::Object(map) if literal(value)?.is_none() => return object(Joint::Or, map, Some(key)),
+        _ => return condition(value, Some(key)),
+    };
+    let literals: Check<Option<Vec<Value>>> = list.iter().map(literal).collect();
+    match literals? {
+        Some(values) => Ok(Expr::In(Path::rooted(key.to_owned()), values)),
+        None => join(Joint::Or, list, Some(key)),
+    }
+}
+
+fn lambda(quantifier: &'static str, value: &Json, key: &str) -> Check<Expr> {
+    let (alias, body, length) = match value {
+        Json::Object(map) => (map.get("$alias"), map.get("$expr"), map.len()),
+        _ => (None, None, 0),
+    };
+    let (Some(Json::String(alias)), Some(body), 2) = (alias, body, length) else {
+        return refuse!(
+            "`${quantifier}` of `{}` takes `$alias`, a name, and `$expr`, nothing else",
+            key.escape_debug()
+        );
+    };
+    Ok(Expr::Lambda(Box::new(Lambda {
+        quantifier,
+        path: Path::rooted(key.to_owned()),
+        alias: alias.clone().into(),
+        fixed: true,
+        body: condition(body, None)?,
+    })))
+}
+
+fn count(value: &Json, key: &str) -> Check<Expr> {
+    match value {
+        Json::Object(map) if map.is_empty() || map.contains_key("$filter") => {
+            Ok(Expr::Count(Path::rooted(key.to_owned()), count_filter(map)?.map(Box::new)))
+        }
+        _ => condition(value, Some(&format!("{key}/$count"))),
+    }
+}

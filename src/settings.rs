@@ -1,0 +1,101 @@
+//! Where the cloud is and how it is spoken to.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Settings of the cloud side. [`Builder::settings`](crate::Builder::settings) takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Domain of the cloud; `api.`, `builder.` and `dashboard.` go before it. An openBalena's own, or
+    /// `balena-cloud.com`.
+    pub balena_host: String,
+    /// Base address of the API, where it is not `https://api.<balena_host>`.
+    pub api_endpoint: Option<String>,
+    /// Version of the API that resources are asked of.
+    pub api_version: ApiVersion,
+    /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
+    /// have 60 s.
+    pub timeout: Duration,
+    /// How many requests may start within [`request_limit_interval`](Self::request_limit_interval), over all
+    /// clones; `None` is no limit. The supervisor's calls do not count.
+    pub request_limit: Option<NonZeroU32>,
+    /// The time that [`request_limit`](Self::request_limit) is for.
+    pub request_limit_interval: Duration,
+    /// Whether a resource request that was refused as one too many (429) waits as many seconds as the server
+    /// says and is sent again, for as long as that goes on.
+    pub retry_rate_limited_request: bool,
+}
+
+/// A version of the cloud API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ApiVersion {
+    /// Version 6, which the Python SDK 14 speaks.
+    V6,
+}
+
+impl ApiVersion {
+    /// As in a path: `v6`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V6 => "v6",
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            balena_host: "balena-cloud.com".into(),
+            api_endpoint: None,
+            api_version: ApiVersion::V6,
+            timeout: Duration::from_secs(30),
+            request_limit: None,
+            request_limit_interval: Duration::from_secs(60),
+            retry_rate_limited_request: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Base address of the API, without a slash at its end.
+    pub(crate) fn api(&self) -> String {
+        match &self.api_endpoint {
+            Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
+            None => format!("https://api.{}", self.balena_host),
+        }
+    }
+
+    /// Base address of the dashboard.
+    pub(crate) fn dashboard(&self) -> String {
+        format!("https://dashboard.{}", self.balena_host)
+    }
+
+    /// # Errors
+    /// `is_config`: what is wrong, by the setting's name.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fault =
+            |name: &str, why: &str| Err(Error::new(ErrorKind::Config, format!("setting {name}: {why}")));
+        let bad = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
+        if self.balena_host.is_empty() || self.balena_host.contains(bad) {
+            return fault("balena_host", "it has to be a domain such as balena-cloud.com");
+        }
+        if let Some(endpoint) = &self.api_endpoint {
+            let address: Option<http::Uri> = endpoint.parse().ok();
+            let known = address.is_some_and(|address| {
+                matches!(address.scheme_str(), Some("http" | "https"))
+                    && address.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                    && address.query().is_none()
+            });
+            if !known {
+                return fault("api_endpoint", "it has to look like https://api.balena-cloud.com");
+            }
+        }
+        if self.timeout.is_zero() {
+            return fault("timeout", "it is zero");
+        }
+        Ok(())
+    }
+}
