@@ -75,7 +75,7 @@ resource! {
         /// Is depended on by application.
         is_depended_on_by_application / IS_DEPENDED_ON_BY_APPLICATION = "is_depended_on_by__application": ApplicationType,
         /// Is directly accessible by user.
-        is_directly_accessible_by_user / USER = "is_directly_accessible_by__user": User,
+        is_directly_accessible_by_user / DIRECTLY_ACCESSIBLE_BY = "is_directly_accessible_by__user" as "dau": User,
         /// User application membership.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
         /// Team application access.
