@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::core::Core;
@@ -25,10 +26,14 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let query = target.defaults.select(["id"]);
-        let reply = self.read(target.resource, target.key.as_ref(), &query).await?;
-        let row: IdRow = one(rows(&reply)?, &target.sought, &reply)?;
+        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
         Ok(row.id)
+    }
+
+    /// The one row that a target finds.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+        let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+        one(rows(&reply)?, &target.sought, &reply)
     }
 }
 
