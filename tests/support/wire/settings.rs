@@ -16,6 +16,11 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
             ("data_directory", Value::Bool(false)) => {}
             ("balena_host", Value::String(host)) => settings.balena_host.clone_from(host),
             ("api_endpoint", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
+            ("api_version", Value::String(version)) => match version.as_str() {
+                "v6" => settings.api_version = ApiVersion::V6,
+                "v7" => settings.api_version = ApiVersion::V7,
+                _ => return refuse(),
+            },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
             ("api_version", Value::String(version)) if version == "v6" => {}
             ("api_version", Value::String(version)) if version == "v7" => settings.api_version = ApiVersion::V7,
