@@ -16,13 +16,14 @@ impl Minimum {
     /// The calls of the only service.
     pub(super) const V1_8: Self = Self { version: [1, 8, 0], pre_releases: true };
 
-    /// A version that the cloud does not know, or that is none, is left to the device to judge.
+    /// A version that the cloud does not know is left to the device to judge; one that is none is older than
+    /// all, as in the SDKs.
     ///
     /// # Errors
     /// `is_unsupported` for a version that is too old.
     pub(super) fn check(self, version: Option<&str>) -> Result<()> {
         match version {
-            Some(text) if parse(text).is_some() && !self.is_met(version) => {
+            Some(text) if !text.trim().is_empty() && !self.is_met(version) => {
                 let [major, minor, patch] = self.version;
                 Err(Error::new(
                     ErrorKind::Unsupported,
@@ -75,10 +76,10 @@ mod tests {
         for new in ["7.0.0", "v8.1.0", "12.11.0", "7.1", "7", "14.0.0+rev1", "7.0.1-beta"] {
             assert!(Minimum::V7.is_met(Some(new)) && Minimum::V7.check(Some(new)).is_ok(), "{new}");
         }
-        for old in ["6.9.9", "7.0.0-alpha.1", "v1.8.0"] {
+        for old in ["6.9.9", "7.0.0-alpha.1", "v1.8.0", "unknown", "7.0.0.0", "7..1"] {
             assert!(Minimum::V7.check(Some(old)).unwrap_err().is_unsupported(), "{old}");
         }
-        for unknown in [None, Some(""), Some("unknown"), Some("7.0.0.0"), Some("7..1")] {
+        for unknown in [None, Some("")] {
             assert!(!Minimum::V7.is_met(unknown) && Minimum::V7.check(unknown).is_ok(), "{unknown:?}");
         }
         assert!(Minimum::V1_8.is_met(Some("1.8.0-alpha.0")) && Minimum::V1_8.check(Some("1.7.9")).is_err());
