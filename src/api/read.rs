@@ -25,18 +25,27 @@ pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
     pub(crate) defaults: Query,
+    /// What to ask instead when the caller lifts a restriction that the function has by default.
+    pub(crate) unrestricted: Option<Query>,
     /// What is looked for, for the error when it is not there.
     pub(crate) sought: String,
 }
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self { resource: R::NAME, key: None, defaults, sought: R::NOUN.to_owned() }
+        Self { resource: R::NAME, key: None, defaults, unrestricted: None, sought: R::NOUN.to_owned() }
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { resource: R::NAME, key, defaults, sought: format!("{} {name}", R::NOUN) }
+        Self { resource: R::NAME, key, defaults, unrestricted: None, sought: format!("{} {name}", R::NOUN) }
+    }
+
+    /// Rows for which this holds too, unless the caller lifts it.
+    pub(crate) fn restricted_to<R: Resource>(mut self, filter: Filter<R>) -> Self {
+        self.unrestricted = Some(self.defaults.clone());
+        self.defaults = self.defaults.filter(filter);
+        self
     }
 }
 
@@ -52,6 +61,17 @@ impl Read {
         if let Ok(options) = &mut self.options {
             *options = change(std::mem::take(options));
         }
+    }
+
+    fn lift_restriction(&mut self) {
+        let target = std::mem::replace(&mut self.target, Box::pin(std::future::pending()));
+        self.target = Box::pin(async move {
+            let mut target = target.await?;
+            if let Some(unrestricted) = target.unrestricted.take() {
+                target.defaults = unrestricted;
+            }
+            Ok(target)
+        });
     }
 
     /// Not generic: compiled once for all resources.
@@ -152,6 +172,12 @@ macro_rules! read_request {
             pub fn options(mut self, options: &Value) -> Self {
                 self.read.options =
                     self.read.options.and_then(|known| known.merge(Query::from_json(options)?));
+                self
+            }
+
+            /// Without the restriction that the function has by default, where it has one.
+            pub(crate) fn unrestricted(mut self) -> Self {
+                self.read.lift_restriction();
                 self
             }
 

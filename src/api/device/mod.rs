@@ -3,6 +3,7 @@
 
 mod action;
 mod history;
+mod read;
 mod remote;
 mod service_var;
 mod single_container;
