@@ -35,7 +35,7 @@ mod tasks;
 pub use crate::http::Retry;
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
-pub use api::keys::{ApplicationKey, DeviceKey, OrganizationKey, ReleaseKey};
+pub use api::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, OrganizationKey, ReleaseKey};
 pub use api::pages::{Items, Pages};
 pub use api::read::{Get, List};
 pub use api::request::{Create, Request};

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId};
+use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId, ServiceId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -117,6 +117,11 @@ key! {
 key! {
     /// An application (fleet): its id, its slug (`my_org/my_app`) or its uuid. Case does not matter.
     ApplicationKey(ApplicationId) "application"
+}
+
+key! {
+    /// A service of a device: its id, or its name in the compose file.
+    DeviceServiceKey(ServiceId) "service"
 }
 
 key! {

@@ -13,6 +13,7 @@ pub(crate) mod key_value;
 pub(crate) mod keys;
 pub mod organization;
 pub(crate) mod pages;
+pub(crate) mod proxy;
 pub(crate) mod read;
 pub mod release;
 pub(crate) mod request;
