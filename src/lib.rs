@@ -31,9 +31,10 @@ pub mod simulator;
 pub mod supervisor;
 #[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
+mod version;
 
 pub use crate::http::Retry;
-pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};
+pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
 pub use api::pages::{Items, Pages};

@@ -1,6 +1,10 @@
 //! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved).
 
 mod action;
+mod architecture;
+mod batch;
+mod change;
+mod local_mode;
 mod read;
 mod target;
 
@@ -15,6 +19,10 @@ use crate::supervisor::{
 };
 
 pub use action::DeviceAction;
+pub use batch::DeviceKeys;
+pub use change::Location;
+pub use local_mode::LocalModeSupport;
+pub use read::DeviceMetrics;
 pub use target::{DeviceTarget, Local};
 
 /// Devices; from [`Balena::device`](crate::Balena::device).
