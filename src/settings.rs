@@ -34,6 +34,8 @@ pub struct Settings {
 pub enum ApiVersion {
     /// Version 6, which the Python SDK 14 speaks.
     V6,
+    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version.
+    V7,
 }
 
 impl ApiVersion {
@@ -41,6 +43,7 @@ impl ApiVersion {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V6 => "v6",
+            Self::V7 => "v7",
         }
     }
 }

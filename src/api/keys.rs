@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, OrganizationId};
+use crate::http::{BoxFuture, Reply};
+use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -26,14 +26,28 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
+        let (sought, reply) = self.read_id(target).await?;
+        let row: IdRow = one(rows(&reply)?, &sought, &reply)?;
         Ok(row.id)
     }
 
     /// The one row that a target finds.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+    pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
         let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
         one(rows(&reply)?, &target.sought, &reply)
+    }
+
+    /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
+    pub(crate) async fn finds(&self, target: Target) -> Result<bool> {
+        let (sought, reply) = self.read_id(target).await?;
+        let rows: Vec<IdRow> = rows(&reply)?;
+        if rows.is_empty() { Ok(false) } else { one(rows, &sought, &reply).map(|_| true) }
+    }
+
+    async fn read_id(&self, target: Target) -> Result<(String, Reply)> {
+        let query = target.defaults.select(["id"]);
+        let reply = self.read(target.resource, target.key.as_ref(), &query).await?;
+        Ok((target.sought, reply))
     }
 }
 
@@ -114,6 +128,11 @@ key! {
     OrganizationKey(OrganizationId) "organization"
 }
 
+key! {
+    /// A release: its id, its commit, or the beginning of its commit.
+    ReleaseKey(ReleaseId) "release"
+}
+
 impl DeviceKey {
     /// Whether it is a whole uuid.
     pub(crate) fn is_whole_uuid(text: &str) -> bool {
@@ -160,6 +179,21 @@ impl OrganizationKey {
             Self::Name(handle) => Key::of("handle", handle.as_str()),
         };
         Ok(Target::one::<R>(Some(key), defaults, self))
+    }
+}
+
+impl ReleaseKey {
+    /// Where a read of this release goes, with these defaults.
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+        self.check()?;
+        Ok(match self {
+            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
+            Self::Name(commit) => {
+                let by_commit =
+                    Query::from_json(&json!({ "$filter": { "commit": { "$startswith": commit } } }))?;
+                Target::one::<R>(None, by_commit.merge(defaults)?, self)
+            }
+        })
     }
 }
 

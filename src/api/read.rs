@@ -25,6 +25,8 @@ pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
     pub(crate) defaults: Query,
+    /// What to ask instead when the caller lifts a restriction that the function has by default.
+    pub(crate) unrestricted: Option<Query>,
     /// What is looked for, for the error when it is not there.
     pub(crate) sought: String,
     /// Whether a list without rows is that error.
@@ -33,17 +35,28 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self { resource: R::NAME, key: None, defaults, sought: R::NOUN.to_owned(), required: false }
+        Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { resource: R::NAME, key, defaults, sought: format!("{} {name}", R::NOUN), required: false }
+        Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
     }
 
-    /// A list of which there has to be something: what has this name.
+    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
+        Self { resource, key, defaults, unrestricted: None, sought, required: false }
+    }
+
+    /// A list in which there has to be something: what has this name.
     pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
         Self { required: true, ..Self::one::<R>(None, defaults, name) }
+    }
+
+    /// Rows for which this holds too, unless the caller lifts it.
+    pub(crate) fn restricted_to<R: Resource>(mut self, filter: Filter<R>) -> Self {
+        self.unrestricted = Some(self.defaults.clone());
+        self.defaults = self.defaults.filter(filter);
+        self
     }
 }
 
@@ -59,6 +72,17 @@ impl Read {
         if let Ok(options) = &mut self.options {
             *options = change(std::mem::take(options));
         }
+    }
+
+    fn lift_restriction(&mut self) {
+        let target = std::mem::replace(&mut self.target, Box::pin(std::future::pending()));
+        self.target = Box::pin(async move {
+            let mut target = target.await?;
+            if let Some(unrestricted) = target.unrestricted.take() {
+                target.defaults = unrestricted;
+            }
+            Ok(target)
+        });
     }
 
     /// Not generic: compiled once for all resources.
@@ -124,7 +148,8 @@ pub(crate) fn not_found(sought: &str, reply: &Reply) -> Error {
         .help("check the name; what a key may not read looks like what is not there")
 }
 
-fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+/// An error that an answer with a success status amounts to.
+pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 
@@ -168,6 +193,12 @@ macro_rules! read_request {
             pub fn options(mut self, options: &Value) -> Self {
                 self.read.options =
                     self.read.options.and_then(|known| known.merge(Query::from_json(options)?));
+                self
+            }
+
+            /// Without the restriction that the function has by default, where it has one.
+            pub(crate) fn unrestricted(mut self) -> Self {
+                self.read.lift_restriction();
                 self
             }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::keys::DeviceKey;
-use crate::api::read::{Target, rows};
+use crate::api::read::{Target, about, rows};
 use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::Device;
@@ -198,11 +198,7 @@ async fn look_up(core: &Core, uuids: &[String]) -> Result<Vec<DeviceId>> {
             ErrorKind::NotFound => format!("device {uuid} not found"),
             _ => format!("device {uuid} is ambiguous"),
         };
-        return Err(Error::new(kind, text)
-            .operation(reply.operation.clone())
-            .with_status(reply.status)
-            .sent(true)
-            .help("nothing was changed"));
+        return Err(about(&reply, kind, text).help("nothing was changed"));
     }
     Ok(found.into_iter().map(|row| row.id).collect())
 }

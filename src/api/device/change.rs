@@ -97,17 +97,17 @@ impl Devices {
         self.set_custom_location(devices, ("", ""))
     }
 
-    /// Lets balena's support on to the devices until then (`PATCH /v6/device`).
+    /// Lets balena's support on to the devices until this time (`PATCH /v6/device`).
     ///
     /// # Errors
     /// `is_invalid_argument` for a time that is past; else as [`remove`](Self::remove).
     #[doc(alias = "grantSupportAccess")]
-    pub fn grant_support_access(&self, devices: impl Into<DeviceKeys>, until: Timestamp) -> Request<()> {
+    pub fn grant_support_access(&self, devices: impl Into<DeviceKeys>, expiry_timestamp: Timestamp) -> Request<()> {
         let (core, devices) = (self.core.clone(), devices.into());
         Request::new(async move {
-            let milliseconds = until.as_millisecond();
+            let milliseconds = expiry_timestamp.as_millisecond();
             if milliseconds <= core.http.clock.now().as_millisecond() {
-                return Err(Error::argument("until", format_args!("{until} is past")));
+                return Err(Error::argument("expiry_timestamp", "it is not in the future"));
             }
             let change = Change::Set(json!({ "is_accessible_by_support_until__date": milliseconds }));
             apply(&core, devices, &change).await
@@ -139,10 +139,10 @@ impl Devices {
         Request::new(async move {
             let device = settle(&core, device).await?;
             let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
-            let fleet: Application = core.find(application.target::<Application>(query)?).await?;
+            let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
             let query =
                 columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
-            let row: Device = core.find(device.target::<Device>(query)?).await?;
+            let row: Device = core.row_of(device.target::<Device>(query)?).await?;
             let ours = slug(row.is_of_device_type.get())?;
             let theirs = slug(fleet.is_for_device_type.get())?;
             if !runs(ours, theirs) {

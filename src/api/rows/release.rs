@@ -27,6 +27,8 @@ resource! {
         source / SOURCE: String,
         /// Build log.
         build_log / BUILD_LOG: String,
+        /// Whether its tests passed, or it has none.
+        is_passing_tests / IS_PASSING_TESTS: bool,
         /// Is invalidated.
         is_invalidated / IS_INVALIDATED: bool,
         /// Start timestamp.
