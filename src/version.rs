@@ -29,16 +29,18 @@ impl Version {
         // ` (prod)` and what follows `+` is build.
         let text = text.split([' ', '+']).next().unwrap_or_default();
         let (numbers, prerelease) = text.split_once('-').unwrap_or((text, ""));
-        let mut parts = numbers.split('.');
-        let mut number = || {
-            let digits = parts.next()?;
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
-        };
-        let numbers = [number()?, number()?, number()?];
-        // A fourth part, as in `2.0.0.rev1` or `2.0.0.dev`, is build too; more of them are no version.
-        let build = parts.next();
-        if parts.next().is_some() || (build.is_some() && !prerelease.is_empty()) {
+        // A fourth part, as in `2.0.0.rev1` or `2.0.0.dev`, is build too; more of them are no version. Missing
+        // ones are 0: `2.1` is `2.1.0`.
+        let parts: Vec<&str> = numbers.split('.').collect();
+        if parts.len() > 4 || (parts.len() == 4 && !prerelease.is_empty()) {
             return None;
+        }
+        let mut numbers = [0; 3];
+        for (number, digits) in numbers.iter_mut().zip(parts) {
+            if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            *number = digits.parse().ok()?;
         }
         let mut prerelease: Vec<Part> =
             prerelease.split('.').filter(|part| !part.is_empty()).map(Part::new).collect();
@@ -98,19 +100,37 @@ mod tests {
     #[test]
     fn all_forms_of_one_version_are_the_same() {
         for text in [
-            "2.12.7", "v2.12.7", "balenaOS 2.12.7+rev1", "Resin OS 2.12.7.rev1", "Balena OS 2.12.7 (prod)",
-            "2.12.7+rev1.prod", "2.12.7.dev", "balenaos 2.12.7+rev1 (dev)", " 2.12.7 ",
+            "2.12.7",
+            "v2.12.7",
+            "balenaOS 2.12.7+rev1",
+            "Resin OS 2.12.7.rev1",
+            "Balena OS 2.12.7 (prod)",
+            "2.12.7+rev1.prod",
+            "2.12.7.dev",
+            "balenaos 2.12.7+rev1 (dev)",
+            " 2.12.7 ",
         ] {
             assert_eq!(version(text), version("2.12.7"), "{text}");
         }
+        assert_eq!(version("2.12"), version("2.12.0"));
         assert_eq!(version("2.0.0-beta.1.rev2"), version("2.0.0-beta.1"));
     }
 
     #[test]
     fn they_are_in_order() {
         let order = [
-            "1.8.0-alpha.0", "1.8.0", "1.26.0", "2.0.0-beta.1", "2.0.0-beta.2", "2.0.0-beta.10", "2.0.0-rc5.rev1",
-            "balenaOS 2.0.0.rev1", "2.9.0", "2.11.9", "2.12.0", "2022.7.0",
+            "1.8.0-alpha.0",
+            "1.8.0",
+            "1.26.0",
+            "2.0.0-beta.1",
+            "2.0.0-beta.2",
+            "2.0.0-beta.10",
+            "2.0.0-rc5.rev1",
+            "balenaOS 2.0.0.rev1",
+            "2.9.0",
+            "2.11.9",
+            "2.12.0",
+            "2022.7.0",
         ];
         for pair in order.windows(2) {
             assert!(version(pair[0]) < version(pair[1]), "{pair:?}");
@@ -120,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_no_version_is_told() {
-        for text in ["", "weird", "2.1", "v", "balenaOS", "2.x.1", "1.2.3.4.5", "+1.2.3", "-1.0.0", "1..2"] {
+        for text in ["", "weird", "v", "balenaOS", "2.x.1", "1.2.3.4.5", "+1.2.3", "-1.0.0", "1..2"] {
             assert_eq!(Version::parse(text), None, "{text}");
         }
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::{BoxFuture, Reply};
-use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId};
+use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId, SupervisorReleaseId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -131,6 +131,11 @@ key! {
 key! {
     /// A release: its id, its commit, or the beginning of its commit.
     ReleaseKey(ReleaseId) "release"
+}
+
+key! {
+    /// A released supervisor: its id, or its version (`v13.0.0`).
+    SupervisorReleaseKey(SupervisorReleaseId) "release"
 }
 
 impl DeviceKey {

@@ -102,7 +102,11 @@ impl Devices {
     /// # Errors
     /// `is_invalid_argument` for a time that is past; else as [`remove`](Self::remove).
     #[doc(alias = "grantSupportAccess")]
-    pub fn grant_support_access(&self, devices: impl Into<DeviceKeys>, expiry_timestamp: Timestamp) -> Request<()> {
+    pub fn grant_support_access(
+        &self,
+        devices: impl Into<DeviceKeys>,
+        expiry_timestamp: Timestamp,
+    ) -> Request<()> {
         let (core, devices) = (self.core.clone(), devices.into());
         Request::new(async move {
             let milliseconds = expiry_timestamp.as_millisecond();
@@ -140,8 +144,7 @@ impl Devices {
             let device = settle(&core, device).await?;
             let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
             let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
-            let query =
-                columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
+            let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
             let row: Device = core.row_of(device.target::<Device>(query)?).await?;
             let ours = slug(row.is_of_device_type.get())?;
             let theirs = slug(fleet.is_for_device_type.get())?;

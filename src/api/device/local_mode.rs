@@ -4,12 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::key_value::ParentKey;
 use crate::api::keys::DeviceKey;
-use crate::api::request::Request;
-use crate::api::rows::{
-    Application, ApplicationConfigVariable, Device, DeviceConfigVariable,
-};
-use crate::api::resource::Resource;
 use crate::api::read::rows;
+use crate::api::request::Request;
+use crate::api::resource::Resource;
+use crate::api::rows::{Application, ApplicationConfigVariable, Device, DeviceConfigVariable};
 use crate::error::{Error, ErrorKind};
 use crate::odata::{Key, Query};
 use crate::version::Version;
@@ -136,9 +134,7 @@ impl Devices {
         let inherited = Application::APPLICATION_CONFIG_VARIABLE
             .select(["value"])
             .filter(ApplicationConfigVariable::NAME.eq(OVERRIDE_LOCK));
-        let query = Query::new()
-            .expand(own)
-            .expand(Device::APPLICATION.select(["id"]).expand(inherited));
+        let query = Query::new().expand(own).expand(Device::APPLICATION.select(["id"]).expand(inherited));
         self.ask(device, query, |device| {
             let own = device.device_config_variable.into_rows().pop();
             let value = match own {

@@ -4,9 +4,16 @@ mod action;
 mod architecture;
 mod batch;
 mod change;
+mod device_key;
 mod local_mode;
+mod pin;
 mod read;
+mod register;
+mod services;
+mod supervisor_release;
 mod target;
+mod target_state;
+mod url;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +28,14 @@ use crate::supervisor::{
 pub use action::DeviceAction;
 pub use batch::DeviceKeys;
 pub use change::Location;
+pub use device_key::GenerateDeviceKey;
 pub use local_mode::LocalModeSupport;
 pub use read::DeviceMetrics;
+pub use register::{Register, RegisteredDevice};
+pub(crate) use services::services;
+pub use services::{CurrentService, DeviceWithServices};
 pub use target::{DeviceTarget, Local};
+pub use target_state::TargetStateForApp;
 
 /// Devices; from [`Balena::device`](crate::Balena::device).
 ///
