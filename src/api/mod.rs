@@ -11,6 +11,7 @@ pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
+pub(crate) mod new_key;
 pub mod organization;
 pub(crate) mod pages;
 pub(crate) mod proxy;
