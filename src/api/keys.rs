@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, OrganizationId};
+use crate::ids::{ApplicationId, DeviceId, DeviceTypeId, OrganizationId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -50,7 +50,7 @@ macro_rules! key {
             pub(crate) fn check(&self) -> Result<()> {
                 match self {
                     Self::Name(name) if name.trim().is_empty() => Err(Error::argument($what, "it is empty")),
-                    Self::Id(id) if id.get() <= 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
+                    Self::Id(id) if id.get() == 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
                     _ => Ok(()),
                 }
             }
@@ -89,7 +89,7 @@ macro_rules! key {
         impl From<$number> for $name {
             fn from(id: $number) -> Self {
                 // A number beyond the range of ids is no id, and is refused as such.
-                Self::Id($id::new(i64::try_from(id).unwrap_or(-1)))
+                Self::Id($id::new(i64::try_from(id).unwrap_or(0)))
             }
         }
     )*};
@@ -107,6 +107,11 @@ key! {
 key! {
     /// An organization: its id or its handle.
     OrganizationKey(OrganizationId) "organization"
+}
+
+key! {
+    /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
+    DeviceTypeKey(DeviceTypeId) "device_type"
 }
 
 impl DeviceKey {

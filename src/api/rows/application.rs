@@ -69,7 +69,7 @@ resource! {
         /// Owns public device.
         owns_public_device / PUBLIC_DEVICE = "owns__public_device": PublicDevice,
         /// Owns release.
-        owns_release / OWNS_RELEASE = "owns__release": Release,
+        owns_release / OWNS_RELEASE = "owns__release" as "r": Release,
         /// Service.
         service / SERVICE = "service": Service,
         /// Is depended on by application.
