@@ -34,6 +34,8 @@ pub struct Settings {
 pub enum ApiVersion {
     /// Version 6, which the Python SDK 14 speaks.
     V6,
+    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version.
+    V7,
 }
 
 impl ApiVersion {
@@ -41,6 +43,7 @@ impl ApiVersion {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V6 => "v6",
+            Self::V7 => "v7",
         }
     }
 }
@@ -68,9 +71,14 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard.
+    /// Base address of the dashboard: beside an API of its own address, where that begins with `api.`.
     pub(crate) fn dashboard(&self) -> String {
-        format!("https://dashboard.{}", self.balena_host)
+        let own = self.api_endpoint.as_deref().and_then(|endpoint| {
+            let (scheme, rest) = endpoint.split_once("://")?;
+            let authority = rest.split('/').next().unwrap_or_default();
+            Some(format!("{scheme}://dashboard.{}", authority.strip_prefix("api.")?))
+        });
+        own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
     }
 
     /// # Errors

@@ -24,13 +24,13 @@ fn lines(path: impl AsRef<Path>) -> Vec<Value> {
 }
 
 fn cases(name: &str) -> Vec<Value> {
-    lines(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/odata").join(name))
+    lines(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name))
 }
 
 #[test]
 fn every_recorded_query_has_its_canonical_form() {
     let mut wrong = Vec::new();
-    let queries = cases("queries.jsonl");
+    let queries = cases("odata/queries.jsonl");
     assert!(queries.len() > 500);
     for query in &queries {
         let found = canonical_query(query["raw_query"].as_str().unwrap());
@@ -334,7 +334,7 @@ fn recorded(case: &Value, sent: &[Sent]) -> Result<(), String> {
 
 #[test]
 fn every_recorded_call_with_options_is_reproduced() {
-    let cases = cases("pine_options.jsonl");
+    let cases = cases("wire/pine_options.jsonl");
     let failed: Vec<String> = cases
         .iter()
         .filter_map(|case| judge(case).err().map(|why| format!("{}: {why}", case["id"].as_str().unwrap())))

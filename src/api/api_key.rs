@@ -140,7 +140,7 @@ impl ApiKeys {
         let core = self.core.clone();
         self.list(async move {
             let target = target(Query::new().select(["actor"]))?;
-            let row: Row = core.find(target, Query::new()).await?.one()?;
+            let row: Row = core.look(target, Query::new()).await?.one()?;
             let actor = row.actor.id().ok_or_else(|| {
                 Error::new(ErrorKind::Decode, "the answer does not tell whose keys to look for").sent(true)
             })?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::core::Core;
@@ -13,7 +14,7 @@ use crate::ids::{ApplicationId, DeviceId, DeviceTypeId, OrganizationId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
-use super::read::{Target, one, rows};
+use super::read::Target;
 use super::resource::Resource;
 
 /// The id and nothing else, whatever the resource.
@@ -25,10 +26,23 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let query = target.defaults.select(["id"]);
-        let reply = self.read(target.resource, target.key.as_ref(), &query).await?;
-        let row: IdRow = one(rows(&reply)?, &target.sought, &reply)?;
+        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
         Ok(row.id)
+    }
+
+    /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
+    pub(crate) async fn finds(&self, target: Target) -> Result<bool> {
+        match self.id_of(target).await {
+            Ok(_) => Ok(true),
+            // Not a 404 of the server, which means that there is no such resource.
+            Err(error) if error.is_not_found() && error.status() == Some(200) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one row that a target finds.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+        self.look(target, Query::new()).await?.one()
     }
 }
 

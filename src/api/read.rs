@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::core::Core;
@@ -26,10 +26,14 @@ pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
     pub(crate) defaults: Query,
+    /// What to ask instead when the caller lifts a restriction that the function has by default.
+    pub(crate) unrestricted: Option<Query>,
     /// What is looked for, for the error when it is not there.
     pub(crate) sought: String,
     /// What kind of error that is.
     pub(crate) missing: ErrorKind,
+    /// Whether a list without rows is that error.
+    pub(crate) required: bool,
     /// The rows are those that a navigation of the one row above leads to; the defaults and the caller's
     /// options are for them.
     pub(crate) within: Option<Within>,
@@ -43,16 +47,33 @@ pub(crate) struct Within {
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
+        Self {
+            resource: R::NAME,
+            key: None,
+            defaults,
+            unrestricted: None,
+            sought: R::NOUN.to_owned(),
+            missing: ErrorKind::NotFound,
+            required: false,
+            within: None,
+        }
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
+        Self { key, sought: format!("{} {name}", R::NOUN), ..Self::list::<R>(defaults) }
     }
 
-    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
-        Self { resource, key, defaults, sought, missing: ErrorKind::NotFound, within: None }
+    /// Rows for which this holds too, unless the caller lifts it.
+    pub(crate) fn restricted_to<R: Resource>(mut self, filter: Filter<R>) -> Self {
+        self.unrestricted = Some(self.defaults.clone());
+        self.defaults = self.defaults.filter(filter);
+        self
+    }
+
+    /// A list of which there has to be something: what has this name.
+    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
+        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
     /// The rows that a navigation of this one row leads to, with defaults of their own.
@@ -81,6 +102,17 @@ impl Read {
         }
     }
 
+    fn lift_restriction(&mut self) {
+        let target = std::mem::replace(&mut self.target, Box::pin(std::future::pending()));
+        self.target = Box::pin(async move {
+            let mut target = target.await?;
+            if let Some(unrestricted) = target.unrestricted.take() {
+                target.defaults = unrestricted;
+            }
+            Ok(target)
+        });
+    }
+
     /// A number is no row.
     fn no_count(&self) -> Result<()> {
         match &self.options {
@@ -94,7 +126,7 @@ impl Read {
 
     async fn send(self) -> Result<Found> {
         let options = self.options?;
-        self.core.find(self.target.await?, options).await
+        self.core.look(self.target.await?, options).await
     }
 }
 
@@ -115,7 +147,7 @@ impl Found {
     }
 
     pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T> {
-        one_or(self.missing, self.rows()?, &self.sought, &self.reply)
+        one(self.missing, self.rows()?, &self.sought, &self.reply)
     }
 
     fn count(&self) -> Result<u64> {
@@ -133,8 +165,7 @@ impl Found {
 
     /// What the one row has in this column.
     fn part<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
-        let mut row: Map<String, Value> =
-            one_or(self.missing, rows(&self.reply)?, &self.sought, &self.reply)?;
+        let mut row: Map<String, Value> = one(self.missing, rows(&self.reply)?, &self.sought, &self.reply)?;
         serde_json::from_value(row.remove(column).unwrap_or_default()).map_err(|cause| {
             unreadable(&self.reply, &json::Misfit { path: column.to_owned(), why: cause.to_string() })
         })
@@ -143,9 +174,10 @@ impl Found {
 
 impl Core {
     /// Reads what a target leads to, with the caller's options. Not generic: compiled once for all resources.
-    pub(crate) async fn find(&self, target: Target, options: Query) -> Result<Found> {
-        let Target { resource, key, defaults, sought, missing, within } = target;
+    pub(crate) async fn look(&self, target: Target, options: Query) -> Result<Found> {
+        let Target { resource, key, defaults, sought, missing, required, within, .. } = target;
         let query = defaults.merge(options)?;
+        let required = required && !query.is_count();
         let (query, within) = match within {
             None => (query, None),
             Some(Within { outer, navigation }) => {
@@ -154,6 +186,9 @@ impl Core {
             }
         };
         let reply = self.read(resource, key.as_ref(), &query).await?;
+        if required && rows::<IgnoredAny>(&reply)?.is_empty() {
+            return Err(not_there(missing, &sought, &reply));
+        }
         Ok(Found { reply, sought, missing, within })
     }
 
@@ -195,25 +230,26 @@ pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
         .help("is the address of the API right, and no proxy or portal in between?")
 }
 
-/// Exactly one row.
-pub(crate) fn one<T>(rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
-    one_or(ErrorKind::NotFound, rows, sought, reply)
-}
-
 /// Exactly one row, or an error of this kind when there is none.
-fn one_or<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
-    let error = |kind, text: String| {
-        Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
-    };
+fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
     let count = rows.len();
     let mut rows = rows.into_iter();
     match (rows.next(), count) {
         (Some(row), 1) => Ok(row),
-        (None, _) => Err(error(missing, format!("{sought} not found"))
-            .help("check the name; what a key may not read looks like what is not there")),
-        _ => Err(error(ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
+        (None, _) => Err(not_there(missing, sought, reply)),
+        _ => Err(about(reply, ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
             .help("give the whole uuid, or the id")),
     }
+}
+
+/// The error for an answer without the row that was looked for.
+fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
+    about(reply, kind, format!("{sought} not found"))
+        .help("check the name; what a key may not read looks like what is not there")
+}
+
+fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+    Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 
 macro_rules! read_request {
@@ -291,7 +327,21 @@ read_request! {
     First
 }
 
+impl<R: Resource, T> Get<R, T> {
+    /// Without the restriction that the function has by default.
+    pub(crate) fn unrestricted(mut self) -> Self {
+        self.read.lift_restriction();
+        self
+    }
+}
+
 impl<R: Resource, T> List<R, T> {
+    /// Without the restriction that the function has by default.
+    pub(crate) fn unrestricted(mut self) -> Self {
+        self.read.lift_restriction();
+        self
+    }
+
     pub(super) fn into_parts(self) -> (Arc<Core>, BoxFuture<'static, Result<Target>>, Result<Query>) {
         (self.read.core, self.read.target, self.read.options)
     }

@@ -61,6 +61,22 @@ pub(crate) enum Refusals {
     OfADevice,
 }
 
+impl Refusals {
+    /// What a refusal with this status is.
+    pub(crate) fn kind(self, status: u16) -> ErrorKind {
+        match status {
+            401 | 403 => ErrorKind::Unauthorized,
+            404 if self == Self::OfADevice => ErrorKind::DeviceOffline,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            423 => ErrorKind::Locked,
+            429 => ErrorKind::RateLimited,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        }
+    }
+}
+
 /// A whole answer with a success status.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -175,16 +191,7 @@ impl Http {
                 words = words.replace(token.expose_secret(), "[REDACTED]");
             }
         }
-        let kind = match status {
-            401 | 403 => ErrorKind::Unauthorized,
-            404 if outgoing.what == Refusals::OfADevice => ErrorKind::DeviceOffline,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            423 => ErrorKind::Locked,
-            429 => ErrorKind::RateLimited,
-            500.. => ErrorKind::Server,
-            _ => ErrorKind::Rejected,
-        };
+        let kind = outgoing.what.kind(status);
         let line: String = first_line(&words).chars().take(300).collect();
         let said = if line.is_empty() { String::new() } else { format!(": {line}") };
         let error = Error::new(kind, format!("status {status}{said}"))

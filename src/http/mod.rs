@@ -22,6 +22,7 @@ pub(crate) use limiter::Limiter;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
 pub(crate) use retry::Budget;
 pub use retry::Retry;
+pub(crate) use words::{first_line, words};
 
 /// A boxed future, at the one place where a transport is chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

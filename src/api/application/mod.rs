@@ -1,18 +1,33 @@
 //! Applications (fleets): theirs, their tags, variables, members and invites.
 
+mod actions;
+mod create;
+mod devices;
+mod invite;
+mod manage;
+mod membership;
+mod provisioning_key;
+mod releases;
+mod variables;
+
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::core::Core;
-use crate::odata::Query;
+use crate::error::{Error, Result};
+use crate::ids::ApplicationId;
+use crate::odata::{Filter, Key, Query};
 
-use super::key_value::{KeyValue, KeyValueKind};
-use super::keys::ApplicationKey;
+use super::key_value::ParentKey;
+use super::keys::{ApplicationKey, OrganizationKey};
 use super::read::{Get, List, Target};
 use super::request::Request;
-use super::rows::{Application, ApplicationTag};
-use super::write::Rows;
+use super::rows::{Application, Organization};
+
+pub use actions::FleetAction;
+pub use devices::{ApplicationWithDeviceServices, CurrentService, DeviceWithServices};
+pub use invite::ApplicationInvites;
+pub use membership::{ApplicationMembershipKey, ApplicationMemberships};
+pub use provisioning_key::GenerateProvisioningKey;
 
 /// Applications (fleets). From [`Balena::application`](crate::Balena::application).
 #[derive(Debug, Clone)]
@@ -25,7 +40,8 @@ impl Applications {
         Self { core: core.clone() }
     }
 
-    /// One application (`GET /v6/application`).
+    /// One application (`GET /v6/application`): any that the token may see, public ones too, unless
+    /// [`directly_accessible`](Get::directly_accessible) says otherwise.
     ///
     /// # Errors
     /// `is_not_found`, `is_ambiguous`.
@@ -34,44 +50,152 @@ impl Applications {
         Get::new(&self.core, async move { key.target::<Application>(Query::new()) })
     }
 
-    /// The applications that the token's owner has direct access to, by name (`GET /v6/application`).
+    /// One application that the token's owner has direct access to (`GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found`, `is_ambiguous`.
+    #[doc(alias = "getDirectlyAccessible")]
+    pub fn get_directly_accessible(&self, application: impl Into<ApplicationKey>) -> Get<Application> {
+        self.get(application).directly_accessible()
+    }
+
+    /// The applications that the token's owner has direct access to, by name (`GET /v6/application`); with
+    /// [`any_access`](List::any_access), all that the token may see.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Application> {
         List::new(&self.core, async {
-            let defaults = Application::DIRECTLY_ACCESSIBLE_BY.exists();
-            Ok(Target::list::<Application>(
-                Query::new().filter(defaults).order_by(Application::APP_NAME.asc()),
-            ))
+            let by_name = Query::new().order_by(Application::APP_NAME.asc());
+            Ok(Target::list::<Application>(by_name).restricted_to(directly_accessible()))
         })
     }
 
-    /// Another name (`PATCH /v6/application`).
+    /// The applications that the token's owner has direct access to, by name (`GET /v6/application`).
+    #[doc(alias = "getAllDirectlyAccessible")]
+    pub fn get_all_directly_accessible(&self) -> List<Application> {
+        self.get_all()
+    }
+
+    /// The applications of one organization (`GET /v6/application`, after `GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
-    pub fn rename(&self, application: impl Into<ApplicationKey>, name: impl Into<String>) -> Request<()> {
-        let (core, key, name) = (self.core.clone(), application.into(), name.into());
-        Request::new(async move {
-            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
-            core.change("application", &Rows::id(id), &json!({ "app_name": name })).await
+    /// `is_not_found` when the organization is not there.
+    #[doc(alias = "getAllByOrganization")]
+    pub fn get_all_by_organization(&self, organization: impl Into<OrganizationKey>) -> List<Application> {
+        let (core, key) = (self.core.clone(), organization.into());
+        List::new(&self.core, async move {
+            let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
+            Ok(Target::list::<Application>(Query::new().filter(Application::ORGANIZATION.id().eq(id))))
         })
     }
 
-    /// Tags of applications.
-    pub fn tags(&self) -> KeyValue<ApplicationKey, ApplicationTag> {
-        KeyValue::new(&self.core)
+    /// One application by its bare name, among those that the token's owner has direct access to
+    /// (`GET /v6/application`); with [`any_access`](Get::any_access), among all that the token may see. Names
+    /// are unique within an organization only: [`get`](Self::get) by slug names exactly one.
+    ///
+    /// # Errors
+    /// `is_not_found`; `is_ambiguous` when organizations have applications of that name.
+    #[doc(alias = "getByName")]
+    #[doc(alias = "getAppByName")]
+    pub fn get_by_name(&self, app_name: impl Into<String>) -> Get<Application> {
+        let name = app_name.into();
+        Get::new(&self.core, async move {
+            not_empty("app_name", &name)?;
+            let by_name = Query::new().filter(Application::APP_NAME.eq(&name));
+            let target = Target::one::<Application>(None, by_name, name.escape_debug());
+            Ok(target.restricted_to(directly_accessible()))
+        })
+    }
+
+    /// One application by its name and the handle of the organization that owns it
+    /// (`GET /v6/application(slug='…')`). Case does not matter.
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    #[doc(alias = "getByOwner")]
+    #[doc(alias = "getAppByOwner")]
+    pub fn get_by_owner(&self, app_name: impl Into<String>, owner: impl Into<String>) -> Get<Application> {
+        let (name, owner) = (app_name.into(), owner.into());
+        Get::new(&self.core, async move {
+            not_empty("app_name", &name)?;
+            not_empty("owner", &owner)?;
+            let slug = format!("{owner}/{name}").to_lowercase();
+            let sought = slug.escape_debug().to_string();
+            Ok(Target::one::<Application>(Some(Key::of("slug", slug)), Query::new(), sought))
+        })
+    }
+
+    /// Whether there is such an application, as far as the token may see (`GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_ambiguous` when several match.
+    pub fn has(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(async move { core.finds(key.target::<Application>(Query::new())?).await })
+    }
+
+    /// Whether the token's owner has direct access to any application (`GET /v6/application`).
+    #[doc(alias = "hasAny")]
+    pub fn has_any(&self) -> Request<bool> {
+        let all = self.get_all().select(["id"]);
+        Request::new(async move { Ok(!all.await?.is_empty()) })
+    }
+
+    /// The id of an application. One that is an id already is given back, without a request.
+    ///
+    /// # Errors
+    /// `is_not_found`, `is_ambiguous`.
+    #[doc(alias = "getId")]
+    pub fn get_id(&self, application: impl Into<ApplicationKey>) -> Request<ApplicationId> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(async move { key.resolve(core).await.map(ApplicationId::new) })
+    }
+
+    /// The page of an application in the dashboard. Asks nobody, so it takes an id only.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a slug or uuid: [`get_id`](Self::get_id) has the id.
+    #[doc(alias = "getDashboardUrl")]
+    pub fn get_dashboard_url(&self, application: impl Into<ApplicationKey>) -> Result<String> {
+        let key = match application.into() {
+            // An id as text, as programs get it from elsewhere.
+            ApplicationKey::Name(text) => ApplicationKey::Id(
+                text.parse().map_err(|_| Error::argument("application", "it is not an id"))?,
+            ),
+            id @ ApplicationKey::Id(_) => id,
+        };
+        key.check()?;
+        Ok(format!("{}/apps/{key}", self.core.settings.dashboard()))
     }
 }
 
-impl KeyValueKind for ApplicationTag {
-    const KEY: &'static str = "tag_key";
-    const PARENT: &'static str = "application";
+impl<T> Get<Application, T> {
+    /// Only if the token's owner has direct access to it: as a member, not because it is public.
+    pub fn directly_accessible(self) -> Self {
+        self.filter(directly_accessible())
+    }
+
+    /// Also if the token's owner has no direct access to it, as to a public one.
+    pub fn any_access(self) -> Self {
+        self.unrestricted()
+    }
 }
 
-impl KeyValue<ApplicationKey, ApplicationTag> {
-    /// All tags of one application, by key.
-    #[doc(alias = "getAllByApplication")]
-    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ApplicationTag> {
-        self.of_parent(application)
+impl<T> List<Application, T> {
+    /// Only those that the token's owner has direct access to: as a member, not because they are public.
+    pub fn directly_accessible(self) -> Self {
+        self.filter(directly_accessible())
     }
+
+    /// Also those that the token's owner has no direct access to, as public ones.
+    pub fn any_access(self) -> Self {
+        self.unrestricted()
+    }
+}
+
+fn directly_accessible() -> Filter<Application> {
+    Application::DIRECTLY_ACCESSIBLE_BY.exists()
+}
+
+fn not_empty(argument: &'static str, text: &str) -> Result<()> {
+    if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }

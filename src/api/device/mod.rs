@@ -1,6 +1,7 @@
 //! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved).
 
 mod action;
+mod read;
 mod target;
 
 use std::collections::BTreeMap;

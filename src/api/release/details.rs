@@ -91,7 +91,7 @@ impl<T> GetWithImageDetails<T> {
         let defaults = Query::new()
             .expand(Release::RELEASE_IMAGE.expand(ReleaseImage::IMAGE.with(image)))
             .expand(Release::USER.select(["id", "username"]));
-        let found = self.core.find(self.key.target(&self.core, defaults).await?, options).await?;
+        let found = self.core.look(self.key.target(&self.core, defaults).await?, options).await?;
         Ok(Value::Object(with_images(found.one()?)))
     }
 }

@@ -57,7 +57,7 @@ impl ReleaseKey {
 
     /// # Errors
     /// `is_invalid_argument` for a key that could match anything.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let (name, text) = match self {
             Self::Id(id) if id.get() == 0 => return Err(Error::argument("release", "0 is not an id")),
             Self::Id(_) => return Ok(()),

@@ -16,77 +16,77 @@ resource! {
     Application = "application", "application" {
         /// Id.
         id / ID: ApplicationId,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// App name.
+        /// Name, unique within its organization.
         app_name / APP_NAME: String,
-        /// Slug.
+        /// Handle of the organization and name: `my_org/my_app`.
         slug / SLUG: String,
         /// Uuid.
         uuid / UUID: String,
-        /// Is accessible by support until date.
+        /// Until when balena's support may look into it.
         is_accessible_by_support_until_date / IS_ACCESSIBLE_BY_SUPPORT_UNTIL_DATE = "is_accessible_by_support_until__date": Timestamp,
-        /// Is host.
+        /// Whether it is a host OS.
         is_host / IS_HOST: bool,
-        /// Should track latest release.
+        /// Whether its devices get each new release as it comes.
         should_track_latest_release / SHOULD_TRACK_LATEST_RELEASE: bool,
-        /// Is public.
+        /// Whether everybody may see it.
         is_public / IS_PUBLIC: bool,
-        /// Is of class.
+        /// What kind of application: `fleet`, `block` or `app`.
         is_of_class / IS_OF_CLASS = "is_of__class": String,
-        /// Is archived.
+        /// Whether it is out of use.
         is_archived / IS_ARCHIVED: bool,
-        /// Is discoverable.
+        /// Whether a public one is listed on balenaHub.
         is_discoverable / IS_DISCOVERABLE: bool,
-        /// Is stored at repository url.
+        /// Where its source is.
         is_stored_at_repository_url / IS_STORED_AT_REPOSITORY_URL = "is_stored_at__repository_url": String,
     }
     navigation {
-        /// Actor.
+        /// The actor that it acts as; a plain id in version 6.
         actor / ACTOR = "actor": Actor,
-        /// Public organization.
+        /// Its organization, as everybody may see it.
         public_organization / PUBLIC_ORGANIZATION = "public_organization": PublicOrganization,
-        /// Application type.
+        /// What its devices can do.
         application_type / APPLICATION_TYPE = "application_type": ApplicationType,
-        /// Is for device type.
+        /// Device type of its devices, unless they have one of their own.
         is_for_device_type / DEVICE_TYPE = "is_for__device_type": DeviceType,
-        /// Depends on application.
-        depends_on_application / DEPENDS_ON_APPLICATION = "depends_on__application": ApplicationType,
-        /// Organization.
+        /// The application whose devices run this one for devices behind them; version 6 only.
+        depends_on_application / DEPENDS_ON_APPLICATION = "depends_on__application": Application,
+        /// The organization that owns it.
         organization / ORGANIZATION = "organization": Organization,
-        /// Should be running release.
+        /// The release that its devices should run.
         should_be_running_release / SHOULD_BE_RUNNING_RELEASE = "should_be_running__release": Release,
-        /// Application config variable.
+        /// Configuration variables.
         application_config_variable / APPLICATION_CONFIG_VARIABLE = "application_config_variable": ApplicationConfigVariable,
-        /// Application environment variable.
+        /// Environment variables of its services.
         application_environment_variable / APPLICATION_ENVIRONMENT_VARIABLE = "application_environment_variable": ApplicationVariable,
-        /// Build environment variable.
+        /// Variables that the builder sees.
         build_environment_variable / BUILD_ENVIRONMENT_VARIABLE = "build_environment_variable": BuildVariable,
-        /// Application tag.
+        /// Tags.
         application_tag / APPLICATION_TAG = "application_tag": ApplicationTag,
-        /// Owns device.
+        /// Its devices.
         owns_device / DEVICE = "owns__device": Device,
-        /// Owns public device.
+        /// Its devices, as everybody may see them.
         owns_public_device / PUBLIC_DEVICE = "owns__public_device": PublicDevice,
-        /// Owns release.
+        /// Its releases.
         owns_release / OWNS_RELEASE = "owns__release" as "r": Release,
-        /// Service.
+        /// Its services.
         service / SERVICE = "service": Service,
-        /// Is depended on by application.
-        is_depended_on_by_application / IS_DEPENDED_ON_BY_APPLICATION = "is_depended_on_by__application": ApplicationType,
-        /// Is directly accessible by user.
+        /// Applications that its devices run for devices behind them; version 6 only.
+        is_depended_on_by_application / IS_DEPENDED_ON_BY_APPLICATION = "is_depended_on_by__application": Application,
+        /// Users that have direct access to it; as a filter, the owner of the token.
         is_directly_accessible_by_user / DIRECTLY_ACCESSIBLE_BY = "is_directly_accessible_by__user" as "dau": User,
-        /// User application membership.
+        /// Its members.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Team application access.
+        /// Teams that may use it.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
-        /// Can use application as host.
+        /// Host OS applications that its devices may run on.
         can_use_application_as_host / APPLICATION_AS_HOST = "can_use__application_as_host": ApplicationHostedOnApplication,
     }
 }
 
 resource! {
-    /// An application type.
+    /// An application type: what its devices can do.
     ApplicationType = "application_type", "application type" {
         /// Id.
         id / ID: i64,
@@ -94,31 +94,31 @@ resource! {
         name / NAME: String,
         /// Slug.
         slug / SLUG: String,
-        /// Description.
+        /// What it is, in words.
         description / DESCRIPTION: String,
-        /// Supports multicontainer.
+        /// Whether a device runs more than one service.
         supports_multicontainer / SUPPORTS_MULTICONTAINER: bool,
-        /// Supports web url.
+        /// Whether a device can have a public address.
         supports_web_url / SUPPORTS_WEB_URL: bool,
-        /// Is legacy.
+        /// Whether new applications can no longer have it.
         is_legacy / IS_LEGACY: bool,
-        /// Requires payment.
+        /// Whether it takes a plan that is paid for.
         requires_payment / REQUIRES_PAYMENT: bool,
-        /// Needs os version range.
+        /// OS versions that it works with, as a semver range.
         needs_os_version_range / NEEDS_OS_VERSION_RANGE = "needs__os_version_range": String,
-        /// Maximum device count.
+        /// Most devices that an application of it may have.
         maximum_device_count / MAXIMUM_DEVICE_COUNT: i64,
     }
 }
 
 resource! {
-    /// A hosting application.
+    /// Which host OS application an application may run on.
     ApplicationHostedOnApplication = "application__can_use__application_as_host", "hosting application" {
     }
     navigation {
-        /// Application.
+        /// The application.
         application / APPLICATION = "application": Application,
-        /// Can use application as host.
+        /// The host OS application.
         can_use_application_as_host / APPLICATION_AS_HOST = "can_use__application_as_host": Application,
     }
 }

@@ -4,26 +4,26 @@ use jiff::Timestamp;
 
 use crate::api::resource::resource;
 
-use super::{Application, ApplicationType, User};
+use super::{Application, User};
 
 resource! {
-    /// An application membership.
+    /// That a user is a member of an application.
     ApplicationMembership = "user__is_member_of__application", "application membership" {
         /// Id.
         id / ID: i64,
     }
     navigation {
-        /// User.
+        /// Who is a member.
         user / USER = "user": User,
-        /// Is member of application.
+        /// Of what.
         is_member_of_application / APPLICATION = "is_member_of__application": Application,
-        /// Application membership role.
+        /// What the member may do.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
     }
 }
 
 resource! {
-    /// An application membership role.
+    /// A role of members: `developer`, `operator`, `observer`.
     ApplicationMembershipRole = "application_membership_role", "application membership role" {
         /// Id.
         id / ID: i64,
@@ -33,35 +33,35 @@ resource! {
 }
 
 resource! {
-    /// An application invite.
+    /// An open invite to an application.
     ApplicationInvite = "invitee__is_invited_to__application", "application invite" {
         /// Id.
         id / ID: i64,
-        /// Message.
+        /// Words for the invited.
         message / MESSAGE: String,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Invitationtoken.
+        /// What [`accept`](crate::api::application::ApplicationInvites::accept) takes.
         invitation_token / INVITATION_TOKEN = "invitationToken": String,
     }
     navigation {
-        /// Application membership role.
+        /// What the member may do.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
-        /// Invitee.
+        /// Who is invited.
         invitee / INVITEE = "invitee": Invitee,
-        /// Is invited to application.
-        is_invited_to_application / APPLICATION = "is_invited_to__application": ApplicationType,
+        /// To what.
+        is_invited_to_application / APPLICATION = "is_invited_to__application": Application,
     }
 }
 
 resource! {
-    /// An invitee.
+    /// Somebody who is invited and may not be a user yet.
     Invitee = "invitee", "invitee" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Email.
+        /// E-mail address.
         email / EMAIL: String,
     }
 }

@@ -28,6 +28,8 @@ resource! {
         source / SOURCE: String,
         /// Build log.
         build_log / BUILD_LOG: String,
+        /// Whether its tests passed, or it has none.
+        is_passing_tests / IS_PASSING_TESTS: bool,
         /// Is invalidated.
         is_invalidated / IS_INVALIDATED: bool,
         /// Start timestamp.
@@ -179,8 +181,10 @@ resource! {
         install_date / INSTALL_DATE: Timestamp,
     }
     navigation {
+        /// The image that is installed, by the name that the SDKs ask for.
+        image / IMAGE = "image": Image,
         /// Installs image.
-        installs_image / IMAGE = "installs__image": Image,
+        installs_image / INSTALLS_IMAGE = "installs__image": Image,
         /// Device.
         device / DEVICE = "device": Device,
         /// Is provided by release.

@@ -64,7 +64,7 @@ impl ParentKey for ServiceKey {
             }
             let outer = application.target::<Application>(Query::new().select(["service"]))?;
             let named = Query::new().filter(Service::SERVICE_NAME.eq(service_name.as_str())).select(["id"]);
-            let found = core.find(outer.inside(&Application::SERVICE, named), Query::new()).await?;
+            let found = core.look(outer.inside(&Application::SERVICE, named), Query::new()).await?;
             let mut services = found.rows::<IdRow>()?.into_iter();
             match (services.next(), services.next()) {
                 (Some(service), None) => Ok(service.id),

@@ -1,0 +1,84 @@
+//! New applications.
+
+use serde_json::{Value, json};
+
+use crate::api::keys::OrganizationKey;
+use crate::api::read::{Target, rows};
+use crate::api::request::Create;
+use crate::api::rows::{Application, DeviceType, DeviceTypeAlias, Organization};
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::odata::{Key, Query};
+
+use super::{Applications, not_empty};
+
+impl Applications {
+    /// A new application (`POST /v6/application`, after `GET /v6/device_type` and `GET /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a device type that is not there; `is_unsupported` for one that was
+    /// discontinued; `is_not_found` when the organization is not there; `is_conflict` when it has an
+    /// application of this name.
+    pub fn create(
+        &self,
+        name: impl Into<String>,
+        device_type: impl Into<String>,
+        organization: impl Into<OrganizationKey>,
+    ) -> Create<Application> {
+        let (core, name, device_type) = (self.core.clone(), name.into(), device_type.into());
+        let organization = organization.into();
+        Create::new(&self.core, |given| async move {
+            not_empty("name", &name)?;
+            not_empty("device_type", &device_type)?;
+            organization.check()?;
+            let device_type = device_type_in_use(&core, &device_type).await?;
+            let organization = core.id_of(organization_by_column(&organization)?).await?;
+            let mut body = given;
+            body.insert("app_name".into(), name.into());
+            body.insert("is_for__device_type".into(), device_type);
+            body.insert("organization".into(), organization.into());
+            Ok(Value::Object(body))
+        })
+    }
+}
+
+impl<T> Create<Application, T> {
+    /// What kind of application it is: `fleet` (unless told otherwise), `block` or `app`.
+    #[doc(alias = "applicationClass")]
+    pub fn application_class(self, class: impl Into<String>) -> Self {
+        self.give("is_of__class", class.into())
+    }
+}
+
+/// An id too is asked for, so that an organization that is not there is told before anything is created.
+fn organization_by_column(organization: &OrganizationKey) -> Result<Target> {
+    let mut target = organization.target::<Organization>(Query::new())?;
+    if let OrganizationKey::Id(id) = organization {
+        target.key = Some(Key::of("id", id.get()));
+    }
+    Ok(target)
+}
+
+/// The id of a device type that new devices can still have.
+async fn device_type_in_use(core: &Core, slug: &str) -> Result<Value> {
+    let host_apps = DeviceType::APPLICATION
+        .select([Application::IS_ARCHIVED.name()])
+        .filter(Application::IS_HOST.eq(true));
+    let query = Query::new()
+        .select([DeviceType::ID.name()])
+        .expand(host_apps)
+        .filter(DeviceType::DEVICE_TYPE_ALIAS.any(DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(slug)))
+        .order_by(DeviceType::NAME.asc())
+        .top(1);
+    let reply = core.read("device_type", None, &query).await?;
+    let Some(row) = rows::<DeviceType>(&reply)?.into_iter().next() else {
+        let why = format_args!("there is no device type {}", slug.escape_debug()).to_string();
+        return Err(Error::argument("device_type", why).operation(reply.operation).sent(true));
+    };
+    let host_apps = row.is_default_for_application.rows();
+    if !host_apps.is_empty() && host_apps.iter().all(|app| app.is_archived == Some(true)) {
+        let text = format!("device type {} was discontinued", slug.escape_debug());
+        return Err(Error::new(ErrorKind::Unsupported, text).sent(true));
+    }
+    Ok(json!(row.id))
+}

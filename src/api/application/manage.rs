@@ -1,0 +1,113 @@
+//! Changing and removing applications.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::api::key_value::ParentKey;
+use crate::api::keys::ApplicationKey;
+use crate::api::request::Request;
+use crate::api::rows::{Application, Device};
+use crate::api::write::Rows;
+use crate::error::Error;
+use crate::odata::Query;
+
+use super::{Applications, not_empty};
+
+impl Applications {
+    /// Deletes an application with all its devices and releases (`DELETE /v6/application`). There is no way
+    /// back. Succeeds for an id that does not exist: the server does not tell.
+    ///
+    /// # Errors
+    /// `is_not_found` for a slug or uuid that does not exist.
+    pub fn remove(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(async move {
+            let id = key.resolve(core.clone()).await?;
+            core.delete("application", &Rows::id(id)).await
+        })
+    }
+
+    /// Another name (`PATCH /v6/application`). The slug changes with it.
+    ///
+    /// # Errors
+    /// `is_not_found` for a slug or uuid that does not exist; `is_conflict` when the organization has an
+    /// application of this name.
+    pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Request<()> {
+        let name = new_name.into();
+        let checked = not_empty("new_name", &name);
+        let change = self.change(application, json!({ "app_name": name }));
+        Request::new(async move {
+            checked?;
+            change.await
+        })
+    }
+
+    /// Lets balena's support look into an application and its devices until then (`PATCH /v6/application`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a time that is not in the future; `is_not_found` for a slug or uuid that does
+    /// not exist.
+    #[doc(alias = "grantSupportAccess")]
+    pub fn grant_support_access(
+        &self,
+        application: impl Into<ApplicationKey>,
+        expiry_timestamp: Timestamp,
+    ) -> Request<()> {
+        let core = self.core.clone();
+        let until = json!({ "is_accessible_by_support_until__date": expiry_timestamp.as_millisecond() });
+        let change = self.change(application, until);
+        Request::new(async move {
+            if expiry_timestamp <= core.http.clock.now() {
+                return Err(Error::argument("expiry_timestamp", "it is not in the future"));
+            }
+            change.await
+        })
+    }
+
+    /// Ends support access (`PATCH /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` for a slug or uuid that does not exist.
+    #[doc(alias = "revokeSupportAccess")]
+    pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+        self.change(application, json!({ "is_accessible_by_support_until__date": null }))
+    }
+
+    /// Gives all devices of an application a public address (`PATCH /v6/device`, after
+    /// `GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "enableDeviceUrls")]
+    pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+        self.set_device_urls(application, true)
+    }
+
+    /// Takes the public address from all devices of an application (`PATCH /v6/device`, after
+    /// `GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "disableDeviceUrls")]
+    pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+        self.set_device_urls(application, false)
+    }
+
+    fn set_device_urls(&self, application: impl Into<ApplicationKey>, on: bool) -> Request<()> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(async move {
+            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+            let devices = Rows::filter(Device::APPLICATION.id().eq(id));
+            core.change("device", &devices, &json!({ "is_web_accessible": on })).await
+        })
+    }
+
+    /// Sets columns of an application. A change by id asks nothing before.
+    pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Request<()> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(async move {
+            let id = key.resolve(core.clone()).await?;
+            core.change("application", &Rows::id(id), &columns).await
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! Members of applications: users that work on one without being members of its organization.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::api::keys::ApplicationKey;
+use crate::api::read::{Get, List, Target};
+use crate::api::request::{Create, Request};
+use crate::api::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
+use crate::api::write::Rows;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids::ApplicationId;
+use crate::odata::{Key, Query};
+
+use super::{Applications, not_empty};
+
+/// The role of a new member, or of one that is invited, unless told otherwise.
+pub(super) const DEFAULT_ROLE: &str = "developer";
+pub(super) const ROLE_NAME: &str = "role_name";
+
+/// Which membership: its id, or the ids of user and application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplicationMembershipKey {
+    /// By its id.
+    Id(i64),
+    /// By who is a member of what.
+    Of {
+        /// Id of the user.
+        user: i64,
+        /// Id of the application.
+        application: ApplicationId,
+    },
+}
+
+impl ApplicationMembershipKey {
+    fn key(self) -> Result<Key> {
+        let positive = |id: i64| {
+            if id > 0 {
+                Ok(id)
+            } else {
+                Err(Error::argument("membership", format_args!("{id} is not an id")))
+            }
+        };
+        Ok(match self {
+            Self::Id(id) => Key::id(positive(id)?),
+            Self::Of { user, application } => Key::of("user", positive(user)?)
+                .and("is_member_of__application", positive(application.get())?),
+        })
+    }
+}
+
+impl From<i64> for ApplicationMembershipKey {
+    fn from(id: i64) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl fmt::Display for ApplicationMembershipKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Of { user, application } => write!(f, "of user {user} in application {application}"),
+        }
+    }
+}
+
+/// Members of applications. From [`Applications::membership`].
+#[derive(Debug, Clone)]
+pub struct ApplicationMemberships {
+    core: Arc<Core>,
+}
+
+impl Applications {
+    /// Members of applications.
+    pub fn membership(&self) -> ApplicationMemberships {
+        ApplicationMemberships { core: self.core.clone() }
+    }
+}
+
+impl ApplicationMemberships {
+    /// One membership (`GET /v6/user__is_member_of__application`).
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    pub fn get(&self, membership: impl Into<ApplicationMembershipKey>) -> Get<ApplicationMembership> {
+        let membership = membership.into();
+        Get::new(&self.core, async move {
+            Ok(Target::one::<ApplicationMembership>(Some(membership.key()?), Query::new(), membership))
+        })
+    }
+
+    /// All memberships that the token may see (`GET /v6/user__is_member_of__application`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<ApplicationMembership> {
+        List::new(&self.core, async { Ok(Target::list::<ApplicationMembership>(Query::new())) })
+    }
+
+    /// The members of one application (`GET /v6/user__is_member_of__application`, after
+    /// `GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(
+        &self,
+        application: impl Into<ApplicationKey>,
+    ) -> List<ApplicationMembership> {
+        let (core, key) = (self.core.clone(), application.into());
+        List::new(&self.core, async move {
+            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+            let of_it = ApplicationMembership::APPLICATION.id().eq(id);
+            Ok(Target::list::<ApplicationMembership>(Query::new().filter(of_it)))
+        })
+    }
+
+    /// Makes a user a member of an application (`POST /v6/user__is_member_of__application`, after
+    /// `GET /v6/application` and `GET /v6/application_membership_role`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application or the role is not there.
+    pub fn create(
+        &self,
+        application: impl Into<ApplicationKey>,
+        username: impl Into<String>,
+    ) -> Create<ApplicationMembership> {
+        let (core, key, username) = (self.core.clone(), application.into(), username.into());
+        Create::new(&self.core, |given| async move {
+            not_empty("username", &username)?;
+            let role = given.get(ROLE_NAME).and_then(|role| role.as_str()).unwrap_or(DEFAULT_ROLE);
+            not_empty(ROLE_NAME, role)?;
+            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+            Ok(json!({
+                "username": username,
+                "is_member_of__application": id,
+                "application_membership_role": core.id_of(role_by_name(role)).await?,
+            }))
+        })
+    }
+
+    /// Gives a member another role (`PATCH /v6/user__is_member_of__application`, after
+    /// `GET /v6/application_membership_role`). Succeeds when there is no such membership: the server does not
+    /// tell.
+    ///
+    /// # Errors
+    /// `is_not_found` when the role is not there.
+    #[doc(alias = "changeRole")]
+    pub fn change_role(
+        &self,
+        membership: impl Into<ApplicationMembershipKey>,
+        role_name: impl Into<String>,
+    ) -> Request<()> {
+        let (core, membership, role) = (self.core.clone(), membership.into(), role_name.into());
+        Request::new(async move {
+            let row = Rows::Key(membership.key()?);
+            not_empty(ROLE_NAME, &role)?;
+            let role = core.id_of(role_by_name(&role)).await?;
+            let change = json!({ "application_membership_role": role });
+            core.change("user__is_member_of__application", &row, &change).await
+        })
+    }
+
+    /// Ends a membership (`DELETE /v6/user__is_member_of__application`). Succeeds when there is none: the
+    /// server does not tell.
+    pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Request<()> {
+        let (core, membership) = (self.core.clone(), membership.into());
+        Request::new(async move {
+            core.delete("user__is_member_of__application", &Rows::Key(membership.key()?)).await
+        })
+    }
+}
+
+impl<T> Create<ApplicationMembership, T> {
+    /// What the member may do: `developer` (unless told otherwise), `operator` or `observer`.
+    #[doc(alias = "roleName")]
+    pub fn role_name(self, role: impl Into<String>) -> Self {
+        self.give(ROLE_NAME, role.into())
+    }
+}
+
+fn role_by_name(role: &str) -> Target {
+    Target::one::<ApplicationMembershipRole>(Some(Key::of("name", role)), Query::new(), role.escape_debug())
+}

@@ -1,0 +1,136 @@
+//! Keys with which devices join an application.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Method;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::api::key_value::ParentKey;
+use crate::api::keys::ApplicationKey;
+use crate::core::{Core, Plain};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::ApiVersion;
+
+use super::Applications;
+
+/// A request for a provisioning key. Nothing is sent before `.await`.
+#[must_use = "nothing is sent before `.await`"]
+pub struct GenerateProvisioningKey {
+    core: Arc<Core>,
+    application: ApplicationKey,
+    name: Option<String>,
+    description: Option<String>,
+    expiry_date: Option<Timestamp>,
+}
+
+impl Applications {
+    /// A new key with which devices register with an application (`POST /api-key/v1/`). Every call makes one;
+    /// it is not shown again.
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there; `is_unauthorized` also when the token may not make
+    /// keys for it.
+    #[doc(alias = "generateProvisioningKey")]
+    pub fn generate_provisioning_key(
+        &self,
+        application: impl Into<ApplicationKey>,
+    ) -> GenerateProvisioningKey {
+        GenerateProvisioningKey {
+            core: self.core.clone(),
+            application: application.into(),
+            name: None,
+            description: None,
+            expiry_date: None,
+        }
+    }
+}
+
+impl GenerateProvisioningKey {
+    /// A name to know it by; the server takes 50 characters.
+    #[doc(alias = "keyName")]
+    pub fn key_name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// What it is for; the server takes 150 characters.
+    #[doc(alias = "keyDescription")]
+    pub fn description(self, description: impl Into<String>) -> Self {
+        Self { description: Some(description.into()), ..self }
+    }
+
+    /// Until when it is good; for ever unless told.
+    #[doc(alias = "keyExpiryDate")]
+    pub fn expiry_date(self, expiry_date: Timestamp) -> Self {
+        Self { expiry_date: Some(expiry_date), ..self }
+    }
+
+    async fn send(self) -> Result<SecretString> {
+        let id = self.application.clone().resolve(self.core.clone()).await?;
+        let path = match self.core.settings.api_version {
+            ApiVersion::V6 => "/api-key/v1/",
+            _ => "/api-key/v2/",
+        };
+        // What was not told goes as null: version 2 refuses a request without an expiry date.
+        let body = json!({
+            "actorType": "application",
+            "actorTypeId": id,
+            "roles": ["provisioning-api-key"],
+            "name": self.name,
+            "description": self.description,
+            "expiryDate": self.expiry_date,
+        });
+        let reply = self.core.plain(Plain::post(Method::POST, path, Some(body))).await;
+        let reply = reply.map_err(|error| self.no_application(error))?;
+        // Some servers answer with the bare key, others with it as a JSON text.
+        let text = match serde_json::from_slice(&reply.body) {
+            Ok(Value::String(text)) => Ok(text),
+            Ok(Value::Object(_) | Value::Array(_) | Value::Null) => Err(()),
+            _ => std::str::from_utf8(&reply.body).map(|text| text.trim().to_owned()).map_err(|_| ()),
+        };
+        match text {
+            Ok(key) if !key.is_empty() => Ok(SecretString::from(key)),
+            _ => Err(Error::new(ErrorKind::Decode, "the answer is not a key")
+                .operation(reply.operation)
+                .with_status(reply.status)
+                .sent(true)),
+        }
+    }
+
+    /// The server tells an application that is not there as a failure of its own.
+    fn no_application(&self, error: Error) -> Error {
+        let told = error.body().is_some_and(|words| words.contains("No application found"));
+        match error.status() {
+            Some(status) if status == 404 || (status == 500 && told) => {
+                Error::new(ErrorKind::NotFound, format!("application {} not found", self.application))
+                    .with_status(status)
+                    .with_body(error.body().unwrap_or_default().to_owned())
+                    .with_attempts(error.attempts())
+                    .sent(true)
+                    .because(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+impl fmt::Debug for GenerateProvisioningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenerateProvisioningKey")
+            .field("application", &self.application)
+            .finish_non_exhaustive()
+    }
+}
+
+impl IntoFuture for GenerateProvisioningKey {
+    type Output = Result<SecretString>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<SecretString>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

@@ -1,0 +1,132 @@
+//! Which release an application's devices run.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::api::key_value::ParentKey;
+use crate::api::keys::ApplicationKey;
+use crate::api::read::Get;
+use crate::api::release::ReleaseKey;
+use crate::api::request::Request;
+use crate::api::rows::{Application, Release};
+use crate::api::write::Rows;
+use crate::odata::{Expand, Query};
+
+use super::Applications;
+
+impl Applications {
+    /// Whether devices of an application get each new release as it comes (`GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "willTrackNewReleases")]
+    pub fn will_track_new_releases(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
+        let row = self.get(application).select([Application::SHOULD_TRACK_LATEST_RELEASE.name()]);
+        Request::new(async move { Ok(row.await?.should_track_latest_release == Some(true)) })
+    }
+
+    /// Whether an application tracks the latest release and that is the one its devices should run
+    /// (`GET /v6/application`). One that tracks and has no release yet is on the latest.
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "isTrackingLatestRelease")]
+    pub fn is_tracking_latest_release(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
+        let row = self
+            .get(application)
+            .select([Application::SHOULD_TRACK_LATEST_RELEASE.name()])
+            .expand(Application::SHOULD_BE_RUNNING_RELEASE.select(["id"]))
+            .expand(latest_release());
+        Request::new(async move {
+            let row: Application = row.await?;
+            let target = row.should_be_running_release.get().and_then(|release| release.id);
+            let latest = row.owns_release.get().and_then(|release| release.id);
+            Ok(row.should_track_latest_release == Some(true) && (latest.is_none() || latest == target))
+        })
+    }
+
+    /// The commit of the release that devices of an application should run, `None` if there is none
+    /// (`GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getTargetReleaseHash")]
+    pub fn get_target_release_hash(&self, application: impl Into<ApplicationKey>) -> Request<Option<String>> {
+        let row = self
+            .get(application)
+            .select(["id"])
+            .expand(Application::SHOULD_BE_RUNNING_RELEASE.select([Release::COMMIT.name()]));
+        Request::new(async move {
+            let row: Application = row.await?;
+            Ok(row
+                .should_be_running_release
+                .into_rows()
+                .into_iter()
+                .next()
+                .and_then(|release| release.commit))
+        })
+    }
+
+    /// Keeps an application on one release: devices without a pin of their own run it, and new releases do not
+    /// reach them (`PATCH /v6/application`, after `GET /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there, or has no successful release of this commit or id.
+    #[doc(alias = "pinToRelease")]
+    pub fn pin_to_release(
+        &self,
+        application: impl Into<ApplicationKey>,
+        full_release_hash: impl Into<ReleaseKey>,
+    ) -> Request<()> {
+        let (core, key, release) = (self.core.clone(), application.into(), full_release_hash.into());
+        Request::new(async move {
+            release.check()?;
+            let id = key.resolve(core.clone()).await?;
+            let of_it = Release::BELONGS_TO_APPLICATION.id().eq(id).and(Release::STATUS.eq("success"));
+            let release = release.target(&core, Query::new().filter(of_it).top(1)).await?;
+            let release = core.id_of(release).await?;
+            let pin = json!({ "should_be_running__release": release, "should_track_latest_release": false });
+            core.change("application", &Rows::id(id), &pin).await
+        })
+    }
+
+    /// Lets an application follow its releases: its devices run the latest one, now and from now on
+    /// (`PATCH /v6/application`, after `GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "trackLatestRelease")]
+    pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: i64,
+            #[serde(default)]
+            owns__release: Vec<Id>,
+        }
+        #[derive(Deserialize)]
+        struct Id {
+            id: i64,
+        }
+        let core = self.core.clone();
+        let row: Get<Application, Row> = self.get(application).select(["id"]).expand(latest_release()).rows();
+        Request::new(async move {
+            let Row { id, owns__release } = row.await?;
+            let mut change = json!({ "should_track_latest_release": true });
+            // Without a release there is nothing to run yet; the first one will be tracked.
+            if let (Some(latest), Some(columns)) = (owns__release.first(), change.as_object_mut()) {
+                columns.insert("should_be_running__release".into(), latest.id.into());
+            }
+            core.change("application", &Rows::id(id), &change).await
+        })
+    }
+}
+
+/// The latest release that devices may run: final, with its tests passed, valid, and built.
+fn latest_release() -> Expand<Application, Release> {
+    let good = Release::IS_FINAL
+        .eq(true)
+        .and(Release::IS_PASSING_TESTS.eq(true))
+        .and(Release::IS_INVALIDATED.eq(false))
+        .and(Release::STATUS.eq("success"));
+    Application::OWNS_RELEASE.select(["id"]).filter(good).order_by(Release::CREATED_AT.desc()).top(1)
+}

@@ -1,0 +1,196 @@
+//! The recorded cases. Their format is described in `tests/cases/wire/FORMAT.md`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::args::Args;
+
+/// One recorded call, with the exchanges that belong to it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    /// The file that it stands in.
+    #[serde(skip)]
+    pub(crate) area: String,
+    pub(crate) id: String,
+    pub(crate) function: String,
+    pub(crate) args: Vec<Value>,
+    pub(crate) kwargs: Map<String, Value>,
+    pub(crate) env: BTreeMap<String, String>,
+    /// `None`: none were given, and so the SDK keeps them in a file.
+    pub(crate) settings: Option<Map<String, Value>>,
+    pub(crate) token: Option<String>,
+    #[serde(default)]
+    pub(crate) before: Vec<Before>,
+    pub(crate) exchange: Vec<Exchange>,
+    pub(crate) outcome: Outcome,
+    #[serde(default)]
+    pub(crate) quirks: Vec<String>,
+    #[serde(default)]
+    pub(crate) sleeps: Vec<f64>,
+    /// What changed besides: only in cases of settings and logins.
+    #[serde(default)]
+    pub(crate) after: Option<Value>,
+    #[serde(default, rename = "clock_dependent")]
+    _clock_dependent: Option<String>,
+    #[serde(default, rename = "files_before")]
+    _files_before: Option<Value>,
+    #[serde(default, rename = "events")]
+    _events: Option<Value>,
+    #[serde(default, rename = "client_closed_stream")]
+    _client_closed_stream: Option<Value>,
+    #[serde(default, rename = "stderr")]
+    _stderr: Option<Value>,
+    #[serde(default, rename = "note")]
+    _note: Option<String>,
+}
+
+/// A call made before, on the same client.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Before {
+    pub(crate) function: String,
+    pub(crate) args: Vec<Value>,
+    pub(crate) kwargs: Map<String, Value>,
+    pub(crate) outcome: Outcome,
+}
+
+/// A request and its answer.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Exchange {
+    pub(crate) request: Request,
+    pub(crate) response: Response,
+}
+
+/// A request as it was on the wire.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Request {
+    /// Its role: `api`, `builder`, `supervisor` …
+    pub(crate) host: String,
+    pub(crate) authority: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    /// Of resource requests only.
+    pub(crate) canonical_query: Option<Value>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) content_type: Option<String>,
+    /// `Some(null)` is a body too.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) json: Option<Value>,
+    #[serde(default)]
+    pub(crate) multipart: Option<Value>,
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Auth {
+    pub(crate) scheme: String,
+    pub(crate) credential: String,
+}
+
+/// What the server answers.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) json: Option<Value>,
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+    #[serde(default)]
+    pub(crate) hex: Option<String>,
+    #[serde(default)]
+    pub(crate) stream: Vec<String>,
+    /// The connection closes instead.
+    #[serde(default)]
+    pub(crate) abort: bool,
+}
+
+/// How the call ended in Python.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Ok(Value),
+    Error(Raised),
+}
+
+/// The exception that was raised.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Raised {
+    pub(crate) class: String,
+    pub(crate) message: String,
+    pub(crate) status: Option<u16>,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(input).map(Some)
+}
+
+impl Case {
+    pub(crate) fn arguments(&self) -> Args {
+        Args { positional: self.args.clone(), named: self.kwargs.clone() }
+    }
+
+    pub(crate) fn has(&self, quirk: &str) -> bool {
+        self.quirks.iter().any(|known| known == quirk)
+    }
+}
+
+impl Response {
+    /// The body's bytes, and the type that goes with them.
+    pub(crate) fn body(&self) -> (Vec<u8>, &'static str) {
+        if let Some(json) = &self.json {
+            (json.to_string().into_bytes(), "application/json; charset=utf-8")
+        } else if let Some(hex) = &self.hex {
+            (unhex(hex), "application/octet-stream")
+        } else if let Some(text) = &self.text {
+            (text.clone().into_bytes(), "text/plain; charset=utf-8")
+        } else {
+            (self.stream.concat().into_bytes(), "application/x-ndjson")
+        }
+    }
+}
+
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).expect("hex digits are ASCII");
+            u8::from_str_radix(pair, 16).expect("hex digits")
+        })
+        .collect()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where the project's own copies lie.
+pub(crate) fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/wire")
+}
+
+/// All cases of a folder, area by area.
+pub(crate) fn read(folder: &Path) -> Vec<Case> {
+    let listing = fs::read_dir(folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
+    let mut files: Vec<PathBuf> = listing.map(|entry| entry.expect("a readable folder").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let area = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a readable file");
+        for (line, text) in text.lines().enumerate() {
+            let case: Case = serde_json::from_str(text)
+                .unwrap_or_else(|why| panic!("{} line {}: {why}", file.display(), line + 1));
+            cases.push(Case { area: area.clone(), ..case });
+        }
+    }
+    cases
+}

@@ -1,0 +1,103 @@
+//! Plays one case: the client against its script.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use balena_agent::secrecy::SecretString;
+use balena_agent::{Balena, Environment, Retry};
+
+use super::args::{Args, Failure};
+use super::cases::Case;
+use super::rulebook::Rulebook;
+use super::script::{Frozen, Script, difference};
+use super::{call, judge, later, loopback, outcomes, quirks, settings};
+
+/// No recorded call takes any time; one that hangs has failed.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// What came of a case.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed(String),
+    /// No call stands for the function.
+    NoCall,
+    /// Something that comes later, and what.
+    Later(&'static str),
+    /// It has no meaning here (rows that say "drop").
+    Dropped,
+}
+
+/// Plays the case and holds it against what is promised of it.
+pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
+    if let Some(reason) = later::reason(case) {
+        return Verdict::Later(reason);
+    }
+    let expected = match quirks::expected(case, book) {
+        Ok(Some(expected)) => expected,
+        Ok(None) => return Verdict::Dropped,
+        Err(why) => return Verdict::Failed(why),
+    };
+    let script = Script::new(expected.exchange.clone());
+    let (listener, address) = loopback::listen().await;
+    let played = async {
+        let balena = match build(case, &script, &address.to_string()) {
+            Ok(balena) => balena,
+            Err(refused) => return Some(vec![(expected.outcome.clone(), Err(refused))]),
+        };
+        let mut outcomes = Vec::new();
+        for before in &case.before {
+            let args = Args { positional: before.args.clone(), named: before.kwargs.clone() };
+            let outcome = call(&balena, &before.function, &args).await?;
+            outcomes.push((outcomes::recorded(&before.outcome, None), outcome));
+        }
+        let outcome = call(&balena, &case.function, &case.arguments()).await?;
+        outcomes.push((expected.outcome.clone(), outcome));
+        Some(outcomes)
+    };
+    let outcomes = tokio::select! {
+        () = loopback::serve(&listener, &script) => unreachable!("it never ends"),
+        outcomes = tokio::time::timeout(LONGEST, played) => outcomes,
+    };
+    let mut faults = script.faults();
+    match outcomes {
+        Err(_) => faults.push(format!("no outcome within {LONGEST:?}")),
+        Ok(None) => return Verdict::NoCall,
+        Ok(Some(outcomes)) => {
+            faults.extend(outcomes.iter().filter_map(|(expected, found)| judge::outcome(expected, found)));
+        }
+    }
+    if case.sleeps != script.sleeps() {
+        faults.push(format!("sleeps: expected {:?}, found {:?}", case.sleeps, script.sleeps()));
+    }
+    if let Some(after) = &case.after {
+        faults.push(difference("after: nothing of it is compared", after, &serde_json::Value::Null));
+    }
+    if faults.is_empty() { Verdict::Passed } else { Verdict::Failed(faults.join("\n    ")) }
+}
+
+fn build(case: &Case, script: &Script, supervisor: &str) -> Result<Balena, Failure> {
+    let recorded = case.settings.clone().unwrap_or_default();
+    let settings = settings::settings(&recorded).map_err(Failure::NoSuchType)?;
+    let vars = case.env.iter().map(|(name, value)| match name.as_str() {
+        "BALENA_SUPERVISOR_ADDRESS" => (name.clone(), moved(value, supervisor)),
+        _ => (name.clone(), value.clone()),
+    });
+    let mut builder = Balena::builder()
+        .environment(Environment::from_vars(vars)?)
+        .settings(settings)
+        .retry(Retry::never())
+        .transport(Arc::new(script.clone()))
+        .clock(Arc::new(Frozen(script.clone())));
+    if let Some(token) = &case.token {
+        builder = builder.token(SecretString::from(token.clone()));
+    }
+    Ok(builder.try_build()?)
+}
+
+/// The address with another host and port.
+fn moved(address: &str, authority: &str) -> String {
+    let rest = address.strip_prefix("http://").unwrap_or(address);
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    format!("http://{authority}{path}")
+}

@@ -1,0 +1,143 @@
+//! The other side of a case: answers the recorded requests strictly in order, and remembers what was wrong.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use balena_agent::Clock;
+use balena_agent::jiff::Timestamp;
+use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::cases::{Exchange, Response as Answer};
+use super::request::{self, Sent};
+
+/// What is still to come, what was wrong so far, and how long the client slept.
+#[derive(Debug, Default)]
+struct State {
+    open: VecDeque<Exchange>,
+    faults: Vec<String>,
+    sleeps: Vec<f64>,
+    slept: Duration,
+}
+
+/// Shared by everything that stands for the world outside in one case.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script(Arc<Mutex<State>>);
+
+impl Script {
+    pub(crate) fn new(exchange: impl IntoIterator<Item = Exchange>) -> Self {
+        let open = exchange.into_iter().collect();
+        Self(Arc::new(Mutex::new(State { open, ..State::default() })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks a request and says what to answer; `None` if it is not expected at all.
+    pub(crate) fn answer(&self, sent: &Sent<'_>) -> Option<Answer> {
+        let mut state = self.state();
+        let Some(next) = state.open.pop_front() else {
+            state.faults.push(format!("one request too many: {} {}?{}", sent.method, sent.path, sent.query));
+            return None;
+        };
+        let (expected, found) = (request::recorded(&next.request), request::sent(sent, &next.request));
+        if expected != found {
+            state.faults.push(difference("request", &expected, &found));
+        }
+        Some(next.response)
+    }
+
+    /// What was wrong, with the requests that never came.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut state = self.state();
+        let mut faults = std::mem::take(&mut state.faults);
+        faults.extend(state.open.drain(..).map(|exchange| {
+            let request = exchange.request;
+            format!("never sent: {} {} {:?}", request.method, request.path, request.query)
+        }));
+        faults
+    }
+
+    pub(crate) fn sleeps(&self) -> Vec<f64> {
+        self.state().sleeps.clone()
+    }
+}
+
+/// Expected and found, one line each, with the fields that are equal left out.
+pub(crate) fn difference(what: &str, expected: &serde_json::Value, found: &serde_json::Value) -> String {
+    let (Some(left), Some(right)) = (expected.as_object(), found.as_object()) else {
+        return format!("{what}:\n      expected {expected}\n      found    {found}");
+    };
+    let mut out = format!("{what}:");
+    let mut names: Vec<&String> = left.keys().chain(right.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names.into_iter().filter(|name| left.get(*name) != right.get(*name)) {
+        let show = |value: Option<&serde_json::Value>| value.map_or("-".to_owned(), ToString::to_string);
+        out += &format!("\n      {name}: expected {}", show(left.get(name)));
+        out += &format!("\n      {:width$}  found    {}", "", show(right.get(name)), width = name.len());
+    }
+    out
+}
+
+impl Transport for Script {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let (head, body) = request.into_parts();
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let answer = self.answer(&Sent {
+            scheme: head.uri.scheme_str().unwrap_or_default(),
+            authority: head.uri.authority().map_or("", |authority| authority.as_str()),
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            authorization: header(http::header::AUTHORIZATION),
+            content_type: header(http::header::CONTENT_TYPE),
+            body: &body,
+        });
+        Box::pin(async move {
+            match answer {
+                Some(answer) if !answer.abort => Ok(response(&answer)),
+                // Also for a request that nobody expects: the case has failed by then.
+                _ => Err(TransportError { sent: true, reused: false, cause: "the connection closed".into() }),
+            }
+        })
+    }
+}
+
+fn response(answer: &Answer) -> Response {
+    let (bytes, content_type) = answer.body();
+    let body = Body::new(stream::iter([Ok(Bytes::from(bytes))]));
+    let mut response = http::Response::builder().status(answer.status).header("content-type", content_type);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(body).expect("a recorded answer is a valid one")
+}
+
+/// Stands still at the time of the recordings; sleeping moves it on and takes no time.
+#[derive(Clone)]
+pub(crate) struct Frozen(pub(crate) Script);
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frozen")
+    }
+}
+
+impl Clock for Frozen {
+    fn now(&self) -> Timestamp {
+        let start: Timestamp = "2024-06-15T12:00:00Z".parse().expect("a time");
+        start + self.0.state().slept
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut state = self.0.state();
+        state.sleeps.push(duration.as_secs_f64());
+        state.slept += duration;
+        Box::pin(std::future::ready(()))
+    }
+}
