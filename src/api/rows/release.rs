@@ -122,7 +122,7 @@ resource! {
     }
     navigation {
         /// Is for device type.
-        is_for_device_type / DEVICE_TYPE = "is_for__device_type": DeviceType,
+        is_for_device_type / DEVICE_TYPE = "is_for__device_type" as "dt": DeviceType,
     }
 }
 
