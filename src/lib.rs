@@ -36,7 +36,9 @@ mod version;
 pub use crate::http::Retry;
 pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
-pub use api::keys::{ApplicationKey, DeviceKey, OrganizationKey, ReleaseKey, SupervisorReleaseKey};
+pub use api::keys::{
+    ApplicationKey, DeviceKey, DeviceServiceKey, OrganizationKey, ReleaseKey, SupervisorReleaseKey,
+};
 pub use api::pages::{Items, Pages};
 pub use api::read::{Get, List};
 pub use api::request::{Create, Request};

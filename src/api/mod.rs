@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod new_key;
 pub mod organization;
 pub(crate) mod pages;
+pub(crate) mod proxy;
 pub(crate) mod read;
 pub mod release;
 pub(crate) mod request;

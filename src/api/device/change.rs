@@ -143,9 +143,9 @@ impl Devices {
         Request::new(async move {
             let device = settle(&core, device).await?;
             let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
-            let fleet: Application = core.find(application.target::<Application>(query)?).await?;
+            let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
             let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
-            let row: Device = core.find(device.target::<Device>(query)?).await?;
+            let row: Device = core.row_of(device.target::<Device>(query)?).await?;
             let ours = slug(row.is_of_device_type.get())?;
             let theirs = slug(fleet.is_for_device_type.get())?;
             if !runs(ours, theirs) {

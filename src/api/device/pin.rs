@@ -25,7 +25,7 @@ impl Devices {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
             let column = core.pin_column();
-            let row: Map<String, Value> = core.find(key.target::<Device>(columns([column]))?).await?;
+            let row: Map<String, Value> = core.row_of(key.target::<Device>(columns([column]))?).await?;
             Ok(match row.get(column) {
                 None | Some(Value::Null) => true,
                 Some(Value::Array(expanded)) => expanded.is_empty(),
@@ -51,7 +51,7 @@ impl Devices {
         Request::new(async move {
             release.check()?;
             let query = columns(["id"]).expand(Device::APPLICATION.select(["id"]));
-            let device: Device = core.find(key.target::<Device>(query)?).await?;
+            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
             let application = device.belongs_to_application.get().and_then(|row| row.id);
             let application = told(application, "belongs_to__application/id")?;
             let successful =

@@ -109,7 +109,7 @@ impl Devices {
         answer: impl FnOnce(Device) -> Result<T> + Send + 'static,
     ) -> Request<T> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move { answer(core.find(key.target::<Device>(query)?).await?) })
+        Request::new(async move { answer(core.row_of(key.target::<Device>(query)?).await?) })
     }
 
     /// Its name (`GET /v6/device`).
@@ -196,7 +196,7 @@ impl Devices {
             "cpu_id",
             "is_undervolted",
         ]);
-        Request::new(async move { core.find(key.target::<Device>(query)?).await })
+        Request::new(async move { core.row_of(key.target::<Device>(query)?).await })
     }
 
     /// Its state in one word, as the dashboard shows it: `idle`, `updating`, `offline` … (`GET /v6/device`).

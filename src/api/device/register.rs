@@ -104,7 +104,7 @@ impl Register {
         let user = user_id(&core).await?;
         let key = Applications::new(&core).generate_provisioning_key(application.clone()).await?;
         let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(with_architecture()));
-        let fleet: Application = core.find(application.target::<Application>(query)?).await?;
+        let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
         let fleets_type = fleet.is_for_device_type.get();
         let device_type = match device_type {
             Some(name) => fitting(&core, &name, slug(fleets_type)?).await?,
@@ -147,7 +147,7 @@ async fn fitting(core: &Core, name: &str, architecture: &str) -> Result<Option<S
         .order_by(DeviceType::NAME.asc())
         .top(1);
     let found: Result<DeviceType> =
-        core.find(Target::one::<DeviceType>(None, query, name.escape_debug())).await;
+        core.row_of(Target::one::<DeviceType>(None, query, name.escape_debug())).await;
     let device_type = match found {
         Err(error) if error.is_not_found() && error.status() != Some(404) => {
             let why = format_args!("there is no device type {}", name.escape_debug());

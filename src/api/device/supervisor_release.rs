@@ -38,7 +38,7 @@ impl Devices {
             }
             let query = columns(["id", "supervisor_version", "os_version"])
                 .expand(Device::DEVICE_TYPE.select(["slug"]));
-            let device: Device = core.find(key.target::<Device>(query)?).await?;
+            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
             let slug = device.is_of_device_type.get().and_then(|device_type| device_type.slug.as_deref());
             let slug = told(slug, "is_of__device_type/slug")?;
             let this = match &release {

@@ -29,7 +29,7 @@ impl Devices {
     pub fn get_supervisor_target_state(&self, device: impl Into<DeviceKey>) -> Request<Value> {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
-            let device: Device = core.find(key.target::<Device>(columns(["uuid"]))?).await?;
+            let device: Device = core.row_of(key.target::<Device>(columns(["uuid"]))?).await?;
             let uuid = told(device.uuid, "uuid")?;
             let path = format!("/device/v2/{}/state", encoded(&uuid));
             state(&core, path).await.map_err(|error| match error.status() {
@@ -74,7 +74,7 @@ impl TargetStateForApp {
 
     async fn send(self) -> Result<Value> {
         let target = self.application.target::<Application>(columns(["uuid"]))?;
-        let application: Application = self.core.find(target).await?;
+        let application: Application = self.core.row_of(target).await?;
         let uuid = told(application.uuid, "uuid")?;
         let (uuid, release) = (encoded(&uuid), encoded(&self.release));
         state(&self.core, format!("/device/v3/fleet/{uuid}/state/?releaseUuid={release}")).await

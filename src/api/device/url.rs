@@ -38,7 +38,7 @@ impl Devices {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
             let query = columns(["uuid", "is_web_accessible"]);
-            let device: Device = core.find(key.target::<Device>(query)?).await?;
+            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
             if device.is_web_accessible != Some(true) {
                 let text = format!("device {key} has no public address");
                 return Err(Error::new(ErrorKind::Unsupported, text)
