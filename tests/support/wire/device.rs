@@ -4,7 +4,7 @@ use balena_agent::api::device::{DeviceWithServices, Devices};
 use balena_agent::api::rows::Device;
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
-use balena_agent::{Balena, DeviceKeys, Get, List};
+use balena_agent::{Balena, DeviceKeys, Get, List, ReleaseKey, SupervisorReleaseKey};
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Failure, Outcome, json as to_json, unit};
@@ -87,16 +87,14 @@ async fn named(devices: &Devices, function: &str, args: &Args) -> Outcome {
         }
         "rename" => unit(devices.rename(key()?, args.text(1, "new_name")?).await),
         "move" => unit(devices.move_to(key()?, args.application(1, "app_slug_or_uuid_or_id")?).await),
-        "pin_to_release" => unit(
-            devices
-                .pin_to_release(key()?, args.key::<balena_agent::ReleaseKey>(1, "full_release_hash_or_id")?)
-                .await,
-        ),
+        "pin_to_release" => {
+            unit(devices.pin_to_release(key()?, args.key::<ReleaseKey>(1, "full_release_hash_or_id")?).await)
+        }
         "set_supervisor_release" => unit(
             devices
                 .set_supervisor_release(
                     key()?,
-                    args.key::<balena_agent::SupervisorReleaseKey>(1, "supervisor_version_or_id")?,
+                    args.key::<SupervisorReleaseKey>(1, "supervisor_version_or_id")?,
                 )
                 .await,
         ),
