@@ -31,13 +31,16 @@ pub mod simulator;
 pub mod supervisor;
 #[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
+mod version;
 
 pub use crate::http::Retry;
 pub use api::answer::Answer;
-pub use api::device::{DeviceAction, DeviceTarget, Devices, Local};
+pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
-pub use api::keys::{ApplicationKey, DeviceKey, DeviceTypeKey, OrganizationKey};
+pub use api::keys::{
+    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+};
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
 pub use api::read::{First, Get, List};
@@ -50,7 +53,8 @@ pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId, TagId, VariableId,
+    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId, TagId, VariableId,
 };
 pub use jiff;
 pub use secrecy;

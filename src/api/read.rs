@@ -47,21 +47,30 @@ pub(crate) struct Within {
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
+        Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
+    }
+
+    /// One row; `name` is how the caller called it.
+    pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
+        Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
+    }
+
+    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
         Self {
-            resource: R::NAME,
-            key: None,
+            resource,
+            key,
             defaults,
             unrestricted: None,
-            sought: R::NOUN.to_owned(),
+            sought,
             missing: ErrorKind::NotFound,
             required: false,
             within: None,
         }
     }
 
-    /// One row; `name` is how the caller called it.
-    pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { key, sought: format!("{} {name}", R::NOUN), ..Self::list::<R>(defaults) }
+    /// A list in which there has to be something: what has this name.
+    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
+        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
     /// Rows for which this holds too, unless the caller lifts it.
@@ -69,11 +78,6 @@ impl Target {
         self.unrestricted = Some(self.defaults.clone());
         self.defaults = self.defaults.filter(filter);
         self
-    }
-
-    /// A list of which there has to be something: what has this name.
-    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
-        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
     /// The rows that a navigation of this one row leads to, with defaults of their own.
@@ -231,7 +235,7 @@ pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
 }
 
 /// Exactly one row, or an error of this kind when there is none.
-fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
+pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
     let count = rows.len();
     let mut rows = rows.into_iter();
     match (rows.next(), count) {
@@ -248,7 +252,8 @@ fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
         .help("check the name; what a key may not read looks like what is not there")
 }
 
-fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+/// An error that an answer with a success status amounts to.
+pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 
