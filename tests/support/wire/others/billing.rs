@@ -48,7 +48,7 @@ async fn bills(balena: &Balena, function: &str, args: &Args) -> Found {
         }
         "download_invoice" => {
             let file = billing.download_invoice(key, args.text(1, "invoice_number")?).await?;
-            let hex: String = file.content.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = file.content.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             Ok(json!({ "$response": {
                 "status": 200,
                 "hex": hex,
