@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::http::{BoxFuture, Reply};
+use crate::http::BoxFuture;
 use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId, ServiceId};
 use crate::odata::{Key, Query};
 
