@@ -41,7 +41,10 @@ fn no_call() -> Outcome {
 
 async fn whole(applications: &Applications, function: &str, args: &Args) -> Outcome {
     match function {
-        "get" | "get_directly_accessible" | "get_by_name" | "get_by_owner"
+        "get"
+        | "get_directly_accessible"
+        | "get_by_name"
+        | "get_by_owner"
         | "get_with_device_service_details" => one(applications, function, args).await,
         "get_all" | "get_all_directly_accessible" | "get_all_by_organization" | "has_any" => {
             several(applications, function, args).await
@@ -135,12 +138,7 @@ async fn fleet(applications: &Applications, function: &str, args: &Args) -> Outc
     }
 }
 
-async fn named(
-    applications: &Applications,
-    function: &str,
-    key: ApplicationKey,
-    args: &Args,
-) -> Outcome {
+async fn named(applications: &Applications, function: &str, key: ApplicationKey, args: &Args) -> Outcome {
     match function {
         "has" => to_json(applications.has(key).await),
         "get_id" => to_json(applications.get_id(key).await),

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use balena_agent::Clock;
 use balena_agent::jiff::Timestamp;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::Clock;
 use bytes::Bytes;
 use futures_util::stream;
 
@@ -102,9 +102,7 @@ impl Transport for Script {
             match answer {
                 Some(answer) if !answer.abort => Ok(response(&answer)),
                 // Also for a request that nobody expects: the case has failed by then.
-                _ => {
-                    Err(TransportError { sent: true, reused: false, cause: "the connection closed".into() })
-                }
+                _ => Err(TransportError { sent: true, reused: false, cause: "the connection closed".into() }),
             }
         })
     }
