@@ -71,9 +71,14 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard.
+    /// Base address of the dashboard: beside an API of its own address, where that begins with `api.`.
     pub(crate) fn dashboard(&self) -> String {
-        format!("https://dashboard.{}", self.balena_host)
+        let own = self.api_endpoint.as_deref().and_then(|endpoint| {
+            let (scheme, rest) = endpoint.split_once("://")?;
+            let authority = rest.split('/').next().unwrap_or_default();
+            Some(format!("{scheme}://dashboard.{}", authority.strip_prefix("api.")?))
+        });
+        own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
     }
 
     /// # Errors

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use wire::cases::{self, Case};
 use wire::replay::{Verdict, play};
+use wire::rulebook::Rulebook;
 
 #[path = "support/canonical.rs"]
 mod canonical;
@@ -43,6 +44,7 @@ async fn every_recorded_call_is_reproduced() {
     let folder = env::var_os("WIRE_CASES").map_or_else(cases::home, PathBuf::from);
     let all = cases::read(&folder);
     assert!(!all.is_empty(), "no cases in {}", folder.display());
+    let book = Rulebook::read();
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut without: BTreeMap<&str, usize> = BTreeMap::new();
     let mut later: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -50,7 +52,7 @@ async fn every_recorded_call_is_reproduced() {
     let mut out = io::stdout().lock();
     for case in all.iter().filter(|case| chosen(case)) {
         let tally = areas.entry(&case.area).or_default();
-        match Box::pin(play(case)).await {
+        match Box::pin(play(case, &book)).await {
             Verdict::Passed => tally.passed += 1,
             Verdict::Dropped => tally.dropped += 1,
             Verdict::Later(reason) => {

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::http::{BoxFuture, Reply};
+use crate::http::BoxFuture;
 use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId};
 use crate::odata::{Key, Query};
 
@@ -25,22 +26,24 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let (sought, reply) = self.read_id(target).await?;
-        let row: IdRow = one(rows(&reply)?, &sought, &reply)?;
+        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
         Ok(row.id)
     }
 
     /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
     pub(crate) async fn finds(&self, target: Target) -> Result<bool> {
-        let (sought, reply) = self.read_id(target).await?;
-        let rows: Vec<IdRow> = rows(&reply)?;
-        if rows.is_empty() { Ok(false) } else { one(rows, &sought, &reply).map(|_| true) }
+        match self.id_of(target).await {
+            Ok(_) => Ok(true),
+            // Not a 404 of the server, which means that there is no such resource.
+            Err(error) if error.is_not_found() && error.status() == Some(200) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    async fn read_id(&self, target: Target) -> Result<(String, Reply)> {
-        let query = target.defaults.select(["id"]);
-        let reply = self.read(target.resource, target.key.as_ref(), &query).await?;
-        Ok((target.sought, reply))
+    /// The one row that a target finds.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+        let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+        one(rows(&reply)?, &target.sought, &reply)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::core::Core;
@@ -29,16 +29,25 @@ pub(crate) struct Target {
     pub(crate) unrestricted: Option<Query>,
     /// What is looked for, for the error when it is not there.
     pub(crate) sought: String,
+    /// Whether a list without rows is that error.
+    pub(crate) required: bool,
 }
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self { resource: R::NAME, key: None, defaults, unrestricted: None, sought: R::NOUN.to_owned() }
+        Self {
+            resource: R::NAME,
+            key: None,
+            defaults,
+            unrestricted: None,
+            sought: R::NOUN.to_owned(),
+            required: false,
+        }
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { resource: R::NAME, key, defaults, unrestricted: None, sought: format!("{} {name}", R::NOUN) }
+        Self { key, sought: format!("{} {name}", R::NOUN), ..Self::list::<R>(defaults) }
     }
 
     /// Rows for which this holds too, unless the caller lifts it.
@@ -46,6 +55,11 @@ impl Target {
         self.unrestricted = Some(self.defaults.clone());
         self.defaults = self.defaults.filter(filter);
         self
+    }
+
+    /// A list of which there has to be something: what has this name.
+    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
+        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 }
 
@@ -80,6 +94,9 @@ impl Read {
         let target = self.target.await?;
         let query = target.defaults.merge(options)?;
         let reply = self.core.read(target.resource, target.key.as_ref(), &query).await?;
+        if target.required && rows::<IgnoredAny>(&reply)?.is_empty() {
+            return Err(not_found(&target.sought, &reply));
+        }
         Ok((reply, target.sought))
     }
 }
@@ -118,18 +135,24 @@ pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
 
 /// Exactly one row.
 pub(crate) fn one<T>(rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
-    let error = |kind, text: String| {
-        Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
-    };
     let count = rows.len();
     let mut rows = rows.into_iter();
     match (rows.next(), count) {
         (Some(row), 1) => Ok(row),
-        (None, _) => Err(error(ErrorKind::NotFound, format!("{sought} not found"))
-            .help("check the name; what a key may not read looks like what is not there")),
-        _ => Err(error(ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
+        (None, _) => Err(not_found(sought, reply)),
+        _ => Err(about(reply, ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
             .help("give the whole uuid, or the id")),
     }
+}
+
+/// The error for an answer without the row that was looked for.
+pub(crate) fn not_found(sought: &str, reply: &Reply) -> Error {
+    about(reply, ErrorKind::NotFound, format!("{sought} not found"))
+        .help("check the name; what a key may not read looks like what is not there")
+}
+
+fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+    Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 
 macro_rules! read_request {

@@ -103,7 +103,7 @@ resource! {
         /// Is undervolted.
         is_undervolted / IS_UNDERVOLTED: bool,
         /// Overall status.
-        overall_status / OVERALL_STATUS: Value,
+        overall_status / OVERALL_STATUS: String,
         /// Overall progress.
         overall_progress / OVERALL_PROGRESS: i64,
     }
@@ -193,7 +193,7 @@ resource! {
         /// Belongs to application.
         belongs_to_application / APPLICATION = "belongs_to__application": Application,
         /// Is of device type.
-        is_of_device_type / DEVICE_TYPE = "is_of__device_type": Device,
+        is_of_device_type / DEVICE_TYPE = "is_of__device_type": DeviceType,
     }
 }
 

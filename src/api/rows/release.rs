@@ -179,8 +179,10 @@ resource! {
         install_date / INSTALL_DATE: Timestamp,
     }
     navigation {
+        /// The image that is installed, by the name that the SDKs ask for.
+        image / IMAGE = "image": Image,
         /// Installs image.
-        installs_image / IMAGE = "installs__image": Image,
+        installs_image / INSTALLS_IMAGE = "installs__image": Image,
         /// Device.
         device / DEVICE = "device": Device,
         /// Is provided by release.

@@ -4,22 +4,21 @@ use balena_agent::ErrorKind;
 use balena_agent::jiff::Timestamp;
 use serde_json::Value;
 
-use super::args::Failure;
-use super::quirks::Expect;
-use super::replay::Found;
+use super::args::{Failure, Outcome};
+use super::outcomes::Expect;
 
 /// What is wrong with it, if anything.
-pub(crate) fn outcome(expected: &Expect, found: &Found) -> Option<String> {
+pub(crate) fn outcome(expected: &Expect, found: &Outcome) -> Option<String> {
     let fits = match (expected, found) {
         (Expect::Value(expected), Ok(found)) => match unequal(expected, found, "") {
             None => return None,
             Some(place) => return Some(format!("outcome: {place}")),
         },
-        (Expect::AnyValue, Ok(_))
-        | (Expect::NoSuchType, Err(Failure::NoSuchType(_)))
-        | (Expect::AnyError, Err(_)) => true,
-        (Expect::Error { kind, status }, Err(Failure::Error(error))) => {
-            error.kind() == *kind && status.is_none_or(|status| error.status() == Some(status))
+        (Expect::NoSuchType, Err(Failure::NoSuchType(_))) | (Expect::AnyError, Err(_)) => true,
+        (Expect::Error { kind, status, says }, Err(Failure::Error(error))) => {
+            error.kind() == *kind
+                && status.is_none_or(|status| error.status() == Some(status))
+                && says.as_ref().is_none_or(|words| error.to_string().contains(words))
         }
         // What our types refuse need not be refused at run time.
         (Expect::Error { kind: ErrorKind::InvalidArgument, .. }, Err(Failure::NoSuchType(_))) => true,

@@ -9,9 +9,13 @@ pub(crate) mod judge;
 pub(crate) mod later;
 pub(crate) mod loopback;
 pub(crate) mod others;
+pub(crate) mod outcomes;
 pub(crate) mod quirks;
+mod quirks_filter;
+mod quirks_options;
 pub(crate) mod replay;
 pub(crate) mod request;
+pub(crate) mod rulebook;
 pub(crate) mod script;
 pub(crate) mod settings;
 

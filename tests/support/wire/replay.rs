@@ -1,16 +1,16 @@
 //! Plays one case: the client against its script.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use balena_agent::secrecy::SecretString;
 use balena_agent::{Balena, Environment, Retry};
-use std::sync::Arc;
 
-use super::args::{Args, Failure, Outcome};
+use super::args::{Args, Failure};
 use super::cases::Case;
-use super::quirks::{self, Ruling};
+use super::rulebook::Rulebook;
 use super::script::{Frozen, Script, difference};
-use super::{call, judge, later, loopback, settings};
+use super::{call, judge, later, loopback, outcomes, quirks, settings};
 
 /// No recorded call takes any time; one that hangs has failed.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -29,13 +29,14 @@ pub(crate) enum Verdict {
 }
 
 /// Plays the case and holds it against what is promised of it.
-pub(crate) async fn play(case: &Case) -> Verdict {
+pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     if let Some(reason) = later::reason(case) {
         return Verdict::Later(reason);
     }
-    let expected = match quirks::ruling(case) {
-        Ruling::Drop => return Verdict::Dropped,
-        Ruling::Expect(expected) => expected,
+    let expected = match quirks::expected(case, book) {
+        Ok(Some(expected)) => expected,
+        Ok(None) => return Verdict::Dropped,
+        Err(why) => return Verdict::Failed(why),
     };
     let script = Script::new(expected.exchange.clone());
     let (listener, address) = loopback::listen().await;
@@ -48,7 +49,7 @@ pub(crate) async fn play(case: &Case) -> Verdict {
         for before in &case.before {
             let args = Args { positional: before.args.clone(), named: before.kwargs.clone() };
             let outcome = call(&balena, &before.function, &args).await?;
-            outcomes.push((quirks::as_recorded(&before.outcome), outcome));
+            outcomes.push((outcomes::recorded(&before.outcome, None), outcome));
         }
         let outcome = call(&balena, &case.function, &case.arguments()).await?;
         outcomes.push((expected.outcome.clone(), outcome));
@@ -100,6 +101,3 @@ fn moved(address: &str, authority: &str) -> String {
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     format!("http://{authority}{path}")
 }
-
-/// Only so that the type of an outcome is named in one place.
-pub(crate) type Found = Outcome;

@@ -22,8 +22,8 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
                 _ => return refuse(),
             },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
-            // Only `True` itself switches it on in Python.
-            ("retry_rate_limited_request", Value::String(_)) => {}
+            ("api_version", Value::String(version)) if version == "v6" => {}
+            ("api_version", Value::String(version)) if version == "v7" => settings.api_version = ApiVersion::V7,
             ("request_limit", Value::String(text)) => match text.parse::<NonZeroU32>() {
                 Ok(limit) => settings.request_limit = Some(limit),
                 Err(_) => return refuse(),
