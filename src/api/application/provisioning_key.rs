@@ -85,7 +85,7 @@ impl GenerateProvisioningKey {
             "expiryDate": self.expiry_date,
         });
         let reply = self.core.plain(Plain::post(Method::POST, path, Some(body))).await;
-        let reply = reply.map_err(|error| self.no_application(error))?;
+        let reply = reply.map_err(|error| self.no_application(path, error))?;
         // Some servers answer with the bare key, others with it as a JSON text.
         let text = match serde_json::from_slice(&reply.body) {
             Ok(Value::String(text)) => Ok(text),
@@ -102,11 +102,12 @@ impl GenerateProvisioningKey {
     }
 
     /// The server tells an application that is not there as a failure of its own.
-    fn no_application(&self, error: Error) -> Error {
+    fn no_application(&self, path: &str, error: Error) -> Error {
         let told = error.body().is_some_and(|words| words.contains("No application found"));
         match error.status() {
             Some(status) if status == 404 || (status == 500 && told) => {
                 Error::new(ErrorKind::NotFound, format!("application {} not found", self.application))
+                    .operation(format!("POST {path}"))
                     .with_status(status)
                     .with_body(error.body().unwrap_or_default().to_owned())
                     .with_attempts(error.attempts())

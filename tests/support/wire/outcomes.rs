@@ -44,10 +44,8 @@ const CLASSES: [(&str, ErrorKind); 18] = [
 ];
 
 /// Checks that Python raises as bare exceptions: beginning of the text → kind.
-const MESSAGES: [(&str, ErrorKind); 2] = [
-    ("Incompatible ", ErrorKind::Unsupported),
-    ("Supervisor release not found", ErrorKind::NotFound),
-];
+const MESSAGES: [(&str, ErrorKind); 2] =
+    [("Incompatible ", ErrorKind::Unsupported), ("Supervisor release not found", ErrorKind::NotFound)];
 
 const ACCIDENTS: [&str; 4] = ["KeyError", "TypeError", "IndexError", "AttributeError"];
 
@@ -92,9 +90,8 @@ pub(crate) fn refused(last: &Exchange) -> Expect {
 }
 
 fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
-    let proxied = last.is_some_and(|last| {
-        last.request.host == "api" && last.request.path.starts_with("/supervisor/")
-    });
+    let proxied =
+        last.is_some_and(|last| last.request.host == "api" && last.request.path.starts_with("/supervisor/"));
     match status {
         401 | 403 => ErrorKind::Unauthorized,
         404 if proxied => ErrorKind::DeviceOffline,

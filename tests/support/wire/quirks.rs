@@ -49,7 +49,11 @@ const ROWS: [(&str, Row); 38] = [
     (
         "Q60",
         Change(|_, _, expected| {
-            options::in_filters(expected, "is_member_of__organization/id eq", "is_member_of__organization eq");
+            options::in_filters(
+                expected,
+                "is_member_of__organization/id eq",
+                "is_member_of__organization eq",
+            );
         }),
     ),
     ("Q61", Change(the_other_way_round)),
@@ -158,8 +162,7 @@ fn not_redirected(_: &Case, _: &Rulebook, expected: &mut Expected) {
         None => &first.request.authority,
     };
     let says = Some(host.to_owned());
-    expected.outcome =
-        Expect::Error { kind: ErrorKind::Rejected, status: Some(first.response.status), says };
+    expected.outcome = Expect::Error { kind: ErrorKind::Rejected, status: Some(first.response.status), says };
     expected.exchange.truncate(1);
 }
 
@@ -221,7 +224,8 @@ fn nothing_there(case: &Case, book: &Rulebook, expected: &mut Expected) {
     expected.outcome = match case.function.as_str() {
         "models.application.is_tracking_latest_release" => {
             let latest = row["owns__release"].get(0);
-            let follows = latest.is_none_or(|latest| row["should_be_running__release"].get(0) == Some(latest));
+            let follows =
+                latest.is_none_or(|latest| row["should_be_running__release"].get(0) == Some(latest));
             Expect::Value(json!(row["should_track_latest_release"] == true && follows))
         }
         "models.application.get_target_release_hash" => Expect::Value(Value::Null),
@@ -243,7 +247,9 @@ fn only_what_was_given(case: &Case, _: &Rulebook, expected: &mut Expected) {
     let given = arguments.get(1, "api_key_info").and_then(Value::as_object);
     for exchange in &mut expected.exchange {
         if let Some(body) = exchange.request.json.as_mut().and_then(Value::as_object_mut) {
-            body.retain(|name, value| !value.is_null() || given.is_some_and(|given| given.contains_key(name)));
+            body.retain(|name, value| {
+                !value.is_null() || given.is_some_and(|given| given.contains_key(name))
+            });
         }
     }
 }
