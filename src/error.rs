@@ -182,6 +182,12 @@ impl Error {
         self
     }
 
+    /// The same error, understood better.
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     pub(crate) fn with_body(mut self, body: String) -> Self {
         self.0.body = Some(body);
         self

@@ -54,6 +54,8 @@ ids! {
     ReleaseId;
     /// Id of a service of an application.
     ServiceId;
+    /// Id of a supervisor release.
+    SupervisorReleaseId;
     /// Id of a tag.
     TagId;
     /// Id of a variable.

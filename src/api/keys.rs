@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId};
+use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId, ServiceId, SupervisorReleaseId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -26,8 +26,14 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
+        let row: IdRow = self.row_of(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
         Ok(row.id)
+    }
+
+    /// The one row that a target finds.
+    pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+        let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+        one(rows(&reply)?, &target.sought, &reply)
     }
 
     /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
@@ -38,12 +44,6 @@ impl Core {
             Err(error) if error.is_not_found() && error.status() == Some(200) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// The one row that a target finds.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
-        let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-        one(rows(&reply)?, &target.sought, &reply)
     }
 }
 
@@ -120,6 +120,11 @@ key! {
 }
 
 key! {
+    /// A service of a device: its id, or its name in the compose file.
+    DeviceServiceKey(ServiceId) "service"
+}
+
+key! {
     /// An organization: its id or its handle.
     OrganizationKey(OrganizationId) "organization"
 }
@@ -127,6 +132,11 @@ key! {
 key! {
     /// A release: its id, its commit, or the beginning of its commit.
     ReleaseKey(ReleaseId) "release"
+}
+
+key! {
+    /// A released supervisor: its id, or its version (`v13.0.0`).
+    SupervisorReleaseKey(SupervisorReleaseId) "release"
 }
 
 impl DeviceKey {

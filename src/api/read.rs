@@ -35,19 +35,21 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self {
-            resource: R::NAME,
-            key: None,
-            defaults,
-            unrestricted: None,
-            sought: R::NOUN.to_owned(),
-            required: false,
-        }
+        Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { key, sought: format!("{} {name}", R::NOUN), ..Self::list::<R>(defaults) }
+        Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
+    }
+
+    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
+        Self { resource, key, defaults, unrestricted: None, sought, required: false }
+    }
+
+    /// A list in which there has to be something: what has this name.
+    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
+        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
     /// Rows for which this holds too, unless the caller lifts it.
@@ -55,11 +57,6 @@ impl Target {
         self.unrestricted = Some(self.defaults.clone());
         self.defaults = self.defaults.filter(filter);
         self
-    }
-
-    /// A list of which there has to be something: what has this name.
-    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
-        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 }
 
@@ -151,7 +148,8 @@ pub(crate) fn not_found(sought: &str, reply: &Reply) -> Error {
         .help("check the name; what a key may not read looks like what is not there")
 }
 
-fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+/// An error that an answer with a success status amounts to.
+pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 

@@ -156,7 +156,7 @@ fn truncate(text: &mut String, limit: usize) {
 }
 
 /// Who holds the lock, from the texts that may be matched (§7.5 rule 3).
-fn lock_holder(words: &str) -> Option<LockHolder> {
+pub(crate) fn lock_holder(words: &str) -> Option<LockHolder> {
     if let Some((_, rest)) = words.split_once("Lockfile exists for {") {
         let (fields, _) = rest.split_once('}')?;
         let mut app_id = None;

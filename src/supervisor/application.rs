@@ -108,22 +108,39 @@ impl std::fmt::Debug for SingleContainer {
     }
 }
 
+/// Stands for the application's id in a path or body until it is known.
+pub(crate) const APP_ID: &str = ":appId";
+
 /// An application on this device; from [`Supervisor::application`].
 #[derive(Debug, Clone)]
 pub struct Application {
     supervisor: Supervisor,
-    id: Option<ApplicationId>,
+    which: Which,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// The container's own.
+    Own,
+    Id(ApplicationId),
+    /// That of another device, which the cloud is yet to be asked for.
+    Elsewhere,
 }
 
 impl Supervisor {
     /// The application that this container belongs to (`BALENA_APP_ID`).
     pub fn application(&self) -> Application {
-        Application { supervisor: self.clone(), id: None }
+        Application { supervisor: self.clone(), which: Which::Own }
     }
 
     /// Another application on this device; the key must cover it.
     pub fn application_by_id(&self, id: impl Into<ApplicationId>) -> Application {
-        Application { supervisor: self.clone(), id: Some(id.into()) }
+        Application { supervisor: self.clone(), which: Which::Id(id.into()) }
+    }
+
+    /// Calls with [`APP_ID`] where the id belongs. They can't be sent as they are.
+    pub(crate) fn application_elsewhere(&self) -> Application {
+        Application { supervisor: self.clone(), which: Which::Elsewhere }
     }
 
     /// Container ids by service name, over all applications in the key's scope (`GET /v2/containerId`).
@@ -162,12 +179,13 @@ impl Supervisor {
 impl Application {
     /// The id as the supervisor gets it: our own exactly as in `BALENA_APP_ID`.
     fn id(&self) -> Result<String> {
-        match self.id {
-            Some(id) if id.get() <= 0 => {
+        match self.which {
+            Which::Id(id) if id.get() <= 0 => {
                 Err(Error::argument("application", format_args!("{id} is not an application id")))
             }
-            Some(id) => Ok(id.to_string()),
-            None => {
+            Which::Id(id) => Ok(id.to_string()),
+            Which::Elsewhere => Ok(APP_ID.to_owned()),
+            Which::Own => {
                 let id = self.supervisor.own_app_id()?;
                 // It becomes part of a path.
                 if id.bytes().all(|b| b.is_ascii_digit()) {

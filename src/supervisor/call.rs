@@ -16,6 +16,7 @@ use crate::http::{Body, BodyError, FreshConnection, Request, TransportError};
 
 use super::Supervisor;
 use super::answer::{Answer, no_answer};
+use super::device::data_or_error;
 use super::endpoint::{Endpoint, Nature};
 
 /// Largest answer that is read into memory.
@@ -105,6 +106,23 @@ impl<T, O> Call<T, O> {
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// What is sent, within what time, and how the answer is read: for a call that goes another way.
+    pub(crate) fn into_parts(self) -> Result<(Spec, Option<Duration>, fn(Answer) -> Result<T>)> {
+        Ok((self.spec?, self.deadline, self.read))
+    }
+
+    /// The same call, of whose answer nothing is wanted.
+    pub(crate) fn without_value(self) -> Call<(), O> {
+        Call {
+            supervisor: self.supervisor,
+            spec: self.spec,
+            deadline: self.deadline,
+            patience: self.patience,
+            read: data_or_error,
+            options: PhantomData,
+        }
     }
 }
 

@@ -17,9 +17,13 @@ mod logs;
 mod state;
 mod wait;
 
+pub(crate) use answer::{Answer, lock_holder};
+pub(crate) use application::APP_ID;
 pub use application::{Application, ServiceSelector, SingleContainer};
+pub(crate) use call::Spec;
 pub use call::{Call, Forceable, Updating};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
+pub(crate) use endpoint::{Endpoint, Nature};
 pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
 pub use link::Supervisor;
 pub use local_mode::{LocalTarget, TargetState};

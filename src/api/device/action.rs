@@ -9,32 +9,41 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::supervisor::{Call, Forceable, Updating};
 
-use super::target::DeviceTarget;
+use super::remote::{self, Needs};
+use super::target::Way;
 
 /// An action on a device. Nothing is sent before `.await`; `O` says which options it has.
+///
+/// On this device it goes to the supervisor. On another one the cloud passes it on (`POST /supervisor/…`),
+/// after it was asked which device that is: 60 s a try, and only what reads is ever tried again.
+///
+/// # Errors
+/// Through the cloud, besides those of the action: `is_not_found` and `is_ambiguous` for the device itself,
+/// `is_device_offline` when the cloud can't reach it, `is_unauthorized` when the token does not cover it.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct DeviceAction<T, O = ()> {
     core: Arc<Core>,
-    target: DeviceTarget,
+    way: Result<Way>,
+    needs: Needs,
     call: Call<T, O>,
 }
 
 impl<T, O> DeviceAction<T, O> {
-    pub(super) fn new(core: Arc<Core>, target: DeviceTarget, call: Call<T, O>) -> Self {
-        Self { core, target, call }
+    pub(super) fn new(core: &Arc<Core>, way: Result<Way>, needs: Needs, call: Call<T, O>) -> Self {
+        Self { core: core.clone(), way, needs, call }
     }
 
     fn map(self, change: impl FnOnce(Call<T, O>) -> Call<T, O>) -> Self {
         Self { call: change(self.call), ..self }
     }
 
-    /// As [`Call::patience`].
+    /// As [`Call::patience`]; changes nothing on the way through the cloud.
     pub fn patience(self, patience: Duration) -> Self {
         self.map(|call| call.patience(patience))
     }
 
-    /// As [`Call::deadline`].
+    /// Another deadline for each try, as [`Call::deadline`].
     pub fn deadline(self, deadline: Duration) -> Self {
         self.map(|call| call.deadline(deadline))
     }
@@ -66,8 +75,14 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            self.target.require_local(&self.core.env, &self.core.supervisor)?;
-            self.call.await
+            match self.way? {
+                Way::Here => self.call.await,
+                Way::There(device) => {
+                    let (spec, deadline, read) = self.call.into_parts()?;
+                    let answer = remote::pass_on(&self.core, &device, self.needs, spec, deadline).await?;
+                    read(answer).map_err(remote::of_another_device)
+                }
+            }
         })
     }
 }

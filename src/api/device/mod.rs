@@ -1,25 +1,62 @@
-//! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved).
+//! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved), and
+//! with others through the cloud.
 
 mod action;
+mod architecture;
+mod batch;
+mod change;
+mod device_key;
+mod history;
+mod local_mode;
+mod pin;
 mod read;
+mod register;
+mod remote;
+mod service_var;
+mod services;
+mod single_container;
+mod supervisor_release;
+mod supervisor_version;
+mod tags;
 mod target;
+mod target_state;
+mod url;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::{
-    ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines, JournalQuery,
-    ServiceSelector, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
+    Application, ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines,
+    JournalQuery, ServiceSelector, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
 };
 
 pub use action::DeviceAction;
+pub use batch::DeviceKeys;
+pub use change::Location;
+pub use device_key::GenerateDeviceKey;
+pub use history::DeviceHistories;
+pub use local_mode::LocalModeSupport;
+pub use read::DeviceMetrics;
+pub use register::{Register, RegisteredDevice};
+pub use service_var::DeviceServiceVariables;
+pub(crate) use services::services;
+pub use services::{CurrentService, DeviceWithServices};
 pub use target::{DeviceTarget, Local};
+pub use target_state::TargetStateForApp;
+pub use variables::DeviceValue;
+
+use remote::Needs;
+use supervisor_version::Minimum;
+use target::Way;
 
 /// Devices; from [`Balena::device`](crate::Balena::device).
 ///
-/// Each action takes a target: `None` or [`Local`] is this device, through its own supervisor.
+/// Each action takes a [target](DeviceTarget): `None` or [`Local`] is this device, through its own supervisor;
+/// an id or a uuid is another one, through the cloud. The endpoint that is named for each is the
+/// supervisor's; the cloud has it below `POST /supervisor`.
 #[derive(Debug, Clone)]
 pub struct Devices {
     core: Arc<Core>,
@@ -33,31 +70,48 @@ impl Devices {
     fn action<T, O>(
         &self,
         target: impl Into<DeviceTarget>,
+        needs: Needs,
         call: impl FnOnce(&Supervisor) -> Call<T, O>,
     ) -> DeviceAction<T, O> {
-        DeviceAction::new(self.core.clone(), target.into(), call(&self.core.supervisor))
+        let way = target.into().way(&self.core.env, &self.core.supervisor);
+        DeviceAction::new(&self.core, way, needs, call(&self.core.supervisor))
+    }
+
+    fn on_application<T, O>(
+        &self,
+        target: impl Into<DeviceTarget>,
+        needs: Needs,
+        call: impl FnOnce(Application) -> Call<T, O>,
+    ) -> DeviceAction<T, O> {
+        let supervisor = &self.core.supervisor;
+        let way = target.into().way(&self.core.env, supervisor);
+        let application = match &way {
+            Ok(Way::Here) => supervisor.application(),
+            _ => supervisor.application_elsewhere(),
+        };
+        DeviceAction::new(&self.core, way, needs, call(application))
     }
 
     /// Asks whether the device's supervisor answers (`GET /ping`).
     pub fn ping(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
-        self.action(target, Supervisor::ping)
+        self.action(target, Needs::Application, Supervisor::ping)
     }
 
     /// Makes the device show itself: its LED blinks for 15 s (`POST /v1/blink`).
     #[doc(alias = "blink")]
     pub fn identify(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
-        self.action(target, Supervisor::blink)
+        self.action(target, Needs::Uuid, Supervisor::blink)
     }
 
     /// Restarts all services of the application (`POST /v1/restart`); names the application by
-    /// `BALENA_APP_ID`.
+    /// `BALENA_APP_ID`, and on another device by what the cloud knows.
     ///
     /// # Errors
     /// `is_locked` when a service holds an update lock; `is_unknown_outcome` when this container is one of
     /// those that are restarted.
     #[doc(alias = "restartApplication")]
     pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, |supervisor| supervisor.application().restart_v1())
+        self.on_application(target, Needs::VersionForRestart, |application| application.restart_v1())
     }
 
     /// Reboots the device (`POST /v1/reboot`). After success every further call is refused at once.
@@ -65,7 +119,7 @@ impl Devices {
     /// # Errors
     /// `is_locked` when a service holds an update lock or the host OS is being updated.
     pub fn reboot(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, Supervisor::reboot)
+        self.action(target, Needs::Id, Supervisor::reboot)
     }
 
     /// Shuts the device down (`POST /v1/shutdown`). Somebody has to switch it on again by hand.
@@ -73,7 +127,7 @@ impl Devices {
     /// # Errors
     /// As [`reboot`](Self::reboot).
     pub fn shutdown(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, Supervisor::shutdown)
+        self.action(target, Needs::Application, Supervisor::shutdown)
     }
 
     /// Restarts all services of the application with **empty volumes** (`POST /v1/purge`): their data is
@@ -82,18 +136,18 @@ impl Devices {
     /// # Errors
     /// As [`restart_application`](Self::restart_application).
     pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, |supervisor| supervisor.application().purge_v1())
+        self.on_application(target, Needs::Application, |application| application.purge_v1())
     }
 
     /// Makes the supervisor look for an update now (`POST /v1/update`). Returns before anything came of it.
     pub fn update(&self, target: impl Into<DeviceTarget>) -> DeviceAction<UpdateTrigger, Updating> {
-        self.action(target, Supervisor::update)
+        self.action(target, Needs::Application, Supervisor::update)
     }
 
     /// The device's state in short (`GET /v1/device`).
     #[doc(alias = "getSupervisorState")]
     pub fn get_supervisor_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<DeviceState> {
-        self.action(target, Supervisor::device)
+        self.action(target, Needs::Uuid, Supervisor::device)
     }
 
     /// Starts a service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already.
@@ -106,7 +160,9 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
     ) -> DeviceAction<()> {
-        self.action(target, |supervisor| supervisor.application().start_service(service))
+        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+            application.start_service(service)
+        })
     }
 
     /// Stops a service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**:
@@ -121,7 +177,9 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
     ) -> DeviceAction<(), Forceable> {
-        self.action(target, |supervisor| supervisor.application().stop_service(service))
+        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+            application.stop_service(service)
+        })
     }
 
     /// Restarts a service in a new container (`POST /v2/applications/:appId/restart-service`).
@@ -134,7 +192,9 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
     ) -> DeviceAction<(), Forceable> {
-        self.action(target, |supervisor| supervisor.application().restart_service(service))
+        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+            application.restart_service(service)
+        })
     }
 
     /// State of every application in the key's scope by name (`GET /v2/applications/state`).
@@ -142,12 +202,12 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
     ) -> DeviceAction<BTreeMap<String, ApplicationState>> {
-        self.action(target, Supervisor::applications_state)
+        self.action(target, Needs::Id, Supervisor::applications_state)
     }
 
     /// The host's network settings (`GET /v1/device/host-config`).
     pub fn host_config(&self, target: impl Into<DeviceTarget>) -> DeviceAction<HostConfig> {
-        self.action(target, Supervisor::host_config)
+        self.action(target, Needs::Id, Supervisor::host_config)
     }
 
     /// Changes the host's network settings (`PATCH /v1/device/host-config`).
@@ -159,12 +219,12 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         patch: &HostConfigPatch,
     ) -> DeviceAction<(), Forceable> {
-        self.action(target, |supervisor| supervisor.set_host_config(patch))
+        self.action(target, Needs::Id, |supervisor| supervisor.set_host_config(patch))
     }
 
     /// Name of the device as its supervisor knows it (`GET /v2/device/name`); works offline.
     pub fn supervisor_device_name(&self, target: impl Into<DeviceTarget>) -> DeviceAction<String> {
-        self.action(target, Supervisor::device_name)
+        self.action(target, Needs::Id, Supervisor::device_name)
     }
 
     /// The device's tags, asked of the cloud by the supervisor (`GET /v2/device/tags`).
@@ -172,7 +232,7 @@ impl Devices {
     /// # Errors
     /// As [`Supervisor::tags`].
     pub fn supervisor_tags(&self, target: impl Into<DeviceTarget>) -> DeviceAction<Vec<Tag>> {
-        self.action(target, Supervisor::tags)
+        self.action(target, Needs::Id, Supervisor::tags)
     }
 
     /// Sets tags through the supervisor, which brings them to the cloud when it can
@@ -185,12 +245,12 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> DeviceAction<()> {
-        self.action(target, |supervisor| supervisor.set_tags(tags))
+        self.action(target, Needs::Id, |supervisor| supervisor.set_tags(tags))
     }
 
     /// State of the device's VPN (`GET /v2/device/vpn`).
     pub fn vpn_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<VpnState> {
-        self.action(target, Supervisor::vpn)
+        self.action(target, Needs::Id, Supervisor::vpn)
     }
 
     /// Reads or follows the journal of this device's host (`POST /v2/journal-logs`).
@@ -202,7 +262,15 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         query: JournalQuery,
     ) -> Result<JournalLines> {
-        target.into().require_local(&self.core.env, &self.core.supervisor)?;
-        self.core.supervisor.journal_logs(query).await
+        match target.into().way(&self.core.env, &self.core.supervisor)? {
+            Way::Here => self.core.supervisor.journal_logs(query).await,
+            Way::There(device) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the journal of device {device} can't be read from here: the cloud does not pass it on"
+                ),
+            )
+            .help("read it on the device; what its services print is in the cloud's logs")),
+        }
     }
 }

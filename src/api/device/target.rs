@@ -1,7 +1,9 @@
 //! Which device an action is for.
 
+use crate::api::keys::DeviceKey;
+use crate::api::rows::Device;
 use crate::env::Environment;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ids::DeviceId;
 use crate::supervisor::Supervisor;
 
@@ -11,47 +13,49 @@ pub struct Local;
 
 /// The device that an action is for.
 ///
-/// `None`, [`Local`] and the whole uuid of this device (`BALENA_DEVICE_UUID`) mean the supervisor of this
-/// device; with another uuid, a part of one, or an id, the cloud is asked.
+/// `None` and [`Local`] mean the supervisor of this device, and so does the whole uuid of this device
+/// (`BALENA_DEVICE_UUID`) where the supervisor's variables are set. Another uuid, a part of one, and any id
+/// mean the supervisor of that device, through the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceTarget(Target);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Local,
-    Uuid(String),
-    Id(DeviceId),
+    Device {
+        key: DeviceKey,
+        /// Its whole uuid, where the key is not that already.
+        uuid: Option<String>,
+    },
+}
+
+/// Which way an action goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the supervisor of this device.
+    Here,
+    /// Through the cloud to the supervisor of this device.
+    There(DeviceKey),
 }
 
 impl DeviceTarget {
-    /// Whether the supervisor of this device serves it.
-    pub(super) fn is_local(&self, env: &Environment, supervisor: &Supervisor) -> Result<bool> {
-        match &self.0 {
-            Target::Local => Ok(true),
-            Target::Uuid(uuid) if uuid.trim().is_empty() => {
-                Err(Error::argument("device", "the uuid is empty"))
-            }
-            Target::Uuid(uuid) => Ok(supervisor.is_configured() && env.device_uuid.as_deref() == Some(uuid)),
-            Target::Id(id) if id.get() <= 0 => {
-                Err(Error::argument("device", format_args!("{id} is not a device id")))
-            }
-            Target::Id(_) => Ok(false),
-        }
+    /// The device with this key, this device without one: for a target that is known at run time only.
+    pub fn from_option(device: Option<DeviceKey>) -> Self {
+        device.map_or(Self(Target::Local), Self::from)
     }
 
     /// # Errors
-    /// `is_unsupported` unless it is this device.
-    pub(super) fn require_local(&self, env: &Environment, supervisor: &Supervisor) -> Result<()> {
-        if self.is_local(env, supervisor)? {
-            return Ok(());
-        }
-        let which = match &self.0 {
-            Target::Uuid(uuid) => uuid.escape_debug().to_string(),
-            Target::Id(id) => format!("with id {id}"),
-            Target::Local => return Ok(()),
+    /// `is_invalid_argument` for a key that could match anything.
+    pub(super) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
+        let Target::Device { key, uuid } = self.0 else { return Ok(Way::Here) };
+        key.check()?;
+        let uuid = match &key {
+            DeviceKey::Name(text) => Some(text),
+            DeviceKey::Id(_) => uuid.as_ref(),
         };
-        Err(Error::new(ErrorKind::Unsupported, format!("device {which} is not this device, and only this one can be reached here"))
-            .help("pass None (or Local) for this device; another one needs the cloud API, which this version does not have yet"))
+        // Without the supervisor's variables the cloud is the only way, to this device as well.
+        let here = uuid.is_some() && uuid == env.device_uuid.as_ref() && supervisor.is_configured();
+        Ok(if here { Way::Here } else { Way::There(key) })
     }
 }
 
@@ -68,33 +72,80 @@ impl From<Option<Local>> for DeviceTarget {
     }
 }
 
-impl From<&str> for DeviceTarget {
-    fn from(uuid: &str) -> Self {
-        Self(Target::Uuid(uuid.to_owned()))
+impl From<DeviceKey> for DeviceTarget {
+    fn from(key: DeviceKey) -> Self {
+        Self(Target::Device { key, uuid: None })
     }
 }
 
-impl From<String> for DeviceTarget {
-    fn from(uuid: String) -> Self {
-        Self(Target::Uuid(uuid))
+/// By the row's id and uuid; a row with neither is refused as an empty uuid is.
+impl From<&Device> for DeviceTarget {
+    fn from(device: &Device) -> Self {
+        let uuid = device.uuid.clone();
+        let key = match device.id {
+            Some(id) => DeviceKey::Id(id),
+            None => DeviceKey::Name(uuid.clone().unwrap_or_default()),
+        };
+        Self(Target::Device { key, uuid })
     }
 }
 
-impl From<DeviceId> for DeviceTarget {
-    fn from(id: DeviceId) -> Self {
-        Self(Target::Id(id))
-    }
-}
-
-macro_rules! from_number {
-    ($($number:ty),*) => {$(
-        impl From<$number> for DeviceTarget {
-            fn from(id: $number) -> Self {
-                // A number beyond the range of ids is no device's id, and is refused as such.
-                Self(Target::Id(DeviceId::new(i64::try_from(id).unwrap_or(-1))))
+macro_rules! from_key {
+    ($($key:ty),*) => {$(
+        impl From<$key> for DeviceTarget {
+            fn from(key: $key) -> Self {
+                DeviceKey::from(key).into()
             }
         }
     )*};
 }
 
-from_number!(i32, u32, i64, u64);
+from_key!(&str, String, DeviceId, i32, u32, i64, u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "8deb12a58e3b6d3920db1c2b6303d1ff";
+
+    fn way(target: impl Into<DeviceTarget>, on_device: bool) -> Result<Way> {
+        let mut vars = vec![("BALENA_DEVICE_UUID", OWN)];
+        if on_device {
+            vars.extend([
+                ("BALENA_SUPERVISOR_ADDRESS", "http://127.0.0.1:48484"),
+                ("BALENA_SUPERVISOR_API_KEY", "k"),
+            ]);
+        }
+        let env = Environment::from_vars(vars).unwrap();
+        target.into().way(&env, &Supervisor::new(&env))
+    }
+
+    #[test]
+    fn only_this_device_goes_to_the_supervisor() {
+        let row = |id: Option<i64>, uuid: Option<&str>| Device {
+            id: id.map(DeviceId::new),
+            uuid: uuid.map(str::to_owned),
+            ..Device::default()
+        };
+        assert_eq!(way(None, false).unwrap(), Way::Here);
+        assert_eq!(way(Local, true).unwrap(), Way::Here);
+        assert_eq!(way(DeviceTarget::from_option(None), true).unwrap(), Way::Here);
+        assert_eq!(way(OWN, true).unwrap(), Way::Here);
+        assert_eq!(way(&row(Some(5), Some(OWN)), true).unwrap(), Way::Here);
+
+        assert_eq!(way(OWN, false).unwrap(), Way::There(OWN.into()));
+        assert_eq!(way("8deb12a", true).unwrap(), Way::There("8deb12a".into()));
+        assert_eq!(way(5, true).unwrap(), Way::There(5.into()));
+        assert_eq!(way(&row(Some(5), Some("ffff")), true).unwrap(), Way::There(5.into()));
+        assert_eq!(way(&row(Some(5), None), true).unwrap(), Way::There(5.into()));
+        assert_eq!(way(&row(None, Some(OWN)), false).unwrap(), Way::There(OWN.into()));
+    }
+
+    #[test]
+    fn what_could_be_any_device_is_refused() {
+        for target in ["".into(), " ".into(), DeviceTarget::from(0), (-1).into(), (&Device::default()).into()]
+        {
+            assert!(way(target.clone(), true).unwrap_err().is_invalid_argument(), "{target:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::resource::resource;
-use crate::ids::{ImageId, ReleaseId};
+use crate::ids::{ImageId, ReleaseId, SupervisorReleaseId};
 
 use super::{Application, Device, DeviceType, ReleaseTag, Service, User};
 
@@ -110,7 +110,7 @@ resource! {
         /// Created at.
         created_at / CREATED_AT: Timestamp,
         /// Id.
-        id / ID: i64,
+        id / ID: SupervisorReleaseId,
         /// Supervisor version.
         supervisor_version / SUPERVISOR_VERSION: String,
         /// Image name.
@@ -122,7 +122,7 @@ resource! {
     }
     navigation {
         /// Is for device type.
-        is_for_device_type / DEVICE_TYPE = "is_for__device_type": DeviceType,
+        is_for_device_type / DEVICE_TYPE = "is_for__device_type" as "dt": DeviceType,
     }
 }
 

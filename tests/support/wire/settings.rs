@@ -22,10 +22,6 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
                 _ => return refuse(),
             },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
-            ("api_version", Value::String(version)) if version == "v6" => {}
-            ("api_version", Value::String(version)) if version == "v7" => {
-                settings.api_version = ApiVersion::V7
-            }
             ("request_limit", Value::String(text)) => match text.parse::<NonZeroU32>() {
                 Ok(limit) => settings.request_limit = Some(limit),
                 Err(_) => return refuse(),

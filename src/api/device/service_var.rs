@@ -1,0 +1,219 @@
+//! Environment variables of one service on one device.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, IdRow};
+use crate::api::read::{List, Target, rows};
+use crate::api::request::Request;
+use crate::api::resource::Resource;
+use crate::api::rows::{Application, Device, DeviceServiceVariable, Service, ServiceInstall};
+use crate::api::write::Rows;
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::odata::{Filter, Navigation, Query};
+
+use super::Devices;
+
+/// Environment variables of services on devices. From [`Devices::service_var`].
+#[derive(Debug, Clone)]
+pub struct DeviceServiceVariables {
+    core: Arc<Core>,
+}
+
+impl Devices {
+    /// Environment variables of one service on one device.
+    #[doc(alias = "serviceVar")]
+    pub fn service_var(&self) -> DeviceServiceVariables {
+        DeviceServiceVariables { core: self.core.clone() }
+    }
+}
+
+impl DeviceServiceVariables {
+    /// Those of all services on one device (`GET /v6/device_service_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the device.
+    #[doc(alias = "getAllByDevice")]
+    pub fn get_all_by_device(&self, device: impl Into<DeviceKey>) -> List<DeviceServiceVariable> {
+        let (core, device) = (self.core.clone(), device.into());
+        List::new(&self.core, async move {
+            let on_device = ServiceInstall::DEVICE.id().eq(device_id(&core, &device).await?);
+            Ok(Target::list::<DeviceServiceVariable>(Query::new().filter(of_installs(on_device))))
+        })
+    }
+
+    /// Those of all services on all devices of an application, by name
+    /// (`GET /v6/device_service_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the application.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(
+        &self,
+        application: impl Into<ApplicationKey>,
+    ) -> List<DeviceServiceVariable> {
+        let (core, application) = (self.core.clone(), application.into());
+        List::new(&self.core, async move {
+            let id = core.id_of(application.target::<Application>(Query::new())?).await?;
+            let on_devices = ServiceInstall::DEVICE.any(Device::APPLICATION.id().eq(id));
+            let query =
+                Query::new().filter(of_installs(on_devices)).order_by(DeviceServiceVariable::NAME.asc());
+            Ok(Target::list::<DeviceServiceVariable>(query))
+        })
+    }
+
+    /// The value with this name; `None` if there is none, or not one alone
+    /// (`GET /v6/device_service_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the device.
+    pub fn get(
+        &self,
+        device: impl Into<DeviceKey>,
+        service: impl Into<DeviceServiceKey>,
+        name: impl Into<String>,
+    ) -> Request<Option<String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            value: Option<String>,
+        }
+        let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
+        Request::new(async move {
+            let query = variable.query(&core).await?.select(["value"]);
+            let rows: Vec<Row> =
+                rows(&core.read(<DeviceServiceVariable as Resource>::NAME, None, &query).await?)?;
+            let mut rows = rows.into_iter();
+            Ok(match (rows.next(), rows.next()) {
+                (Some(row), None) => row.value,
+                _ => None,
+            })
+        })
+    }
+
+    /// Sets a value, whether there was one or not (`POST /v6/device_service_environment_variable`, `PATCH` of
+    /// one that is there).
+    ///
+    /// # Errors
+    /// `is_not_found` when there is no such device, or no such service on it; `is_ambiguous`.
+    pub fn set(
+        &self,
+        device: impl Into<DeviceKey>,
+        service: impl Into<DeviceServiceKey>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Request<()> {
+        let (core, variable, value) = (self.core.clone(), Variable::new(device, service, name), value.into());
+        Request::new(async move {
+            let install = variable.install(&core).await?;
+            core.upsert(
+                <DeviceServiceVariable as Resource>::NAME,
+                &[("service_install", install.into()), ("name", variable.name.into())],
+                &[("value", Value::String(value))],
+            )
+            .await
+        })
+    }
+
+    /// Removes a value (`DELETE /v6/device_service_environment_variable`). Succeeds when there is none: the
+    /// server does not tell.
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the device.
+    pub fn remove(
+        &self,
+        device: impl Into<DeviceKey>,
+        service: impl Into<DeviceServiceKey>,
+        name: impl Into<String>,
+    ) -> Request<()> {
+        let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
+        Request::new(async move {
+            let rows = Rows::Where(variable.query(&core).await?);
+            core.delete(<DeviceServiceVariable as Resource>::NAME, &rows).await
+        })
+    }
+}
+
+/// One variable as the caller names it.
+struct Variable {
+    device: DeviceKey,
+    service: DeviceServiceKey,
+    name: String,
+}
+
+impl Variable {
+    fn new(
+        device: impl Into<DeviceKey>,
+        service: impl Into<DeviceServiceKey>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self { device: device.into(), service: service.into(), name: name.into() }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.service.check()?;
+        if self.name.is_empty() { Err(Error::argument("name", "it is empty")) } else { Ok(()) }
+    }
+
+    /// The rows it has, by way of the device's id.
+    async fn query(&self, core: &Core) -> Result<Query> {
+        self.check()?;
+        let id = device_id(core, &self.device).await?;
+        let install = ServiceInstall::DEVICE.id().eq(id).and(self.installs(ServiceInstall::SERVICE));
+        let named = DeviceServiceVariable::NAME.eq(self.name.as_str());
+        Ok(Query::new().filter(of_installs(install).and(named)))
+    }
+
+    fn installs(&self, service: Navigation<ServiceInstall, Service>) -> Filter<ServiceInstall> {
+        match &self.service {
+            DeviceServiceKey::Id(id) => service.id().eq(id.get()),
+            DeviceServiceKey::Name(name) => service.any(Service::SERVICE_NAME.eq(name.as_str())),
+        }
+    }
+
+    /// The id of the service's place on the device.
+    async fn install(&self, core: &Core) -> Result<i64> {
+        self.check()?;
+        self.device.check()?;
+        let on_device = match &self.device {
+            DeviceKey::Id(id) => ServiceInstall::DEVICE.id().eq(id.get()),
+            DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid) => {
+                ServiceInstall::DEVICE.any(Device::UUID.eq(uuid.as_str()))
+            }
+            DeviceKey::Name(_) => ServiceInstall::DEVICE.id().eq(device_id(core, &self.device).await?),
+        };
+        let filter = on_device.and(self.installs(ServiceInstall::SERVICE.with_alias("s")));
+        let query = Query::new().select(["id"]).filter(filter);
+        let reply = core.read(<ServiceInstall as Resource>::NAME, None, &query).await?;
+        let found: Vec<IdRow> = rows(&reply)?;
+        let error = |kind, text: String| {
+            Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
+        };
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some(install), None) => Ok(install.id),
+            (None, _) => {
+                let text = format!("service {} not found on device {}", self.service, self.device);
+                Err(error(ErrorKind::NotFound, text).help("is it in the release that the device runs?"))
+            }
+            _ => {
+                let text = format!(
+                    "device {} is ambiguous: it has service {} more than once",
+                    self.device, self.service
+                );
+                Err(error(ErrorKind::Ambiguous, text).help("give the service's id"))
+            }
+        }
+    }
+}
+
+/// An id is looked up too: a device that is not there is an error, not a place without variables.
+async fn device_id(core: &Core, device: &DeviceKey) -> Result<i64> {
+    core.id_of(device.target::<Device>(Query::new())?).await
+}
+
+fn of_installs(filter: Filter<ServiceInstall>) -> Filter<DeviceServiceVariable> {
+    DeviceServiceVariable::SERVICE_INSTALL.any(filter)
+}

@@ -1,0 +1,53 @@
+//! A device's only service, through the cloud: for applications with a single container.
+
+use crate::api::keys::DeviceKey;
+use crate::supervisor::{Application, Call, Forceable, SingleContainer};
+
+use super::remote::Needs;
+use super::supervisor_version::Minimum;
+use super::target::Way;
+use super::{DeviceAction, Devices};
+
+impl Devices {
+    fn single<T, O>(
+        &self,
+        device: impl Into<DeviceKey>,
+        call: impl FnOnce(Application) -> Call<T, O>,
+    ) -> DeviceAction<T, O> {
+        let device = device.into();
+        let way = device.check().map(|()| Way::There(device));
+        let call = call(self.core.supervisor.application_elsewhere());
+        DeviceAction::new(&self.core, way, Needs::Version(Minimum::V1_8), call)
+    }
+
+    /// The only service of a device whose application has a single container
+    /// (`POST /supervisor/v1/apps/:appId`, always through the cloud). For this device itself see
+    /// [`single_container`](Application::single_container).
+    ///
+    /// # Errors
+    /// As [`DeviceAction`]; `is_rejected` for an application with several services; `is_unsupported` for a
+    /// supervisor older than 1.8.
+    #[doc(alias = "getApplicationInfo")]
+    pub fn get_application_info(&self, device: impl Into<DeviceKey>) -> DeviceAction<SingleContainer> {
+        self.single(device, |application| application.single_container())
+    }
+
+    /// Starts the only service of a device (`POST /supervisor/v1/apps/:appId/start`, always through the
+    /// cloud).
+    ///
+    /// # Errors
+    /// As [`get_application_info`](Self::get_application_info).
+    #[doc(alias = "startApplication")]
+    pub fn start_application(&self, device: impl Into<DeviceKey>) -> DeviceAction<()> {
+        self.single(device, |application| application.start_single().without_value())
+    }
+
+    /// Stops the only service of a device (`POST /supervisor/v1/apps/:appId/stop`, always through the cloud).
+    ///
+    /// # Errors
+    /// As [`get_application_info`](Self::get_application_info); `is_locked` when it holds an update lock.
+    #[doc(alias = "stopApplication")]
+    pub fn stop_application(&self, device: impl Into<DeviceKey>) -> DeviceAction<(), Forceable> {
+        self.single(device, |application| application.stop_single().without_value())
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether the supervisor of a device is new enough, as far as the cloud knows its version.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The first version that can do something.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Minimum {
+    version: [u64; 3],
+    /// Whether the pre-releases of that version can do it too.
+    pre_releases: bool,
+}
+
+impl Minimum {
+    /// The calls of single services.
+    pub(super) const V7: Self = Self { version: [7, 0, 0], pre_releases: false };
+    /// The calls of the only service.
+    pub(super) const V1_8: Self = Self { version: [1, 8, 0], pre_releases: true };
+
+    /// A version that the cloud does not know is left to the device to judge; one that is none is older than
+    /// all, as in the SDKs.
+    ///
+    /// # Errors
+    /// `is_unsupported` for a version that is too old.
+    pub(super) fn check(self, version: Option<&str>) -> Result<()> {
+        match version {
+            Some(text) if !text.trim().is_empty() && !self.is_met(version) => {
+                let [major, minor, patch] = self.version;
+                Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "the device's supervisor is {}, and this needs {major}.{minor}.{patch}",
+                        text.escape_debug()
+                    ),
+                )
+                .help("update the device's supervisor"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the version is known to be new enough.
+    pub(super) fn is_met(self, version: Option<&str>) -> bool {
+        version.and_then(parse).is_some_and(|(version, pre_release)| {
+            version > self.version || version == self.version && (self.pre_releases || !pre_release)
+        })
+    }
+}
+
+/// `v8.1.0`, `7.1`, `7.0.0-alpha.1+build`: the numbers, and whether it is a pre-release.
+fn parse(text: &str) -> Option<([u64; 3], bool)> {
+    let text = text.trim();
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let text = text.split('+').next().unwrap_or_default();
+    let (numbers, pre_release) = match text.split_once('-') {
+        Some((numbers, _)) => (numbers, true),
+        None => (text, false),
+    };
+    let mut version = [0; 3];
+    let mut parts = numbers.split('.');
+    for (place, number) in version.iter_mut().enumerate() {
+        match parts.next() {
+            Some(part) => *number = part.parse().ok()?,
+            None if place == 0 => return None,
+            None => {}
+        }
+    }
+    parts.next().is_none().then_some((version, pre_release))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_is_refused_and_unknown_is_not() {
+        for new in ["7.0.0", "v8.1.0", "12.11.0", "7.1", "7", "14.0.0+rev1", "7.0.1-beta"] {
+            assert!(Minimum::V7.is_met(Some(new)) && Minimum::V7.check(Some(new)).is_ok(), "{new}");
+        }
+        for old in ["6.9.9", "7.0.0-alpha.1", "v1.8.0", "unknown", "7.0.0.0", "7..1"] {
+            assert!(Minimum::V7.check(Some(old)).unwrap_err().is_unsupported(), "{old}");
+        }
+        for unknown in [None, Some("")] {
+            assert!(!Minimum::V7.is_met(unknown) && Minimum::V7.check(unknown).is_ok(), "{unknown:?}");
+        }
+        assert!(Minimum::V1_8.is_met(Some("1.8.0-alpha.0")) && Minimum::V1_8.check(Some("1.7.9")).is_err());
+    }
+}

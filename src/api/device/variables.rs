@@ -1,0 +1,82 @@
+//! What hangs on a device by name: its tags, its environment variables and its configuration variables.
+
+use serde_json::json;
+
+use crate::api::key_value::{KeyValue, KeyValueKind};
+use crate::api::keys::{ApplicationKey, DeviceKey};
+use crate::api::read::List;
+use crate::api::rows::{Application, DeviceConfigVariable, DeviceTag, DeviceVariable};
+use crate::odata::Query;
+
+use super::Devices;
+
+/// A kind of named values that hang on devices.
+pub trait DeviceValue: KeyValueKind {}
+
+impl KeyValueKind for DeviceTag {
+    const KEY: &'static str = "tag_key";
+    const PARENT: &'static str = "device";
+}
+
+impl KeyValueKind for DeviceConfigVariable {
+    const KEY: &'static str = "name";
+    const PARENT: &'static str = "device";
+}
+
+impl KeyValueKind for DeviceVariable {
+    const KEY: &'static str = "name";
+    const PARENT: &'static str = "device";
+}
+
+impl DeviceValue for DeviceTag {}
+impl DeviceValue for DeviceConfigVariable {}
+impl DeviceValue for DeviceVariable {}
+
+impl<R: DeviceValue> KeyValue<DeviceKey, R> {
+    /// Those of all devices of an application, by key (`GET /v6/device_tag`, …`_config_variable` or
+    /// …`_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the application.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<R> {
+        let (core, application) = (self.core().clone(), application.into());
+        self.list(async move {
+            // An id is looked up too: an application that is not there is an error, not an empty list.
+            let id = core.id_of(application.target::<Application>(Query::new())?).await?;
+            let of_application =
+                json!({ "$alias": "d", "$expr": { "d": { "belongs_to__application": id } } });
+            Ok(Some(json!({ "device": { "$any": of_application } })))
+        })
+    }
+}
+
+macro_rules! variables {
+    ($($row:ident)*) => {$(
+        impl KeyValue<DeviceKey, $row> {
+            /// Those of one device, by name.
+            ///
+            /// # Errors
+            /// `is_not_found` and `is_ambiguous` for a device that is given by its uuid.
+            #[doc(alias = "getAllByDevice")]
+            pub fn get_all_by_device(&self, device: impl Into<DeviceKey>) -> List<$row> {
+                self.of_parent(device)
+            }
+        }
+    )*};
+}
+variables!(DeviceConfigVariable DeviceVariable);
+
+impl Devices {
+    /// Configuration variables of devices, e.g. `BALENA_HOST_CONFIG_gpu_mem`.
+    #[doc(alias = "configVar")]
+    pub fn config_var(&self) -> KeyValue<DeviceKey, DeviceConfigVariable> {
+        KeyValue::new(&self.core)
+    }
+
+    /// Environment variables of devices, for all services on them.
+    #[doc(alias = "envVar")]
+    pub fn env_var(&self) -> KeyValue<DeviceKey, DeviceVariable> {
+        KeyValue::new(&self.core)
+    }
+}
