@@ -6,14 +6,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::TagId;
 
 use super::answer::Answer;
 use super::call::{Call, Forceable, Spec, Updating};
 use super::endpoint as e;
 use super::link::Supervisor;
-use super::state::ServiceStatus;
+use super::state::{ServiceStatus, null_is_none};
 
 /// What the supervisor made of an update request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +200,7 @@ impl Supervisor {
     pub fn tags(&self) -> Call<Vec<Tag>> {
         #[derive(Deserialize)]
         struct Tags {
+            #[serde(deserialize_with = "null_is_none")]
             tags: Vec<Tag>,
         }
         Call::new(self, Ok(Spec::new(&e::TAGS, "/v2/device/tags")), |answer| {
@@ -259,7 +260,7 @@ impl Supervisor {
 }
 
 /// For calls whose success is told by the status alone.
-#[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "the shape of every reader")]
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every reader")]
 pub(super) fn done(_: Answer) -> Result<()> {
     Ok(())
 }
@@ -269,18 +270,13 @@ pub(super) fn done(_: Answer) -> Result<()> {
 pub(super) fn data_or_error(answer: Answer) -> Result<()> {
     let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
     match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
-        Some(words) if !words.is_empty() => {
-            Err(Error::new(ErrorKind::Rejected, format!("status {}: {words}", answer.status))
-                .operation(answer.operation.clone())
-                .with_status(answer.status)
-                .sent(true))
-        }
+        Some(words) if !words.is_empty() => Err(answer.told(words)),
         _ => Ok(()),
     }
 }
 
 /// A port as a number or as decimal text.
-fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
+pub(super) fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Port {

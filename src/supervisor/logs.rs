@@ -279,6 +279,8 @@ impl Lines {
             if line.last() == Some(&b'\r') {
                 line.truncate(line.len() - 1);
             }
+            // As if it had come in small pieces.
+            line.truncate(LINE_LIMIT);
             return Some(line);
         }
     }

@@ -64,14 +64,19 @@ impl Supervisor {
     ) -> Result<()> {
         let until = Instant::now() + limit;
         let mut last = None;
+        let mut was_gone = false;
         loop {
             // A look may hang on a supervisor that is stuck; the caller's limit holds all the same.
             match tokio::time::timeout_at(until, look()).await {
                 Ok(Ok(Some(()))) => return Ok(()),
-                Ok(Ok(None)) | Err(_) => {}
+                Ok(Ok(None)) => last = None,
+                Err(_) => {}
                 Ok(Err(error)) if error.is_unreachable() || error.is_server() || error.is_timeout() => {
-                    last = Some(error)
+                    was_gone = true;
+                    last = Some(error);
                 }
+                // It answers some seconds before it knows all of its applications (reference 7.2).
+                Ok(Err(error)) if error.is_not_found() && was_gone => last = Some(error),
                 Ok(Err(error)) => return Err(error),
             }
             if Instant::now() + PAUSE >= until {
