@@ -29,8 +29,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON of type `T`; unknown fields are ignored.
+    /// The body as a JSON object of type `T`; unknown fields are ignored.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        // serde would read a list as the fields of a struct in their order.
+        if self.body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
+            return Err(self.unreadable("a JSON object was expected"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&self.body);
         let read = serde_path_to_error::deserialize(&mut json);
         if read.is_ok() && json.end().is_err() {
@@ -64,6 +68,14 @@ impl Answer {
             .with_status(self.status)
             .sent(true)
             .help("is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells")
+    }
+
+    /// For answers whose body says nothing that matters, beyond that it is no page of some other server.
+    pub(crate) fn done(&self) -> Result<()> {
+        if self.body.trim_ascii_start().first() == Some(&b'<') {
+            return Err(self.unreadable("a page, not a supervisor's answer"));
+        }
+        Ok(())
     }
 
     /// The error for a failure that is told with a success status.

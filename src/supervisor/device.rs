@@ -125,6 +125,7 @@ impl Supervisor {
     pub fn update(&self) -> Call<UpdateTrigger, Updating> {
         let spec = Spec::new(&e::UPDATE, "/v1/update").body(json!({}));
         Call::new(self, Ok(spec), |answer| {
+            answer.done()?;
             Ok(match answer.status {
                 202 if answer.body.is_empty() => UpdateTrigger::Accepted,
                 202 => UpdateTrigger::Ignored,
@@ -260,9 +261,9 @@ impl Supervisor {
 }
 
 /// For calls whose success is told by the status alone.
-#[expect(clippy::unnecessary_wraps, reason = "the shape of every reader")]
-pub(super) fn done(_: Answer) -> Result<()> {
-    Ok(())
+#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
+pub(super) fn done(answer: Answer) -> Result<()> {
+    answer.done()
 }
 
 /// For answers of the form `{"Data": …, "Error": …}`: an error told in a success status is an error.
@@ -271,7 +272,7 @@ pub(super) fn data_or_error(answer: Answer) -> Result<()> {
     let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
     match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
         Some(words) if !words.is_empty() => Err(answer.told(words)),
-        _ => Ok(()),
+        _ => answer.done(),
     }
 }
 
