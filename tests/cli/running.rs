@@ -103,7 +103,19 @@ async fn a_hangup_ends_in_order_too() {
     first_line(&mut child).await;
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 1, "the simulated device has a directory");
     kill(pid(&child), Signal::SIGHUP).unwrap();
+    if hangup_is_ignored() {
+        // Tests under `nohup`: then so is the command, and has to live on until it is told otherwise.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(child.try_wait().unwrap(), None);
+        kill(pid(&child), Signal::SIGTERM).unwrap();
+    }
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
     std::fs::remove_dir(&scratch).unwrap();
+}
+
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0
 }
