@@ -21,7 +21,8 @@ mod pool;
 #[cfg(test)]
 #[path = "support/scripted.rs"]
 mod scripted;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(feature = "cli")]
+#[cfg(test)]
 #[path = "faults/secrets.rs"]
 mod secrets;
 #[cfg(test)]

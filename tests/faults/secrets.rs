@@ -86,7 +86,9 @@ fn collect_logs(seen: &Seen) -> tracing::subscriber::DefaultGuard {
 }
 
 fn spellings() -> Vec<String> {
-    let percent: String = KEY.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let percent =
+        percent_encoding::percent_encode(KEY.as_bytes(), percent_encoding::NON_ALPHANUMERIC).to_string();
+    let form = percent.replace("%20", "+");
     let html = KEY
         .replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -94,14 +96,7 @@ fn spellings() -> Vec<String> {
         .replace('"', "&quot;")
         .replace('\'', "&#39;");
     let json = Value::from(KEY).to_string();
-    vec![
-        KEY.to_owned(),
-        percent.to_uppercase(),
-        percent,
-        html,
-        json.trim_matches('"').to_owned(),
-        format!("{KEY:?}"),
-    ]
+    vec![KEY.to_owned(), form, percent, html, json.trim_matches('"').to_owned(), format!("{KEY:?}")]
 }
 
 /// Bodies that hand the key back, given the target of the request.
