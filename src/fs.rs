@@ -1,14 +1,12 @@
 //! The only place that makes files: whole or not at all, never half of one after a power cut.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-
 /// Readable and writable by the owner only: the mode for whatever has no reason to be read by others.
-#[cfg_attr(not(test), expect(dead_code, reason = "the first file with state comes with the service"))]
+#[cfg(any(test, all(feature = "cli", feature = "simulator")))]
 pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Writes the file anew: after a crash or a power cut it has either the old content or all of the new.
@@ -17,11 +15,13 @@ pub(crate) const PRIVATE: u32 = 0o600;
 ///
 /// # Errors
 /// `is_io`, `is_config` when the directory is missing. The file is then as it was.
-#[cfg_attr(not(test), expect(dead_code, reason = "the first file with state comes with the service"))]
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+#[cfg(any(test, all(feature = "cli", feature = "simulator")))]
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Result<()> {
+    use crate::error::{Error, ErrorKind};
+
     let write = || {
         let (draft, mut file) = Draft::beside(path, mode)?;
-        file.write_all(bytes)?;
+        io::Write::write_all(&mut file, bytes)?;
         // Before the rename: otherwise the new name may survive a power cut and its content not.
         file.sync_all()?;
         draft.replace(path)?;
@@ -55,6 +55,7 @@ pub(crate) fn advice_on(cause: &io::Error) -> Option<&'static str> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             "the directory does not exist: make it, or mount it"
         }
+        io::ErrorKind::IsADirectory => "it is a directory: name a file in it",
         io::ErrorKind::PermissionDenied => {
             "this user may not write there: run as another user, or change the directory's owner or mode"
         }
@@ -96,6 +97,7 @@ impl Draft {
     }
 
     /// Takes the place of `target`, of whatever is there.
+    #[cfg(any(test, all(feature = "cli", feature = "simulator")))]
     pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
         if let Some(path) = &self.path {
             fs::rename(path, target)?;

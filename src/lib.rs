@@ -1,5 +1,4 @@
-//! balena in Rust: the device's own supervisor, update locks, and a simulated device to develop against.
-
+#![doc = include_str!("../README.md")]
 // Examples and benchmarks print; the library does so at one place, by hand.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -14,6 +13,7 @@ mod error;
 mod fs;
 mod http;
 mod ids;
+mod json;
 mod open_enum;
 #[cfg(feature = "service")]
 pub mod service;

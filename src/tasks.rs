@@ -67,6 +67,7 @@ impl TaskSet {
     }
 
     /// Aborts every task without waiting for any. For a `Drop`, which can't wait.
+    #[cfg(feature = "simulator")]
     pub(crate) fn abort_all(&self) {
         lock(&self.tasks).abort_all();
     }

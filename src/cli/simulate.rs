@@ -1,11 +1,13 @@
 //! `balena-agent simulate`: a balena device in a box.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fs;
 use crate::simulator::{Device, Fixture, Release};
 use crate::{Balena, Environment};
 
@@ -25,6 +27,9 @@ pub(super) struct SimulateArguments {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Write the variables to this file instead, as NAME=value lines for `docker run --env-file`; it appears when the device is ready
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     /// Every 30 s a new release comes, is downloaded and applied
     #[arg(long)]
     releases: bool,
@@ -34,16 +39,10 @@ impl SimulateArguments {
     pub(super) async fn run(self, context: &Context) -> Result<Output> {
         let stop = super::stop()?;
         let simulation = Simulation::start(self.port).await?;
-        if context.printer.is_json() {
-            output::line(&serde_json::json!(simulation.variables).to_string())?;
-        } else {
-            for (name, value) in &simulation.variables {
-                output::line(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
-            }
+        match &self.env_file {
+            Some(path) => simulation.write_variables(path)?,
+            None => simulation.print_variables(context)?,
         }
-        output::remark(
-            "the simulated device runs until interrupted; export these variables in another terminal",
-        );
         if self.releases {
             tokio::select! {
                 () = simulation.releases() => {}
@@ -84,6 +83,34 @@ impl Simulation {
         Ok(Self { device, variables, balena })
     }
 
+    fn print_variables(&self, context: &Context) -> Result<()> {
+        if context.printer.is_json() {
+            output::line(&serde_json::json!(self.variables).to_string())?;
+        } else {
+            for (name, value) in &self.variables {
+                output::line(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
+            }
+        }
+        output::remark(
+            "the simulated device runs until interrupted; export these variables in another terminal",
+        );
+        Ok(())
+    }
+
+    /// For `docker run --env-file`, which takes values as they are, without quotes; a shell would not, and
+    /// has the printed form. Nobody else may read it: a key is in it.
+    fn write_variables(&self, path: &Path) -> Result<()> {
+        let lines: String =
+            self.variables.iter().map(|(name, value)| [name, "=", value, "\n"].concat()).collect();
+        fs::write_atomic(path, lines.as_bytes(), fs::PRIVATE)?;
+        output::remark(&format!(
+            "the simulated device runs until interrupted; its variables are in {}",
+            path.display()
+        ));
+        Ok(())
+    }
+
+    #[cfg(feature = "service")]
     pub(super) fn address(&self) -> String {
         self.device.address()
     }

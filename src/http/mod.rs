@@ -1,6 +1,7 @@
 //! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
 
 mod body;
+#[cfg(feature = "cli")]
 mod cloud;
 mod plain;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 pub(crate) use body::{Body, BodyError};
+#[cfg(feature = "cli")]
 pub(crate) use cloud::Cloud;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
 

@@ -18,7 +18,9 @@ use crate::tasks::Stop;
 /// Connections at a time; further ones wait in the kernel. WebSockets have a limit of their own.
 const CONNECTIONS: usize = 64;
 /// A client that has not sent its request by then is not going to; also the limit for an idle connection.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
+/// Less than the 5 s of the health check, which gets a place before it runs out of time even when clients
+/// that say nothing hold all of them.
+const HEADER_LIMIT: Duration = Duration::from_secs(4);
 /// A connection is closed at the next occasion after this time, and a moment later in any case: also a
 /// client that does not read its answers must let go of its place.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+use crate::json;
 
 use super::Supervisor;
 use super::endpoint::Endpoint;
@@ -37,21 +38,16 @@ impl Answer {
         if self.body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
             return Err(self.unreadable("a JSON object was expected"));
         }
-        let mut json = serde_json::Deserializer::from_slice(&self.body);
-        let read = serde_path_to_error::deserialize(&mut json);
-        if read.is_ok() && json.end().is_err() {
-            return Err(self.unreadable("something follows the JSON"));
+        json::decode(&self.body).map_err(|misfit| self.misfit(&misfit))
+    }
+
+    fn misfit(&self, misfit: &json::Misfit) -> Error {
+        // serde's own words may quote a value.
+        let why = if self.endpoint.bears_secrets { "not as expected" } else { &misfit.why };
+        match misfit.path.as_str() {
+            "" => self.unreadable(why),
+            path => self.unreadable(format_args!("at {path}: {why}")),
         }
-        read.map_err(|cause| {
-            let path = cause.path().to_string();
-            // serde's own words may quote a value.
-            let why = if self.endpoint.bears_secrets {
-                "not as expected".into()
-            } else {
-                cause.inner().to_string()
-            };
-            if path == "." { self.unreadable(why) } else { self.unreadable(format!("at {path}: {why}")) }
-        })
     }
 
     /// The error for a success status whose body is not what the contract says.

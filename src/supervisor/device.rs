@@ -1,8 +1,10 @@
 //! The device as a whole: its actions and what it tells about itself (reference sections 3.1–3.3).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use secrecy::SecretString;
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -278,15 +280,28 @@ pub(super) fn data_or_error(answer: Answer) -> Result<()> {
 
 /// A port as a number or as decimal text.
 pub(super) fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Port {
-        Number(u16),
-        Text(String),
+    // A visitor and not an untagged enum: its errors know their place in the text.
+    struct Port;
+
+    impl Visitor<'_> for Port {
+        type Value = Option<u16>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a port")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<Self::Value, E> {
+            u16::try_from(port).map(Some).map_err(|_| E::invalid_value(Unexpected::Unsigned(port), &self))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, port: &str) -> Result<Self::Value, E> {
+            port.trim().parse().map(Some).map_err(|_| E::invalid_value(Unexpected::Str(port), &self))
+        }
     }
-    match Option::<Port>::deserialize(input)? {
-        Some(Port::Number(port)) => Ok(Some(port)),
-        Some(Port::Text(text)) => text.trim().parse().map(Some).map_err(serde::de::Error::custom),
-        None => Ok(None),
-    }
+
+    input.deserialize_any(Port)
 }

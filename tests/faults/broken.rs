@@ -88,7 +88,7 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
         ("text", || Turn::text(200, "OK"), NO_VALUE, "begins with \"OK\""),
         ("list", || Turn::json(200, &json!([1])), NO_VALUE, "begins with \"[1]\""),
         ("null", || Turn::json(200, &json!(null)), NO_VALUE, "begins with \"null\""),
-        ("more than JSON", || Turn::text(200, "{} {}"), NO_VALUE, "something follows the JSON"),
+        ("more than JSON", || Turn::text(200, "{} {}"), NO_VALUE, "trailing characters"),
         ("half of JSON", || Turn::text(200, "{\"a\":"), NO_VALUE, "EOF"),
         (
             "packed, though not asked for",

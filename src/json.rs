@@ -1,0 +1,145 @@
+//! Reading JSON into types, with the path of what does not fit.
+//!
+//! The path is found in the text after the fact, by one function for all types: a deserializer that keeps
+//! track of it has to be compiled for every type, some 5 KiB each.
+
+use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
+
+/// What does not fit, and where.
+#[derive(Debug)]
+pub(crate) struct Misfit {
+    /// e.g. `containers[0].imageId`; empty for the whole text.
+    pub(crate) path: String,
+    /// serde's words. They may quote a value.
+    pub(crate) why: String,
+}
+
+/// Reads the whole text as a `T`.
+pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misfit> {
+    serde_json::from_slice(text).map_err(|cause| misfit(text, &cause))
+}
+
+fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
+    if !cause.is_data() {
+        // Not JSON, or not all of it: nothing in it is a place that one could trust.
+        return Misfit { path: String::new(), why: cause.to_string() };
+    }
+    let line_start = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(cause.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    let why = cause.to_string();
+    let why = why.rsplit_once(" at line ").map_or(&*why, |(why, _)| why);
+    Misfit { path: path_at(text, line_start + cause.column()), why: why.to_owned() }
+}
+
+enum Level {
+    /// The key whose value is being read, once there is one.
+    Object(Option<String>),
+    /// Which element is being read.
+    Array(usize),
+}
+
+/// The path of the last thing that begins before `offset`.
+fn path_at(text: &[u8], offset: usize) -> String {
+    let mut levels: Vec<Level> = Vec::new();
+    let mut at = 0;
+    while at < offset
+        && let Some(first) = text.get(at)
+    {
+        at += 1;
+        match first {
+            b'{' => levels.push(Level::Object(None)),
+            b'[' => levels.push(Level::Array(0)),
+            b'}' | b']' => drop(levels.pop()),
+            b',' => match levels.last_mut() {
+                Some(Level::Object(key)) => *key = None,
+                Some(Level::Array(index)) => *index += 1,
+                None => {}
+            },
+            b'"' => {
+                // To its end, even beyond the offset: half a name helps nobody.
+                let after = text.get(at..).unwrap_or_default();
+                let end = string_end(after);
+                if let Some(Level::Object(key @ None)) = levels.last_mut() {
+                    *key = Some(name(after.get(..end).unwrap_or(after)));
+                }
+                at += end + 1;
+            }
+            _ => {}
+        }
+    }
+    let mut path = String::new();
+    for level in levels {
+        match level {
+            Level::Object(Some(key)) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&key);
+            }
+            Level::Object(None) => {}
+            Level::Array(index) => {
+                // Writing to a string can't fail.
+                let _ = write!(path, "[{index}]");
+            }
+        }
+    }
+    path
+}
+
+/// A key as it is meant, or as it is written if that can't be read.
+fn name(written: &[u8]) -> String {
+    serde_json::from_slice(&[b"\"", written, b"\""].concat())
+        .unwrap_or_else(|_| String::from_utf8_lossy(written).into_owned())
+}
+
+/// Where the string that `text` is the rest of ends: the index of its closing quote.
+fn string_end(text: &[u8]) -> usize {
+    let mut escaped = false;
+    text.iter()
+        .position(|byte| {
+            let end = *byte == b'"' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            end
+        })
+        .unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize)]
+    struct Row {
+        #[serde(rename = "id")]
+        _id: u32,
+        #[serde(default, rename = "tags")]
+        _tags: Vec<BTreeMap<String, bool>>,
+    }
+
+    #[track_caller]
+    fn path(text: &str) -> String {
+        decode::<BTreeMap<String, Vec<Row>>>(text.as_bytes()).unwrap_err().path
+    }
+
+    #[test]
+    fn paths_lead_to_what_does_not_fit() {
+        assert_eq!(path(r#"{"a": [{"id": 1}, {"id": "x"}]}"#), "a[1].id");
+        assert_eq!(path("{\n\"a\": [\n{\"id\": 1},\n {\"id\": -7}]}"), "a[1].id");
+        assert_eq!(
+            path(r#"{"a,\"{": [{"id": 1, "tags": [{}, {"k": true, "l": 3}]}]}"#),
+            r#"a,"{[0].tags[1].l"#
+        );
+        assert_eq!(path(r#"{"a": [{"tags": []}]}"#), "a[0]", "a missing field is a fault of its object");
+        assert_eq!(path(r#"{"a": 5}"#), "a");
+        assert_eq!(path("[]"), "");
+        assert_eq!(path(""), "");
+        assert_eq!(path(r#"{"a": [{"id": 1"#), "", "broken JSON has no places");
+    }
+}

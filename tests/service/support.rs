@@ -1,0 +1,262 @@
+//! A supervisor that the test steers, the service under test, and small HTTP and log helpers.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use balena_agent::service::{self, Config};
+use balena_agent::{Balena, Environment, Result};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// The fake's key: a word that appears nowhere else.
+pub(crate) const KEY: &str = "k3ykeyk3y0123456789abcdefk3ykeyk";
+
+/// Calls `look` until it gives something; no test waits longer than this for anything.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("waited for {what}"))
+}
+
+struct Answers {
+    applications: Value,
+    device: Value,
+    echo: bool,
+    calls: usize,
+}
+
+/// A supervisor with three endpoints.
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
+    answers: Arc<Mutex<Answers>>,
+    tasks: JoinSet<()>,
+}
+
+impl Fake {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let main = json!({ "status": "Running", "image": "main", "downloadProgress": null, "releaseId": 3 });
+        let answers = Answers {
+            applications: json!({ "shop": {
+                "appId": 7, "appUuid": "u", "commit": "aaa", "updateStatus": "done", "services": { "main": main },
+            } }),
+            device: json!({
+                "api_port": 48484, "ip_address": "10.0.0.7", "os_version": "balenaOS 6.5.24",
+                "update_pending": false, "update_failed": false, "update_downloaded": false,
+            }),
+            echo: false,
+            calls: 0,
+        };
+        let mut fake = Self {
+            address: listener.local_addr().unwrap(),
+            answers: Arc::new(Mutex::new(answers)),
+            tasks: JoinSet::new(),
+        };
+        fake.serve(listener);
+        fake
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let answers = self.answers.clone();
+        self.tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(answer(stream, answers.clone()));
+                while connections.try_join_next().is_some() {}
+            }
+        });
+    }
+
+    /// The supervisor is gone: its port refuses.
+    pub(crate) async fn stop(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// It is back at the same address.
+    pub(crate) async fn restart(&mut self) {
+        let address = self.address;
+        let listener = eventually("the port", async || TcpListener::bind(address).await.ok()).await;
+        self.serve(listener);
+    }
+
+    /// Changes what `/v2/applications/state` answers.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.answers.lock().unwrap().applications);
+    }
+
+    /// Changes what `/v1/device` answers.
+    pub(crate) fn set_device(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.answers.lock().unwrap().device);
+    }
+
+    /// Answers everything with an error that quotes the request line.
+    pub(crate) fn fail_with_echo(&self, echo: bool) {
+        self.answers.lock().unwrap().echo = echo;
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.answers.lock().unwrap().calls
+    }
+}
+
+async fn answer(mut stream: TcpStream, answers: Arc<Mutex<Answers>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let line = head.lines().next().unwrap_or_default().to_owned();
+    let (status, body) = {
+        let mut answers = answers.lock().unwrap();
+        answers.calls += 1;
+        if answers.echo {
+            (503, json!({ "status": "failed", "message": format!("can't do {line}") }).to_string())
+        } else if line.starts_with("GET /v2/applications/state?") {
+            (200, answers.applications.to_string())
+        } else if line.starts_with("GET /v1/device?") {
+            (200, answers.device.to_string())
+        } else {
+            (404, "Cannot".into())
+        }
+    };
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(body.as_bytes()).await;
+}
+
+/// A client of the fake.
+pub(crate) fn on(fake: &Fake) -> Balena {
+    let address = format!("http://{}", fake.address);
+    let vars = [("BALENA_SUPERVISOR_ADDRESS", address.as_str()), ("BALENA_SUPERVISOR_API_KEY", KEY)];
+    Balena::builder().environment(Environment::from_vars(vars).unwrap()).build()
+}
+
+/// The service under test; dropping it drops the future of its `run`.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinSet<Result<()>>,
+}
+
+impl Running {
+    /// Starts it on a free port, polling often.
+    pub(crate) async fn start(fake: &Fake, config: Config) -> Self {
+        let config = config
+            .listen("127.0.0.1:0")
+            .poll_quick(Duration::from_millis(20))
+            .poll_slow(Duration::from_millis(30))
+            .poll_away(Duration::from_millis(40));
+        let service = service::bind(on(fake), config).await.unwrap();
+        let address = service.address();
+        let (stop, stopped) = oneshot::channel();
+        let mut task = JoinSet::new();
+        task.spawn(service.run(async {
+            let _ = stopped.await;
+        }));
+        Self { address, stop, task }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        eventually("the service to be ready", async || {
+            (get(self.address, "/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send(()).unwrap();
+        self.task.join_next().await.unwrap().unwrap().unwrap();
+    }
+}
+
+/// An answer of the service.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+}
+
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    request(address, &head).await
+}
+
+pub(crate) async fn request(address: SocketAddr, head: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.into(), body: body.into() }
+}
+
+/// What was logged on this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Captures everything that is logged on this thread, down to the finest level.
+pub(crate) fn capture_logs() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+/// Waits for an event of this type and gives it; a state that arrives instead must not hide it, so tests
+/// ask for what the state shows as well.
+pub(crate) async fn event(events: &mut service::Events, kind: &str) -> Value {
+    let wait = async {
+        loop {
+            let text = events.next().await.expect("events go on").expect("no error");
+            let event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no event {kind}"))
+}
