@@ -50,8 +50,7 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once the connection is over. A driver that has ended still holds what was queued for it, and
-    /// only lets go of it when dropped.
+    /// `None` once the connection is over: dropped, so that it lets go of whatever was queued for it.
     driver: Option<Driver>,
     idle_since: Instant,
 }
@@ -242,5 +241,45 @@ impl Stream for Exchange {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> http::Request<Full<Bytes>> {
+        http::Request::get("/").header("host", "x").body(Full::default()).unwrap()
+    }
+
+    /// The other side closes between the look at an idle connection and its use: too rare to be staged with
+    /// sockets.
+    #[tokio::test]
+    async fn a_connection_that_closes_before_the_request_is_written_gives_it_back() {
+        let plain = Plain::new(Endpoint::Unix("/nowhere".into()));
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let connection = handshake(ours).await.unwrap();
+        drop(theirs);
+        let exchange = plain.exchange_on(connection, request(), true);
+        let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
+        let error = result.expect("it waits for an answer that can't come").unwrap_err();
+        assert!(error.reused && !error.sent, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_that_are_over_are_let_go() {
+        let plain = Plain::new(Endpoint::Unix("/nowhere".into()));
+        let mut others = Vec::new();
+        for _ in 0..IDLE_CONNECTIONS {
+            let (ours, theirs) = tokio::io::duplex(1024);
+            others.push(theirs);
+            let connection = handshake(ours).await.unwrap();
+            plain.idle.lock().unwrap().push(connection);
+        }
+        drop(others.pop());
+        assert!(plain.reuse().await.is_some(), "one that is open is not used");
+        others.clear();
+        assert!(plain.reuse().await.is_none());
+        assert!(plain.idle.lock().unwrap().is_empty());
     }
 }

@@ -18,6 +18,8 @@ use super::redact::redact;
 /// Characters of an unreadable answer that are shown, and bytes of it that are searched for the key first.
 const HEAD_SHOWN: usize = 60;
 const HEAD_SEARCHED: usize = 4096;
+/// Characters of the server's own words that are shown.
+const LINE_SHOWN: usize = 300;
 
 /// A whole answer.
 pub(crate) struct Answer {
@@ -112,10 +114,10 @@ impl Answer {
         let words = self.words();
         let kind = self.refusal_kind(&words);
         let status = self.status;
-        let said = match first_line(&words) {
-            "" => String::new(),
-            line => format!(": {line}"),
-        };
+        let mut said = first_line(&words);
+        if !said.is_empty() {
+            said.insert_str(0, ": ");
+        }
         let message = match kind {
             ErrorKind::Locked => format!("locked ({status}){said}"),
             ErrorKind::Unauthorized => format!("refused the key ({status}){said}"),
@@ -189,8 +191,18 @@ impl Answer {
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim()
+/// What of the server's words is put into one line of text: the rest is in [`Error::body`].
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    let mut shown = String::with_capacity(line.len().min(LINE_SHOWN));
+    for c in line.chars().take(LINE_SHOWN) {
+        // It may end up in a terminal.
+        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
+    }
+    if line.chars().nth(LINE_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Cuts at a character boundary.

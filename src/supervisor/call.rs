@@ -157,8 +157,9 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let answer = self.supervisor.answer(self.spec?, self.deadline, self.patience).await?;
-            (self.read)(answer)
+            let sent = self.supervisor.answer(self.spec?, self.deadline, self.patience).await;
+            let (answer, attempts) = sent?;
+            (self.read)(answer).map_err(|error| error.with_attempts(attempts))
         })
     }
 }
@@ -180,13 +181,13 @@ pub(crate) struct Opened {
 }
 
 impl Supervisor {
-    /// Sends and reads the whole answer. Not generic: compiled once for every endpoint.
+    /// Sends and reads the whole answer, and tells how often it had to. Not generic: compiled once for every endpoint.
     pub(crate) async fn answer(
         &self,
         spec: Spec,
         deadline: Option<Duration>,
         patience: Option<Duration>,
-    ) -> Result<Answer> {
+    ) -> Result<(Answer, u32)> {
         let link = self.link()?;
         // Held until the answer is there, so that the next app restart or purge starts after this one.
         let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
@@ -221,6 +222,7 @@ impl Supervisor {
             .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
         })
         .await
+        .map(|(opened, _)| opened)
     }
 
     /// One exchange, up to the head of the answer.

@@ -12,18 +12,27 @@ use super::endpoint::Nature;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Tries until it succeeds, fails for good, or the patience runs out.
+/// A limit so far away that it is none, where a caller means "for ever".
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The moment at which a wait of this length ends.
+pub(super) fn end_of(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + FAR)
+}
+
+/// Tries until it succeeds, fails for good, or the patience runs out. Tells how often it tried.
 pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
     nature: Nature,
     patience: Option<Duration>,
     mut attempt: impl FnMut() -> F,
-) -> Result<T> {
-    let until = patience.map(|patience| Instant::now() + patience);
+) -> Result<(T, u32)> {
+    let until = patience.map(end_of);
     let mut pause = FIRST_PAUSE;
     let mut attempts = 1;
     loop {
         let error = match attempt().await {
-            Ok(value) => return Ok(value),
+            Ok(value) => return Ok((value, attempts)),
             Err(error) => error.with_attempts(attempts),
         };
         match until {
@@ -68,6 +77,7 @@ mod tests {
             async move { if began.elapsed() < gone { Err(error()) } else { Ok(()) } }
         })
         .await;
+        let result = result.map(|((), told)| assert_eq!(told, tries));
         (tries, began.elapsed(), result)
     }
 
@@ -105,6 +115,12 @@ mod tests {
                 assert!((30..=40).contains(&tries), "{tries} tries");
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_without_end_is_no_overflow() {
+        let (tries, ..) = bridge(MINUTE, Some(Duration::MAX), Nature::Read, refused).await;
+        assert!(tries > 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::link::Supervisor;
+use super::patience::end_of;
 use super::state::ServiceStatus;
 
 /// Between two looks. Every look makes the supervisor inspect every container.
@@ -68,7 +69,7 @@ impl Supervisor {
         what: &str,
         mut look: impl AsyncFnMut() -> Result<Option<()>>,
     ) -> Result<()> {
-        let until = Instant::now() + limit;
+        let until = end_of(limit);
         let mut last = None;
         loop {
             // A look may hang on a supervisor that is stuck; the caller's limit holds all the same.

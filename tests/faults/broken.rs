@@ -1,11 +1,14 @@
 //! Answers that never come, break off, or are none.
 
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use balena_agent::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::client;
+use crate::client_calls::{ENDPOINTS, Options, perform};
 use crate::scripted::{End, Scripted, Turn, answer};
 
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -127,7 +130,7 @@ fn check(name: &str, result: Result<(), Error>, fate: Option<ErrorKind>) -> Opti
     match (result, fate) {
         (Ok(()), None) => None,
         (Err(error), Some(kind)) if error.kind() == kind => {
-            assert!(error.was_sent() && error.attempts() <= 1, "{name}: {error:?}");
+            assert!(error.was_sent() && error.attempts() == 1, "{name}: {error:?}");
             Some(error)
         }
         (result, fate) => panic!("{name}: expected {fate:?}, got {result:?}"),
@@ -245,6 +248,62 @@ async fn a_failure_that_is_told_in_a_success_is_a_failure() {
         for _ in &good {
             supervisor.shutdown().await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn the_words_are_shown_in_one_line_that_harms_no_terminal() {
+    let words = format!("\n  \u{1b}[31mred\u{7}\ttab {}\nsecond", "é".repeat(1000));
+    let server = Scripted::new([Turn::text(500, &words)]);
+    let error = client(&server.url()).device().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("status 500: \\u{1b}[31mred\\u{7}\\ttab éé"), "{text}");
+    assert!(text.contains("éé…") && text.chars().count() < 400 && !text.contains("second"), "{text}");
+    assert_eq!(error.body(), Some(words.trim()));
+}
+
+/// How long a call waits at most unless told otherwise (`design.md`, "Promises of the request path").
+fn deadline(method: &str, path: &str) -> u64 {
+    match (method, path) {
+        (_, "/v1/update" | "/v1/blink" | "/v1/reboot" | "/v1/shutdown" | "/v1/regenerate-api-key") => 20,
+        ("PATCH", "/v1/device/host-config")
+        | ("POST", "/v2/local/target-state")
+        | (
+            _,
+            "/v2/cleanup-volumes"
+            | "/v1/apps/:app/stop"
+            | "/v1/apps/:app/start"
+            | "/v2/applications/:app/restart-service"
+            | "/v2/applications/:app/stop-service"
+            | "/v2/applications/:app/start-service",
+        ) => 60,
+        (_, path) if path.ends_with("/restart") || path.ends_with("/purge") => 300,
+        _ => 10,
+    }
+}
+
+#[tokio::test]
+async fn every_call_has_its_deadline() {
+    for endpoint in ENDPOINTS {
+        let server = Scripted::new([Turn::silence()]);
+        let supervisor = client(&server.url());
+        let mut call = Box::pin(perform(&supervisor, *endpoint, None, Options::default()));
+        while server.requests().is_empty() {
+            assert!(tokio::time::timeout(Duration::from_millis(2), &mut call).await.is_err(), "{endpoint:?}");
+        }
+        // Once the request is there, the clock jumps: just short of the deadline, then beyond it.
+        let limit = Duration::from_secs(deadline(endpoint.0, endpoint.1));
+        let second = Duration::from_secs(1);
+        tokio::time::pause();
+        tokio::time::advance(limit.saturating_sub(second)).await;
+        let early = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
+        tokio::time::advance(2 * second).await;
+        let late = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+        tokio::time::resume();
+        assert!(!early, "{endpoint:?} gave up before {limit:?}");
+        let Poll::Ready(Err(error)) = late else { panic!("{endpoint:?} waits longer than {limit:?}") };
+        assert!(error.is_timeout() && error.was_sent(), "{endpoint:?}: {error:?}");
+        assert!(error.to_string().contains(&format!("no answer within {limit:?}")), "{error}");
     }
 }
 
