@@ -108,7 +108,7 @@ impl SupervisorCommand {
                 context.timed(supervisor.ping()).await?;
                 Output::done("the supervisor answers")
             }
-            Self::Healthy => Output::data(&json!({ "healthy": supervisor.healthy().await? }))?,
+            Self::Healthy => Output::data(&json!({ "healthy": context.timed(supervisor.healthy()).await? }))?,
             Self::Version => Output::data(&context.timed(supervisor.version()).await?)?,
             Self::DeviceInfo => Output::data(&context.timed(supervisor.device_info()).await?)?,
             Self::Status => {

@@ -252,7 +252,8 @@ impl Supervisor {
     }
 
     async fn finish(&self, spec: &Spec, status: u16, body: Body) -> Result<Answer> {
-        let refused = !(200..300).contains(&status);
+        let says_no = spec.endpoint.says_no_by_500 && status == 500;
+        let refused = !(200..300).contains(&status) && !says_no;
         let body = if refused {
             // Some more than is kept, so that no key is cut in two and then not recognised.
             body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await

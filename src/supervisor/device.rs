@@ -109,12 +109,10 @@ impl Supervisor {
 
     /// Whether the supervisor finds itself healthy (`GET /v1/healthy`). That is about its contact with the
     /// cloud as much as about itself: `false` does not mean that its API is down.
-    pub async fn healthy(&self) -> Result<bool> {
-        match Call::<()>::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), done).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.status() == Some(500) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub fn healthy(&self) -> Call<bool> {
+        Call::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), |answer| {
+            answer.done().map(|()| answer.status == 200)
+        })
     }
 
     /// Blinks the device's LED for 15 s (`POST /v1/blink`); succeeds on devices without one.

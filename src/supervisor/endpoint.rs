@@ -42,6 +42,8 @@ pub(crate) struct Endpoint {
     pub(crate) takes_turns: bool,
     /// Keys or passwords are in the answer: nothing of it may be quoted.
     pub(crate) bears_secrets: bool,
+    /// A 500 is an answer, and means no.
+    pub(crate) says_no_by_500: bool,
 }
 
 const READ: Duration = Duration::from_secs(10);
@@ -62,6 +64,7 @@ macro_rules! endpoints {
             absent: None,
             takes_turns: false,
             bears_secrets: false,
+            says_no_by_500: false,
         }, $($($flag $(($value))?)+)?);)*
     };
     (@ $row:expr, ) => { $row };
@@ -76,7 +79,7 @@ macro_rules! endpoints {
 
 endpoints! {
     PING = GET Read READ since "1.1.0";
-    HEALTHY = GET Read READ since "6.5.0";
+    HEALTHY = GET Read READ since "6.5.0" : says_no_by_500;
     BLINK = POST Change DEVICE_ACTION since "1.1.0";
     UPDATE = POST Change DEVICE_ACTION since "1.1.0";
     REBOOT = POST Change DEVICE_ACTION since "1.1.0";
