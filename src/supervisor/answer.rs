@@ -194,11 +194,9 @@ impl Answer {
 /// What of the server's words is put into one line of text: the rest is in [`Error::body`].
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-    let mut shown = String::with_capacity(line.len().min(LINE_SHOWN));
-    for c in line.chars().take(LINE_SHOWN) {
-        // It may end up in a terminal.
-        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
-    }
+    // It may end up in a terminal.
+    let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut shown: String = line.chars().take(LINE_SHOWN).map(tame).collect();
     if line.chars().nth(LINE_SHOWN).is_some() {
         shown.push('…');
     }
