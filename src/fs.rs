@@ -55,6 +55,7 @@ pub(crate) fn advice_on(cause: &io::Error) -> Option<&'static str> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             "the directory does not exist: make it, or mount it"
         }
+        io::ErrorKind::IsADirectory => "it is a directory: name a file in it",
         io::ErrorKind::PermissionDenied => {
             "this user may not write there: run as another user, or change the directory's owner or mode"
         }

@@ -22,6 +22,10 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misfit> {
 }
 
 fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
+    if !cause.is_data() {
+        // Not JSON, or not all of it: nothing in it is a place that one could trust.
+        return Misfit { path: String::new(), why: cause.to_string() };
+    }
     let line_start = text
         .split_inclusive(|byte| *byte == b'\n')
         .take(cause.line().saturating_sub(1))
@@ -41,11 +45,12 @@ enum Level {
 
 /// The path of the last thing that begins before `offset`.
 fn path_at(text: &[u8], offset: usize) -> String {
-    let text = text.get(..offset).unwrap_or(text);
     let mut levels: Vec<Level> = Vec::new();
-    let mut rest = text;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
+    let mut at = 0;
+    while at < offset
+        && let Some(first) = text.get(at)
+    {
+        at += 1;
         match first {
             b'{' => levels.push(Level::Object(None)),
             b'[' => levels.push(Level::Array(0)),
@@ -56,11 +61,13 @@ fn path_at(text: &[u8], offset: usize) -> String {
                 None => {}
             },
             b'"' => {
+                // To its end, even beyond the offset: half a name helps nobody.
+                let after = text.get(at..).unwrap_or_default();
                 let end = string_end(after);
                 if let Some(Level::Object(key @ None)) = levels.last_mut() {
-                    *key = Some(String::from_utf8_lossy(after.get(..end).unwrap_or(after)).into_owned());
+                    *key = Some(name(after.get(..end).unwrap_or(after)));
                 }
-                rest = after.get(end + 1..).unwrap_or_default();
+                at += end + 1;
             }
             _ => {}
         }
@@ -82,6 +89,12 @@ fn path_at(text: &[u8], offset: usize) -> String {
         }
     }
     path
+}
+
+/// A key as it is meant, or as it is written if that can't be read.
+fn name(written: &[u8]) -> String {
+    serde_json::from_slice(&[b"\"", written, b"\""].concat())
+        .unwrap_or_else(|_| String::from_utf8_lossy(written).into_owned())
 }
 
 /// Where the string that `text` is the rest of ends: the index of its closing quote.
@@ -121,13 +134,12 @@ mod tests {
         assert_eq!(path("{\n\"a\": [\n{\"id\": 1},\n {\"id\": -7}]}"), "a[1].id");
         assert_eq!(
             path(r#"{"a,\"{": [{"id": 1, "tags": [{}, {"k": true, "l": 3}]}]}"#),
-            r#"a,\"{[0].tags[1].l"#
+            r#"a,"{[0].tags[1].l"#
         );
         assert_eq!(path(r#"{"a": [{"tags": []}]}"#), "a[0]", "a missing field is a fault of its object");
         assert_eq!(path(r#"{"a": 5}"#), "a");
         assert_eq!(path("[]"), "");
         assert_eq!(path(""), "");
-        assert_eq!(path(r#"{"a": [{"id": 1"#), "a[0].id");
-        assert_eq!(path("{\"a\": [{\"i\u{fe}d"), "a[0].i\u{fe}d");
+        assert_eq!(path(r#"{"a": [{"id": 1"#), "", "broken JSON has no places");
     }
 }

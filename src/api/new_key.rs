@@ -20,8 +20,10 @@ pub(crate) async fn make_key(
     body: Value,
     parent: &str,
 ) -> Result<SecretString> {
+    let path = path.into();
+    let operation = format!("POST {path}");
     let reply = core.plain(Plain::post(Method::POST, path, Some(body))).await;
-    key_in(&reply.map_err(|error| no_parent(error, parent))?)
+    key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
 }
 
 /// Some servers answer with the bare key, others with it as a JSON text.
@@ -38,11 +40,12 @@ fn key_in(reply: &Reply) -> Result<SecretString> {
 }
 
 /// The server tells what is not there as a failure of its own.
-fn no_parent(error: Error, parent: &str) -> Error {
+fn no_parent(error: Error, operation: String, parent: &str) -> Error {
     let told = error.body().is_some_and(|words| words.contains("found to associate with the api key"));
     match error.status() {
         Some(status) if status == 404 || (status == 500 && told) => {
             Error::new(ErrorKind::NotFound, format!("{parent} not found"))
+                .operation(operation)
                 .with_status(status)
                 .with_body(error.body().unwrap_or_default().to_owned())
                 .with_attempts(error.attempts())

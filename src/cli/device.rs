@@ -12,7 +12,7 @@ use crate::supervisor::{ApplicationState, JournalQuery, ServiceSelector, UpdateT
 
 use super::Context;
 use super::host_config::HostConfigArguments;
-use super::output::{self, Output};
+use super::output::{self, Output, Reader};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeviceCommand {
@@ -75,7 +75,7 @@ pub(super) enum DeviceCommand {
     Tags,
     /// Set tags of the device, as KEY=VALUE; they reach the cloud when it can be reached
     SetTags {
-        /// KEY=VALUE
+        /// The tags; a key without white space, once
         #[arg(required = true, value_name = "KEY=VALUE")]
         tags: Vec<String>,
     },
@@ -121,7 +121,7 @@ pub(super) struct Service {
     #[arg(required_unless_present = "image_id", conflicts_with = "image_id")]
     service: Option<String>,
     /// Id of the service's image instead of its name
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     image_id: Option<i64>,
 }
 
@@ -211,18 +211,18 @@ impl DeviceCommand {
                 Output::done(format!("{} is started", service.describe()))
             }
             Self::StopService { service, force, until_done } => {
+                if until_done.is_some() && service.service.is_none() {
+                    return Err(Error::argument("--until-done", "it needs the service's name"));
+                }
                 let call = device.stop_service(Local, service.selector());
                 context.limited(if force.force { call.force() } else { call }).await?;
                 match (until_done, &service.service) {
-                    (None, _) => Output::done(format!("{} is being stopped", service.describe())),
                     (Some(limit), Some(name)) => {
                         let exited = crate::supervisor::ServiceStatus::Exited;
                         context.balena.supervisor().wait_for(name, exited, limit).await?;
                         Output::done(format!("{} has stopped", service.describe()))
                     }
-                    (Some(_), None) => {
-                        return Err(Error::argument("--until-done", "it needs the service's name"));
-                    }
+                    _ => Output::done(format!("{} is being stopped", service.describe())),
                 }
             }
             Self::RestartService { service, force } => {
@@ -280,7 +280,7 @@ impl Logs {
             query = query.unit(unit);
         }
         if let Some(service) = self.service {
-            query = query.container(context.balena.supervisor().container_id(&service).await?);
+            query = query.container(context.timed(context.balena.supervisor().container_id(&service)).await?);
         }
         if let Some(format) = self.format {
             query = query.format(format);
@@ -292,14 +292,18 @@ impl Logs {
             query = query.until(until);
         }
         let mut lines = context.balena.device().journal_logs(Local, query).await?;
+        let mut none = true;
         while let Some(line) = lines.next().await {
+            none = false;
             let line = line?;
             let printed = if context.printer.is_json() { json!({ "line": line }).to_string() } else { line };
-            match output::line(&printed) {
-                // `… | head` has seen enough: that is success.
-                Err(error) if error.kind() == crate::ErrorKind::Cancelled => break,
-                result => result?,
+            if output::line(&printed)? == Reader::Gone {
+                break;
             }
+        }
+        if none {
+            // The supervisor answers a failed journalctl with 200 and nothing.
+            output::remark("no lines; that is also the answer to a unit, format or time that does not exist");
         }
         Ok(Output::silent())
     }
@@ -326,13 +330,17 @@ pub(super) fn service_rows(states: &BTreeMap<String, ApplicationState>) -> Vec<V
     rows
 }
 
-fn pairs(tags: &[String]) -> Result<Vec<(String, String)>> {
-    tags.iter()
-        .map(|tag| match tag.split_once('=') {
-            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-            None => Err(Error::argument("KEY=VALUE", format_args!("\"{}\" has no =", tag.escape_debug()))),
-        })
-        .collect()
+fn pairs(tags: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut pairs = BTreeMap::new();
+    for tag in tags {
+        let refuse =
+            |why: &str| Error::argument("KEY=VALUE", format_args!("\"{}\" {why}", tag.escape_debug()));
+        let (key, value) = tag.split_once('=').ok_or_else(|| refuse("has no ="))?;
+        if pairs.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(refuse("has a key that was given before"));
+        }
+    }
+    Ok(pairs)
 }
 
 impl Context {

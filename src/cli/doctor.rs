@@ -1,19 +1,17 @@
 //! `balena-agent doctor`: what is missing here, and what mends it.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use http::header;
-use nix::unistd::{AccessFlags, Uid, access};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
+use crate::Environment;
 use crate::error::Result;
 use crate::http::{Cloud, Request, Transport as _};
-use crate::supervisor::Supervisor;
-use crate::{Balena, Environment};
+use crate::supervisor::{LockState, Supervisor, UpdateLock};
 
-use super::output::Output;
+use super::output::{Output, plain};
 use super::{Context, exit};
 
 /// Where a device without a variable of its own reports to.
@@ -57,7 +55,14 @@ impl Finding {
 
     /// What failed, with the advice that its error carries.
     fn from_error(check: &'static str, error: &crate::Error) -> Self {
-        Self::fail(check, error.summary().to_string(), error.advice().unwrap_or("run it again with -vv"))
+        let advice = if error.is_decode() {
+            "something else answers there: leave BALENA_SUPERVISOR_ADDRESS to the label, which sets it"
+        } else {
+            error
+                .advice()
+                .unwrap_or("see what the supervisor says on the host: `journalctl -u balena-supervisor`")
+        };
+        Self::fail(check, error.summary().to_string(), advice)
     }
 }
 
@@ -68,9 +73,9 @@ impl std::fmt::Display for Finding {
             Verdict::Warn => "warn",
             Verdict::Fail => "FAIL",
         };
-        writeln!(f, "{result:4}  {:18}  {}", self.check, self.found)?;
+        writeln!(f, "{result:4}  {:18}  {}", self.check, plain(&self.found))?;
         match &self.fix {
-            Some(fix) => writeln!(f, "      {:18}  fix: {fix}", ""),
+            Some(fix) => writeln!(f, "      {:18}  fix: {}", "", plain(fix)),
             None => Ok(()),
         }
     }
@@ -80,10 +85,10 @@ impl std::fmt::Display for Finding {
 pub(super) async fn run(context: &Context) -> Result<(Output, u8)> {
     let balena = &context.balena;
     let mut findings = container(balena.environment());
-    findings.extend(supervisor(balena).await);
-    findings.push(lock_directory(balena));
+    findings.extend(supervisor(context).await);
+    findings.push(update_lock(&balena.update_lock()));
     findings.push(clock_alone());
-    findings.extend(cloud(balena.environment()).await);
+    findings.extend(cloud(balena.environment(), context.timeout.unwrap_or(PROBE_LIMIT)).await);
     let well = findings.iter().all(|finding| finding.result != Verdict::Fail);
     let output = Output::data(&findings)?.text(findings.iter().map(Finding::to_string).collect());
     Ok((output, if well { exit::OK } else { exit::FAILED }))
@@ -120,22 +125,22 @@ fn container(env: &Environment) -> Vec<Finding> {
     findings
 }
 
-async fn supervisor(balena: &Balena) -> Vec<Finding> {
-    let supervisor = balena.supervisor();
+async fn supervisor(context: &Context) -> Vec<Finding> {
+    let supervisor = context.balena.supervisor();
     let mut findings = Vec::new();
     if let Err(error) = supervisor.link() {
         return vec![Finding::from_error("supervisor label", &error)];
     }
     let address = supervisor.address().unwrap_or_default();
     findings.push(Finding::ok("supervisor label", format!("address {address} and a key are set")));
-    match supervisor.ping().await {
+    match context.timed(supervisor.ping()).await {
         Ok(()) => findings.push(Finding::ok("supervisor", "it answers")),
         Err(error) => {
             findings.push(Finding::from_error("supervisor", &error));
             return findings;
         }
     }
-    match supervisor.version().await {
+    match context.timed(supervisor.version()).await {
         Ok(version) => {
             findings.push(Finding::ok("supervisor key", "accepted"));
             findings.push(supervisor_version(&version));
@@ -145,14 +150,14 @@ async fn supervisor(balena: &Balena) -> Vec<Finding> {
             return findings;
         }
     }
-    if balena.environment().app_id.is_some() {
-        findings.push(scope(supervisor).await);
+    if context.balena.environment().app_id.is_some() {
+        findings.push(scope(context, supervisor).await);
     }
     findings
 }
 
-async fn scope(supervisor: &Supervisor) -> Finding {
-    match supervisor.application().state().await {
+async fn scope(context: &Context, supervisor: &Supervisor) -> Finding {
+    match context.timed(supervisor.application().state()).await {
         Ok(_) => Finding::ok("key scope", "it covers this application"),
         Err(error) if error.is_not_found() => Finding::fail(
             "key scope",
@@ -197,32 +202,26 @@ fn supervisor_version(version: &str) -> Finding {
     )
 }
 
-fn lock_directory(balena: &Balena) -> Finding {
+fn update_lock(lock: &UpdateLock) -> Finding {
     const CHECK: &str = "update lock";
-    let path = balena.environment().lock_path();
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    if Uid::effective().as_raw() == 65534 {
-        return Finding::fail(
-            CHECK,
-            "this runs as uid 65534 (nobody), and the supervisor takes locks of that uid for its own leftovers",
-            "run the service as root or as another user",
-        );
+    if let Err(error) = lock.try_directory() {
+        let finding = Finding::from_error(CHECK, &error);
+        // Most services never lock, and outside of a container there is nothing to lock against.
+        let missing = lock.path().is_absolute() && lock.path().parent().is_some_and(|at| !at.exists());
+        return if missing { Finding { result: Verdict::Warn, ..finding } } else { finding };
     }
-    if !directory.is_dir() {
-        return Finding::warn(
+    match lock.status() {
+        Ok(status) if status.state == LockState::Stale => Finding::warn(
             CHECK,
-            format!("{} does not exist: no update lock can be held", directory.display()),
-            "balena mounts it into every service container; is BALENA_APP_LOCK_PATH overridden?",
-        );
+            status.to_string(),
+            format!(
+                "nothing is updated while it is there: `rm {}`, or let `lock run --take-over-stale` take it over",
+                lock.path().display()
+            ),
+        ),
+        Ok(status) => Finding::ok(CHECK, status.to_string()),
+        Err(error) => Finding::from_error(CHECK, &error),
     }
-    if let Err(cause) = access(directory, AccessFlags::W_OK | AccessFlags::X_OK) {
-        return Finding::fail(
-            CHECK,
-            format!("{} can't be written: {}", directory.display(), cause.desc()),
-            "after a reboot it belongs to root until the supervisor locks for the first time: run as root, or wait for that",
-        );
-    }
-    Finding::ok(CHECK, format!("{} can be written", directory.display()))
 }
 
 fn now() -> u64 {
@@ -244,7 +243,7 @@ fn clock_alone() -> Finding {
     Finding::ok("clock", "it has been set")
 }
 
-async fn cloud(env: &Environment) -> Vec<Finding> {
+async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
     let (address, given) = match &env.api_url {
         Some(url) => (url.trim_end_matches('/').to_owned(), true),
         None => (DEFAULT_API.to_owned(), false),
@@ -262,7 +261,7 @@ async fn cloud(env: &Environment) -> Vec<Finding> {
         findings.push(Finding::ok("cloud label", format!("a key is set; {address} by default")));
     }
     let transport = Cloud::default();
-    match probe(&transport, &format!("{address}/ping"), None).await {
+    match probe(&transport, &format!("{address}/ping"), None, limit).await {
         Ok((status, skew)) if status < 500 => {
             findings.push(Finding::ok("cloud", format!("{address} answers")));
             if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW_LIMIT) {
@@ -291,7 +290,7 @@ async fn cloud(env: &Environment) -> Vec<Finding> {
     }
     if let Some(key) = &env.api_key {
         let whoami =
-            probe(&transport, &format!("{address}/actor/v1/whoami"), Some(key.expose_secret())).await;
+            probe(&transport, &format!("{address}/actor/v1/whoami"), Some(key.expose_secret()), limit).await;
         findings.push(match whoami {
             Ok((200, _)) => Finding::ok("cloud key", "accepted"),
             Ok((401, _)) => Finding::fail(
@@ -313,6 +312,7 @@ async fn probe(
     transport: &Cloud,
     address: &str,
     key: Option<&str>,
+    limit: Duration,
 ) -> std::result::Result<(u16, Option<i64>), String> {
     let mut request = http::Request::get(address).header(header::USER_AGENT, "balena-agent");
     if let Some(key) = key {
@@ -323,9 +323,9 @@ async fn probe(
     }
     let request: Request =
         request.body(bytes::Bytes::new()).map_err(|_| "BALENA_API_URL is not an address".to_owned())?;
-    let answer = tokio::time::timeout(PROBE_LIMIT, transport.send(request))
+    let answer = tokio::time::timeout(limit, transport.send(request))
         .await
-        .map_err(|_| format!("no answer within {} s", PROBE_LIMIT.as_secs()))?
+        .map_err(|_| format!("no answer within {limit:?}"))?
         .map_err(|cause| cause.to_string())?;
     let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
     let theirs =

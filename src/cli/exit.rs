@@ -19,8 +19,9 @@ Exit codes:
   8    unknown outcome: sent, then the connection closed; look at the state
   75   too many requests, try again later
   78   a variable, label or file is missing or wrong
-  130  interrupted
-lock run ends with the exit code of the command it ran.";
+  130  interrupted; by another signal, 128 and its number
+lock run ends with the exit code of the command it ran; with 5 if that is 0 but the lock was taken away.
+run and simulate end with 0 when they are told to stop.";
 
 /// The code for a kind of error.
 pub(super) fn code(kind: ErrorKind) -> u8 {

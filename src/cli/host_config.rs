@@ -4,10 +4,14 @@ use std::io::Read as _;
 
 use clap::Args;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::supervisor::{Dns, HostConfigPatch, ProxyKind, ProxyPatch};
 
 use super::device::Force;
+use super::output::io_error;
+
+/// What is longer was not meant to be a password, and half of it would be a wrong one.
+const PASSWORD_LIMIT: u64 = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct HostConfigArguments {
@@ -69,10 +73,19 @@ impl HostConfigArguments {
         if let Some(login) = &self.proxy_login {
             // Not as an argument: those show in the list of processes.
             let mut password = String::new();
-            std::io::stdin().take(4096).read_to_string(&mut password).map_err(|cause| {
-                Error::new(ErrorKind::Io, "can't read the password from stdin").because(cause)
-            })?;
-            proxy = proxy.login(login, password.trim_end_matches(['\n', '\r']).to_owned().into());
+            std::io::stdin()
+                .take(PASSWORD_LIMIT + 1)
+                .read_to_string(&mut password)
+                .map_err(|cause| io_error("can't read the password from stdin", cause))?;
+            let password = password.trim_end_matches(['\n', '\r']);
+            let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
+            if !(1..=PASSWORD_LIMIT).contains(&length) {
+                return Err(Error::argument(
+                    "--proxy-login",
+                    format_args!("its password is read from stdin, 1 to {PASSWORD_LIMIT} bytes: `… < FILE`"),
+                ));
+            }
+            proxy = proxy.login(login, password.to_owned().into());
         }
         Ok(proxy)
     }

@@ -1,9 +1,11 @@
 //! `balena-agent lock …`: hold the update lock while a command runs, or see who holds it.
 
 use std::ffi::OsString;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::task::Poll;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -15,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::HeldLock;
 
-use super::output::{self, Output};
+use super::output::{self, Output, io_error};
 use super::{Context, exit};
 
 /// Long enough for an update that is being applied, short enough to notice a lock that nobody releases.
@@ -75,19 +77,27 @@ async fn run(
         held = request => held?,
         got = signals.next() => return Ok(128 + signal_number(got)),
     };
+    // A command that outlives us, because somebody killed us, is still guarded, and its lock is not stale.
+    held.share_with_children()?;
     let child = match Command::new(program).args(arguments).spawn() {
         Ok(child) => child,
         Err(cause) => {
             held.release()?;
             let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-            let text = format!("can't run {}: {cause}", program.to_string_lossy());
+            let text = format!("can't run \"{}\": {cause}", program.to_string_lossy());
             context.printer.error(&Error::new(ErrorKind::Io, text).help("the lock is released again"));
             return Ok(code);
         }
     };
-    let status = watch(child, &held, &mut signals).await?;
-    held.release()?;
-    Ok(exit_code(status))
+    let code = exit_code(watch(child, &held, &mut signals).await?);
+    match held.release() {
+        // The command's own failure says more than that it was not guarded to the end.
+        Err(error) if code != exit::OK => {
+            context.printer.error(&error);
+            Ok(code)
+        }
+        released => released.map(|()| code),
+    }
 }
 
 /// Waits for the command, hands signals on to it, and tells when the lock is taken away.
@@ -97,11 +107,12 @@ async fn watch(mut child: Child, held: &HeldLock, signals: &mut Signals) -> Resu
     loop {
         tokio::select! {
             status = child.wait() => {
-                return status.map_err(|cause| Error::new(ErrorKind::Io, "lost sight of the command").because(cause));
+                return status.map_err(|cause| io_error("lost sight of the command", cause));
             }
-            got = signals.next() => if let Some(pid) = pid {
+            got = signals.next() => match pid {
                 // It may have ended just now; then there is nobody to tell.
-                let _ = kill(pid, got);
+                Some(pid) if !is_from_keyboard(got) => drop(kill(pid, got)),
+                _ => {}
             },
             () = held.lost(), if !lost => {
                 lost = true;
@@ -113,40 +124,40 @@ async fn watch(mut child: Child, held: &HeldLock, signals: &mut Signals) -> Resu
     }
 }
 
-/// The signals that would end us.
-struct Signals {
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+/// What would end us and leave the lock there.
+const SIGNALS: [Signal; 6] =
+    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// Whether the command has got it already: the terminal sends it to everyone in the foreground, and to many
+/// programs a second one means to drop everything.
+fn is_from_keyboard(got: Signal) -> bool {
+    matches!(got, Signal::SIGINT | Signal::SIGQUIT)
+        && (io::stdin().is_terminal() || io::stderr().is_terminal())
 }
+
+struct Signals(Vec<(Signal, tokio::signal::unix::Signal)>);
 
 impl Signals {
     fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))
+        let listen = |kind: Signal| {
+            let listener = signal(SignalKind::from_raw(kind as i32));
+            Ok((kind, listener.map_err(|cause| io_error("can't listen for signals", cause))?))
         };
-        Ok(Self {
-            hangup: listen(SignalKind::hangup())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        Ok(Self(SIGNALS.into_iter().map(listen).collect::<Result<_>>()?))
     }
 
     async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.hangup.recv() => Signal::SIGHUP,
-            _ = self.interrupt.recv() => Signal::SIGINT,
-            _ = self.terminate.recv() => Signal::SIGTERM,
-        }
+        poll_fn(|cx| {
+            let mut all = self.0.iter_mut();
+            let got = all.find_map(|(kind, listener)| listener.poll_recv(cx).is_ready().then_some(*kind));
+            got.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }
 
 fn signal_number(signal: Signal) -> u8 {
-    match signal {
-        Signal::SIGHUP => 1,
-        Signal::SIGINT => 2,
-        _ => 15,
-    }
+    u8::try_from(signal as i32).unwrap_or_default()
 }
 
 /// As a shell tells it: the command's own code, or 128 and its signal.

@@ -13,6 +13,7 @@ mod simulate;
 mod supervisor;
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Balena, Environment};
 
-use output::Printer;
+use output::{Printer, io_error};
 
 /// The supervisor's hands, and a small careful service for balena devices.
 #[derive(Debug, Parser)]
@@ -40,6 +41,7 @@ struct Cli {
 
 /// What every command understands.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Print JSON: data on stdout, an error as one object on stderr
     #[arg(long, global = true)]
@@ -91,8 +93,15 @@ struct Context {
 
 /// Runs the command line and returns the exit code. The only door from the binary into the library.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Known before the rest is understood: a machine is to get its object for a wrong command as well.
+    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if json && error.use_stderr() => {
+            Printer::new(json).error(&usage_error(&error));
+            return ExitCode::from(exit::code(ErrorKind::InvalidArgument));
+        }
         Err(error) => {
             // Help and version are "errors" of clap's that go to stdout; a closed pipe there is no failure.
             let _ = error.print();
@@ -104,7 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|cause| Error::new(ErrorKind::Io, "can't start the runtime").because(cause))
+        .map_err(|cause| io_error("can't start the runtime", cause))
         .and_then(|runtime| runtime.block_on(cli.run(printer)));
     match result {
         Ok(code) => ExitCode::from(code),
@@ -113,6 +122,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(exit::code(error.kind()))
         }
     }
+}
+
+/// clap's words as one of our errors: its first paragraph, without the usage that follows.
+fn usage_error(error: &clap::Error) -> Error {
+    let message = if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".to_owned()
+    } else {
+        let text = error.to_string();
+        let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        lines.join(" ").trim_start_matches("error: ").to_owned()
+    };
+    Error::new(ErrorKind::InvalidArgument, message)
+        .help("`balena-agent --help`, or a command's own --help, tells what there is")
 }
 
 impl Cli {
@@ -144,17 +166,48 @@ impl Cli {
 /// Resolves when the process is asked to end.
 #[cfg(any(feature = "service", feature = "simulator"))]
 fn stop() -> Result<impl Future<Output = ()>> {
-    let listen = |kind| {
-        signal(kind).map_err(|cause| Error::new(ErrorKind::Io, "can't listen for signals").because(cause))
-    };
+    let listen = |kind| signal(kind).map_err(|cause| io_error("can't listen for signals", cause));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
     Ok(async move {
+        let hangup = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup => {}
         }
     })
+}
+
+/// Whether we were started with `nohup`: to listen for the signal would undo that.
+#[cfg(any(feature = "service", feature = "simulator"))]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit for each signal; SIGHUP is number 1.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+/// Where the log goes: stderr, with what servers say in it made harmless for terminals.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Only ASCII's: a byte above may be part of a letter.
+        let tame = |byte: &u8| if byte.is_ascii_control() && *byte != b'\n' { b'?' } else { *byte };
+        io::stderr().write_all(&line.iter().map(tame).collect::<Vec<_>>())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Our own messages only: what a dependency logs at its finest may hold an address with a key.
@@ -166,7 +219,7 @@ fn start_logging(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         .with_ansi(false)
         // The journal, and `docker logs`, stamp every line already.
         .without_time();

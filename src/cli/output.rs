@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::fs::advice_on;
 
 use super::exit;
 
@@ -90,7 +91,8 @@ impl Printer {
         }
         if self.json {
             let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
-            return line(&data.to_string());
+            line(&data.to_string())?;
+            return Ok(());
         }
         let text = match (&output.shown, &output.data) {
             (Some(shown), _) => shown.clone(),
@@ -120,30 +122,53 @@ impl Printer {
             }})
             .to_string()
         } else {
-            // A server may have sent line breaks; the error stays one line.
-            format!("error: {error}").replace(['\n', '\r'], " ")
+            format!("error: {error}")
         };
         remark(&line);
     }
 }
 
+/// Whether anybody still reads the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    There,
+    /// `… | head` has seen enough: that is success, and the end of a stream.
+    Gone,
+}
+
 /// One line of data.
-pub(super) fn line(line: &str) -> Result<()> {
+pub(super) fn line(line: &str) -> Result<Reader> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        // The reader (`head`) has seen enough.
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Cancelled, "the reader of the output has gone"))
+        Ok(()) => Ok(Reader::There),
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(cause) => {
+            let advice = advice_on(&cause).unwrap_or("look at what stdout leads to");
+            Err(io_error("can't write to stdout", cause).help(advice))
         }
-        Err(cause) => Err(Error::new(ErrorKind::Io, "can't write to stdout").because(cause)),
-        Ok(()) => Ok(()),
     }
 }
 
-/// One line beside the data.
+/// One line beside the data, whatever is in it.
 pub(super) fn remark(line: &str) {
     // There is nowhere left to complain to.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", plain(line));
+}
+
+/// A failure of this machine, with its cause in the one line that people see.
+pub(super) fn io_error(what: &str, cause: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{what} ({cause})")).because(cause)
+}
+
+/// Text on one line and without control characters: what comes from elsewhere must neither steer a terminal
+/// nor look like a line of ours.
+pub(super) fn plain(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(plain).collect()
 }
 
 /// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
@@ -168,7 +193,9 @@ fn flatten(prefix: &str, data: &Value, lines: &mut Vec<(String, String)>) {
     match data {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields {
-                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                // A name may come from elsewhere as well: a tag, a service.
+                let name = plain(name);
+                let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 flatten(&name, value, lines);
             }
         }
@@ -179,8 +206,7 @@ fn flatten(prefix: &str, data: &Value, lines: &mut Vec<(String, String)>) {
 fn scalar(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
-        // Control characters in a name or value must not reach the terminal.
-        Value::String(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        Value::String(text) => plain(text),
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             items.iter().map(scalar).collect::<Vec<_>>().join(" ")
         }
@@ -241,6 +267,7 @@ mod tests {
         assert_eq!(text, "commit            c0\nnetwork.hostname  h\nproxy             -");
         let text = render(&json!([{"name": "main", "progress": null}, {"name": "a", "progress": null}]));
         assert_eq!(text, "NAME\nmain\na\n");
-        assert_eq!(render(&json!("a\u{1b}[31mb")), "a\u{fffd}[31mb");
+        assert_eq!(render(&json!("a\u{1b}[31mb\nc")), "a\u{fffd}[31mb c");
+        assert_eq!(render(&json!({"a\u{7}": {"b\n": 1}})), "a\u{fffd}.b   1");
     }
 }

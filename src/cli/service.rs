@@ -1,29 +1,35 @@
 //! `balena-agent run`, and what speaks to it: `events`, `healthcheck`.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::service::{self, Config};
 
 use super::Context;
-use super::output::{self, Output};
+use super::output::{self, Output, Reader};
 
 /// Where the service answers.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
     /// Address and port of the service; else `AGENT_LISTEN`, else `127.0.0.1:48485`
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
+    listen: Option<SocketAddr>,
 }
 
 impl Listen {
     fn config(&self) -> Config {
         let config = Config::from_env();
-        match &self.listen {
-            Some(address) => config.listen(address),
+        match self.listen {
+            Some(address) => config.listen(address.to_string()),
             None => config,
         }
     }
+}
+
+fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "give an address and a port: 127.0.0.1:48485, or 0.0.0.0:48485 for everyone")
 }
 
 #[derive(Debug, Args)]
@@ -61,10 +67,8 @@ impl RunArguments {
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
     let mut events = service::subscribe(listen.config().local_address()?).await?;
     while let Some(event) = events.next().await {
-        match output::line(&event?) {
-            // `… | head` has seen enough: that is success.
-            Err(error) if error.kind() == ErrorKind::Cancelled => break,
-            result => result?,
+        if output::line(&event?)? == Reader::Gone {
+            break;
         }
     }
     Ok(Output::silent())

@@ -27,7 +27,7 @@ pub(super) struct SimulateArguments {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Write the variables to this file instead, as NAME=value lines; it appears when the device is ready
+    /// Write the variables to this file instead, as NAME=value lines for `docker run --env-file`; it appears when the device is ready
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Every 30 s a new release comes, is downloaded and applied
@@ -97,7 +97,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// For `docker run --env-file`, or `set -a; . FILE`. Nobody else may read it: a key is in it.
+    /// For `docker run --env-file`, which takes values as they are, without quotes; a shell would not, and
+    /// has the printed form. Nobody else may read it: a key is in it.
     fn write_variables(&self, path: &Path) -> Result<()> {
         let lines: String =
             self.variables.iter().map(|(name, value)| [name, "=", value, "\n"].concat()).collect();

@@ -11,7 +11,7 @@ use crate::supervisor::{Application, Call, ServiceStatus};
 
 use super::Context;
 use super::device::{Force, SERVICE_COLUMNS, Yes, service_rows};
-use super::output::{self, Output};
+use super::output::{self, Output, Reader};
 
 /// How long `wait-ready` and `wait-for` wait unless told otherwise: a supervisor restart takes up to a minute.
 const WAIT_LIMIT: &str = "2m";
@@ -35,6 +35,7 @@ pub(super) enum SupervisorCommand {
     /// Show one application's services by image id (GET /v2/applications/:appId/state)
     Application {
         /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
     },
     /// Show container ids by service (GET /v2/containerId)
@@ -51,6 +52,7 @@ pub(super) enum SupervisorCommand {
     /// Restart an application (POST /v2/applications/:appId/restart)
     Restart {
         /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
         #[command(flatten)]
         force: Force,
@@ -58,6 +60,7 @@ pub(super) enum SupervisorCommand {
     /// Restart an application with EMPTY volumes (POST /v2/applications/:appId/purge)
     Purge {
         /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
         #[command(flatten)]
         force: Force,
@@ -105,7 +108,7 @@ impl SupervisorCommand {
                 context.timed(supervisor.ping()).await?;
                 Output::done("the supervisor answers")
             }
-            Self::Healthy => Output::data(&json!({ "healthy": supervisor.healthy().await? }))?,
+            Self::Healthy => Output::data(&json!({ "healthy": context.timed(supervisor.healthy()).await? }))?,
             Self::Version => Output::data(&context.timed(supervisor.version()).await?)?,
             Self::DeviceInfo => Output::data(&context.timed(supervisor.device_info()).await?)?,
             Self::Status => {
@@ -174,7 +177,9 @@ impl SupervisorCommand {
                     } else {
                         format!("{service}: {}", log.message)
                     };
-                    output::line(&line)?;
+                    if output::line(&line)? == Reader::Gone {
+                        break;
+                    }
                 }
                 Output::silent()
             }
@@ -184,7 +189,7 @@ impl SupervisorCommand {
 
 impl Context {
     /// With the deadline of `--timeout`.
-    fn timed<T, O>(&self, call: Call<T, O>) -> Call<T, O> {
+    pub(super) fn timed<T, O>(&self, call: Call<T, O>) -> Call<T, O> {
         match self.timeout {
             Some(timeout) => call.deadline(timeout),
             None => call,

@@ -11,6 +11,7 @@ mod words;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -42,6 +43,17 @@ pub(crate) struct FreshConnection;
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends the request and waits for the head of the answer.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
+
+    /// As [`send`](Self::send), and notes when the request may begin to leave: who gives up before that
+    /// knows that nothing happened.
+    fn send_noting<'a>(
+        &'a self,
+        request: Request,
+        left: &'a AtomicBool,
+    ) -> BoxFuture<'a, Result<Response, TransportError>> {
+        left.store(true, Ordering::Relaxed);
+        self.send(request)
+    }
 }
 
 /// Why there is no answer.
@@ -53,6 +65,13 @@ pub struct TransportError {
     pub reused: bool,
     /// What the layer below said.
     pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl TransportError {
+    /// Whether the other side answered with something that is not HTTP.
+    pub(crate) fn is_garbled(&self) -> bool {
+        self.cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+    }
 }
 
 impl fmt::Display for TransportError {

@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -49,7 +50,8 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Driver,
+    /// `None` once the connection is over: dropped, so that it lets go of whatever was queued for it.
+    driver: Option<Driver>,
     idle_since: Instant,
 }
 
@@ -85,20 +87,22 @@ impl Plain {
     async fn reuse(&self) -> Option<Connection> {
         loop {
             let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if connection.idle_since.elapsed() < IDLE_LIMIT && connection.ready().await {
+            if connection.is_young() && connection.is_ready().await {
                 return Some(connection);
             }
         }
     }
 
-    async fn exchange(&self, mut request: Request) -> Result<Response, TransportError> {
-        if request.extensions_mut().remove::<FreshConnection>().is_none()
-            && let Some(connection) = self.reuse().await
-        {
-            return self.exchange_on(connection, request.map(Full::new), true).await;
-        }
-        let connection = self.connect().await?;
-        self.exchange_on(connection, request.map(Full::new), false).await
+    async fn exchange(&self, mut request: Request, left: &AtomicBool) -> Result<Response, TransportError> {
+        let fresh = request.extensions_mut().remove::<FreshConnection>().is_some();
+        let idle = if fresh { None } else { self.reuse().await };
+        let reused = idle.is_some();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        left.store(true, Ordering::Relaxed);
+        self.exchange_on(connection, request.map(Full::new), reused).await
     }
 
     async fn exchange_on(
@@ -108,11 +112,9 @@ impl Plain {
         reused: bool,
     ) -> Result<Response, TransportError> {
         let mut answer = pin!(connection.sender.try_send_request(request));
-        let driver = &mut connection.driver;
-        let mut ended = false;
         let answer = poll_fn(|cx| {
             // The driver writes the request and reads the answer; its own error reaches us through `answer`.
-            ended = ended || driver.as_mut().poll(cx).is_ready();
+            connection.drive(cx);
             answer.as_mut().poll(cx)
         })
         .await;
@@ -120,7 +122,7 @@ impl Plain {
             Ok(response) => Ok(response.map(|incoming| {
                 Body::new(Exchange {
                     incoming,
-                    connection: (!ended).then_some(connection),
+                    connection: connection.driver.is_some().then_some(connection),
                     idle: self.idle.clone(),
                 })
             })),
@@ -139,18 +141,28 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-    Ok(Connection { sender, driver: Box::pin(driver), idle_since: Instant::now() })
+    Ok(Connection { sender, driver: Some(Box::pin(driver)), idle_since: Instant::now() })
 }
 
 impl Connection {
-    /// Whether the next request can be sent: polls the driver, which notices a close.
-    async fn ready(&mut self) -> bool {
-        let Self { sender, driver, .. } = self;
+    /// Lets the connection work: write, read, notice a close.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+            self.driver = None;
+        }
+    }
+
+    fn is_young(&self) -> bool {
+        self.idle_since.elapsed() < IDLE_LIMIT
+    }
+
+    /// Whether the next request can be sent right now. One look, no waiting: a connection that still has
+    /// something to do, such as a request whose answer came early, is no use to the next request.
+    async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
-            if driver.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(false);
-            }
-            sender.poll_ready(cx).map(|ready| ready.is_ok())
+            self.drive(cx);
+            let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
+            Poll::Ready(self.driver.is_some() && ready)
         })
         .await
     }
@@ -158,7 +170,15 @@ impl Connection {
 
 impl Transport for Plain {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        Box::pin(self.exchange(request))
+        Box::pin(async move { self.exchange(request, &AtomicBool::new(false)).await })
+    }
+
+    fn send_noting<'a>(
+        &'a self,
+        request: Request,
+        left: &'a AtomicBool,
+    ) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(self.exchange(request, left))
     }
 }
 
@@ -180,6 +200,8 @@ impl Exchange {
         let Some(mut connection) = self.connection.take() else { return };
         connection.idle_since = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last one is used first: the others may have grown old meanwhile.
+        idle.retain(Connection::is_young);
         if idle.len() < IDLE_CONNECTIONS && !connection.sender.is_closed() {
             idle.push(connection);
         }
@@ -192,10 +214,11 @@ impl Stream for Exchange {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            if let Some(connection) = &mut this.connection
-                && connection.driver.as_mut().poll(cx).is_ready()
-            {
-                this.connection = None;
+            if let Some(connection) = &mut this.connection {
+                connection.drive(cx);
+                if connection.driver.is_none() {
+                    this.connection = None;
+                }
             }
             match Pin::new(&mut this.incoming).poll_frame(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -218,5 +241,45 @@ impl Stream for Exchange {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> http::Request<Full<Bytes>> {
+        http::Request::get("/").header("host", "x").body(Full::default()).unwrap()
+    }
+
+    /// The other side closes between the look at an idle connection and its use: too rare to be staged with
+    /// sockets.
+    #[tokio::test]
+    async fn a_connection_that_closes_before_the_request_is_written_gives_it_back() {
+        let plain = Plain::new(Endpoint::Unix("/nowhere".into()));
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let connection = handshake(ours).await.unwrap();
+        drop(theirs);
+        let exchange = plain.exchange_on(connection, request(), true);
+        let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
+        let error = result.expect("it waits for an answer that can't come").unwrap_err();
+        assert!(error.reused && !error.sent, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_that_are_over_are_let_go() {
+        let plain = Plain::new(Endpoint::Unix("/nowhere".into()));
+        let mut others = Vec::new();
+        for _ in 0..IDLE_CONNECTIONS {
+            let (ours, theirs) = tokio::io::duplex(1024);
+            others.push(theirs);
+            let connection = handshake(ours).await.unwrap();
+            plain.idle.lock().unwrap().push(connection);
+        }
+        drop(others.pop());
+        assert!(plain.reuse().await.is_some(), "one that is open is not used");
+        others.clear();
+        assert!(plain.reuse().await.is_none());
+        assert!(plain.idle.lock().unwrap().is_empty());
     }
 }

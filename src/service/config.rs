@@ -1,5 +1,6 @@
 //! The service's settings: flags before environment before defaults, all faults told at once.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -165,17 +166,22 @@ impl Config {
         let beats = SHORTEST_POLL..=LONGEST_HEARTBEAT;
         let checked = (
             take(self.listen, &mut found),
-            in_range("poll_quick", self.poll_quick, &polls, &mut found),
-            in_range("poll_slow", self.poll_slow, &polls, &mut found),
-            in_range("poll_away", self.poll_away, &polls, &mut found),
-            in_range("heartbeat", self.heartbeat, &beats, &mut found),
-            in_range("events_clients", self.events_clients, &(1..=MOST_CLIENTS), &mut found),
+            in_range("poll_quick (AGENT_POLL_QUICK)", self.poll_quick, &polls, &mut found),
+            in_range("poll_slow (AGENT_POLL_SLOW)", self.poll_slow, &polls, &mut found),
+            in_range("poll_away (AGENT_POLL_AWAY)", self.poll_away, &polls, &mut found),
+            in_range("heartbeat (AGENT_EVENTS_HEARTBEAT)", self.heartbeat, &beats, &mut found),
+            in_range(
+                "events_clients (AGENT_EVENTS_CLIENTS)",
+                self.events_clients,
+                &(1..=MOST_CLIENTS),
+                &mut found,
+            ),
         );
         if let (_, Some(quick), Some(slow), Some(away), ..) = checked
             && !(quick <= slow && slow <= away)
         {
             found.push(format!(
-                "poll_quick ({quick:?}), poll_slow ({slow:?}) and poll_away ({away:?}) must not get shorter in this order"
+                "AGENT_POLL_QUICK ({quick:?}), AGENT_POLL_SLOW ({slow:?}) and AGENT_POLL_AWAY ({away:?}) must not get shorter in this order"
             ));
         }
         match checked {
@@ -199,9 +205,9 @@ fn faults(mut found: Vec<String>) -> Error {
         return Error::new(ErrorKind::Config, found.remove(0));
     }
     let mut text = format!("{} faults in the settings:", found.len());
-    for fault in found {
-        text.push_str("\n  ");
-        text.push_str(&fault);
+    for (number, fault) in (1..).zip(found) {
+        // On one line, as every error; numbered, because a fault may have a `;` of its own.
+        let _ = write!(text, " ({number}) {fault}");
     }
     Error::new(ErrorKind::Config, text)
 }
@@ -282,11 +288,13 @@ mod tests {
             "AGENT_LISTEN",
             "AGENT_POLL_QUICK",
             "CLIENTS",
-            "poll_slow",
+            "AGENT_POLL_SLOW",
+            "(5) ",
             "BALENA_SUPERVISOR_ADDRESS",
         ] {
             assert!(text.contains(word), "{word}: {text}");
         }
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a status and a body to a value or an error (reference sections 3, 7.5 and 8).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,10 +11,19 @@ use serde_json::Value;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
 use crate::json;
 
+use super::Supervisor;
 use super::endpoint::Endpoint;
+use super::redact::redact;
+
+/// Characters of an unreadable answer that are shown, and bytes of it that are searched for the key first.
+const HEAD_SHOWN: usize = 60;
+const HEAD_SEARCHED: usize = 4096;
+/// Characters of the server's own words that are shown.
+const LINE_SHOWN: usize = 300;
 
 /// A whole answer.
 pub(crate) struct Answer {
+    pub(crate) supervisor: Supervisor,
     pub(crate) endpoint: &'static Endpoint,
     /// Method and path without query, e.g. `GET /v1/device`.
     pub(crate) operation: String,
@@ -22,8 +32,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON of type `T`; unknown fields are ignored.
+    /// The body as a JSON object of type `T`; unknown fields are ignored.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        // serde would read a list as the fields of a struct in their order.
+        if self.body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
+            return Err(self.unreadable("a JSON object was expected"));
+        }
         json::decode(&self.body).map_err(|misfit| self.misfit(&misfit))
     }
 
@@ -39,19 +53,46 @@ impl Answer {
     /// The error for a success status whose body is not what the contract says.
     pub(crate) fn unreadable(&self, why: impl std::fmt::Display) -> Error {
         let mut message = format!("status {} with an answer that can't be read: {why}", self.status);
-        if !self.endpoint.bears_secrets {
-            let head: String = self.text().chars().take(60).collect();
+        if self.body.is_empty() {
+            message = format!("status {} with an empty answer", self.status);
+        } else if !self.endpoint.bears_secrets {
+            let head = self.body.get(..HEAD_SEARCHED).unwrap_or(&self.body);
+            let head = self.clean(String::from_utf8_lossy(head));
+            let head: String = head.chars().take(HEAD_SHOWN).collect();
             let _ = write!(message, "; it begins with \"{}\"", head.escape_debug());
         }
-        Error::new(ErrorKind::Decode, message)
+        Error::new(ErrorKind::Decode, self.clean(message.into()).into_owned())
             .operation(self.operation.clone())
             .with_status(self.status)
             .sent(true)
             .help("is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells")
     }
 
+    /// For answers whose body says nothing that matters, beyond that it is no page of some other server.
+    pub(crate) fn done(&self) -> Result<()> {
+        if self.body.trim_ascii_start().first() == Some(&b'<') {
+            return Err(self.unreadable("a page, not a supervisor's answer"));
+        }
+        Ok(())
+    }
+
+    /// The error for a failure that is told with a success status.
+    pub(crate) fn told(&self, words: &str) -> Error {
+        let mut words = self.clean(words.into()).into_owned();
+        truncate(&mut words, BODY_LIMIT);
+        Error::new(ErrorKind::Rejected, format!("status {}: {}", self.status, first_line(&words)))
+            .operation(self.operation.clone())
+            .with_status(self.status)
+            .with_body(words)
+            .sent(true)
+    }
+
+    fn clean<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
+        redact(text, self.supervisor.secret())
+    }
+
     /// Text of the body, whatever the content type says (§1: dispatch on status and endpoint).
-    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 
@@ -59,7 +100,13 @@ impl Answer {
     fn words(&self) -> String {
         let parsed: Option<Value> = serde_json::from_slice(&self.body).ok();
         let field = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
-        field("message").or_else(|| field("Error")).unwrap_or_else(|| self.text().trim().to_owned())
+        let words = field("message").or_else(|| field("Error"));
+        let mut words = words.unwrap_or_else(|| self.text().trim().to_owned());
+        if let Cow::Owned(clean) = self.clean(Cow::Borrowed(&words)) {
+            words = clean;
+        }
+        truncate(&mut words, BODY_LIMIT);
+        words
     }
 
     /// The error that a refusing status stands for.
@@ -67,10 +114,10 @@ impl Answer {
         let words = self.words();
         let kind = self.refusal_kind(&words);
         let status = self.status;
-        let said = match first_line(&words) {
-            "" => String::new(),
-            line => format!(": {line}"),
-        };
+        let mut said = first_line(&words);
+        if !said.is_empty() {
+            said.insert_str(0, ": ");
+        }
         let message = match kind {
             ErrorKind::Locked => format!("locked ({status}){said}"),
             ErrorKind::Unauthorized => format!("refused the key ({status}){said}"),
@@ -81,12 +128,10 @@ impl Answer {
             }
             _ => format!("status {status}{said}"),
         };
-        let mut body = words;
-        truncate(&mut body, BODY_LIMIT);
         let error = Error::new(kind, message)
             .operation(self.operation.clone())
             .with_status(status)
-            .with_body(body)
+            .with_body(words)
             .sent(true);
         self.advise(error)
     }
@@ -94,9 +139,11 @@ impl Answer {
     fn refusal_kind(&self, words: &str) -> ErrorKind {
         match self.status {
             401 | 403 => ErrorKind::Unauthorized,
-            // The per-app state answers 409 for an app that is unknown or out of scope, container ids 503.
-            404 | 409 if self.endpoint.names_a_thing => ErrorKind::NotFound,
-            503 if self.endpoint.names_a_thing && words.contains("Could not find service") => {
+            // Service actions answer 404, the per-app state 409 (also out of scope), container ids 503.
+            status
+                if self.endpoint.absent == Some(status)
+                    && (status != 503 || words.contains("Could not find service")) =>
+            {
                 ErrorKind::NotFound
             }
             404 => ErrorKind::Unsupported,
@@ -144,31 +191,33 @@ impl Answer {
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim()
+/// What of the server's words is put into one line of text: the rest is in [`Error::body`].
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    // It may end up in a terminal.
+    let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut shown: String = line.chars().take(LINE_SHOWN).map(tame).collect();
+    if line.chars().nth(LINE_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Cuts at a character boundary.
 fn truncate(text: &mut String, limit: usize) {
     if text.len() > limit {
-        text.truncate(text.floor_char_boundary(limit));
+        let cut = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(cut.unwrap_or_default());
     }
 }
 
 /// Who holds the lock, from the texts that may be matched (§7.5 rule 3).
 pub(crate) fn lock_holder(words: &str) -> Option<LockHolder> {
-    if let Some((_, rest)) = words.split_once("Lockfile exists for {") {
-        let (fields, _) = rest.split_once('}')?;
-        let mut app_id = None;
-        let mut service = None;
-        for field in fields.split(',') {
-            match field.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
-                Some(("appId", value)) => app_id = value.parse().ok(),
-                Some(("service", value)) => service = Some(value.to_owned()),
-                _ => {}
-            }
-        }
-        return Some(LockHolder::Service { app_id: app_id?, service: service? });
+    if let Some((_, rest)) = words.split_once("Lockfile exists for { appId: ") {
+        // A lock directory may have any name: the rest up to the last brace is the service's.
+        let (app_id, service) = rest.split_once(", service: ")?;
+        let (service, _) = service.rsplit_once(" }")?;
+        return Some(LockHolder::Service { app_id: app_id.parse().ok()?, service: service.to_owned() });
     }
     if words.contains("held by another supervisor operation") {
         let app_id = words.split_once("app ")?.1.split(' ').next()?.parse().ok()?;
@@ -177,12 +226,13 @@ pub(crate) fn lock_holder(words: &str) -> Option<LockHolder> {
     words.contains("Waiting for Host OS update").then_some(LockHolder::HostOsUpdate)
 }
 
-/// The error for a call that got no answer within its deadline.
+/// The error for a call that got no answer within its deadline; `sent` if any of it may have left.
 pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Duration, sent: bool) -> Error {
-    let error = Error::new(ErrorKind::Timeout, format!("no answer within {deadline:?}"))
+    let missing = if sent { "answer" } else { "connection" };
+    let error = Error::new(ErrorKind::Timeout, format!("no {missing} within {deadline:?}"))
         .operation(operation)
         .sent(sent);
-    if endpoint.nature.changes() {
+    if sent && endpoint.nature.changes() {
         error.help("it may still happen: look at the state before sending it again")
     } else {
         error.help("the supervisor is busy or stuck; try again, or give the call a longer deadline")
@@ -204,6 +254,10 @@ mod tests {
             Some(LockHolder::SupervisorOperation { app_id: 7 })
         );
         assert_eq!(lock_holder("Waiting for Host OS update to finish"), Some(LockHolder::HostOsUpdate));
+        assert_eq!(
+            lock_holder("Lockfile exists for { appId: 7, service: a, b } c }"),
+            Some(LockHolder::Service { app_id: 7, service: "a, b } c".into() })
+        );
         assert_eq!(lock_holder("Locked"), None);
         assert_eq!(lock_holder("Lockfile exists for { appId: x"), None);
     }

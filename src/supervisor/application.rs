@@ -13,7 +13,7 @@ use super::call::{Call, Forceable, Spec};
 use super::device::data_or_error;
 use super::endpoint::{self as e, Endpoint};
 use super::link::Supervisor;
-use super::state::VersionedState;
+use super::state::{VersionedState, null_is_none};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -148,6 +148,7 @@ impl Supervisor {
     pub fn container_ids(&self) -> Call<BTreeMap<String, String>> {
         #[derive(Deserialize)]
         struct Ids {
+            #[serde(deserialize_with = "null_is_none")]
             services: BTreeMap<String, String>,
         }
         Call::new(self, Ok(Spec::new(&e::CONTAINER_ID, "/v2/containerId")), |answer| {
@@ -188,12 +189,12 @@ impl Application {
             Which::Own => {
                 let id = self.supervisor.own_app_id()?;
                 // It becomes part of a path.
-                if id.bytes().all(|b| b.is_ascii_digit()) {
+                if id.bytes().all(|b| b.is_ascii_digit()) && id.bytes().any(|b| b != b'0') {
                     Ok(id.to_owned())
                 } else {
                     Err(Error::new(
                         crate::ErrorKind::Config,
-                        format!("BALENA_APP_ID is \"{}\", not a number", id.escape_debug()),
+                        format!("BALENA_APP_ID is \"{}\", which is no application's id", id.escape_debug()),
                     )
                     .help("it is the numeric id of the fleet; a fleet variable of that name overrides balena's own"))
                 }

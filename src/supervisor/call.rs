@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,19 +12,19 @@ use http::header;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use crate::http::{Body, BodyError, FreshConnection, Request, TransportError};
 
 use super::Supervisor;
 use super::answer::{Answer, no_answer};
 use super::device::data_or_error;
 use super::endpoint::{Endpoint, Nature};
+use super::link::Link;
+use super::patience::with_patience;
+use super::redact::SPELLING;
 
 /// Largest answer that is read into memory.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
-/// First pause between tries when a call has patience; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Options of a call that can override update locks.
 #[derive(Debug)]
@@ -52,7 +53,6 @@ pub struct Call<T, O = ()> {
 pub(crate) type Reader<T> = fn(Answer) -> Result<T>;
 
 /// What is sent.
-#[derive(Debug)]
 pub(crate) struct Spec {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) path: Cow<'static, str>,
@@ -80,6 +80,18 @@ impl Spec {
 
     fn operation(&self) -> String {
         format!("{} {}", self.endpoint.method, self.path)
+    }
+}
+
+/// Without values: a body may hold a password, a target state holds every secret there is.
+impl std::fmt::Debug for Spec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields: Option<Vec<&String>> =
+            self.body.as_ref().and_then(Value::as_object).map(|fields| fields.keys().collect());
+        f.debug_struct("Spec")
+            .field("operation", &self.operation())
+            .field("fields", &fields)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,8 +178,9 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let answer = self.supervisor.answer(self.spec?, self.deadline, self.patience).await?;
-            (self.read)(answer)
+            let sent = self.supervisor.answer(self.spec?, self.deadline, self.patience).await;
+            let (answer, attempts) = sent?;
+            (self.read)(answer).map_err(|error| error.with_attempts(attempts))
         })
     }
 }
@@ -189,86 +202,59 @@ pub(crate) struct Opened {
 }
 
 impl Supervisor {
-    /// Sends and reads the whole answer. Not generic: compiled once for every endpoint.
+    /// Sends and reads the whole answer, and tells how often it had to. Not generic: compiled once for every endpoint.
     pub(crate) async fn answer(
         &self,
         spec: Spec,
         deadline: Option<Duration>,
         patience: Option<Duration>,
-    ) -> Result<Answer> {
+    ) -> Result<(Answer, u32)> {
+        let link = self.link()?;
         // Held until the answer is there, so that the next app restart or purge starts after this one.
         let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
         let each = deadline.unwrap_or(spec.endpoint.deadline);
-        self.with_patience(spec.endpoint.nature, patience, || async {
+        with_patience(spec.endpoint.nature, patience, || async {
+            let left = AtomicBool::new(false);
             tokio::time::timeout(each, async {
-                let (status, body) = self.open(&spec).await?;
+                let (status, body) = self.open(link, &spec, &left).await?;
                 self.finish(&spec, status, body).await
             })
             .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, true)))
+            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
         })
         .await
     }
 
     /// Sends and hands the body over unread, for streams.
     pub(crate) async fn open_stream(&self, spec: Spec, patience: Option<Duration>) -> Result<Opened> {
+        let link = self.link()?;
         let each = spec.endpoint.deadline;
-        self.with_patience(spec.endpoint.nature, patience, || async {
+        with_patience(spec.endpoint.nature, patience, || async {
+            let left = AtomicBool::new(false);
             tokio::time::timeout(each, async {
-                let (status, body) = self.open(&spec).await?;
+                let (status, body) = self.open(link, &spec, &left).await?;
                 if status == 200 {
-                    Ok(Opened { operation: spec.operation(), body })
-                } else {
-                    Err(self.finish(&spec, status, body).await.err().unwrap_or_else(|| {
-                        Error::new(ErrorKind::Decode, format!("status {status} instead of a stream"))
-                    }))
+                    return Ok(Opened { operation: spec.operation(), body });
                 }
+                let answer = self.finish(&spec, status, body).await?;
+                Err(answer.unreadable("not a stream"))
             })
             .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, true)))
+            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
         })
         .await
-    }
-
-    /// Tries until it succeeds, fails for good, or the patience runs out.
-    async fn with_patience<T, F: Future<Output = Result<T>>>(
-        &self,
-        nature: Nature,
-        patience: Option<Duration>,
-        mut attempt: impl FnMut() -> F,
-    ) -> Result<T> {
-        let until = patience.map(|patience| Instant::now() + patience);
-        let mut pause = FIRST_PAUSE;
-        let mut attempts = 1;
-        loop {
-            let error = match attempt().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error.with_attempts(attempts),
-            };
-            let gone = error.is_unreachable()
-                || error.is_unknown_outcome()
-                || error.status() == Some(503) && error.is_server();
-            let again = gone && (!error.was_sent() || nature.may_repeat());
-            match until {
-                Some(until) if again && Instant::now() + pause < until => {}
-                _ => return Err(error),
-            }
-            tracing::debug!(attempts, error = %error, "the supervisor is not there, trying again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            attempts += 1;
-        }
+        .map(|(opened, _)| opened)
     }
 
     /// One exchange, up to the head of the answer.
-    async fn open(&self, spec: &Spec) -> Result<(u16, Body)> {
+    async fn open(&self, link: &Link, spec: &Spec, left: &AtomicBool) -> Result<(u16, Body)> {
         let started = Instant::now();
-        let result = match self.link()?.transport.send(self.request(spec)?).await {
+        let result = match link.transport.send_noting(request(link, spec)?, left).await {
             // The server may close an idle connection just as it is used again; a read can simply be sent anew.
             Err(error) if error.reused && (!error.sent || spec.endpoint.nature == Nature::Read) => {
-                let mut request = self.request(spec)?;
+                let mut request = request(link, spec)?;
                 request.extensions_mut().insert(FreshConnection);
-                self.link()?.transport.send(request).await
+                link.transport.send_noting(request, left).await
             }
             result => result,
         };
@@ -281,18 +267,20 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::debug!(method = %spec.endpoint.method, path = %spec.path, %error, ?elapsed, "supervisor call failed");
-                Err(self.broken(spec, error))
+                Err(self.broken(spec, None, error))
             }
         }
     }
 
     async fn finish(&self, spec: &Spec, status: u16, body: Body) -> Result<Answer> {
-        let refused = status >= 300;
+        let says_no = spec.endpoint.says_no_by_500 && status == 500;
+        let refused = !(200..300).contains(&status) && !says_no;
         let body = if refused {
-            self.without_key(body.collect_some(crate::error::BODY_LIMIT).await)
+            // Some more than is kept, so that no key is cut in two and then not recognised.
+            body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
         } else {
             body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
-                BodyError::Transport(error) => self.broken(spec, error),
+                BodyError::Transport(error) => self.broken(spec, Some(status), error),
                 BodyError::TooLong(limit) => {
                     Error::new(ErrorKind::Decode, format!("the answer is longer than {limit} bytes"))
                         .operation(spec.operation())
@@ -301,66 +289,74 @@ impl Supervisor {
                 }
             })?
         };
-        let answer = Answer { endpoint: spec.endpoint, operation: spec.operation(), status, body };
+        let supervisor = self.clone();
+        let answer =
+            Answer { supervisor, endpoint: spec.endpoint, operation: spec.operation(), status, body };
         if refused { Err(answer.refusal()) } else { Ok(answer) }
     }
 
-    fn request(&self, spec: &Spec) -> Result<Request> {
-        let link = self.link()?;
-        let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
-        uri.push_str(&spec.path);
-        let mut separator = '?';
-        for part in [Some(link.query.as_str()), spec.query.as_deref()].into_iter().flatten() {
-            if !part.is_empty() {
-                uri.push(separator);
-                uri.push_str(part);
-                separator = '&';
-            }
-        }
-        let mut request = http::Request::builder()
-            .method(spec.endpoint.method.clone())
-            .uri(uri)
-            .header(header::HOST, link.host.clone())
-            .header(header::USER_AGENT, USER_AGENT);
-        let body = match &spec.body {
-            Some(body) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
-        if spec.endpoint.nature != Nature::Read {
-            request = request.extension(FreshConnection);
-        }
-        // Every part was checked when it was made; what is left is a service name with odd characters.
-        request.body(body).map_err(|_| {
-            Error::argument("path", "it can't be part of an address").operation(spec.operation())
-        })
-    }
-
-    /// No answer: nothing happened, it may have happened, or a read just failed.
-    fn broken(&self, spec: &Spec, error: TransportError) -> Error {
-        let operation = spec.operation();
-        let sent = error.sent;
-        if sent && spec.endpoint.nature.changes() {
-            return Error::new(ErrorKind::UnknownOutcome, format!("the connection closed before an answer ({error})"))
-                .operation(operation)
-                .sent(true)
-                .because(error)
-                .help("it may have happened, and may have ended the caller: look at the state before sending it again");
-        }
+    /// No answer, or half of one: nothing happened, it may have happened, or a read just failed.
+    fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
         let address = self.address().unwrap_or_default();
-        let message = if sent {
-            format!("the supervisor at {address} closed the connection before an answer ({error})")
+        let changes = spec.endpoint.nature.changes();
+        let (kind, message, help) = if !cause.sent {
+            (ErrorKind::Unreachable, format!("can't reach the supervisor at {address} ({cause})"), GONE)
+        } else if changes && status.is_some() {
+            (ErrorKind::UnknownOutcome, format!("the connection closed in mid-answer ({cause})"), LOOK)
+        } else if changes {
+            (ErrorKind::UnknownOutcome, format!("the connection closed before an answer ({cause})"), LOOK)
+        } else if cause.is_garbled() {
+            (ErrorKind::Decode, format!("what listens at {address} does not speak HTTP ({cause})"), WHOSE)
         } else {
-            format!("can't reach the supervisor at {address} ({error})")
+            let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
+            let text = format!("the supervisor at {address} closed the connection {when} ({cause})");
+            (ErrorKind::Unreachable, text, GONE)
         };
-        Error::new(ErrorKind::Unreachable, message)
-            .operation(operation)
-            .sent(sent)
-            .because(error)
-            .help("it restarts within a minute if the device is well; the label io.balena.features.supervisor-api opens the way to it")
+        let error = Error::new(kind, message).operation(spec.operation()).sent(cause.sent).help(help);
+        let error = error.because(cause);
+        match status {
+            Some(status) => error.with_status(status),
+            None => error,
+        }
     }
+}
+
+const GONE: &str = "it restarts within a minute if the device is well; the label \
+                    io.balena.features.supervisor-api opens the way to it";
+const LOOK: &str =
+    "it may have happened, and may have ended the caller: look at the state before sending it again";
+const WHOSE: &str = "is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells";
+
+fn request(link: &Link, spec: &Spec) -> Result<Request> {
+    let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
+    uri.push_str(&spec.path);
+    let mut separator = '?';
+    for part in [Some(link.query.as_str()), spec.query.as_deref()].into_iter().flatten() {
+        if !part.is_empty() {
+            uri.push(separator);
+            uri.push_str(part);
+            separator = '&';
+        }
+    }
+    let mut request = http::Request::builder()
+        .method(spec.endpoint.method.clone())
+        .uri(uri)
+        .header(header::HOST, link.host.clone())
+        .header(header::USER_AGENT, USER_AGENT);
+    let body = match &spec.body {
+        Some(body) => {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Bytes::from(body.to_string())
+        }
+        None => Bytes::new(),
+    };
+    if spec.endpoint.nature != Nature::Read {
+        request = request.extension(FreshConnection);
+    }
+    // Every part was checked when it was made; what is left is a service name with odd characters.
+    request
+        .body(body)
+        .map_err(|_| Error::argument("path", "it can't be part of an address").operation(spec.operation()))
 }
 
 /// Neutral: a proxy in front of newer supervisors routes by `Supervisor/…` (§1.1).

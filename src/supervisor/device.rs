@@ -1,19 +1,21 @@
 //! The device as a whole: its actions and what it tells about itself (reference sections 3.1–3.3).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use secrecy::SecretString;
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::TagId;
 
 use super::answer::Answer;
 use super::call::{Call, Forceable, Spec, Updating};
 use super::endpoint as e;
 use super::link::Supervisor;
-use super::state::ServiceStatus;
+use super::state::{ServiceStatus, null_is_none};
 
 /// What the supervisor made of an update request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,12 +109,10 @@ impl Supervisor {
 
     /// Whether the supervisor finds itself healthy (`GET /v1/healthy`). That is about its contact with the
     /// cloud as much as about itself: `false` does not mean that its API is down.
-    pub async fn healthy(&self) -> Result<bool> {
-        match Call::<()>::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), done).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.status() == Some(500) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub fn healthy(&self) -> Call<bool> {
+        Call::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), |answer| {
+            answer.done().map(|()| answer.status == 200)
+        })
     }
 
     /// Blinks the device's LED for 15 s (`POST /v1/blink`); succeeds on devices without one.
@@ -125,6 +125,7 @@ impl Supervisor {
     pub fn update(&self) -> Call<UpdateTrigger, Updating> {
         let spec = Spec::new(&e::UPDATE, "/v1/update").body(json!({}));
         Call::new(self, Ok(spec), |answer| {
+            answer.done()?;
             Ok(match answer.status {
                 202 if answer.body.is_empty() => UpdateTrigger::Accepted,
                 202 => UpdateTrigger::Ignored,
@@ -200,6 +201,7 @@ impl Supervisor {
     pub fn tags(&self) -> Call<Vec<Tag>> {
         #[derive(Deserialize)]
         struct Tags {
+            #[serde(deserialize_with = "null_is_none")]
             tags: Vec<Tag>,
         }
         Call::new(self, Ok(Spec::new(&e::TAGS, "/v2/device/tags")), |answer| {
@@ -259,9 +261,9 @@ impl Supervisor {
 }
 
 /// For calls whose success is told by the status alone.
-#[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "the shape of every reader")]
-pub(super) fn done(_: Answer) -> Result<()> {
-    Ok(())
+#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
+pub(super) fn done(answer: Answer) -> Result<()> {
+    answer.done()
 }
 
 /// For answers of the form `{"Data": …, "Error": …}`: an error told in a success status is an error.
@@ -269,27 +271,35 @@ pub(super) fn done(_: Answer) -> Result<()> {
 pub(super) fn data_or_error(answer: Answer) -> Result<()> {
     let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
     match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
-        Some(words) if !words.is_empty() => {
-            Err(Error::new(ErrorKind::Rejected, format!("status {}: {words}", answer.status))
-                .operation(answer.operation.clone())
-                .with_status(answer.status)
-                .sent(true))
-        }
-        _ => Ok(()),
+        Some(words) if !words.is_empty() => Err(answer.told(words)),
+        _ => answer.done(),
     }
 }
 
 /// A port as a number or as decimal text.
-fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Port {
-        Number(u16),
-        Text(String),
+pub(super) fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
+    // A visitor and not an untagged enum: its errors know their place in the text.
+    struct Port;
+
+    impl Visitor<'_> for Port {
+        type Value = Option<u16>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a port")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<Self::Value, E> {
+            u16::try_from(port).map(Some).map_err(|_| E::invalid_value(Unexpected::Unsigned(port), &self))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, port: &str) -> Result<Self::Value, E> {
+            port.trim().parse().map(Some).map_err(|_| E::invalid_value(Unexpected::Str(port), &self))
+        }
     }
-    match Option::<Port>::deserialize(input)? {
-        Some(Port::Number(port)) => Ok(Some(port)),
-        Some(Port::Text(text)) => text.trim().parse().map(Some).map_err(serde::de::Error::custom),
-        None => Ok(None),
-    }
+
+    input.deserialize_any(Port)
 }

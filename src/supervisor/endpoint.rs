@@ -36,12 +36,14 @@ pub(crate) struct Endpoint {
     pub(crate) deadline: Duration,
     /// First supervisor version that has it, as documented.
     pub(crate) since: &'static str,
-    /// Whether a 404 or 409 means that the thing is missing, not the endpoint.
-    pub(crate) names_a_thing: bool,
+    /// The status that says that the thing is missing which the call names, not the endpoint.
+    pub(crate) absent: Option<u16>,
     /// App restart and purge cancel each other (§7.3), so this client sends one at a time.
     pub(crate) takes_turns: bool,
     /// Keys or passwords are in the answer: nothing of it may be quoted.
     pub(crate) bears_secrets: bool,
+    /// A 500 is an answer, and means no.
+    pub(crate) says_no_by_500: bool,
 }
 
 const READ: Duration = Duration::from_secs(10);
@@ -53,28 +55,31 @@ const SERVICE_ACTION: Duration = Duration::from_secs(60);
 const APP_ACTION: Duration = Duration::from_secs(300);
 
 macro_rules! endpoints {
-    ($($name:ident = $method:ident $nature:ident $deadline:ident since $since:literal $(: $($flag:ident)+)?;)*) => {
+    ($($name:ident = $method:ident $nature:ident $deadline:ident since $since:literal $(: $($flag:ident $(($value:expr))?)+)?;)*) => {
         $(pub(crate) static $name: Endpoint = endpoints!(@ Endpoint {
             method: Method::$method,
             nature: Nature::$nature,
             deadline: $deadline,
             since: $since,
-            names_a_thing: false,
+            absent: None,
             takes_turns: false,
             bears_secrets: false,
-        }, $($($flag)+)?);)*
+            says_no_by_500: false,
+        }, $($($flag $(($value))?)+)?);)*
     };
     (@ $row:expr, ) => { $row };
-    (@ $row:expr, $($flag:ident)+) => {{
+    (@ $row:expr, $($flag:ident $(($value:expr))?)+) => {{
         let mut row = $row;
-        $(row.$flag = true;)+
+        $(row.$flag = endpoints!(@value $($value)?);)+
         row
     }};
+    (@value $value:expr) => { Some($value) };
+    (@value) => { true };
 }
 
 endpoints! {
     PING = GET Read READ since "1.1.0";
-    HEALTHY = GET Read READ since "6.5.0";
+    HEALTHY = GET Read READ since "6.5.0" : says_no_by_500;
     BLINK = POST Change DEVICE_ACTION since "1.1.0";
     UPDATE = POST Change DEVICE_ACTION since "1.1.0";
     REBOOT = POST Change DEVICE_ACTION since "1.1.0";
@@ -95,17 +100,17 @@ endpoints! {
     PURGE_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns;
     RESTART = POST Change APP_ACTION since "7.0.0" : takes_turns;
     PURGE = POST Change APP_ACTION since "7.0.0" : takes_turns;
-    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : names_a_thing;
-    STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : names_a_thing;
-    START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : names_a_thing;
-    STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : names_a_thing;
-    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : names_a_thing;
-    APP_V1 = GET Read READ since "1.8.0" : names_a_thing bears_secrets;
+    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404);
+    STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404);
+    START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : absent(404);
+    STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : absent(404);
+    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : absent(404);
+    APP_V1 = GET Read READ since "1.8.0" : bears_secrets;
 
     APPLICATIONS_STATE = GET Read READ since "7.12.0";
-    APPLICATION_STATE = GET Read READ since "7.12.0" : names_a_thing;
+    APPLICATION_STATE = GET Read READ since "7.12.0" : absent(409);
     STATE_STATUS = GET FragileRead READ since "9.7.0";
-    CONTAINER_ID = GET FragileRead READ since "8.6.0" : names_a_thing;
+    CONTAINER_ID = GET FragileRead READ since "8.6.0" : absent(503);
 
     CLEANUP_VOLUMES = GET Change SERVICE_ACTION since "10.0.0";
     JOURNAL_LOGS = POST Read READ since "10.2.0";

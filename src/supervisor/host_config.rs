@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::open_enum::open_enum;
 
 use super::call::{Call, Forceable, Spec};
-use super::device::done;
+use super::device::{done, number_or_text};
 use super::endpoint as e;
 use super::link::Supervisor;
 
@@ -60,8 +60,8 @@ pub struct Proxy {
     /// Its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// Its port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its port; older supervisors send it as text.
+    #[serde(default, deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// User name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,6 +77,7 @@ pub struct Proxy {
     pub no_proxy: Option<Vec<String>>,
 }
 
+#[expect(clippy::ref_option, reason = "the shape that serde calls")]
 fn redacted<S: Serializer>(_: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("[REDACTED]")
 }

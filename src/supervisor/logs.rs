@@ -168,9 +168,12 @@ impl Stream for LocalLogs {
         loop {
             let Some(line) = ready!(self.lines.poll_line(cx)).transpose()? else { return Poll::Ready(None) };
             match serde_json::from_slice(&line) {
-                Ok(log) => return Poll::Ready(Some(Ok(log))),
+                // serde would read a list as the fields in their order.
+                Ok(log) if line.trim_ascii_start().first() == Some(&b'{') => {
+                    return Poll::Ready(Some(Ok(log)));
+                }
                 Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
-                Err(_) => self.skipped += 1,
+                _ => self.skipped += 1,
             }
         }
     }
@@ -279,6 +282,8 @@ impl Lines {
             if line.last() == Some(&b'\r') {
                 line.truncate(line.len() - 1);
             }
+            // As if it had come in small pieces.
+            line.truncate(LINE_LIMIT);
             return Some(line);
         }
     }

@@ -14,6 +14,8 @@ mod link;
 mod local_mode;
 mod lock;
 mod logs;
+mod patience;
+mod redact;
 mod state;
 mod wait;
 

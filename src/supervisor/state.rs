@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{ApplicationId, ImageId, ReleaseId, ServiceId};
 use crate::open_enum::open_enum;
@@ -109,7 +109,7 @@ pub struct ApplicationState {
     #[serde(default, rename = "updateStatus", skip_serializing_if = "Option::is_none")]
     pub update_status: Option<UpdateStatus>,
     /// The services of the target release by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub services: BTreeMap<String, ServiceState>,
 }
 
@@ -117,7 +117,8 @@ pub struct ApplicationState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceState {
-    /// Its status.
+    /// Its status; an empty `Other` where the supervisor does not say.
+    #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
     /// Its image (supervisor ≥ 17.7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,7 +139,7 @@ pub struct VersionedState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// Applications by id; one of them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub local: BTreeMap<ApplicationId, ImageState>,
 }
 
@@ -147,7 +148,7 @@ pub struct VersionedState {
 #[non_exhaustive]
 pub struct ImageState {
     /// Services of the running release, and of the next one as its images arrive.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub services: BTreeMap<ImageId, ImageServiceState>,
 }
 
@@ -155,7 +156,8 @@ pub struct ImageState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageServiceState {
-    /// Its status.
+    /// Its status; an empty `Other` where the supervisor does not say.
+    #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
     /// Id of the release.
     #[serde(default, rename = "releaseId", skip_serializing_if = "Option::is_none")]
@@ -176,10 +178,10 @@ pub struct StateStatus {
     #[serde(default, rename = "overallDownloadProgress")]
     pub overall_download_progress: Option<f64>,
     /// The containers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub containers: Vec<ContainerStatus>,
     /// The images.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub images: Vec<ImageStatusRow>,
     /// Hash of the running release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,7 +192,8 @@ pub struct StateStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ContainerStatus {
-    /// Its status.
+    /// Its status; an empty `Other` where the supervisor does not say.
+    #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
     /// Name of the service.
     #[serde(rename = "serviceName")]
@@ -235,6 +238,22 @@ pub struct ImageStatusRow {
     /// Percent, while it is downloaded.
     #[serde(default, rename = "downloadProgress")]
     pub download_progress: Option<f64>,
+}
+
+/// Lists and maps: null is an empty one.
+pub(super) fn null_is_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(input).map(Option::unwrap_or_default)
+}
+
+/// One service without a status must not hide the state of all others.
+fn word<'de, D: Deserializer<'de>>(input: D) -> Result<ServiceStatus, D::Error> {
+    Option::deserialize(input).map(|status| status.unwrap_or_else(unsaid))
+}
+
+fn unsaid() -> ServiceStatus {
+    "".into()
 }
 
 impl Supervisor {

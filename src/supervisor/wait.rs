@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::link::Supervisor;
+use super::patience::end_of;
 use super::state::ServiceStatus;
 
 /// Between two looks. Every look makes the supervisor inspect every container.
@@ -21,9 +22,7 @@ impl Supervisor {
     /// (no variables, wrong key).
     pub async fn wait_ready(&self, limit: Duration) -> Result<()> {
         self.wait_until(limit, "the supervisor to be ready", async || {
-            let state = self.device().patience(Duration::ZERO).await?;
-            // Absent as long as the supervisor loads (reference 4.1).
-            Ok(state.update_downloaded.map(|_| ()))
+            Ok(self.has_loaded().await?.then_some(()))
         })
         .await
     }
@@ -35,25 +34,33 @@ impl Supervisor {
     /// `is_not_found` when this application (without `BALENA_APP_ID`: any in the key's scope) has no such
     /// service; `is_timeout` after `limit`.
     pub async fn wait_for(&self, service: &str, status: ServiceStatus, limit: Duration) -> Result<()> {
-        let own_app: Option<i64> = self.own_app_id().ok().and_then(|id| id.parse().ok());
         self.wait_until(limit, &format!("service {service} to be {status}"), async || {
-            let states = self.applications_state().patience(Duration::ZERO).await?;
-            let found = states
-                .values()
-                .filter(|app| own_app.is_none_or(|id| app.app_id.get() == id))
-                .find_map(|app| app.services.get(service));
-            match found {
-                Some(found) => Ok((found.status == status).then_some(())),
-                None => Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("no service \"{}\" here", service.escape_debug()),
-                )
-                .operation("GET /v2/applications/state")
-                .sent(true)
-                .help("`balena-agent supervisor applications` lists the services")),
-            }
+            let found = match self.status_of(service).await? {
+                Some(found) => found,
+                // It answers some seconds before it knows its applications (reference 7.2).
+                None if !self.has_loaded().await? => return Ok(None),
+                None => self.status_of(service).await?.ok_or_else(|| {
+                    Error::new(ErrorKind::NotFound, format!("no service \"{}\" here", service.escape_debug()))
+                        .operation("GET /v2/applications/state")
+                        .sent(true)
+                        .help("`balena-agent supervisor applications` lists the services")
+                })?,
+            };
+            Ok((found == status).then_some(()))
         })
         .await
+    }
+
+    async fn has_loaded(&self) -> Result<bool> {
+        // Absent as long as the supervisor loads (reference 4.1).
+        Ok(self.device().patience(Duration::ZERO).await?.update_downloaded.is_some())
+    }
+
+    async fn status_of(&self, service: &str) -> Result<Option<ServiceStatus>> {
+        let own_app: Option<i64> = self.own_app_id().ok().and_then(|id| id.parse().ok());
+        let states = self.applications_state().patience(Duration::ZERO).await?;
+        let mut own = states.into_values().filter(|app| own_app.is_none_or(|id| app.app_id.get() == id));
+        Ok(own.find_map(|mut app| app.services.remove(service)).map(|service| service.status))
     }
 
     async fn wait_until(
@@ -62,15 +69,16 @@ impl Supervisor {
         what: &str,
         mut look: impl AsyncFnMut() -> Result<Option<()>>,
     ) -> Result<()> {
-        let until = Instant::now() + limit;
+        let until = end_of(limit);
         let mut last = None;
         loop {
             // A look may hang on a supervisor that is stuck; the caller's limit holds all the same.
             match tokio::time::timeout_at(until, look()).await {
                 Ok(Ok(Some(()))) => return Ok(()),
-                Ok(Ok(None)) | Err(_) => {}
+                Ok(Ok(None)) => last = None,
+                Err(_) => {}
                 Ok(Err(error)) if error.is_unreachable() || error.is_server() || error.is_timeout() => {
-                    last = Some(error)
+                    last = Some(error);
                 }
                 Ok(Err(error)) => return Err(error),
             }

@@ -162,14 +162,13 @@ fn success(exchange: &Exchange, (method, path, _): Endpoint, body: &str) -> Opti
         (_, "/v1/update") if status == 202 => json!("Ignored"),
         (_, "/v1/update") => json!("Started"),
         (_, "/v1/regenerate-api-key") => json!(body),
-        (_, "/v1/apps/:app/stop" | "/v1/apps/:app/start") => json()["containerId"].take(),
         (_, "/v2/version") => json!(json()["version"].as_str()?.trim_start_matches('v')),
         (_, "/v2/device/name") => json()["deviceName"].take(),
         ("GET", "/v2/device/tags") => json()["tags"].take(),
         (_, "/v2/device/vpn") => json()["vpn"].take(),
         (_, "/v2/local/device-info") => json()["info"].take(),
         (_, "/v2/containerid") if exchange.request.query.is_empty() => json()["services"].take(),
-        (_, "/v2/containerid") => json()["containerId"].take(),
+        (_, "/v2/containerid" | "/v1/apps/:app/stop" | "/v1/apps/:app/start") => json()["containerId"].take(),
         ("GET", "/v2/local/target-state") => json()["state"].take(),
         ("GET", "/v1/device/host-config") => {
             let mut value = json();

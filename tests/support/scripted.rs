@@ -55,11 +55,13 @@ impl Request {
     }
 }
 
+type Make = Box<dyn FnOnce(&Request) -> Vec<u8> + Send>;
+
 enum Act {
     Send(Vec<u8>),
     Wait(Duration),
     /// Answers with what is made of the request.
-    Make(Box<dyn FnOnce(&Request) -> Vec<u8> + Send>),
+    Make(Make),
 }
 
 /// What becomes of a connection after a turn.
@@ -137,14 +139,12 @@ impl Turn {
 
 /// The bytes of an answer.
 pub(crate) fn answer(status: u16, content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {status} X\r\n");
-    if let Some(content_type) = content_type {
-        bytes += &format!("Content-Type: {content_type}\r\n");
-    }
-    if !matches!(status, 204 | 304) {
-        bytes += &format!("Content-Length: {}\r\n", body.len());
-    }
-    let mut bytes = (bytes + "\r\n").into_bytes();
+    let content_type = content_type.map(|value| format!("Content-Type: {value}\r\n")).unwrap_or_default();
+    let length = match status {
+        204 | 304 => String::new(),
+        _ => format!("Content-Length: {}\r\n", body.len()),
+    };
+    let mut bytes = format!("HTTP/1.1 {status} X\r\n{content_type}{length}\r\n").into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }

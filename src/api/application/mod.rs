@@ -8,6 +8,8 @@ mod manage;
 mod membership;
 mod provisioning_key;
 mod releases;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::key_value::ParentKey;
-use crate::api::keys::ApplicationKey;
+use crate::api::keys::{ApplicationKey, IdRow};
 use crate::api::read::Get;
 use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
@@ -100,20 +100,16 @@ impl Applications {
         #[derive(Deserialize)]
         struct Row {
             id: i64,
-            #[serde(default)]
-            owns__release: Vec<Id>,
-        }
-        #[derive(Deserialize)]
-        struct Id {
-            id: i64,
+            #[serde(rename = "owns__release", default)]
+            releases: Vec<IdRow>,
         }
         let core = self.core.clone();
         let row: Get<Application, Row> = self.get(application).select(["id"]).expand(latest_release()).rows();
         Request::new(async move {
-            let Row { id, owns__release } = row.await?;
+            let Row { id, releases } = row.await?;
             let mut change = json!({ "should_track_latest_release": true });
             // Without a release there is nothing to run yet; the first one will be tracked.
-            if let (Some(latest), Some(columns)) = (owns__release.first(), change.as_object_mut()) {
+            if let (Some(latest), Some(columns)) = (releases.first(), change.as_object_mut()) {
                 columns.insert("should_be_running__release".into(), latest.id.into());
             }
             core.change("application", &Rows::id(id), &change).await

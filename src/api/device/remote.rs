@@ -98,7 +98,7 @@ pub(super) async fn pass_on(
     let passed =
         Passed { path, body: Value::Object(body), repeatable: endpoint.nature == Nature::Read, deadline };
     let reply = core.pass_on(passed).await.map_err(|error| understood(error, endpoint))?;
-    Ok(answer(endpoint, reply))
+    Ok(answer(core, endpoint, reply))
 }
 
 /// By what the proxy finds the device; and the id of its application, where that was asked for.
@@ -143,11 +143,17 @@ async fn restart_before_7(core: &Core, id: i64, spec: Spec, deadline: Option<Dur
         refusals: Refusals::OfADevice,
         ..Plain::post(Method::POST, format!("/device/{id}/restart"), None)
     };
-    Ok(answer(spec.endpoint, core.plain(plain).await?))
+    Ok(answer(core, spec.endpoint, core.plain(plain).await?))
 }
 
-fn answer(endpoint: &'static Endpoint, reply: Reply) -> Answer {
-    Answer { endpoint, operation: reply.operation, status: reply.status, body: reply.body }
+fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
+    Answer {
+        supervisor: core.supervisor.clone(),
+        endpoint,
+        operation: reply.operation,
+        status: reply.status,
+        body: reply.body,
+    }
 }
 
 /// A 404 in the words of the supervisor, not of the cloud: the device is there.
@@ -160,7 +166,7 @@ fn understood(error: Error, endpoint: &Endpoint) -> Error {
     if words.contains("cannot ") && words.contains(" /v") {
         let help = format!("it needs supervisor {} or later; update the device", endpoint.since);
         error.with_kind(ErrorKind::Unsupported).help(help)
-    } else if endpoint.names_a_thing && !known.contains(&words.trim()) {
+    } else if endpoint.absent.is_some() && !known.contains(&words.trim()) {
         error.with_kind(ErrorKind::NotFound).help("is that service part of the release on the device?")
     } else {
         error

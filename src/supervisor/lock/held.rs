@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::Flock;
+#[cfg(feature = "cli")]
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,6 +61,18 @@ impl HeldLock {
             (Ok(there), Ok(ours)) => same(&there, &ours),
             _ => false,
         }
+    }
+
+    /// Lets the programs that this process starts from now on keep the `flock` too: if we are killed, the
+    /// lock counts as in use until they have ended. Once it is released their `flock` is on no lock any more.
+    #[cfg(feature = "cli")]
+    pub(crate) fn share_with_children(&self) -> Result<()> {
+        fcntl(&*self.file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| {
+            Error::new(ErrorKind::Io, format!("the lock can't be shared with a command ({errno})"))
+                .operation(format!("take update lock {}", self.path.display()))
+                .because(errno)
+        })?;
+        Ok(())
     }
 
     /// Resolves when the lock is not ours any more; looks once a second. Meant for `select!`, beside the

@@ -112,10 +112,23 @@ impl UpdateLock {
         }
     }
 
+    /// Whether the lock could be taken if it were free. Tries it with a file of another name, which locks
+    /// nothing and is gone again: modes and mount options alone don't tell.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire), apart from `is_locked`.
+    #[cfg(feature = "cli")]
+    pub(crate) fn try_directory(&self) -> Result<()> {
+        trouble::check(self)?;
+        let draft = crate::fs::Draft::beside(&self.path, 0o600);
+        draft.map(drop).map_err(|cause| trouble::directory(self, "take", cause))
+    }
+
     /// Who holds the lock, as far as can be seen from here. Changes nothing.
     ///
     /// # Errors
-    /// `is_config` when there is no such directory, `is_io` when it can't be read.
+    /// `is_config` when there is no such directory or the path has a name that does not lock, `is_io` when it
+    /// can't be read.
     pub fn status(&self) -> Result<LockStatus> {
         status::read(self)
     }

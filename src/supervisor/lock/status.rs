@@ -149,6 +149,8 @@ impl fmt::Display for LockStatus {
 }
 
 pub(super) fn read(lock: &UpdateLock) -> Result<LockStatus> {
+    // "Free" would be true of a file that locks nothing, and of no use.
+    trouble::check_place(lock, "look at")?;
     let trouble = |cause| trouble::directory(lock, "look at", cause);
     // A missing directory is not a free lock: nothing in it would lock.
     let directory = directory_of(&lock.path);

@@ -17,11 +17,11 @@ use super::{LEGACY_NAME, NAME, SUPERVISOR_UID, UpdateLock};
 const NO_DIRECTORY: &str = "the supervisor mounts /tmp/balena into every service of a balena device; elsewhere set \
      BALENA_APP_LOCK_PATH to a file updates.lock in a directory that exists";
 
-/// Refuses what could be made and yet would not lock.
-pub(super) fn check(lock: &UpdateLock) -> Result<()> {
+/// Refuses a place where a file would lock nothing.
+pub(super) fn check_place(lock: &UpdateLock, verb: &str) -> Result<()> {
     let path = &lock.path;
     let refuse = |message: String, help: &'static str| {
-        Err(Error::new(ErrorKind::Config, message).operation(operation(lock, "take")).help(help))
+        Err(Error::new(ErrorKind::Config, message).operation(operation(lock, verb)).help(help))
     };
     if !path.is_absolute() {
         return refuse(
@@ -35,13 +35,19 @@ pub(super) fn check(lock: &UpdateLock) -> Result<()> {
             "unset BALENA_APP_LOCK_PATH: the supervisor sets it to /tmp/balena/updates.lock",
         );
     }
+    Ok(())
+}
+
+/// Refuses what could be made and yet would not lock.
+pub(super) fn check(lock: &UpdateLock) -> Result<()> {
+    check_place(lock, "take")?;
     if nix::unistd::geteuid().as_raw() == SUPERVISOR_UID {
-        return refuse(
-            format!(
-                "user {SUPERVISOR_UID} (nobody) can't hold an update lock: the supervisor takes every lock of this user for a leftover of its own and deletes it"
-            ),
-            "run the service as another user: `user:` in the compose file, or USER in the Dockerfile",
+        let message = format!(
+            "user {SUPERVISOR_UID} (nobody) can't hold an update lock: the supervisor takes every lock of this user for a leftover of its own and deletes it"
         );
+        return Err(Error::new(ErrorKind::Config, message).operation(operation(lock, "take")).help(
+            "run the service as another user: `user:` in the compose file, or USER in the Dockerfile",
+        ));
     }
     Ok(())
 }

@@ -245,3 +245,18 @@ pub(crate) fn capture_logs() -> (Log, tracing::subscriber::DefaultGuard) {
         .finish();
     (log, tracing::subscriber::set_default(subscriber))
 }
+
+/// Waits for an event of this type and gives it; a state that arrives instead must not hide it, so tests
+/// ask for what the state shows as well.
+pub(crate) async fn event(events: &mut service::Events, kind: &str) -> Value {
+    let wait = async {
+        loop {
+            let text = events.next().await.expect("events go on").expect("no error");
+            let event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no event {kind}"))
+}

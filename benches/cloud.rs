@@ -1,0 +1,248 @@
+//! What the cloud side costs: decoding a large page, calls one after the other and at once, a long list in
+//! little memory. The server is this program again, in a process of its own.
+//!
+//!     cargo bench --bench cloud
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark stops at what it can't do, and its figures are small"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroU32;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use balena_agent::api::rows::Device;
+use balena_agent::{Balena, Retry, Settings};
+
+const SERVE: &str = "BALENA_AGENT_BENCH_SERVE";
+const ROWS: usize = 10_000;
+const LONG_LIST: usize = 100_000;
+const CALLS: u32 = 200;
+const AT_ONCE: u32 = 64;
+
+fn main() {
+    if std::env::var_os(SERVE).is_some() {
+        return serve();
+    }
+    let server = Server::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // First, while nothing else has made the process larger.
+        long_list(&server).await;
+        one_after_the_other(&server).await;
+        at_once(&server).await;
+        paced(&server).await;
+        large_page(&server).await;
+    });
+}
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(SERVE, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
+        Self { child, address: address.trim().to_owned() }
+    }
+
+    fn client(&self, settings: Settings) -> Balena {
+        let settings = Settings { api_endpoint: Some(format!("http://{}", self.address)), ..settings };
+        Balena::builder().settings(settings).token("t".to_owned().into()).retry(Retry::never()).build()
+    }
+
+    /// Connections that the server has accepted so far, this one not counted.
+    fn connections(&self) -> usize {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET /connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.rsplit("\r\n\r\n").next().unwrap().parse::<usize>().unwrap() - 1
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn long_list(server: &Server) {
+    let mut items = server.client(Settings::default()).device().get_all().items();
+    let mut count = 0;
+    while let Some(device) = items.next().await {
+        device.unwrap();
+        count += 1;
+    }
+    assert_eq!(count, LONG_LIST);
+    println!("{LONG_LIST} devices through items(): peak {:.1} MiB resident", peak() as f64 / 1024.0);
+}
+
+async fn one_after_the_other(server: &Server) {
+    let balena = server.client(Settings::default());
+    balena.device().get(1).await.unwrap();
+    let (connections, cpu) = (server.connections(), cpu());
+    for _ in 0..CALLS {
+        balena.device().get(1).await.unwrap();
+    }
+    let each = (self::cpu() - cpu) / f64::from(CALLS);
+    // The count itself takes a connection.
+    let new = server.connections() - connections - 1;
+    println!("{CALLS} device().get() in sequence: {:.3} ms CPU each, {new} new connections", each * 1e3);
+}
+
+async fn at_once(server: &Server) {
+    let balena = server.client(Settings::default());
+    let connections = server.connections();
+    let start = Instant::now();
+    for _ in 0..4 {
+        let calls: Vec<_> = (0..AT_ONCE).map(|_| balena.device().get(1).into_future()).collect();
+        for call in join(calls).await {
+            call.unwrap();
+        }
+    }
+    let new = server.connections() - connections - 1;
+    println!(
+        "4 × {AT_ONCE} device().get() at once: {:.1} ms, {new} connections",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+}
+
+async fn paced(server: &Server) {
+    let settings = Settings {
+        request_limit: NonZeroU32::new(32),
+        request_limit_interval: Duration::from_secs(1),
+        ..Settings::default()
+    };
+    let balena = server.client(settings);
+    let start = Instant::now();
+    let calls: Vec<_> = (0..AT_ONCE).map(|_| balena.clone().device().get(1).into_future()).collect();
+    for call in join(calls).await {
+        call.unwrap();
+    }
+    println!("{AT_ONCE} at once with 32 a second allowed: {:.2} s", start.elapsed().as_secs_f64());
+}
+
+async fn large_page(server: &Server) {
+    let balena = server.client(Settings::default());
+    let bytes = format!("{{\"d\":[{}]}}", vec![ROW; ROWS].join(",")).len();
+    let mut rates = Vec::new();
+    for _ in 0..7 {
+        let before = cpu();
+        let devices: Vec<Device> = balena.device().get_by_name("page").await.unwrap();
+        rates.push(bytes as f64 / 1e6 / (cpu() - before));
+        assert_eq!(devices.len(), ROWS);
+    }
+    rates.sort_by(f64::total_cmp);
+    println!(
+        "{ROWS} devices in one page ({:.1} MB): {:.0} MB/s, reading included",
+        bytes as f64 / 1e6,
+        rates[3]
+    );
+}
+
+/// All of them, driven together.
+async fn join<T>(futures: Vec<impl Future<Output = T> + Unpin>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut waiting = false;
+        for (future, result) in &mut futures {
+            if let Some(pending) = future {
+                match std::pin::Pin::new(pending).poll(cx) {
+                    std::task::Poll::Ready(value) => (*future, *result) = (None, Some(value)),
+                    std::task::Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    futures.into_iter().map(|(_, result)| result.unwrap()).collect()
+}
+
+/// CPU seconds of this process so far.
+fn cpu() -> f64 {
+    let stat = fs::read_to_string("/proc/self/schedstat").unwrap();
+    stat.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn serve() {
+    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    let page: &'static str = Box::leak(format!("{{\"d\":[{}]}}", vec![ROW; ROWS].join(",")).into_boxed_str());
+    for stream in listener.incoming() {
+        CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        std::thread::spawn(move || {
+            let stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut reader = BufReader::new(stream);
+            loop {
+                let mut request = String::new();
+                if reader.read_line(&mut request).unwrap_or(0) == 0 {
+                    return;
+                }
+                let mut header = String::new();
+                while reader.read_line(&mut header).unwrap_or(0) > 2 {
+                    header.clear();
+                }
+                let body = if request.contains("/connections") {
+                    CONNECTIONS.load(Ordering::Relaxed).to_string()
+                } else if request.contains("device_name%20eq%20") {
+                    page.to_owned()
+                } else if request.contains("orderby=id") {
+                    next_page(&request)
+                } else {
+                    format!("{{\"d\":[{ROW}]}}")
+                };
+                let close = if request.contains("/connections") { "Connection: close\r\n" } else { "" };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\n{close}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let stream = reader.get_mut();
+                if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err()
+                    || !close.is_empty()
+                {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// The page behind the id that the request names.
+fn next_page(request: &str) -> String {
+    let number = |before: &str| -> usize {
+        let rest = request.split(before).nth(1).unwrap_or_default();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse().unwrap_or(0)
+    };
+    let (after, size) = (number("id%20gt%20"), number("top="));
+    let rows: Vec<String> = (after + 1..=(after + size).min(LONG_LIST))
+        .map(|id| ROW.replacen("7654321", &id.to_string(), 1))
+        .collect();
+    format!("{{\"d\":[{}]}}", rows.join(","))
+}
+
+const ROW: &str = r#"{"id":7654321,"actor":667788,"created_at":"2024-01-15T10:20:30.123Z","modified_at":"2024-01-15T10:20:30.123Z","custom_latitude":"","custom_longitude":"","device_name":"floral-mountain","download_progress":null,"ip_address":"192.168.1.5","public_address":"203.0.113.7","mac_address":"02:00:5E:10:00:01","is_accessible_by_support_until__date":null,"is_connected_to_vpn":true,"is_locked_until__date":null,"is_web_accessible":false,"is_active":true,"is_online":true,"last_connectivity_event":"2024-01-15T10:20:30.123Z","last_vpn_event":"2024-01-15T10:20:30.123Z","latitude":"52.5","local_id":null,"location":"Berlin, Germany","longitude":"13.4","note":null,"os_variant":"prod","os_version":"balenaOS 2.80.3+rev1","provisioning_progress":null,"provisioning_state":"","status":"Idle","supervisor_version":"12.11.0","uuid":"8deb12a58e3b6d3920db1c2b6303d1ff","api_heartbeat_state":"online","memory_usage":120,"memory_total":972,"storage_block_device":"/dev/mmcblk0p6","storage_usage":300,"storage_total":14000,"cpu_temp":45,"cpu_usage":3,"cpu_id":"0000000012345678","is_undervolted":false,"overall_status":"idle","overall_progress":null,"belongs_to__application":{"__id":1681618},"belongs_to__user":{"__id":1234},"is_running__release":{"__id":465307},"is_of__device_type":{"__id":58}}"#;

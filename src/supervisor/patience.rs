@@ -1,0 +1,146 @@
+//! Trying again while the supervisor is gone.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+
+use super::endpoint::Nature;
+
+/// First pause between tries; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A limit so far away that it is none, where a caller means "for ever".
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The moment at which a wait of this length ends.
+pub(super) fn end_of(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + FAR)
+}
+
+/// Tries until it succeeds, fails for good, or the patience runs out. Tells how often it tried.
+pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
+    nature: Nature,
+    patience: Option<Duration>,
+    mut attempt: impl FnMut() -> F,
+) -> Result<(T, u32)> {
+    let until = patience.map(end_of);
+    let mut pause = FIRST_PAUSE;
+    let mut attempts = 1;
+    loop {
+        let error = match attempt().await {
+            Ok(value) => return Ok((value, attempts)),
+            Err(error) => error.with_attempts(attempts),
+        };
+        match until {
+            Some(until) if may_try_again(&error, nature) && Instant::now() + pause < until => {}
+            _ => return Err(error),
+        }
+        tracing::debug!(attempts, %error, "the supervisor is not there, trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        attempts += 1;
+    }
+}
+
+/// What never left may always be sent again. What left only if the supervisor is, or was, going down, and if
+/// it does no harm to arrive twice.
+fn may_try_again(error: &Error, nature: Nature) -> bool {
+    if !error.was_sent() {
+        return error.is_unreachable() || error.is_timeout();
+    }
+    let gone = error.is_unreachable()
+        || error.is_unknown_outcome()
+        || error.status() == Some(503) && error.is_server();
+    gone && nature.may_repeat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// Tries against a supervisor that is gone for a while; how often, how long, and what came of it.
+    async fn bridge(
+        gone: Duration,
+        patience: Option<Duration>,
+        nature: Nature,
+        error: fn() -> Error,
+    ) -> (u32, Duration, Result<()>) {
+        let began = Instant::now();
+        let mut tries = 0;
+        let result = with_patience(nature, patience, || {
+            tries += 1;
+            async move { if began.elapsed() < gone { Err(error()) } else { Ok(()) } }
+        })
+        .await;
+        let result = result.map(|((), told)| assert_eq!(told, tries));
+        (tries, began.elapsed(), result)
+    }
+
+    fn refused() -> Error {
+        Error::new(ErrorKind::Unreachable, "refused")
+    }
+
+    fn cut_off() -> Error {
+        Error::new(ErrorKind::Unreachable, "closed").sent(true)
+    }
+
+    fn perhaps() -> Error {
+        Error::new(ErrorKind::UnknownOutcome, "closed").sent(true)
+    }
+
+    fn starting() -> Error {
+        Error::new(ErrorKind::Server, "starting").with_status(503).sent(true)
+    }
+
+    fn connects_slowly() -> Error {
+        Error::new(ErrorKind::Timeout, "no connection")
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const NATURES: [Nature; 4] = [Nature::Read, Nature::FragileRead, Nature::Repeatable, Nature::Change];
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_without_the_supervisor_is_bridged() {
+        for nature in NATURES {
+            for error in [refused, connects_slowly] {
+                let (tries, took, result) = bridge(MINUTE, Some(2 * MINUTE), nature, error).await;
+                result.unwrap();
+                // At once when it is back, to the longest pause; and not hammered meanwhile.
+                assert!((MINUTE..=MINUTE + LONGEST_PAUSE).contains(&took), "{took:?}");
+                assert!((30..=40).contains(&tries), "{tries} tries");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_without_end_is_no_overflow() {
+        let (tries, ..) = bridge(MINUTE, Some(Duration::MAX), Nature::Read, refused).await;
+        assert!(tries > 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_and_says_how_often_it_tried() {
+        let (tries, took, result) = bridge(MINUTE, Some(MINUTE / 2), Nature::Read, refused).await;
+        assert!(took <= MINUTE / 2 && took + LONGEST_PAUSE + FIRST_PAUSE > MINUTE / 2, "{took:?}");
+        assert_eq!(result.unwrap_err().attempts(), tries);
+        for none in [None, Some(Duration::ZERO)] {
+            assert_eq!(bridge(MINUTE, none, Nature::Read, refused).await.0, 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_is_repeated_only_where_that_is_harmless() {
+        for error in [cut_off, perhaps, starting] {
+            for nature in NATURES {
+                let (tries, ..) = bridge(MINUTE, Some(2 * MINUTE), nature, error).await;
+                let harmless = matches!(nature, Nature::Read | Nature::Repeatable);
+                assert_eq!(tries > 1, harmless, "{nature:?} {}", error());
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The command line as scripts and people meet it: output, errors, exit codes, signals.
+#![cfg(all(feature = "cli", feature = "service", feature = "simulator"))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
+
+mod commands;
+mod lock_run;
+mod refusals;
+mod running;
+mod support;
