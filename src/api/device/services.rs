@@ -62,11 +62,12 @@ struct Install {
     id: Option<i64>,
     download_progress: Option<f64>,
     status: Option<String>,
-    install_date: Option<Timestamp>,
+    #[serde(rename = "install_date")]
+    date: Option<Timestamp>,
     #[serde(default)]
     image: Nav<Image>,
-    #[serde(default)]
-    is_provided_by__release: Nav<Release>,
+    #[serde(default, rename = "is_provided_by__release")]
+    release: Nav<Release>,
 }
 
 impl<D> From<Raw<D>> for DeviceWithServices<D> {
@@ -81,10 +82,10 @@ impl<D> From<Raw<D>> for DeviceWithServices<D> {
                 id: install.id,
                 image_id: image.and_then(|image| image.id),
                 service_id: service.and_then(|service| service.id),
-                commit: install.is_provided_by__release.get().and_then(|release| release.commit.clone()),
+                commit: install.release.get().and_then(|release| release.commit.clone()),
                 download_progress: install.download_progress,
                 status: install.status,
-                install_date: install.install_date,
+                install_date: install.date,
             });
         }
         Self { device: raw.device, current_services }
