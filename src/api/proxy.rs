@@ -16,7 +16,7 @@ use crate::supervisor::lock_holder;
 use super::read::unreadable;
 
 /// For a try, unless told otherwise: the device works, and two networks lie between.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A call that the cloud passes on.
 #[derive(Debug)]
@@ -55,12 +55,23 @@ struct Part {
 }
 
 impl Part {
-    fn text(self) -> Bytes {
-        match self.body {
+    fn text(&self) -> Bytes {
+        match &self.body {
             Value::Null => Bytes::new(),
-            Value::String(text) => text.into(),
+            Value::String(text) => text.clone().into(),
             other => other.to_string().into(),
         }
+    }
+
+    /// What it refuses with: a status, or an error that is told in a success.
+    fn refusal(&self) -> Option<(ErrorKind, String)> {
+        let text = self.text();
+        if !(200..300).contains(&self.status) {
+            return Some((Refusals::OfADevice.kind(self.status), words(&text)));
+        }
+        let answer: Value = serde_json::from_slice(&text).ok()?;
+        let told = answer.get("Error")?.as_str().filter(|told| !told.is_empty())?;
+        Some((ErrorKind::Rejected, told.to_owned()))
     }
 }
 
@@ -68,25 +79,23 @@ impl Part {
 /// action that only some took is an error that says how many did not.
 fn of_parts(reply: Reply) -> Result<Reply> {
     let parts: Vec<Part> = json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))?;
-    let all = parts.len();
-    let refused = parts.iter().filter(|part| !(200..300).contains(&part.status)).count();
-    let mut parts = parts.into_iter();
-    if refused > 0 {
-        let Some(part) = parts.find(|part| !(200..300).contains(&part.status)) else { return Ok(reply) };
-        let status = part.status;
-        let words = words(&part.text());
+    let mut refused =
+        parts.iter().filter_map(|part| part.refusal().map(|(kind, words)| (kind, part.status, words)));
+    if let Some((kind, status, words)) = refused.next() {
+        let many = match (parts.len(), refused.count() + 1) {
+            (1, _) => String::new(),
+            (all, refused) => format!("{refused} of {all} devices refused, the first with "),
+        };
         let line: String = first_line(&words).chars().take(300).collect();
-        let many =
-            if all > 1 { format!("{refused} of {all} devices refused, one with ") } else { String::new() };
         let said = if line.is_empty() { line } else { format!(": {line}") };
-        let error = Error::new(Refusals::OfADevice.kind(status), format!("{many}status {status}{said}"))
+        let error = Error::new(kind, format!("{many}status {status}{said}"))
             .operation(reply.operation)
             .with_status(status)
             .with_body(words)
             .sent(true);
         return Err(understood(error));
     }
-    match parts.next() {
+    match parts.first() {
         Some(part) => Ok(Reply { status: part.status, body: part.text(), ..reply }),
         None => Err(Error::new(ErrorKind::DeviceOffline, "no device got it")
             .operation(reply.operation)
@@ -136,11 +145,13 @@ mod tests {
         .unwrap_err();
         assert!(error.is_locked() && error.lock_holder().is_some(), "{error}");
         assert!(
-            error.to_string().contains("2 of 3 devices refused, one with status 423: Lockfile"),
+            error.to_string().contains("2 of 3 devices refused, the first with status 423: Lockfile"),
             "{error}"
         );
 
         assert!(parts(r#"[{"statusCode":404,"body":"gone"}]"#).unwrap_err().is_device_offline());
+        let told = parts(r#"[{"statusCode":200,"body":{"Data":"","Error":"no"}}]"#).unwrap_err();
+        assert!(told.is_rejected() && told.to_string().ends_with("status 200: no"), "{told}");
         assert!(parts("[]").unwrap_err().is_device_offline());
         assert!(parts("OK").unwrap_err().is_decode());
     }

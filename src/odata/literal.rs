@@ -7,8 +7,8 @@ use jiff::{Timestamp, Unit};
 use super::encode::{check_text, push_quoted};
 use super::fault::{Check, refuse};
 use crate::ids::{
-    ApplicationId, DeviceId, ImageId, OrganizationId, ReleaseId, ServiceId, SupervisorReleaseId, TagId,
-    VariableId,
+    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId, TagId, VariableId,
 };
 
 /// A value in a query, whatever the column's type: made from Rust values by [`Literal`].
@@ -205,6 +205,7 @@ macro_rules! ids {
 ids!(
     ApplicationId,
     DeviceId,
+    DeviceTypeId,
     ImageId,
     OrganizationId,
     ReleaseId,

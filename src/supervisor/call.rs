@@ -44,9 +44,12 @@ pub struct Call<T, O = ()> {
     spec: Result<Spec>,
     deadline: Option<Duration>,
     patience: Option<Duration>,
-    read: fn(Answer) -> Result<T>,
+    read: Reader<T>,
     options: PhantomData<fn(O)>,
 }
+
+/// From a whole answer to the value.
+pub(crate) type Reader<T> = fn(Answer) -> Result<T>;
 
 /// What is sent.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl Spec {
 }
 
 impl<T, O> Call<T, O> {
-    pub(crate) fn new(supervisor: &Supervisor, spec: Result<Spec>, read: fn(Answer) -> Result<T>) -> Self {
+    pub(crate) fn new(supervisor: &Supervisor, spec: Result<Spec>, read: Reader<T>) -> Self {
         Self {
             supervisor: supervisor.clone(),
             spec,
@@ -109,7 +112,7 @@ impl<T, O> Call<T, O> {
     }
 
     /// What is sent, within what time, and how the answer is read: for a call that goes another way.
-    pub(crate) fn into_parts(self) -> Result<(Spec, Option<Duration>, fn(Answer) -> Result<T>)> {
+    pub(crate) fn into_parts(self) -> Result<(Spec, Option<Duration>, Reader<T>)> {
         Ok((self.spec?, self.deadline, self.read))
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::keys::{DeviceKey, ReleaseKey};
+use crate::api::keys::DeviceKey;
+use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::{Device, Release};
@@ -57,12 +58,12 @@ impl Devices {
             let successful =
                 Release::STATUS.eq("success").and(Release::BELONGS_TO_APPLICATION.id().eq(application));
             let this = match &release {
-                ReleaseKey::Id(id) => Release::ID.eq(*id),
-                ReleaseKey::Name(commit) => Release::COMMIT.eq(commit.as_str()),
+                ReleaseKey::Id(id) => successful.and(Release::ID.eq(*id)),
+                ReleaseKey::Commit(commit) => successful.and(Release::COMMIT.eq(commit.as_str())),
+                ReleaseKey::RawVersion { .. } => successful,
             };
-            let query: Query =
-                Query::new().filter(successful.and(this)).order_by(Release::CREATED_AT.desc()).top(1);
-            let release = core.id_of(release.target::<Release>(query)?).await?;
+            let query: Query = Query::new().filter(this).order_by(Release::CREATED_AT.desc()).top(1);
+            let release = core.id_of(release.target(&core, query).await?).await?;
             let id = told(device.id, "id")?;
             core.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
         })

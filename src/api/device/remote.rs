@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::keys::{DeviceKey, IdRow};
-use crate::api::proxy::Passed;
+use crate::api::proxy::{DEADLINE, Passed};
 use crate::api::read::{one, rows};
 use crate::api::rows::Device;
 use crate::core::{Core, Plain};
@@ -67,23 +67,22 @@ pub(super) async fn pass_on(
     deadline: Option<Duration>,
 ) -> Result<Answer> {
     let endpoint = spec.endpoint;
-    let (mut body, application) = match (needs, device) {
-        (Needs::Id, DeviceKey::Id(id)) => (fields(json!({ "deviceId": id })), None),
-        _ => {
-            let target = device.target::<Device>(needs.query())?;
-            let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-            let row: Row = one(rows(&reply)?, &target.sought, &reply)?;
-            let version = row.supervisor_version.as_deref();
-            match needs {
-                Needs::Version(minimum) => minimum.check(version)?,
-                Needs::VersionForRestart if !Minimum::V7.is_met(version) => {
-                    let id = row.id.ok_or_else(|| absent("id", &reply))?;
-                    return restart_before_7(core, id, spec, deadline).await;
-                }
-                _ => {}
+    let (mut body, application) = if let (Needs::Id, DeviceKey::Id(id)) = (needs, device) {
+        (fields(json!({ "deviceId": id })), None)
+    } else {
+        let target = device.target::<Device>(needs.query())?;
+        let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+        let row: Row = one(target.missing, rows(&reply)?, &target.sought, &reply)?;
+        let version = row.supervisor_version.as_deref();
+        match needs {
+            Needs::Version(minimum) => minimum.check(version)?,
+            Needs::VersionForRestart if !Minimum::V7.is_met(version) => {
+                let id = row.id.ok_or_else(|| absent("id", &reply))?;
+                return restart_before_7(core, id, spec, deadline).await;
             }
-            identity(needs, row, &reply)?
+            _ => {}
         }
+        identity(needs, row, &reply)?
     };
     if endpoint.method != Method::POST {
         body.insert("method".into(), endpoint.method.as_str().into());
@@ -91,7 +90,7 @@ pub(super) async fn pass_on(
     let mut path = spec.path.into_owned();
     let mut data = spec.body;
     if let Some(id) = application {
-        name_application(id, &mut path, data.as_mut());
+        name_application(id, &mut path, &mut data);
     }
     if let Some(data) = data {
         body.insert("data".into(), data);
@@ -118,7 +117,7 @@ fn identity(needs: Needs, row: Row, reply: &Reply) -> Result<(Map<String, Value>
 
 /// Puts the application's id where the call has [`APP_ID`]. What is sent to an endpoint whose path names the
 /// application names it too.
-fn name_application(id: i64, path: &mut String, data: Option<&mut Value>) {
+fn name_application(id: i64, path: &mut String, data: &mut Option<Value>) {
     let in_path = path.contains(APP_ID);
     if in_path {
         *path = path.replace(APP_ID, &id.to_string());
@@ -140,7 +139,7 @@ async fn restart_before_7(core: &Core, id: i64, spec: Spec, deadline: Option<Dur
         .help("restart without force, or update the device"));
     }
     let plain = Plain {
-        timeout: deadline,
+        timeout: Some(deadline.unwrap_or(DEADLINE)),
         refusals: Refusals::OfADevice,
         ..Plain::post(Method::POST, format!("/device/{id}/restart"), None)
     };

@@ -161,12 +161,12 @@ impl Variable {
     async fn query(&self, core: &Core) -> Result<Query> {
         self.check()?;
         let id = device_id(core, &self.device).await?;
-        let install = ServiceInstall::DEVICE.id().eq(id).and(self.installs(ServiceInstall::SERVICE));
+        let install = ServiceInstall::DEVICE.id().eq(id).and(self.installs(&ServiceInstall::SERVICE));
         let named = DeviceServiceVariable::NAME.eq(self.name.as_str());
         Ok(Query::new().filter(of_installs(install).and(named)))
     }
 
-    fn installs(&self, service: Navigation<ServiceInstall, Service>) -> Filter<ServiceInstall> {
+    fn installs(&self, service: &Navigation<ServiceInstall, Service>) -> Filter<ServiceInstall> {
         match &self.service {
             DeviceServiceKey::Id(id) => service.id().eq(id.get()),
             DeviceServiceKey::Name(name) => service.any(Service::SERVICE_NAME.eq(name.as_str())),
@@ -184,7 +184,7 @@ impl Variable {
             }
             DeviceKey::Name(_) => ServiceInstall::DEVICE.id().eq(device_id(core, &self.device).await?),
         };
-        let filter = on_device.and(self.installs(ServiceInstall::SERVICE.with_alias("s")));
+        let filter = on_device.and(self.installs(&ServiceInstall::SERVICE.with_alias("s")));
         let query = Query::new().select(["id"]).filter(filter);
         let reply = core.read(<ServiceInstall as Resource>::NAME, None, &query).await?;
         let found: Vec<IdRow> = rows(&reply)?;
