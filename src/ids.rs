@@ -38,6 +38,13 @@ macro_rules! ids {
                 Self(id)
             }
         }
+
+        // So that a bare number in the source text will do, too.
+        impl From<i32> for $name {
+            fn from(id: i32) -> Self {
+                Self(id.into())
+            }
+        }
     )*};
 }
 
@@ -46,6 +53,8 @@ ids! {
     ApplicationId;
     /// Id of a device.
     DeviceId;
+    /// Id of a device type.
+    DeviceTypeId;
     /// Id of an image: one service's build in one release.
     ImageId;
     /// Id of an organization.
@@ -54,6 +63,8 @@ ids! {
     ReleaseId;
     /// Id of a service of an application.
     ServiceId;
+    /// Id of a supervisor release.
+    SupervisorReleaseId;
     /// Id of a tag.
     TagId;
     /// Id of a variable.

@@ -1,8 +1,24 @@
-//! API keys.
+//! API keys: of users, of applications, of devices.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::core::Core;
+use http::Method;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::core::{Core, Plain};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Reply;
+use crate::odata::{Nav, Query};
+
+use super::filled::Filled;
+use super::keys::{ApplicationKey, DeviceKey};
+use super::read::{List, Target};
+use super::request::Request;
+use super::rows::{Actor, ApiKey, Application, Device};
+use super::write::Rows;
 
 /// API keys. From [`Balena::api_key`](crate::Balena::api_key).
 #[derive(Debug, Clone)]
@@ -10,8 +26,180 @@ pub struct ApiKeys {
     core: Arc<Core>,
 }
 
+/// Marks the request of [`ApiKeys::create`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NewApiKey;
+
+/// Marks the request of [`ApiKeys::update`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ApiKeyUpdate;
+
 impl ApiKeys {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
     }
+
+    /// A new key that may do what its user may (`POST /api-key/user/full`). The answer is the only time it is
+    /// ever shown.
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in, or the token may not make keys; `is_rejected` for a name
+    /// that the server does not take.
+    #[doc(alias = "createApiKey")]
+    pub fn create(&self, name: impl Into<String>) -> Filled<NewApiKey, SecretString> {
+        let (core, name) = (self.core.clone(), name.into());
+        Filled::new(move |mut body| async move {
+            if name.is_empty() {
+                return Err(Error::argument("name", "it is empty"));
+            }
+            body.insert("name".into(), name.into());
+            let post = Plain::post(Method::POST, "/api-key/user/full", Some(Value::Object(body)));
+            new_key(&core.plain(post).await?)
+        })
+    }
+
+    /// All keys that the token may see, by name (`GET /v6/api_key`). The keys themselves are never told.
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<ApiKey> {
+        self.list(async { Ok(Query::new()) })
+    }
+
+    /// The keys of the logged-in user that have a name: not those of sessions (`GET /v6/api_key`).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in.
+    #[doc(alias = "getAllNamedUserApiKeys")]
+    pub fn get_all_named_user_api_keys(&self) -> List<ApiKey> {
+        let core = self.core.clone();
+        self.list(async move {
+            let actor = core.whoami().await?.id;
+            Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor).and(ApiKey::NAME.ne(None::<String>))))
+        })
+    }
+
+    /// The keys with which devices join an application (`GET /v6/api_key`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getProvisioningApiKeysByApplication")]
+    pub fn get_provisioning_api_keys_by_application(
+        &self,
+        application: impl Into<ApplicationKey>,
+    ) -> List<ApiKey> {
+        let key = application.into();
+        self.of_actor(move |defaults| key.target::<Application>(defaults))
+    }
+
+    /// The keys of a device (`GET /v6/api_key`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the device is not there; `is_ambiguous` for the beginning of several uuids.
+    #[doc(alias = "getDeviceApiKeysByDevice")]
+    pub fn get_device_api_keys_by_device(&self, device: impl Into<DeviceKey>) -> List<ApiKey> {
+        let key = device.into();
+        self.of_actor(move |defaults| key.target::<Device>(defaults))
+    }
+
+    /// Changes a key's name, description or date of expiry (`PATCH /v6/api_key`); what is not given stays.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for an empty name, and when nothing is given.
+    pub fn update(&self, id: i64) -> Filled<ApiKeyUpdate> {
+        let core = self.core.clone();
+        Filled::new(move |body| async move {
+            if body.is_empty() {
+                return Err(Error::argument("api_key_info", "there is nothing to change"));
+            }
+            if body.get("name").and_then(Value::as_str).is_some_and(str::is_empty) {
+                return Err(Error::argument("name", "it is empty"));
+            }
+            core.change("api_key", &Rows::id(id), &Value::Object(body)).await
+        })
+    }
+
+    /// Makes a key invalid for good (`DELETE /v6/api_key`).
+    pub fn revoke(&self, id: i64) -> Request<()> {
+        let core = self.core.clone();
+        Request::new(async move { core.delete("api_key", &Rows::id(id)).await })
+    }
+
+    fn list(&self, filter: impl Future<Output = Result<Query>> + Send + 'static) -> List<ApiKey> {
+        List::new(&self.core, async move {
+            Ok(Target::list::<ApiKey>(filter.await?.order_by(ApiKey::NAME.asc())))
+        })
+    }
+
+    /// The keys of the actor that a row is.
+    fn of_actor(&self, target: impl FnOnce(Query) -> Result<Target> + Send + 'static) -> List<ApiKey> {
+        #[derive(Deserialize)]
+        struct Row {
+            actor: Nav<Actor>,
+        }
+        let core = self.core.clone();
+        self.list(async move {
+            let target = target(Query::new().select(["actor"]))?;
+            let row: Row = core.look(target, Query::new()).await?.one()?;
+            let actor = row.actor.id().ok_or_else(|| {
+                Error::new(ErrorKind::Decode, "the answer does not tell whose keys to look for").sent(true)
+            })?;
+            Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor)))
+        })
+    }
+}
+
+impl Filled<NewApiKey, SecretString> {
+    /// What the key is for.
+    pub fn description(self, text: impl Into<String>) -> Self {
+        self.give("description", text.into())
+    }
+
+    /// When it stops to work: a [`Timestamp`](jiff::Timestamp), or the text of one.
+    pub fn expiry_date(self, date: impl fmt::Display) -> Self {
+        self.give("expiryDate", date.to_string())
+    }
+}
+
+impl Filled<ApiKeyUpdate> {
+    /// Another name.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.give("name", name.into())
+    }
+
+    /// Another description.
+    pub fn description(self, text: impl Into<String>) -> Self {
+        self.give("description", text.into())
+    }
+
+    /// No description any more.
+    pub fn no_description(self) -> Self {
+        self.give("description", Value::Null)
+    }
+
+    /// When it stops to work: a [`Timestamp`](jiff::Timestamp), or the text of one.
+    pub fn expiry_date(self, date: impl fmt::Display) -> Self {
+        self.give("expiry_date", date.to_string())
+    }
+
+    /// It never stops to work by itself.
+    pub fn no_expiry_date(self) -> Self {
+        self.give("expiry_date", Value::Null)
+    }
+}
+
+/// The key in an answer, a JSON string or bare text. The error never has it.
+pub(crate) fn new_key(reply: &Reply) -> Result<SecretString> {
+    let key = serde_json::from_slice(&reply.body)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).trim().to_owned());
+    // A page or an object is what a proxy in between would say.
+    if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic() || "<>{}[]\"".contains(c)) {
+        let text = format!("status {} with an answer that is no key", reply.status);
+        return Err(Error::new(ErrorKind::Decode, text)
+            .operation(reply.operation.clone())
+            .with_status(reply.status)
+            .sent(true)
+            .help("a key may have been made nevertheless: see the list of keys"));
+    }
+    Ok(SecretString::from(key))
 }

@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::core::Core;
+use serde_json::json;
 
-/// Credit bundles of an organization. From [`Balena::credit_bundle`](crate::Balena::credit_bundle).
+use crate::core::Core;
+use crate::odata::Query;
+
+use super::keys::OrganizationKey;
+use super::read::{List, Target};
+use super::request::Create;
+use super::rows::{CreditBundle, Organization};
+
+/// Credit bundles. From [`Balena::credit_bundle`](crate::Balena::credit_bundle).
 #[derive(Debug, Clone)]
 pub struct CreditBundles {
     core: Arc<Core>,
@@ -13,5 +21,41 @@ pub struct CreditBundles {
 impl CreditBundles {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
+    }
+
+    /// The credit bundles of an organization, the latest first (`GET /v6/credit_bundle`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there.
+    #[doc(alias = "getAllByOrg")]
+    pub fn get_all_by_org(&self, organization: impl Into<OrganizationKey>) -> List<CreditBundle> {
+        let (core, key) = (self.core.clone(), organization.into());
+        List::new(&self.core, async move {
+            let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
+            let defaults = Query::new().filter(CreditBundle::ORGANIZATION.id().eq(id));
+            Ok(Target::list::<CreditBundle>(defaults.order_by(CreditBundle::CREATED_AT.desc())))
+        })
+    }
+
+    /// Buys credits for a feature (`POST /v6/credit_bundle`). This costs money.
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there; `is_unknown_outcome` when the connection broke
+    /// before the answer: look at the list before buying again.
+    pub fn create(
+        &self,
+        organization: impl Into<OrganizationKey>,
+        feature_id: i64,
+        credits_to_purchase: i64,
+    ) -> Create<CreditBundle> {
+        let (core, key) = (self.core.clone(), organization.into());
+        Create::new(&self.core, move |_| async move {
+            let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
+            Ok(json!({
+                "belongs_to__organization": id,
+                "is_for__feature": feature_id,
+                "original_quantity": credits_to_purchase,
+            }))
+        })
     }
 }

@@ -2,7 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::odata::{Filter, Key, Query};
+
+use super::keys::DeviceTypeKey;
+use super::read::{Get, List, Target};
+use super::request::Request;
+use super::rows::{Application, DeviceType, DeviceTypeAlias, Release};
 
 /// Device types. From [`Balena::device_type`](crate::Balena::device_type).
 #[derive(Debug, Clone)]
@@ -14,4 +23,100 @@ impl DeviceTypes {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
     }
+
+    /// One device type, by its id, its slug or one of its aliases (`GET /v6/device_type`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type.
+    pub fn get(&self, device_type: impl Into<DeviceTypeKey>) -> Get<DeviceType> {
+        let key = device_type.into();
+        Get::new(&self.core, async move { key.target() })
+    }
+
+    /// All device types, by name (`GET /v6/device_type`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<DeviceType> {
+        self.list(Query::new())
+    }
+
+    /// The device types for which there is a balenaOS that is not withdrawn, by name (`GET /v6/device_type`).
+    #[doc(alias = "getAllSupported")]
+    pub fn get_all_supported(&self) -> List<DeviceType> {
+        let good = Release::STATUS.eq("success");
+        let release = good.and(Release::IS_FINAL.eq(true)).and(Release::IS_INVALIDATED.eq(false));
+        let host_app = Application::IS_HOST.eq(true).and(Application::IS_ARCHIVED.eq(false));
+        let system = host_app.and(Application::OWNS_RELEASE.any(release));
+        self.list(Query::new().filter(DeviceType::APPLICATION.any(system)))
+    }
+
+    /// One device type, by its slug or its name (`GET /v6/device_type`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type.
+    #[doc(alias = "getBySlugOrName")]
+    pub fn get_by_slug_or_name(&self, slug_or_name: impl Into<String>) -> Get<DeviceType> {
+        let text = slug_or_name.into();
+        Get::new(&self.core, async move {
+            if text.trim().is_empty() {
+                return Err(Error::argument("slug_or_name", "it is empty"));
+            }
+            let either = DeviceType::NAME.eq(text.as_str()).or(DeviceType::SLUG.eq(text.as_str()));
+            Ok(first(either, &text))
+        })
+    }
+
+    /// The name of the device type with this slug (`GET /v6/device_type`).
+    ///
+    /// # Errors
+    /// As [`get_by_slug_or_name`](Self::get_by_slug_or_name).
+    #[doc(alias = "getName")]
+    pub fn get_name(&self, slug: impl Into<String>) -> Request<String> {
+        #[derive(Deserialize)]
+        struct Row {
+            name: String,
+        }
+        let get = self.get_by_slug_or_name(slug).select(["name"]).rows::<Row>();
+        Request::new(async move { Ok(get.await?.name) })
+    }
+
+    /// The slug of the device type with this name (`GET /v6/device_type`).
+    ///
+    /// # Errors
+    /// As [`get_by_slug_or_name`](Self::get_by_slug_or_name).
+    #[doc(alias = "getSlugByName")]
+    pub fn get_slug_by_name(&self, name: impl Into<String>) -> Request<String> {
+        #[derive(Deserialize)]
+        struct Row {
+            slug: String,
+        }
+        let get = self.get_by_slug_or_name(name).select(["slug"]).rows::<Row>();
+        Request::new(async move { Ok(get.await?.slug) })
+    }
+
+    fn list(&self, defaults: Query) -> List<DeviceType> {
+        let defaults = defaults.order_by(DeviceType::NAME.asc());
+        List::new(&self.core, async move { Ok(Target::list::<DeviceType>(defaults)) })
+    }
+}
+
+impl DeviceTypeKey {
+    /// Where a read of this device type goes.
+    fn target(&self) -> Result<Target> {
+        self.check()?;
+        Ok(match self {
+            Self::Id(id) => Target::one::<DeviceType>(Some(Key::id(*id)), Query::new(), self)
+                .missing_is(ErrorKind::InvalidArgument),
+            // The slug is an alias, too.
+            Self::Name(alias) => {
+                let alias_is = DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(alias.as_str());
+                first(DeviceType::DEVICE_TYPE_ALIAS.any(alias_is), alias)
+            }
+        })
+    }
+}
+
+/// The first device type of which this holds. That there is none is the fault of who names it.
+fn first(filter: Filter<DeviceType>, name: &str) -> Target {
+    let defaults = Query::new().filter(filter).order_by(DeviceType::NAME.asc()).top(1);
+    Target::one::<DeviceType>(None, defaults, name.escape_debug()).missing_is(ErrorKind::InvalidArgument)
 }

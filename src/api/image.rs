@@ -2,9 +2,32 @@
 
 use std::sync::Arc;
 
-use crate::core::Core;
+use serde::Deserialize;
 
-/// Images: one service's build in one release. From [`Balena::image`](crate::Balena::image).
+use crate::core::Core;
+use crate::ids::ImageId;
+use crate::odata::{Key, Query};
+
+use super::read::{Get, Target};
+use super::request::Request;
+use super::rows::Image;
+
+/// All but the build log, which may be long.
+const COLUMNS: [&str; 11] = [
+    "id",
+    "content_hash",
+    "dockerfile",
+    "project_type",
+    "status",
+    "error_message",
+    "image_size",
+    "created_at",
+    "push_timestamp",
+    "start_timestamp",
+    "end_timestamp",
+];
+
+/// Images. From [`Balena::image`](crate::Balena::image).
 #[derive(Debug, Clone)]
 pub struct Images {
     core: Arc<Core>,
@@ -13,5 +36,32 @@ pub struct Images {
 impl Images {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
+    }
+
+    /// One image, without its build log (`GET /v6/image`).
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    pub fn get(&self, id: impl Into<ImageId>) -> Get<Image> {
+        self.columns(id.into(), &COLUMNS)
+    }
+
+    /// What its build said, where that was kept (`GET /v6/image`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the image is not there.
+    #[doc(alias = "getLogs")]
+    pub fn get_logs(&self, id: impl Into<ImageId>) -> Request<Option<String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            build_log: Option<String>,
+        }
+        let get = self.columns(id.into(), &["build_log"]).rows::<Row>();
+        Request::new(async move { Ok(get.await?.build_log) })
+    }
+
+    fn columns(&self, id: ImageId, names: &'static [&'static str]) -> Get<Image> {
+        let defaults = Query::new().select(names.iter().copied());
+        Get::new(&self.core, async move { Ok(Target::one::<Image>(Some(Key::id(id)), defaults, id)) })
     }
 }

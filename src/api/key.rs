@@ -2,7 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::core::Core;
+use crate::odata::{Key, Query};
+
+use super::read::{Get, List, Target};
+use super::request::{Create, Request};
+use super::rows::SshKey;
+use super::write::Rows;
 
 /// SSH keys of the user. From [`Balena::key`](crate::Balena::key).
 #[derive(Debug, Clone)]
@@ -13,5 +21,39 @@ pub struct SshKeys {
 impl SshKeys {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
+    }
+
+    /// All keys (`GET /v6/user__has__public_key`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<SshKey> {
+        List::new(&self.core, async { Ok(Target::list::<SshKey>(Query::new())) })
+    }
+
+    /// One key (`GET /v6/user__has__public_key`).
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    pub fn get(&self, id: i64) -> Get<SshKey> {
+        Get::new(&self.core, async move { Ok(Target::one::<SshKey>(Some(Key::id(id)), Query::new(), id)) })
+    }
+
+    /// Adds a key: the text of its public half, as in an `.pub` file. White space around it is taken off
+    /// (`POST /v6/user__has__public_key`).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in; `is_unsupported` when the credentials are not of a user;
+    /// `is_conflict` when the key is there already.
+    pub fn create(&self, title: impl Into<String>, key: impl Into<String>) -> Create<SshKey> {
+        let (core, title, key) = (self.core.clone(), title.into(), key.into());
+        Create::new(&self.core, move |_| async move {
+            let user = core.whoami().await?.user_id()?;
+            Ok(json!({ "title": title, "public_key": key.trim(), "user": user }))
+        })
+    }
+
+    /// Removes a key (`DELETE /v6/user__has__public_key`).
+    pub fn remove(&self, id: i64) -> Request<()> {
+        let core = self.core.clone();
+        Request::new(async move { core.delete("user__has__public_key", &Rows::id(id)).await })
     }
 }

@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, OrganizationId, ReleaseId, ServiceId};
+use crate::ids::{ApplicationId, DeviceId, DeviceTypeId, OrganizationId, ServiceId, SupervisorReleaseId};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
-use super::read::{Target, one, rows};
+use super::read::Target;
 use super::resource::Resource;
 
 /// The id and nothing else, whatever the resource.
@@ -26,8 +26,13 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let row: IdRow = self.find(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
+        let row: IdRow = self.row_of(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
         Ok(row.id)
+    }
+
+    /// The one row that a target finds.
+    pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
+        self.look(target, Query::new()).await?.one()
     }
 
     /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
@@ -38,12 +43,6 @@ impl Core {
             Err(error) if error.is_not_found() && error.status() == Some(200) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// The one row that a target finds.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
-        let reply = self.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-        one(rows(&reply)?, &target.sought, &reply)
     }
 }
 
@@ -65,7 +64,7 @@ macro_rules! key {
             pub(crate) fn check(&self) -> Result<()> {
                 match self {
                     Self::Name(name) if name.trim().is_empty() => Err(Error::argument($what, "it is empty")),
-                    Self::Id(id) if id.get() <= 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
+                    Self::Id(id) if id.get() == 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
                     _ => Ok(()),
                 }
             }
@@ -104,7 +103,7 @@ macro_rules! key {
         impl From<$number> for $name {
             fn from(id: $number) -> Self {
                 // A number beyond the range of ids is no id, and is refused as such.
-                Self::Id($id::new(i64::try_from(id).unwrap_or(-1)))
+                Self::Id($id::new(i64::try_from(id).unwrap_or(0)))
             }
         }
     )*};
@@ -130,8 +129,13 @@ key! {
 }
 
 key! {
-    /// A release: its id, its commit, or the beginning of its commit.
-    ReleaseKey(ReleaseId) "release"
+    /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
+    DeviceTypeKey(DeviceTypeId) "device_type"
+}
+
+key! {
+    /// A released supervisor: its id, or its version (`v13.0.0`).
+    SupervisorReleaseKey(SupervisorReleaseId) "release"
 }
 
 impl DeviceKey {
@@ -180,21 +184,6 @@ impl OrganizationKey {
             Self::Name(handle) => Key::of("handle", handle.as_str()),
         };
         Ok(Target::one::<R>(Some(key), defaults, self))
-    }
-}
-
-impl ReleaseKey {
-    /// Where a read of this release goes, with these defaults.
-    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
-        self.check()?;
-        Ok(match self {
-            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
-            Self::Name(commit) => {
-                let by_commit =
-                    Query::from_json(&json!({ "$filter": { "commit": { "$startswith": commit } } }))?;
-                Target::one::<R>(None, by_commit.merge(defaults)?, self)
-            }
-        })
     }
 }
 

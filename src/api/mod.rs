@@ -1,5 +1,6 @@
 //! What can be asked for, one noun a file or folder; the row types are in [`rows`].
 
+pub(crate) mod answer;
 pub mod api_key;
 pub mod application;
 pub mod billing;
@@ -7,10 +8,12 @@ pub mod config;
 pub mod credit_bundle;
 pub mod device;
 pub mod device_type;
+pub(crate) mod filled;
 pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
+pub(crate) mod new_key;
 pub mod organization;
 pub(crate) mod pages;
 pub(crate) mod proxy;
@@ -20,4 +23,5 @@ pub(crate) mod request;
 pub(crate) mod resource;
 pub mod rows;
 pub mod service;
+pub(crate) mod whoami;
 pub(crate) mod write;

@@ -67,9 +67,9 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> List<R, T> {
                     "pages are made by id: no order, limit, offset or count of your own",
                 ));
             }
-            let Target { resource, key, defaults, .. } = target.await?;
-            if key.is_some() {
-                return Err(Error::argument("options", "this is one row, not a list"));
+            let Target { resource, key, defaults, within, .. } = target.await?;
+            if key.is_some() || within.is_some() {
+                return Err(Error::argument("options", "these come with one row, in one piece"));
             }
             let by_id = Query::from_json(&json!({ "$orderby": { "id": "asc" }, "$top": size }))?;
             let mut query = defaults.merge(options)?.merge(by_id)?;

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use http::Method;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{BoxFuture, Reply};
 use crate::json;
-use crate::odata::{Expandable, Filter, Key, Order, Query};
+use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 
+use super::request::Request;
 use super::resource::Resource;
 
 /// Where to read, and the function's own options. It may take requests of its own to find out (the id of a
@@ -29,25 +30,47 @@ pub(crate) struct Target {
     pub(crate) unrestricted: Option<Query>,
     /// What is looked for, for the error when it is not there.
     pub(crate) sought: String,
+    /// What kind of error that is.
+    pub(crate) missing: ErrorKind,
     /// Whether a list without rows is that error.
     pub(crate) required: bool,
+    /// The rows are those that a navigation of the one row above leads to; the defaults and the caller's
+    /// options are for them.
+    pub(crate) within: Option<Within>,
+}
+
+/// The row that others are within: what is asked of it, and the navigation to them.
+pub(crate) struct Within {
+    outer: Query,
+    navigation: &'static str,
 }
 
 impl Target {
     pub(crate) fn list<R: Resource>(defaults: Query) -> Self {
-        Self {
-            resource: R::NAME,
-            key: None,
-            defaults,
-            unrestricted: None,
-            sought: R::NOUN.to_owned(),
-            required: false,
-        }
+        Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
     }
 
     /// One row; `name` is how the caller called it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
-        Self { key, sought: format!("{} {name}", R::NOUN), ..Self::list::<R>(defaults) }
+        Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
+    }
+
+    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
+        Self {
+            resource,
+            key,
+            defaults,
+            unrestricted: None,
+            sought,
+            missing: ErrorKind::NotFound,
+            required: false,
+            within: None,
+        }
+    }
+
+    /// A list in which there has to be something: what has this name.
+    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
+        Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
     /// Rows for which this holds too, unless the caller lifts it.
@@ -57,9 +80,15 @@ impl Target {
         self
     }
 
-    /// A list of which there has to be something: what has this name.
-    pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
-        Self { required: true, ..Self::one::<R>(None, defaults, name) }
+    /// The rows that a navigation of this one row leads to, with defaults of their own.
+    pub(crate) fn inside<R, S>(self, navigation: &Navigation<R, S>, defaults: Query) -> Self {
+        let within = Within { outer: self.defaults, navigation: navigation.name() };
+        Self { defaults, within: Some(within), ..self }
+    }
+
+    /// The error is of this kind when the row is not there.
+    pub(crate) fn missing_is(self, missing: ErrorKind) -> Self {
+        Self { missing, ..self }
     }
 }
 
@@ -88,23 +117,95 @@ impl Read {
         });
     }
 
-    /// Not generic: compiled once for all resources.
-    async fn send(self) -> Result<(Reply, String)> {
-        let options = self.options?;
-        let target = self.target.await?;
-        let query = target.defaults.merge(options)?;
-        let reply = self.core.read(target.resource, target.key.as_ref(), &query).await?;
-        if target.required && rows::<IgnoredAny>(&reply)?.is_empty() {
-            return Err(not_found(&target.sought, &reply));
+    /// A number is no row.
+    fn no_count(&self) -> Result<()> {
+        match &self.options {
+            Ok(options) if options.is_count() => Err(Error::argument(
+                "$count",
+                "rows are asked for here; `.count()` of a list asks for their number",
+            )),
+            _ => Ok(()),
         }
-        Ok((reply, target.sought))
+    }
+
+    async fn send(self) -> Result<Found> {
+        let options = self.options?;
+        self.core.look(self.target.await?, options).await
+    }
+}
+
+/// An answer to a read, before it is decoded.
+pub(crate) struct Found {
+    reply: Reply,
+    sought: String,
+    missing: ErrorKind,
+    within: Option<&'static str>,
+}
+
+impl Found {
+    pub(crate) fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        match self.within {
+            None => rows(&self.reply),
+            Some(navigation) => self.part(navigation),
+        }
+    }
+
+    pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T> {
+        one(self.missing, self.rows()?, &self.sought, &self.reply)
+    }
+
+    fn count(&self) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Count {
+            d: u64,
+        }
+        match self.within {
+            None => json::decode(&self.reply.body)
+                .map(|Count { d }| d)
+                .map_err(|misfit| unreadable(&self.reply, &misfit)),
+            Some(navigation) => self.part(navigation),
+        }
+    }
+
+    /// What the one row has in this column.
+    fn part<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
+        let mut row: Map<String, Value> = one(self.missing, rows(&self.reply)?, &self.sought, &self.reply)?;
+        serde_json::from_value(row.remove(column).unwrap_or_default()).map_err(|cause| {
+            unreadable(&self.reply, &json::Misfit { path: column.to_owned(), why: cause.to_string() })
+        })
     }
 }
 
 impl Core {
+    /// Reads what a target leads to, with the caller's options. Not generic: compiled once for all resources.
+    pub(crate) async fn look(&self, target: Target, options: Query) -> Result<Found> {
+        let Target { resource, key, defaults, sought, missing, required, within, .. } = target;
+        let query = defaults.merge(options)?;
+        let required = required && !query.is_count();
+        let (query, within) = match within {
+            None => (query, None),
+            Some(Within { outer, navigation }) => {
+                let inner = Navigation::<(), ()>::new(navigation).with(query);
+                (outer.expand(inner), Some(navigation))
+            }
+        };
+        let reply = self.read(resource, key.as_ref(), &query).await?;
+        if required && rows::<IgnoredAny>(&reply)?.is_empty() {
+            return Err(not_there(missing, &sought, &reply));
+        }
+        Ok(Found { reply, sought, missing, within })
+    }
+
     pub(crate) async fn read(&self, resource: &str, key: Option<&Key>, query: &Query) -> Result<Reply> {
         self.resource(Method::GET, &query.address(resource, key)?, None, true).await
     }
+}
+
+/// A row that was put together here, as the caller wants it.
+pub(crate) fn from_row<T: DeserializeOwned>(row: Value) -> Result<T> {
+    serde_json::from_value(row).map_err(|cause| {
+        Error::new(ErrorKind::Decode, format!("an answer that can't be read: {cause}")).sent(true)
+    })
 }
 
 /// The rows of an answer.
@@ -133,25 +234,26 @@ pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
         .help("is the address of the API right, and no proxy or portal in between?")
 }
 
-/// Exactly one row.
-pub(crate) fn one<T>(rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
+/// Exactly one row, or an error of this kind when there is none.
+pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
     let count = rows.len();
     let mut rows = rows.into_iter();
     match (rows.next(), count) {
         (Some(row), 1) => Ok(row),
-        (None, _) => Err(not_found(sought, reply)),
+        (None, _) => Err(not_there(missing, sought, reply)),
         _ => Err(about(reply, ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
             .help("give the whole uuid, or the id")),
     }
 }
 
 /// The error for an answer without the row that was looked for.
-pub(crate) fn not_found(sought: &str, reply: &Reply) -> Error {
-    about(reply, ErrorKind::NotFound, format!("{sought} not found"))
+fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
+    about(reply, kind, format!("{sought} not found"))
         .help("check the name; what a key may not read looks like what is not there")
 }
 
-fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
+/// An error that an answer with a success status amounts to.
+pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
 
@@ -198,12 +300,6 @@ macro_rules! read_request {
                 self
             }
 
-            /// Without the restriction that the function has by default, where it has one.
-            pub(crate) fn unrestricted(mut self) -> Self {
-                self.read.lift_restriction();
-                self
-            }
-
             /// Decodes into a type of your own.
             pub fn rows<U>(self) -> $name<R, U> {
                 $name { read: self.read, types: PhantomData }
@@ -231,9 +327,37 @@ read_request! {
     List
 }
 
+read_request! {
+    /// A request for the first row of a list, `None` when the list is empty.
+    First
+}
+
+impl<R: Resource, T> Get<R, T> {
+    /// Without the restriction that the function has by default.
+    pub(crate) fn unrestricted(mut self) -> Self {
+        self.read.lift_restriction();
+        self
+    }
+}
+
 impl<R: Resource, T> List<R, T> {
+    /// Without the restriction that the function has by default.
+    pub(crate) fn unrestricted(mut self) -> Self {
+        self.read.lift_restriction();
+        self
+    }
+
     pub(super) fn into_parts(self) -> (Arc<Core>, BoxFuture<'static, Result<Target>>, Result<Query>) {
         (self.read.core, self.read.target, self.read.options)
+    }
+
+    /// How many rows there are, instead of the rows.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a list that has an order: those rows can't be counted.
+    pub fn count(mut self) -> Request<u64> {
+        self.read.change(Query::count);
+        Request::new(async move { self.read.send().await?.count() })
     }
 
     /// In this order; several are told in turn.
@@ -261,8 +385,8 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for Get<R, T>
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (reply, sought) = self.read.send().await?;
-            one(rows(&reply)?, &sought, &reply)
+            self.read.no_count()?;
+            self.read.send().await?.one()
         })
     }
 }
@@ -272,6 +396,21 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for List<R, T
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { rows(&self.read.send().await?.0) })
+        Box::pin(async move {
+            self.read.no_count()?;
+            self.read.send().await?.rows()
+        })
+    }
+}
+
+impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for First<R, T> {
+    type Output = Result<Option<T>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Option<T>>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            self.read.no_count()?;
+            Ok(self.read.send().await?.rows()?.into_iter().next())
+        })
     }
 }

@@ -62,7 +62,7 @@ pub(crate) enum Refusals {
 }
 
 impl Refusals {
-    /// What a refusal with this status is.
+    /// What a refusing status means.
     pub(crate) fn kind(self, status: u16) -> ErrorKind {
         match status {
             401 | 403 => ErrorKind::Unauthorized,

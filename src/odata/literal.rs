@@ -6,7 +6,10 @@ use jiff::{Timestamp, Unit};
 
 use super::encode::{check_text, push_quoted};
 use super::fault::{Check, refuse};
-use crate::ids::{ApplicationId, DeviceId, ImageId, OrganizationId, ReleaseId, ServiceId, TagId, VariableId};
+use crate::ids::{
+    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId, TagId, VariableId,
+};
 
 /// A value in a query, whatever the column's type: made from Rust values by [`Literal`].
 #[derive(Debug, Clone, PartialEq)]
@@ -199,7 +202,18 @@ macro_rules! ids {
     )*};
 }
 
-ids!(ApplicationId, DeviceId, ImageId, OrganizationId, ReleaseId, ServiceId, TagId, VariableId);
+ids!(
+    ApplicationId,
+    DeviceId,
+    DeviceTypeId,
+    ImageId,
+    OrganizationId,
+    ReleaseId,
+    ServiceId,
+    SupervisorReleaseId,
+    TagId,
+    VariableId
+);
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ use super::request::Request;
 use super::rows::{Application, Organization};
 
 pub use actions::FleetAction;
-pub use devices::{ApplicationWithDeviceServices, CurrentService, DeviceWithServices};
+pub use devices::ApplicationWithDeviceServices;
 pub use invite::ApplicationInvites;
 pub use membership::{ApplicationMembershipKey, ApplicationMemberships};
 pub use provisioning_key::GenerateProvisioningKey;

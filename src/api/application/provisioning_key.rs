@@ -5,15 +5,15 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::Method;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::key_value::ParentKey;
 use crate::api::keys::ApplicationKey;
-use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result};
+use crate::api::new_key::make_key;
+use crate::core::Core;
+use crate::error::Result;
 use crate::settings::ApiVersion;
 
 use super::Applications;
@@ -84,37 +84,7 @@ impl GenerateProvisioningKey {
             "description": self.description,
             "expiryDate": self.expiry_date,
         });
-        let reply = self.core.plain(Plain::post(Method::POST, path, Some(body))).await;
-        let reply = reply.map_err(|error| self.no_application(error))?;
-        // Some servers answer with the bare key, others with it as a JSON text.
-        let text = match serde_json::from_slice(&reply.body) {
-            Ok(Value::String(text)) => Ok(text),
-            Ok(Value::Object(_) | Value::Array(_) | Value::Null) => Err(()),
-            _ => std::str::from_utf8(&reply.body).map(|text| text.trim().to_owned()).map_err(|_| ()),
-        };
-        match text {
-            Ok(key) if !key.is_empty() => Ok(SecretString::from(key)),
-            _ => Err(Error::new(ErrorKind::Decode, "the answer is not a key")
-                .operation(reply.operation)
-                .with_status(reply.status)
-                .sent(true)),
-        }
-    }
-
-    /// The server tells an application that is not there as a failure of its own.
-    fn no_application(&self, error: Error) -> Error {
-        let told = error.body().is_some_and(|words| words.contains("No application found"));
-        match error.status() {
-            Some(status) if status == 404 || (status == 500 && told) => {
-                Error::new(ErrorKind::NotFound, format!("application {} not found", self.application))
-                    .with_status(status)
-                    .with_body(error.body().unwrap_or_default().to_owned())
-                    .with_attempts(error.attempts())
-                    .sent(true)
-                    .because(error)
-            }
-            _ => error,
-        }
+        make_key(&self.core, path, body, &format!("application {}", self.application)).await
     }
 }
 

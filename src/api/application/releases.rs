@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, ReleaseKey};
+use crate::api::keys::ApplicationKey;
 use crate::api::read::Get;
+use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
 use crate::api::rows::{Application, Release};
 use crate::api::write::Rows;
@@ -82,7 +83,7 @@ impl Applications {
             release.check()?;
             let id = key.resolve(core.clone()).await?;
             let of_it = Release::BELONGS_TO_APPLICATION.id().eq(id).and(Release::STATUS.eq("success"));
-            let release = release.target::<Release>(Query::new().filter(of_it).top(1))?;
+            let release = release.target(&core, Query::new().filter(of_it).top(1)).await?;
             let release = core.id_of(release).await?;
             let pin = json!({ "should_be_running__release": release, "should_track_latest_release": false });
             core.change("application", &Rows::id(id), &pin).await

@@ -2,14 +2,25 @@
 //! with others through the cloud.
 
 mod action;
+mod architecture;
+mod batch;
+mod change;
+mod device_key;
 mod history;
+mod local_mode;
+mod pin;
 mod read;
+mod register;
 mod remote;
 mod service_var;
+mod services;
 mod single_container;
+mod supervisor_release;
 mod supervisor_version;
 mod tags;
 mod target;
+mod target_state;
+mod url;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -23,9 +34,18 @@ use crate::supervisor::{
 };
 
 pub use action::DeviceAction;
+pub use batch::DeviceKeys;
+pub use change::Location;
+pub use device_key::GenerateDeviceKey;
 pub use history::DeviceHistories;
+pub use local_mode::LocalModeSupport;
+pub use read::DeviceMetrics;
+pub use register::{Register, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
+pub(crate) use services::services;
+pub use services::{CurrentService, DeviceWithServices};
 pub use target::{DeviceTarget, Local};
+pub use target_state::TargetStateForApp;
 pub use variables::DeviceValue;
 
 use remote::Needs;

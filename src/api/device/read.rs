@@ -109,7 +109,7 @@ impl Devices {
         answer: impl FnOnce(Device) -> Result<T> + Send + 'static,
     ) -> Request<T> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move { answer(core.find(key.target::<Device>(query)?).await?) })
+        Request::new(async move { answer(core.row_of(key.target::<Device>(query)?).await?) })
     }
 
     /// Its name (`GET /v6/device`).
@@ -140,14 +140,7 @@ impl Devices {
     /// `is_ambiguous` for a beginning that several uuids have.
     pub fn has(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move {
-            match core.id_of(key.target::<Device>(Query::new())?).await {
-                Ok(_) => Ok(true),
-                // With status 404 it is the API itself that is not there.
-                Err(error) if error.is_not_found() && error.status() != Some(404) => Ok(false),
-                Err(error) => Err(error),
-            }
-        })
+        Request::new(async move { core.finds(key.target::<Device>(Query::new())?).await })
     }
 
     /// Whether the cloud hears of it now (`GET /v6/device`).
@@ -203,7 +196,7 @@ impl Devices {
             "cpu_id",
             "is_undervolted",
         ]);
-        Request::new(async move { core.find(key.target::<Device>(query)?).await })
+        Request::new(async move { core.row_of(key.target::<Device>(query)?).await })
     }
 
     /// Its state in one word, as the dashboard shows it: `idle`, `updating`, `offline` … (`GET /v6/device`).

@@ -72,7 +72,7 @@ pub(super) async fn pass_on(
     } else {
         let target = device.target::<Device>(needs.query())?;
         let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-        let row: Row = one(rows(&reply)?, &target.sought, &reply)?;
+        let row: Row = one(target.missing, rows(&reply)?, &target.sought, &reply)?;
         let version = row.supervisor_version.as_deref();
         match needs {
             Needs::Version(minimum) => minimum.check(version)?,

@@ -1,10 +1,27 @@
 //! Organizations, their members and invites.
 
+mod invite;
+mod membership;
+mod membership_tags;
+
 use std::sync::Arc;
 
-use crate::core::Core;
+use serde_json::Value;
 
-/// Organizations, their members and invites. From [`Balena::organization`](crate::Balena::organization).
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::odata::Query;
+
+use super::keys::OrganizationKey;
+use super::read::{Get, List, Target};
+use super::request::{Create, Request};
+use super::rows::Organization;
+use super::write::Rows;
+
+pub use invite::OrganizationInvites;
+pub use membership::{OrganizationMembershipKey, OrganizationMemberships};
+
+/// Organizations. From [`Balena::organization`](crate::Balena::organization).
 #[derive(Debug, Clone)]
 pub struct Organizations {
     core: Arc<Core>,
@@ -13,5 +30,73 @@ pub struct Organizations {
 impl Organizations {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone() }
+    }
+
+    /// A new organization (`POST /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_conflict` when the handle is taken.
+    pub fn create(&self, name: impl Into<String>) -> Create<Organization> {
+        let name = name.into();
+        Create::new(&self.core, move |mut body| async move {
+            if name.trim().is_empty() {
+                return Err(Error::argument("name", "it is empty"));
+            }
+            body.insert("name".to_owned(), name.into());
+            Ok(Value::Object(body))
+        })
+    }
+
+    /// The organizations that the token may see, by name (`GET /v6/organization`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<Organization> {
+        List::new(&self.core, async {
+            Ok(Target::list::<Organization>(Query::new().order_by(Organization::NAME.asc())))
+        })
+    }
+
+    /// One organization (`GET /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    pub fn get(&self, organization: impl Into<OrganizationKey>) -> Get<Organization> {
+        let key = organization.into();
+        Get::new(&self.core, async move { key.target::<Organization>(Query::new()) })
+    }
+
+    /// Removes an organization **and all that belongs to it** (`DELETE /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_not_found`: then nothing is removed.
+    pub fn remove(&self, organization: impl Into<OrganizationKey>) -> Request<()> {
+        let (core, key) = (self.core.clone(), organization.into());
+        Request::new(async move {
+            let id = core.organization_id(&key).await?;
+            core.delete("organization", &Rows::id(id)).await
+        })
+    }
+
+    /// Who is a member of which organization.
+    pub fn membership(&self) -> OrganizationMemberships {
+        OrganizationMemberships::new(&self.core)
+    }
+
+    /// Invites to organizations.
+    pub fn invite(&self) -> OrganizationInvites {
+        OrganizationInvites::new(&self.core)
+    }
+}
+
+impl<T> Create<Organization, T> {
+    /// Its short name, unique and part of the slugs of its applications; without it, the server makes one.
+    pub fn handle(self, handle: impl Into<String>) -> Self {
+        self.give("handle", handle.into())
+    }
+}
+
+impl Core {
+    /// The id of an organization. Asked of the API even when the key is an id: it has to be there.
+    pub(crate) async fn organization_id(&self, key: &OrganizationKey) -> Result<i64> {
+        self.id_of(key.target::<Organization>(Query::new())?).await
     }
 }

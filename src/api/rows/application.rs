@@ -69,7 +69,7 @@ resource! {
         /// Its devices, as everybody may see them.
         owns_public_device / PUBLIC_DEVICE = "owns__public_device": PublicDevice,
         /// Its releases.
-        owns_release / OWNS_RELEASE = "owns__release": Release,
+        owns_release / OWNS_RELEASE = "owns__release" as "r": Release,
         /// Its services.
         service / SERVICE = "service": Service,
         /// Applications that its devices run for devices behind them; version 6 only.

@@ -1,9 +1,10 @@
-//! Rows: device types, device type aliass, device family, device manufacturers, CPU architectures.
+//! Rows: device types, their aliases, families and manufacturers, CPU architectures.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::resource::resource;
+use crate::ids::DeviceTypeId;
 
 use super::{Application, Device, Organization};
 
@@ -11,7 +12,7 @@ resource! {
     /// A device type.
     DeviceType = "device_type", "device type" {
         /// Id.
-        id / ID: i64,
+        id / ID: DeviceTypeId,
         /// Slug.
         slug / SLUG: String,
         /// Name.
@@ -99,6 +100,6 @@ resource! {
     }
     navigation {
         /// Is supported by device type.
-        is_supported_by_device_type / DEVICE_TYPE = "is_supported_by__device_type": CpuArchitecture,
+        is_supported_by_device_type / DEVICE_TYPE = "is_supported_by__device_type": DeviceType,
     }
 }

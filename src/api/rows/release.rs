@@ -1,10 +1,11 @@
 //! Rows: releases, release images, supervisor releases, images, image installs.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
 use crate::api::resource::resource;
-use crate::ids::{ImageId, ReleaseId};
+use crate::ids::{ImageId, ReleaseId, SupervisorReleaseId};
 
 use super::{Application, Device, DeviceType, ReleaseTag, Service, User};
 
@@ -110,7 +111,7 @@ resource! {
         /// Created at.
         created_at / CREATED_AT: Timestamp,
         /// Id.
-        id / ID: i64,
+        id / ID: SupervisorReleaseId,
         /// Supervisor version.
         supervisor_version / SUPERVISOR_VERSION: String,
         /// Image name.
@@ -122,7 +123,7 @@ resource! {
     }
     navigation {
         /// Is for device type.
-        is_for_device_type / DEVICE_TYPE = "is_for__device_type": DeviceType,
+        is_for_device_type / DEVICE_TYPE = "is_for__device_type" as "dt": DeviceType,
     }
 }
 
@@ -151,7 +152,8 @@ resource! {
         end_timestamp / END_TIMESTAMP: Timestamp,
         /// Push timestamp.
         push_timestamp / PUSH_TIMESTAMP: Timestamp,
-        /// Image size.
+        /// Size in bytes.
+        #[serde(deserialize_with = "number_or_text")]
         image_size / IMAGE_SIZE: i64,
         /// Dockerfile.
         dockerfile / DOCKERFILE: String,
@@ -188,4 +190,19 @@ resource! {
         /// Is provided by release.
         is_provided_by_release / RELEASE = "is_provided_by__release": Release,
     }
+}
+
+/// A number that some versions of the API tell as a text.
+fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(i64),
+        Text(String),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => None,
+        Some(Form::Number(number)) => Some(number),
+        Some(Form::Text(text)) => Some(text.parse().map_err(D::Error::custom)?),
+    })
 }

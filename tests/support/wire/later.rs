@@ -16,9 +16,10 @@ const FUNCTIONS: [&str; 8] = [
 ];
 
 /// Cases of functions that are there, with something around them that is not.
-const CASES: [(&str, &str); 4] = [
+const CASES: [(&str, &str); 5] = [
     ("auth.refresh_on_pine_request.", "the age-driven renewal of a session token"),
     ("auth.settings_change.", "settings that change after construction"),
+    ("errors.rate_limit.retry_on_multipart", "a logo is an upload"),
     ("organization.create.handle_and_logo", "a logo is an upload"),
     ("organization.create.logo_unknown_type", "a logo is an upload"),
 ];

@@ -84,13 +84,14 @@ const ROWS: [(&str, Row); 38] = [
 ];
 
 /// Those that come last: they overrule what the others made of the outcome.
-const LAST_ROWS: [(&str, Row); 8] = [
+const LAST_ROWS: [(&str, Row); 9] = [
     ("Q83", Change(unparsable)),
     ("Q01", Change(refused_by_status)),
     ("Q05", Change(refused_by_status)),
     // Nothing is sent.
     ("Q51", Change(|_, _, expected| refuse(expected, None))),
     ("Q78", Change(|_, _, expected| refuse(expected, None))),
+    ("Q33", Change(no_such_type)),
     ("Q35", Change(no_such_type)),
     ("Q55", Change(no_such_type)),
     ("Q99", Change(no_such_type)),
@@ -127,7 +128,7 @@ pub(super) fn refuse(expected: &mut Expected, says: Option<String>) {
     expected.outcome = Expect::Error { kind: ErrorKind::InvalidArgument, status: None, says };
 }
 
-/// Q35, Q55, Q99: the argument has no typed form.
+/// Q33, Q35, Q55, Q99: the argument, or the setting, has no typed form.
 fn no_such_type(_: &Case, _: &Rulebook, expected: &mut Expected) {
     expected.exchange.clear();
     expected.outcome = Expect::NoSuchType;

@@ -99,8 +99,7 @@ fn as_python_writes(iso: &str) -> String {
     let shifted = local + local.duration_since(instant);
     let down = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor);
     let whole = shifted.round(down).expect("in range").to_string();
-    let micros = i64::from(shifted.subsec_microsecond()) + i64::from(shifted.subsec_millisecond()) * 1000;
-    let millis = (micros + 500) / 1000;
+    let millis = (shifted.subsec_microsecond() + 500) / 1000;
     format!("'{}.{millis}Z'", whole.trim_end_matches('Z'))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::cases::{self, Case};
+use super::later;
 use super::quirks::{self, Expected};
 
 /// The project's own cases.
@@ -27,13 +28,15 @@ impl Rulebook {
         self.cases[*index].clone()
     }
 
-    /// What is promised of a case that is the same call without these rows, and that passes the test.
+    /// What is promised of a case that is the same call on the same client, without these rows, and that fits.
     pub(crate) fn like(&self, case: &Case, fits: impl Fn(&Case) -> bool) -> Expected {
         let arguments = given(case);
         let same = |other: &&Case| {
             other.function == case.function
                 && given(other) == arguments
-                && other.token == case.token
+                && (&other.token, &other.settings) == (&case.token, &case.settings)
+                && other.before.is_empty()
+                && later::reason(other).is_none()
                 && !other.quirks.iter().any(|row| case.has(row))
                 && fits(other)
         };

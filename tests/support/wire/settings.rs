@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use balena_agent::Settings;
+use balena_agent::{ApiVersion, Settings};
 use serde_json::{Map, Value};
 
 /// The settings, or which of them has no typed form (rows Q35, Q55).
@@ -16,9 +16,12 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
             ("data_directory", Value::Bool(false)) => {}
             ("balena_host", Value::String(host)) => settings.balena_host.clone_from(host),
             ("api_endpoint", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
+            ("api_version", Value::String(version)) => match version.as_str() {
+                "v6" => settings.api_version = ApiVersion::V6,
+                "v7" => settings.api_version = ApiVersion::V7,
+                _ => return refuse(),
+            },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
-            // Only `True` itself switches it on in Python.
-            ("retry_rate_limited_request", Value::String(_)) => {}
             ("request_limit", Value::String(text)) => match text.parse::<NonZeroU32>() {
                 Ok(limit) => settings.request_limit = Some(limit),
                 Err(_) => return refuse(),

@@ -1,0 +1,55 @@
+//! Requests of plain endpoints that answer with JSON.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Result;
+use crate::http::{BoxFuture, Reply};
+use crate::json;
+
+use super::read::unreadable;
+
+/// A request whose answer is a `T`.
+///
+/// Nothing is sent before `.await`; it owns what it needs, so it can be spawned or stored. Dropping it cancels
+/// it; a write that was already sent may still happen.
+#[must_use = "nothing is sent before `.await`"]
+pub struct Answer<T> {
+    reply: BoxFuture<'static, Result<Reply>>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn new(reply: impl Future<Output = Result<Reply>> + Send + 'static) -> Self {
+        Self { reply: Box::pin(reply), types: PhantomData }
+    }
+
+    /// Decodes into a type of your own.
+    pub fn decode<U>(self) -> Answer<U> {
+        Answer { reply: self.reply, types: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> IntoFuture for Answer<T> {
+    type Output = Result<T>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { decode(&self.reply.await?) })
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+/// The whole answer as a `T`.
+pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
+    json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))
+}

@@ -1,0 +1,55 @@
+//! Requests with optional values, given by builder methods.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+use crate::http::BoxFuture;
+
+type Work<T> = Box<dyn FnOnce(Map<String, Value>) -> BoxFuture<'static, Result<T>> + Send>;
+
+/// A request that takes optional values; `K` says which, by the methods that it brings along.
+///
+/// Nothing is sent before `.await`. Dropping it cancels it; a write that was already sent may still happen.
+#[must_use = "nothing is sent before `.await`"]
+pub struct Filled<K, T = ()> {
+    given: Map<String, Value>,
+    work: Work<T>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K, T> Filled<K, T> {
+    /// `work` gets what [`Filled::give`] was told.
+    pub(crate) fn new<F>(work: impl FnOnce(Map<String, Value>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let work: Work<T> = Box::new(|given| Box::pin(work(given)));
+        Self { given: Map::new(), work, kind: PhantomData }
+    }
+
+    /// What a builder method was told; the last one counts.
+    pub(crate) fn give(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.given.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+impl<K, T: 'static> IntoFuture for Filled<K, T> {
+    type Output = Result<T>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        (self.work)(self.given)
+    }
+}
+
+impl<K, T> fmt::Debug for Filled<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filled").field("given", &self.given.keys()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,54 @@
+//! Making API keys: the way that is the same whatever they are for.
+
+use http::Method;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::core::{Core, Plain};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Reply;
+
+use super::read::about;
+
+/// Asks for a new key. `parent` is what it is for, e.g. `device 5`.
+///
+/// # Errors
+/// `is_not_found` when that is not there.
+pub(crate) async fn make_key(
+    core: &Core,
+    path: impl Into<String>,
+    body: Value,
+    parent: &str,
+) -> Result<SecretString> {
+    let reply = core.plain(Plain::post(Method::POST, path, Some(body))).await;
+    key_in(&reply.map_err(|error| no_parent(error, parent))?)
+}
+
+/// Some servers answer with the bare key, others with it as a JSON text.
+fn key_in(reply: &Reply) -> Result<SecretString> {
+    let text = match serde_json::from_slice(&reply.body) {
+        Ok(Value::String(text)) => Some(text),
+        Ok(Value::Object(_) | Value::Array(_) | Value::Null) => None,
+        _ => std::str::from_utf8(&reply.body).ok().map(|text| text.trim().to_owned()),
+    };
+    match text {
+        Some(key) if !key.is_empty() => Ok(SecretString::from(key)),
+        _ => Err(about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())),
+    }
+}
+
+/// The server tells what is not there as a failure of its own.
+fn no_parent(error: Error, parent: &str) -> Error {
+    let told = error.body().is_some_and(|words| words.contains("found to associate with the api key"));
+    match error.status() {
+        Some(status) if status == 404 || (status == 500 && told) => {
+            Error::new(ErrorKind::NotFound, format!("{parent} not found"))
+                .with_status(status)
+                .with_body(error.body().unwrap_or_default().to_owned())
+                .with_attempts(error.attempts())
+                .sent(true)
+                .because(error)
+        }
+        _ => error,
+    }
+}

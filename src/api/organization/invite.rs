@@ -1,0 +1,124 @@
+//! Invites to organizations.
+
+use std::sync::Arc;
+
+use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::api::keys::OrganizationKey;
+use crate::api::read::{List, Target};
+use crate::api::request::{Create, Request};
+use crate::api::rows::{OrganizationInvite, OrganizationMembershipRole};
+use crate::api::write::Rows;
+use crate::core::{Core, Plain};
+use crate::error::{Error, Result};
+use crate::odata::Query;
+
+/// Invites to organizations. From [`Organizations::invite`](super::Organizations::invite).
+#[derive(Debug, Clone)]
+pub struct OrganizationInvites {
+    core: Arc<Core>,
+}
+
+impl OrganizationInvites {
+    pub(super) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// The invites that the token may see (`GET /v6/invitee__is_invited_to__organization`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<OrganizationInvite> {
+        List::new(&self.core, async { Ok(Target::list::<OrganizationInvite>(Query::new())) })
+    }
+
+    /// The invites to an organization (`GET /v6/invitee__is_invited_to__organization`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there.
+    #[doc(alias = "getAllByOrganization")]
+    pub fn get_all_by_organization(
+        &self,
+        organization: impl Into<OrganizationKey>,
+    ) -> List<OrganizationInvite> {
+        let (core, key) = (self.core.clone(), organization.into());
+        List::new(&self.core, async move {
+            let id = core.organization_id(&key).await?;
+            let to_it = OrganizationInvite::ORGANIZATION.id().eq(id);
+            Ok(Target::list::<OrganizationInvite>(Query::new().filter(to_it)))
+        })
+    }
+
+    /// Invites somebody, by e-mail address or user name, with the server's own role unless one is named
+    /// (`POST /v6/invitee__is_invited_to__organization`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization or the role is not there.
+    pub fn create(
+        &self,
+        organization: impl Into<OrganizationKey>,
+        invitee: impl Into<String>,
+    ) -> Create<OrganizationInvite> {
+        let (core, key, invitee) = (self.core.clone(), organization.into(), invitee.into());
+        Create::new(&self.core, move |mut given| async move {
+            if invitee.trim().is_empty() {
+                return Err(Error::argument("invitee", "it is empty"));
+            }
+            let mut body = json!({
+                "invitee": invitee,
+                "is_invited_to__organization": core.organization_id(&key).await?,
+                "message": given.remove("message"),
+            });
+            if let (Some(Value::String(name)), Some(body)) = (given.remove("role_name"), body.as_object_mut())
+            {
+                let role = role_id(&core, &name).await?;
+                body.insert("organization_membership_role".to_owned(), role.into());
+            }
+            Ok(body)
+        })
+    }
+
+    /// Takes an invite back (`DELETE /v6/invitee__is_invited_to__organization`).
+    pub fn revoke(&self, invite_id: i64) -> Request<()> {
+        let core = self.core.clone();
+        Request::new(async move {
+            core.delete("invitee__is_invited_to__organization", &Rows::id(invite_id)).await
+        })
+    }
+
+    /// Accepts an invite, by its token (`POST /org/v1/invitation/:token`).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in; `is_not_found` for a token that is not or no longer good.
+    pub fn accept(&self, invite_token: impl Into<String>) -> Request<()> {
+        let (core, token) = (self.core.clone(), invite_token.into());
+        Request::new(async move {
+            if token.trim().is_empty() {
+                return Err(Error::argument("invite_token", "it is empty"));
+            }
+            let path = format!("/org/v1/invitation/{}", utf8_percent_encode(&token, NON_ALPHANUMERIC));
+            core.plain(Plain::post(Method::POST, path, None)).await.map(drop)
+        })
+    }
+}
+
+impl<T> Create<OrganizationInvite, T> {
+    /// The role that the member is to have: `administrator` or `member`.
+    #[doc(alias = "roleName")]
+    pub fn role_name(self, name: impl Into<String>) -> Self {
+        self.give("role_name", name.into())
+    }
+
+    /// Some words for the invitee.
+    pub fn message(self, text: impl Into<String>) -> Self {
+        self.give("message", text.into())
+    }
+}
+
+async fn role_id(core: &Core, name: &str) -> Result<i64> {
+    if name.trim().is_empty() {
+        return Err(Error::argument("role_name", "it is empty"));
+    }
+    let named = Query::new().filter(OrganizationMembershipRole::NAME.eq(name)).top(1);
+    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, name.escape_debug())).await
+}

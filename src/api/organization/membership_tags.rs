@@ -1,0 +1,53 @@
+//! Tags of memberships of organizations.
+
+use serde_json::json;
+
+use crate::api::key_value::{KeyValue, KeyValueKind};
+use crate::api::keys::OrganizationKey;
+use crate::api::read::List;
+use crate::api::rows::OrganizationMembershipTag;
+
+use super::OrganizationMembershipKey;
+
+impl KeyValueKind for OrganizationMembershipTag {
+    const KEY: &'static str = "tag_key";
+    const PARENT: &'static str = "organization_membership";
+}
+
+/// By id only: a user and an organization are refused as `is_invalid_argument`.
+impl KeyValue<OrganizationMembershipKey, OrganizationMembershipTag> {
+    /// All tags of all memberships, by key (`GET /v6/organization_membership_tag`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<OrganizationMembershipTag> {
+        self.list(async { Ok(None) })
+    }
+
+    /// The tags of all memberships of an organization, by key (`GET /v6/organization_membership_tag`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there.
+    #[doc(alias = "getAllByOrganization")]
+    pub fn get_all_by_organization(
+        &self,
+        organization: impl Into<OrganizationKey>,
+    ) -> List<OrganizationMembershipTag> {
+        let (core, key) = (self.core().clone(), organization.into());
+        self.list(async move {
+            let id = core.organization_id(&key).await?;
+            Ok(Some(json!({
+                "organization_membership": {
+                    "$any": { "$alias": "om", "$expr": { "om": { "is_member_of__organization": id } } }
+                }
+            })))
+        })
+    }
+
+    /// The tags of a membership, by key (`GET /v6/organization_membership_tag`).
+    #[doc(alias = "getAllByOrganizationMembership")]
+    pub fn get_all_by_organization_membership(
+        &self,
+        membership: impl Into<OrganizationMembershipKey>,
+    ) -> List<OrganizationMembershipTag> {
+        self.of_parent(membership)
+    }
+}

@@ -1,0 +1,205 @@
+//! Releases and their tags.
+
+mod details;
+mod key;
+mod tags;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::odata::Query;
+
+use super::key_value::KeyValue;
+use super::keys::ApplicationKey;
+use super::read::{First, Get, List, Target};
+use super::request::Request;
+use super::rows::{Application, Release, ReleaseTag};
+use super::write::Rows;
+
+pub use details::{GetWithImageDetails, ImageDetails, ReleaseWithImageDetails};
+pub use key::ReleaseKey;
+
+/// Releases. From [`Balena::release`](crate::Balena::release).
+#[derive(Debug, Clone)]
+pub struct Releases {
+    core: Arc<Core>,
+}
+
+impl Releases {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// One release (`GET /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found`; `is_ambiguous` when several commits begin like that.
+    pub fn get(&self, release: impl Into<ReleaseKey>) -> Get<Release> {
+        let (core, key) = (self.core.clone(), release.into());
+        Get::new(&self.core, async move { key.target(&core, Query::new()).await })
+    }
+
+    /// One release with its images and who made it (`GET /v6/release`).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "getWithImageDetails")]
+    pub fn get_with_image_details(&self, release: impl Into<ReleaseKey>) -> GetWithImageDetails {
+        GetWithImageDetails::new(&self.core, release.into())
+    }
+
+    /// The releases of an application, the latest first (`GET /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<Release> {
+        List::new(&self.core, by_application(self.core.clone(), application.into(), Query::new()))
+    }
+
+    /// The latest release of an application that was built without a fault; `None` when there is none
+    /// (`GET /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getLatestByApplication")]
+    pub fn get_latest_by_application(&self, application: impl Into<ApplicationKey>) -> First<Release> {
+        let latest = Query::new().filter(Release::STATUS.eq("success")).top(1);
+        First::new(&self.core, by_application(self.core.clone(), application.into(), latest))
+    }
+
+    /// Turns a draft into a final release (`PATCH /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found`, `is_ambiguous`: then nothing is changed.
+    pub fn finalize(&self, release: impl Into<ReleaseKey>) -> Request<()> {
+        self.change(release.into(), json!({ "is_final": true }))
+    }
+
+    /// Withdraws a release, or takes that back (`PATCH /v6/release`).
+    ///
+    /// # Errors
+    /// As [`finalize`](Self::finalize).
+    #[doc(alias = "setIsInvalidated")]
+    pub fn set_is_invalidated(&self, release: impl Into<ReleaseKey>, is_invalidated: bool) -> Request<()> {
+        self.change(release.into(), json!({ "is_invalidated": is_invalidated }))
+    }
+
+    /// Another note, or none (`PATCH /v6/release`).
+    ///
+    /// # Errors
+    /// As [`finalize`](Self::finalize).
+    #[doc(alias = "setNote")]
+    pub fn set_note(&self, release: impl Into<ReleaseKey>, note: Option<&str>) -> Request<()> {
+        self.change(release.into(), json!({ "note": note }))
+    }
+
+    /// Another list of known issues, or none (`PATCH /v6/release`).
+    ///
+    /// # Errors
+    /// As [`finalize`](Self::finalize).
+    #[doc(alias = "setKnownIssueList")]
+    pub fn set_known_issue_list(
+        &self,
+        release: impl Into<ReleaseKey>,
+        known_issue_list: Option<&str>,
+    ) -> Request<()> {
+        self.change(release.into(), json!({ "known_issue_list": known_issue_list }))
+    }
+
+    /// Gives a release a version of its own (`PATCH /v6/release`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a text that is no [semantic version](https://semver.org), and the errors of
+    /// [`finalize`](Self::finalize).
+    #[doc(alias = "setReleaseVersion")]
+    pub fn set_release_version(
+        &self,
+        release: impl Into<ReleaseKey>,
+        semver: impl Into<String>,
+    ) -> Request<()> {
+        let semver = semver.into();
+        let change = self.change(release.into(), json!({ "semver": semver }));
+        Request::new(async move {
+            if !is_semantic_version(&semver) {
+                let why = format_args!("`{}` is no version like 1.2.3", semver.escape_debug());
+                return Err(Error::argument("semver", why));
+            }
+            change.await
+        })
+    }
+
+    /// Tags of releases.
+    pub fn tags(&self) -> KeyValue<ReleaseKey, ReleaseTag> {
+        KeyValue::new(&self.core)
+    }
+
+    fn change(&self, key: ReleaseKey, columns: Value) -> Request<()> {
+        let core = self.core.clone();
+        Request::new(async move {
+            let id = core.id_of(key.target(&core, Query::new()).await?).await?;
+            core.change("release", &Rows::id(id), &columns).await
+        })
+    }
+}
+
+async fn by_application(core: Arc<Core>, key: ApplicationKey, more: Query) -> Result<Target> {
+    let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+    let defaults =
+        Query::new().filter(Release::BELONGS_TO_APPLICATION.id().eq(id)).order_by(Release::CREATED_AT.desc());
+    Ok(Target::list::<Release>(defaults.merge(more)?))
+}
+
+/// `major.minor.patch`, with `-prerelease` and `+build` where there are any.
+fn is_semantic_version(text: &str) -> bool {
+    let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
+    let (core, prerelease) = text.split_once('-').map_or((text, None), |(core, rest)| (core, Some(rest)));
+    let number = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    core.split('.').count() == 3
+        && core.split('.').all(number)
+        && prerelease
+            .is_none_or(|rest| rest.split('.').all(|part| word(part) && (!digits(part) || number(part))))
+        && build.is_none_or(|rest| rest.split('.').all(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_semantic_version;
+
+    #[test]
+    fn versions_are_told_from_other_texts() {
+        for good in ["1.2.4", "0.0.0", "1.0.0-alpha.1", "1.0.0+rev1", "1.0.0-0.x-y.7+001.a", "10.20.30--"] {
+            assert!(is_semantic_version(good), "{good}");
+        }
+        for bad in [
+            "",
+            "1",
+            "1.2",
+            "1.2.3.4",
+            "v1.0.0",
+            "01.0.0",
+            "1.0.0-",
+            "1.0.0+",
+            "1.0.0-01",
+            "1.0.0-a..b",
+            "1.0.0 ",
+            "1.0.0-é",
+            "1.0.0+a+b",
+            "1.-2.3",
+            "+1.2.3",
+        ] {
+            assert!(!is_semantic_version(bad), "{bad}");
+        }
+    }
+}

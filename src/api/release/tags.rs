@@ -1,0 +1,52 @@
+//! Tags of releases.
+
+use serde_json::json;
+
+use crate::api::key_value::{KeyValue, KeyValueKind};
+use crate::api::keys::ApplicationKey;
+use crate::api::read::List;
+use crate::api::rows::{Application, Release, ReleaseTag};
+use crate::odata::Query;
+
+use super::ReleaseKey;
+
+impl KeyValueKind for ReleaseTag {
+    const KEY: &'static str = "tag_key";
+    const PARENT: &'static str = "release";
+}
+
+impl KeyValue<ReleaseKey, ReleaseTag> {
+    /// All tags of all releases, by key (`GET /v6/release_tag`).
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> List<ReleaseTag> {
+        self.list(async { Ok(None) })
+    }
+
+    /// The tags of all releases of an application, by key (`GET /v6/release_tag`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ReleaseTag> {
+        let (core, key) = (self.core().clone(), application.into());
+        self.list(async move {
+            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+            Ok(Some(json!({
+                "release": { "$any": { "$alias": "r", "$expr": { "r": { "belongs_to__application": id } } } }
+            })))
+        })
+    }
+
+    /// The tags of a release, by key (`GET /v6/release`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the release is not there; `is_ambiguous` when several commits begin like that.
+    #[doc(alias = "getAllByRelease")]
+    pub fn get_all_by_release(&self, release: impl Into<ReleaseKey>) -> List<ReleaseTag> {
+        let (core, key) = (self.core().clone(), release.into());
+        List::new(self.core(), async move {
+            let release = key.target(&core, Query::new().select(["id"])).await?;
+            Ok(release.inside(&Release::RELEASE_TAG, Query::new().order_by(ReleaseTag::TAG_KEY.asc())))
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! How the caller names a service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::api::key_value::ParentKey;
+use crate::api::keys::{ApplicationKey, IdRow};
+use crate::api::rows::{Application, Service};
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::BoxFuture;
+use crate::ids::ServiceId;
+use crate::odata::Query;
+
+/// A service: its id, or an application and the service's name there.
+///
+/// ```
+/// use balena_agent::ServiceKey;
+///
+/// let by_id = ServiceKey::from(28_970);
+/// let by_name = ServiceKey::from(("my_org/my_app", "main"));
+/// # let _ = (by_id, by_name);
+/// ```
+///
+/// A name alone is none: every application may have a `main`.
+///
+/// ```compile_fail
+/// let _ = balena_agent::ServiceKey::from("main");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceKey {
+    /// By its id.
+    Id(ServiceId),
+    /// By its name in an application.
+    Name {
+        /// The application.
+        application: ApplicationKey,
+        /// Name of the service, as in the compose file.
+        service_name: String,
+    },
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name { application, service_name } => {
+                write!(f, "{} of {application}", service_name.escape_debug())
+            }
+        }
+    }
+}
+
+impl ParentKey for ServiceKey {
+    fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
+        Box::pin(async move {
+            let (application, service_name) = match &self {
+                Self::Id(id) if id.get() == 0 => return Err(Error::argument("service", "0 is not an id")),
+                Self::Id(id) => return Ok(id.get()),
+                Self::Name { application, service_name } => (application, service_name),
+            };
+            if service_name.trim().is_empty() {
+                return Err(Error::argument("service_name", "it is empty"));
+            }
+            let outer = application.target::<Application>(Query::new().select(["service"]))?;
+            let named = Query::new().filter(Service::SERVICE_NAME.eq(service_name.as_str())).select(["id"]);
+            let found = core.look(outer.inside(&Application::SERVICE, named), Query::new()).await?;
+            let mut services = found.rows::<IdRow>()?.into_iter();
+            match (services.next(), services.next()) {
+                (Some(service), None) => Ok(service.id),
+                (None, _) => Err(Error::new(ErrorKind::NotFound, format!("service {self} not found"))
+                    .sent(true)
+                    .help("a service exists when a release has it: is there one, and is the name right?")),
+                _ => Err(Error::new(ErrorKind::Ambiguous, format!("service {self} is ambiguous")).sent(true)),
+            }
+        })
+    }
+}
+
+impl From<ServiceId> for ServiceKey {
+    fn from(id: ServiceId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<A: Into<ApplicationKey>, N: Into<String>> From<(A, N)> for ServiceKey {
+    fn from((application, service_name): (A, N)) -> Self {
+        Self::Name { application: application.into(), service_name: service_name.into() }
+    }
+}
+
+macro_rules! from_numbers {
+    ($($number:ty)*) => {$(
+        impl From<$number> for ServiceKey {
+            fn from(id: $number) -> Self {
+                // A number beyond the range of ids is no id, and is refused as such.
+                Self::Id(ServiceId::new(i64::try_from(id).unwrap_or(0)))
+            }
+        }
+    )*};
+}
+from_numbers!(i32 u32 i64 u64);

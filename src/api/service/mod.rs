@@ -1,0 +1,78 @@
+//! Services and their variables.
+
+mod key;
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::core::Core;
+use crate::odata::Query;
+
+use super::key_value::{KeyValue, KeyValueKind};
+use super::keys::ApplicationKey;
+use super::read::List;
+use super::rows::{Application, Service, ServiceVariable};
+
+pub use key::ServiceKey;
+
+/// Services. From [`Balena::service`](crate::Balena::service).
+#[derive(Debug, Clone)]
+pub struct Services {
+    core: Arc<Core>,
+}
+
+impl Services {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// The services that an application has or ever had (`GET /v6/application`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<Service> {
+        let key = application.into();
+        List::new(&self.core, async move {
+            let outer = key.target::<Application>(Query::new().select(["service"]))?;
+            Ok(outer.inside(&Application::SERVICE, Query::new()))
+        })
+    }
+
+    /// Variables of services, for all devices of their applications.
+    pub fn var(&self) -> KeyValue<ServiceKey, ServiceVariable> {
+        KeyValue::new(&self.core)
+    }
+}
+
+impl KeyValueKind for ServiceVariable {
+    const KEY: &'static str = "name";
+    const PARENT: &'static str = "service";
+}
+
+impl KeyValue<ServiceKey, ServiceVariable> {
+    /// The variables of a service, by name (`GET /v6/service_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application or its service is not there.
+    #[doc(alias = "getAllByService")]
+    pub fn get_all_by_service(&self, service: impl Into<ServiceKey>) -> List<ServiceVariable> {
+        self.of_parent(service)
+    }
+
+    /// The variables of all services of an application, by name (`GET /v6/service_environment_variable`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is not there.
+    #[doc(alias = "getAllByApplication")]
+    pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ServiceVariable> {
+        let (core, key) = (self.core().clone(), application.into());
+        self.list(async move {
+            let id = core.id_of(key.target::<Application>(Query::new())?).await?;
+            Ok(Some(json!({
+                "service": { "$any": { "$alias": "s", "$expr": { "s": { "application": id } } } }
+            })))
+        })
+    }
+}
