@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write as _};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use wire::cases::{self, Case};
@@ -21,6 +22,8 @@ use wire::rulebook::Rulebook;
 
 #[path = "support/canonical.rs"]
 mod canonical;
+#[path = "support/rows.rs"]
+mod rows;
 #[path = "support/wire/mod.rs"]
 mod wire;
 
@@ -39,8 +42,19 @@ fn chosen(case: &Case) -> bool {
     case.id.contains(text) && (!start || case.id.starts_with(text)) && (!end || case.id.ends_with(text))
 }
 
-#[tokio::test]
-async fn every_recorded_call_is_reproduced() {
+/// Plays a case; a panic in it is its own.
+fn verdict(case: &Case, book: &Rulebook) -> Verdict {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let played = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(case, book))));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Verdict::Failed(text.unwrap_or_else(|| "it panicked".to_owned()))
+    })
+}
+
+#[test]
+fn every_recorded_call_is_reproduced() {
     let folder = env::var_os("WIRE_CASES").map_or_else(cases::home, PathBuf::from);
     let all = cases::read(&folder);
     assert!(!all.is_empty(), "no cases in {}", folder.display());
@@ -52,7 +66,7 @@ async fn every_recorded_call_is_reproduced() {
     let mut out = io::stdout().lock();
     for case in all.iter().filter(|case| chosen(case)) {
         let tally = areas.entry(&case.area).or_default();
-        match Box::pin(play(case, &book)).await {
+        match verdict(case, &book) {
             Verdict::Passed => tally.passed += 1,
             Verdict::Dropped => tally.dropped += 1,
             Verdict::Later(reason) => {

@@ -3,7 +3,7 @@
 use balena_agent::api::application::{
     ApplicationMembershipKey, ApplicationWithDeviceServices, Applications, GenerateProvisioningKey,
 };
-use balena_agent::api::rows::{Application, ApplicationMembership};
+use balena_agent::api::rows::{Application, ApplicationMembership, Device};
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{
     ApplicationId, ApplicationKey, Balena, Get, KeyValue, KeyValueKind, List, ReleaseKey, Resource,
@@ -11,6 +11,7 @@ use balena_agent::{
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Failure, Outcome, json as to_json, unit};
+use super::typed::{self, fits, fits_without};
 
 type Columns = Map<String, Value>;
 
@@ -73,9 +74,10 @@ async fn one(applications: &Applications, function: &str, args: &Args) -> Outcom
             let details = applications.get_with_device_service_details(key()?).options(&options);
             let row = details.rows::<ApplicationWithDeviceServices<Columns, Columns>>().await?;
             let mut row = to_json(Ok(row))?;
-            drop(typed::<ApplicationWithDeviceServices>(&row));
-            // Always empty: gateways with devices behind them are gone.
+            fits_without::<Application>(&row, &["owns__device"]);
             for device in row["owns__device"].as_array_mut().into_iter().flatten() {
+                fits_without::<Device>(device, &["current_services"]);
+                // Always empty: gateways with devices behind them are gone.
                 device["current_gateway_downloads"] = json!([]);
             }
             return Ok(row);
@@ -258,21 +260,17 @@ async fn invite(balena: &Balena, function: &str, args: &Args) -> Outcome {
 /// One row: as it came, and it has to fit its type.
 async fn row<R: Resource, T>(request: Get<R, T>) -> Outcome {
     let row: Value = request.rows().await?;
-    drop(typed::<R>(&row));
+    fits::<R>(&row);
     Ok(row)
 }
 
 /// Rows: as they came, and they have to fit their type.
 async fn list<R: Resource, T>(request: List<R, T>) -> Outcome {
     let rows: Value = request.rows::<Value>().await?.into();
-    drop(typed::<Vec<R>>(&rows));
+    fits::<Vec<R>>(&rows);
     Ok(rows)
 }
 
 fn created<R: Resource>(outcome: Outcome) -> Outcome {
-    outcome.inspect(|row| drop(typed::<R>(row)))
-}
-
-fn typed<T: serde::de::DeserializeOwned>(row: &Value) -> T {
-    serde_json::from_value(row.clone()).unwrap_or_else(|why| panic!("a row that does not fit: {why}: {row}"))
+    outcome.inspect(typed::created::<R>)
 }

@@ -8,6 +8,7 @@ use balena_agent::{Balena, DeviceKeys, Get, List, ReleaseKey, SupervisorReleaseK
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Failure, Outcome, json as to_json, unit};
+use super::typed::{fits, fits_without};
 
 /// The columns of a row as they came.
 type Columns = Map<String, Value>;
@@ -227,25 +228,18 @@ async fn with_services(devices: &Devices, args: &Args) -> Outcome {
     let mut row = to_json(request.rows::<DeviceWithServices<Columns>>().await)?;
     // Always empty: gateways with devices behind them are gone.
     row["current_gateway_downloads"] = json!([]);
-    typed::<DeviceWithServices>(&row);
+    fits_without::<Device>(&row, &["current_services", "current_gateway_downloads"]);
     Ok(row)
 }
 
 async fn one(request: Get<Device>, args: &Args, place: usize) -> Outcome {
     let row = request.options(&args.options(place, "options")).rows::<Value>().await?;
-    typed::<Device>(&row);
+    fits::<Device>(&row);
     Ok(row)
 }
 
 async fn several(request: List<Device>, args: &Args, place: usize) -> Outcome {
     let rows = request.options(&args.options(place, "options")).rows::<Value>().await?;
-    rows.iter().for_each(typed::<Device>);
+    rows.iter().for_each(fits::<Device>);
     Ok(rows.into())
-}
-
-/// The row is one that the row type takes, too.
-fn typed<T: serde::de::DeserializeOwned>(row: &Value) {
-    if let Err(misfit) = serde_json::from_value::<T>(row.clone()) {
-        panic!("no {}: {misfit} in {row}", std::any::type_name::<T>());
-    }
 }

@@ -7,6 +7,7 @@ use balena_agent::{Balena, DeviceKey, DeviceServiceKey, DeviceTarget, KeyValue, 
 use serde_json::{Value, json};
 
 use super::args::{Args, Failure, Outcome};
+use super::typed::fits;
 
 /// The value of a call, `None` if the function is not one of these.
 type Called = Result<Option<Value>, Failure>;
@@ -95,9 +96,7 @@ async fn service_action(balena: &Balena, name: &str, args: &Args) -> Called {
 /// The rows as they came; each has to fit the row type too.
 async fn listed<R: Resource>(list: List<R>, args: &Args, options: usize) -> Called {
     let rows: Vec<Value> = list.options(&args.options(options, "options")).rows().await?;
-    for row in &rows {
-        drop(serde_json::from_value::<R>(row.clone()).expect("the row type fits"));
-    }
+    rows.iter().for_each(fits::<R>);
     Ok(Some(Value::Array(rows)))
 }
 

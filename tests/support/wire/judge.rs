@@ -1,11 +1,11 @@
 //! Holds an outcome against what is promised.
 
 use balena_agent::ErrorKind;
-use balena_agent::jiff::Timestamp;
 use serde_json::Value;
 
 use super::args::{Failure, Outcome};
 use super::outcomes::Expect;
+use crate::rows::same_time;
 
 /// What is wrong with it, if anything.
 pub(crate) fn outcome(expected: &Expect, found: &Outcome) -> Option<String> {
@@ -67,11 +67,6 @@ fn unequal(expected: &Value, found: &Value, place: &str) -> Option<String> {
         _ if expected == found => None,
         _ => differ(),
     }
-}
-
-fn same_time(left: &str, right: &str) -> bool {
-    let parse = |text: &str| text.parse::<Timestamp>();
-    matches!((parse(left), parse(right)), (Ok(left), Ok(right)) if left == right)
 }
 
 /// The one form of pattern that is recorded: `^[set]{n}$`.

@@ -18,6 +18,7 @@ pub(crate) mod request;
 pub(crate) mod rulebook;
 pub(crate) mod script;
 pub(crate) mod settings;
+mod typed;
 
 use args::{Args, Outcome};
 use balena_agent::Balena;

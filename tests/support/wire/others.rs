@@ -7,10 +7,10 @@ mod release;
 mod service;
 
 use balena_agent::{Balena, Get, List, Resource};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::args::{Args, Outcome, json};
+use super::typed::fits;
 
 /// Makes the call; `None` if it is not one of these.
 pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
@@ -46,11 +46,4 @@ async fn many<R: Resource>(list: List<R>, options: &Value) -> Outcome {
     let rows = list.rows::<Value>().await?;
     rows.iter().for_each(fits::<R>);
     Ok(Value::Array(rows))
-}
-
-#[expect(clippy::panic, reason = "a test stops at the first surprise")]
-fn fits<T: DeserializeOwned>(row: &Value) {
-    if let Err(why) = T::deserialize(row) {
-        panic!("{} can't be read from {row}: {why}", std::any::type_name::<T>());
-    }
 }
