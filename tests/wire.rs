@@ -1,7 +1,8 @@
 //! Every recorded call of the Python SDK: the same requests, the same outcome.
 //!
 //! `WIRE_CASES=<folder>` plays another folder of the same format, `WIRE_ONLY=<text>` only the cases with the
-//! text in their id (`^` before it: at its beginning, `$` behind it: at its end).
+//! text in their id (`^` before it: at its beginning, `$` behind it: at its end). `SDK_MAP=write` renews the
+//! page `docs/sdk-map.md`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,13 +13,16 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
-use wire::cases::{self, Case};
+use serde_json::{Value, json};
+use wire::cases::{self, Case, Outcome};
 use wire::replay::{Verdict, play};
 use wire::rulebook::Rulebook;
+use wire::{later, sdk_map};
 
 #[path = "support/canonical.rs"]
 mod canonical;
@@ -98,4 +102,65 @@ fn every_recorded_call_is_reproduced() {
     writeln!(out, "{passed} passed, {failed} failed").unwrap();
     drop(out);
     assert_eq!(failed, 0, "recorded calls that are not reproduced");
+}
+
+#[test]
+fn every_function_has_its_call_on_the_page() {
+    let page = sdk_map::page().unwrap_or_else(|missing| panic!("no call stands for:\n{missing}"));
+    if env::var("SDK_MAP").as_deref() == Ok("write") {
+        fs::create_dir_all(sdk_map::file().parent().unwrap()).unwrap();
+        fs::File::create(sdk_map::file()).and_then(|mut file| file.write_all(page.as_bytes())).unwrap();
+    }
+    let found = fs::read_to_string(sdk_map::file()).unwrap_or_default();
+    assert!(found == page, "{} is not true: SDK_MAP=write renews it", sdk_map::file().display());
+}
+
+#[test]
+fn what_comes_later_is_not_there_yet() {
+    let pointless = later::pointless(&sdk_map::functions(), &cases::read(&cases::home()), sdk_map::has_call);
+    assert!(pointless.is_empty(), "{pointless:#?}");
+}
+
+/// A change to a case that must not go unnoticed.
+type Change = fn(&mut Case);
+
+#[test]
+fn a_deviation_does_not_go_unnoticed() {
+    let changes: [(&str, &str, Change); 14] = [
+        ("device.rename.by_id", "method", |case| case.exchange[0].request.method = "PUT".into()),
+        ("device.rename.by_id", "path", |case| case.exchange[0].request.path.push('/')),
+        ("device.rename.by_id", "host", |case| case.exchange[0].request.authority = "api.x.com".into()),
+        ("device.rename.by_id", "role", |case| case.exchange[0].request.host = "builder".into()),
+        ("device.rename.by_id", "body", |case| {
+            case.exchange[0].request.json.as_mut().unwrap()["device_name"] = Value::Null;
+        }),
+        ("device.rename.by_id", "no body", |case| case.exchange[0].request.json = None),
+        ("device.rename.by_id", "content type", |case| {
+            case.exchange[0].request.content_type = Some("text/plain".into());
+        }),
+        ("device.rename.by_id", "credential", |case| {
+            case.exchange[0].request.auth.as_mut().unwrap().credential.push('x');
+        }),
+        ("device.rename.by_id", "one request more", |case| case.exchange.push(case.exchange[0].clone())),
+        ("device.rename.by_id", "one request less", |case| drop(case.exchange.pop())),
+        ("device.rename.by_id", "outcome", |case| case.outcome = Outcome::Ok(json!(1))),
+        ("device.get.by_short_uuid", "query", |case| {
+            case.exchange[0].request.canonical_query.as_mut().unwrap()["$top"] = json!(1);
+        }),
+        ("device.get.by_id", "column", |case| {
+            let Outcome::Ok(row) = &mut case.outcome else { panic!("a row") };
+            row["device_name"] = json!("another");
+        }),
+        ("errors.rate_limit.retry_on", "sleeps", |case| case.sleeps = vec![3.0]),
+    ];
+    let book = Rulebook::read();
+    for (id, what, change) in changes {
+        let mut case = book.recorded(id);
+        assert!(matches!(verdict(&case, &book), Verdict::Passed), "{id}");
+        change(&mut case);
+        assert!(matches!(verdict(&case, &book), Verdict::Failed(_)), "{id}: {what}");
+    }
+    let mut case = book.recorded("errors.pine.http_400");
+    case.exchange[0].response.status = 404;
+    assert!(matches!(verdict(&case, &book), Verdict::Failed(_)), "kind and status");
 }

@@ -33,6 +33,25 @@ pub(crate) fn function(name: &str) -> bool {
     FUNCTIONS.iter().any(|entry| covers(entry, name))
 }
 
+/// The entries of the list that have no reason to be there: what they stand for is not recorded, or has a call.
+pub(crate) fn pointless(
+    functions: &[String],
+    cases: &[Case],
+    has_call: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let idle = |entry: &str| functions.iter().all(|name| !covers(entry, name));
+    let without = FUNCTIONS.iter().filter(|entry| idle(entry)).map(|entry| format!("{entry} covers nothing"));
+    let unused = |entry: &str| {
+        !cases
+            .iter()
+            .any(|case| covers(entry, &case.id) && !function(&case.function) && case.settings.is_some())
+    };
+    let cases =
+        CASES.iter().filter(|(entry, _)| unused(entry)).map(|(entry, _)| format!("{entry} has no case"));
+    let there = functions.iter().filter(|name| function(name) && has_call(name));
+    without.chain(cases).chain(there.map(|name| format!("{name} has a call"))).collect()
+}
+
 /// Why a case is not run.
 pub(crate) fn reason(case: &Case) -> Option<&'static str> {
     if function(&case.function) {

@@ -17,7 +17,9 @@ pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod rulebook;
 pub(crate) mod script;
+pub(crate) mod sdk_map;
 pub(crate) mod settings;
+mod source;
 mod typed;
 
 use args::{Args, Outcome};

@@ -1,0 +1,72 @@
+//! The page that tells which call stands for a function of the SDK: `docs/sdk-map.md`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::source::{self, Method};
+use super::{cases, later};
+
+/// Names that are no names in Rust.
+const RENAMED: [(&str, &str); 1] = [("models.device.move", "move_to")];
+
+/// The functions of the SDK.
+pub(crate) fn functions() -> Vec<String> {
+    let table = fs::read_to_string(cases::home().join("functions.tsv")).expect("a table");
+    table.lines().skip(1).filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
+}
+
+/// The call that stands for a function: drop `models.`, make a call of each namespace.
+fn call(methods: &[Method], function: &str) -> Result<String, String> {
+    let path = function.strip_prefix("models.").unwrap_or(function);
+    let renamed = RENAMED.iter().find(|(name, _)| *name == function).map(|(_, rust)| *rust);
+    let (namespaces, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let (mut call, mut place) = ("balena".to_owned(), "Balena".to_owned());
+    for namespace in namespaces.split('.') {
+        let method = source::find(methods, &place, namespace)
+            .ok_or_else(|| format!("{function}: {place} has no method {namespace}"))?;
+        write!(call, ".{namespace}()").expect("text grows");
+        place.clone_from(&method.returns);
+    }
+    let name = renamed.unwrap_or(name);
+    let method = source::find(methods, &place, name)
+        .ok_or_else(|| format!("{function}: {place} has no method {name}"))?;
+    Ok(format!("`{call}.{name}({})`", method.arguments.join(", ")))
+}
+
+/// Whether a call stands for the function.
+pub(crate) fn has_call(function: &str) -> bool {
+    call(&source::methods(), function).is_ok()
+}
+
+/// The whole page.
+pub(crate) fn page() -> Result<String, String> {
+    let methods = source::methods();
+    let mut page = "# From the SDK to this library\n\n\
+        Every function of the Python SDK 14.5.0 (`balena.models.device.get` …) and the call that stands for it \
+        here. One rule leads from one to the other: drop `models.`, turn each namespace into a call, pass what \
+        is required, add what is optional by builder methods, and `.await` it.\n\n\
+        This page is made from the source by `tests/wire.rs`, which fails when it is not true.\n\n\
+        | SDK | here |\n|---|---|\n"
+        .to_owned();
+    let mut missing = Vec::new();
+    for function in functions() {
+        let here = if later::function(&function) {
+            "not yet".to_owned()
+        } else {
+            match call(&methods, &function) {
+                Ok(call) => call,
+                Err(why) => {
+                    missing.push(why);
+                    continue;
+                }
+            }
+        };
+        writeln!(page, "| `{function}` | {here} |").expect("text grows");
+    }
+    if missing.is_empty() { Ok(page) } else { Err(missing.join("\n")) }
+}
+
+pub(crate) fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sdk-map.md")
+}
