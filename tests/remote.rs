@@ -139,7 +139,7 @@ async fn nothing_is_sent_for_what_could_mean_anything() {
         devices.set_host_config(5, &HostConfigPatch::new()).await.unwrap_err(),
         devices.tags().remove(5, "").await.unwrap_err(),
         devices.tags().remove("", "a").await.unwrap_err(),
-        devices.env_var().set(-1, "A", "b").await.unwrap_err(),
+        devices.env_var().set(0, "A", "b").await.unwrap_err(),
         devices.service_var().remove(5, "", "A").await.unwrap_err(),
         devices.service_var().remove(5, "main", "").await.unwrap_err(),
         devices.service_var().set("", "main", "A", "b").await.unwrap_err(),
