@@ -1,11 +1,12 @@
 //! What a resource of the cloud is: a row type, its columns, its name on the wire.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A resource of the cloud API, by its row type.
 ///
 /// Made by the library only: [`rows`](crate::List::rows) decodes into types of your own.
-pub trait Resource: DeserializeOwned + Send + 'static {
+pub trait Resource: Serialize + DeserializeOwned + Send + 'static {
     /// Name in a path, e.g. `device`.
     const NAME: &'static str;
     /// What a person calls it, e.g. `device`.

@@ -1,13 +1,12 @@
-//! Local mode and the override of update locks: settings of a device that the SDKs have names for.
+//! Local mode: a device runs what is pushed to it from its own network.
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::key_value::ParentKey;
 use crate::api::keys::DeviceKey;
 use crate::api::read::rows;
 use crate::api::request::Request;
 use crate::api::resource::Resource;
-use crate::api::rows::{Application, ApplicationConfigVariable, Device, DeviceConfigVariable};
+use crate::api::rows::{Device, DeviceConfigVariable};
 use crate::error::{Error, ErrorKind};
 use crate::odata::{Key, Query};
 use crate::version::Version;
@@ -15,9 +14,7 @@ use crate::version::Version;
 use super::Devices;
 use super::read::columns;
 
-const VARIABLES: &str = <DeviceConfigVariable as Resource>::NAME;
 const LOCAL_MODE: &str = "RESIN_SUPERVISOR_LOCAL_MODE";
-const OVERRIDE_LOCK: &str = "RESIN_OVERRIDE_LOCK";
 
 /// Whether a device can be put into local mode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +58,8 @@ impl Devices {
         Request::new(async move {
             let id = core.id_of(key.target::<Device>(Query::new())?).await?;
             let variable = Key::of("device", id).and("name", LOCAL_MODE);
-            let reply = core.read(VARIABLES, Some(&variable), &Query::new()).await?;
+            let reply =
+                core.read(<DeviceConfigVariable as Resource>::NAME, Some(&variable), &Query::new()).await?;
             let row = rows::<DeviceConfigVariable>(&reply)?.pop();
             Ok(row.and_then(|row| row.value).as_deref() == Some("1"))
         })
@@ -89,7 +87,7 @@ impl Devices {
             if !support.supported {
                 return Err(Error::new(ErrorKind::Unsupported, support.message).sent(true));
             }
-            devices.configure(key, LOCAL_MODE, "1").await
+            devices.config_var().set(key, LOCAL_MODE, "1").await
         })
     }
 
@@ -99,70 +97,7 @@ impl Devices {
     /// As [`get`](Self::get).
     #[doc(alias = "disableLocalMode")]
     pub fn disable_local_mode(&self, device: impl Into<DeviceKey>) -> Request<()> {
-        self.configure(device, LOCAL_MODE, "0")
-    }
-
-    /// Makes a device ignore update locks, until that is taken back: updates, restarts and reboots interrupt
-    /// what a service locked them for (`POST /v6/device_config_variable`).
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    #[doc(alias = "enableLockOverride")]
-    pub fn enable_lock_override(&self, device: impl Into<DeviceKey>) -> Request<()> {
-        self.configure(device, OVERRIDE_LOCK, "1")
-    }
-
-    /// Makes a device heed update locks again (`POST /v6/device_config_variable`).
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    #[doc(alias = "disableLockOverride")]
-    pub fn disable_lock_override(&self, device: impl Into<DeviceKey>) -> Request<()> {
-        self.configure(device, OVERRIDE_LOCK, "0")
-    }
-
-    /// Whether a device ignores update locks, by a setting of its own or of its application
-    /// (`GET /v6/device`).
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    #[doc(alias = "hasLockOverride")]
-    pub fn has_lock_override(&self, device: impl Into<DeviceKey>) -> Request<bool> {
-        let own = Device::DEVICE_CONFIG_VARIABLE
-            .select(["value"])
-            .filter(DeviceConfigVariable::NAME.eq(OVERRIDE_LOCK));
-        let inherited = Application::APPLICATION_CONFIG_VARIABLE
-            .select(["value"])
-            .filter(ApplicationConfigVariable::NAME.eq(OVERRIDE_LOCK));
-        let query = Query::new().expand(own).expand(Device::APPLICATION.select(["id"]).expand(inherited));
-        self.ask(device, query, |device| {
-            let own = device.device_config_variable.into_rows().pop();
-            let value = match own {
-                Some(own) => own.value,
-                None => {
-                    let application = device.belongs_to_application.into_rows().pop();
-                    application
-                        .and_then(|row| row.application_config_variable.into_rows().pop())
-                        .and_then(|inherited| inherited.value)
-                }
-            };
-            Ok(value.as_deref() == Some("1"))
-        })
-    }
-
-    /// Sets one configuration variable of a device.
-    fn configure(
-        &self,
-        device: impl Into<DeviceKey>,
-        name: &'static str,
-        value: &'static str,
-    ) -> Request<()> {
-        let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move {
-            let id = key.resolve(core.clone()).await?;
-            let natural_key = [("device", id.into()), ("name", name.into())];
-            core.upsert(VARIABLES, &natural_key, &[("value", value.into())]).await
-        })
+        self.config_var().set(device, LOCAL_MODE, "0")
     }
 }
 

@@ -8,6 +8,7 @@ mod change;
 mod device_key;
 mod history;
 mod local_mode;
+mod lock_override;
 mod pin;
 mod read;
 mod register;

@@ -26,7 +26,7 @@ use super::architecture::runs;
 use super::change::slug;
 use super::read::{columns, told};
 
-/// Bytes of a uuid: 62 digits. With 64, as a hash has them, OpenVPN's certificate checks fail.
+/// Bytes of a uuid: 62 digits. With 64, as a hash has them, certificate checks of the VPN fail.
 const UUID_BYTES: usize = 31;
 
 /// A device that was just registered.

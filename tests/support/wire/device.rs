@@ -150,6 +150,7 @@ async fn change(devices: &Devices, function: &str, args: &Args) -> Outcome {
             let location = args.get(1, "location").cloned().unwrap_or_default();
             let degrees = |name: &str| match &location[name] {
                 Value::String(text) => Ok(text.clone()),
+                Value::Number(number) => Ok(number.to_string()),
                 other => Err(Failure::NoSuchType(format!("{name}: {other}"))),
             };
             devices.set_custom_location(keys, (degrees("latitude")?, degrees("longitude")?))

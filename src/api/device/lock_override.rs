@@ -1,0 +1,58 @@
+//! The override of update locks, as a setting of a device.
+
+use crate::api::keys::DeviceKey;
+use crate::api::request::Request;
+use crate::api::rows::{Application, ApplicationConfigVariable, Device, DeviceConfigVariable};
+use crate::odata::Query;
+
+use super::Devices;
+
+const OVERRIDE_LOCK: &str = "RESIN_OVERRIDE_LOCK";
+
+impl Devices {
+    /// Makes a device ignore update locks, until that is taken back: updates, restarts and reboots interrupt
+    /// what a service locked them for (`POST /v6/device_config_variable`).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "enableLockOverride")]
+    pub fn enable_lock_override(&self, device: impl Into<DeviceKey>) -> Request<()> {
+        self.config_var().set(device, OVERRIDE_LOCK, "1")
+    }
+
+    /// Makes a device heed update locks again (`POST /v6/device_config_variable`).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "disableLockOverride")]
+    pub fn disable_lock_override(&self, device: impl Into<DeviceKey>) -> Request<()> {
+        self.config_var().set(device, OVERRIDE_LOCK, "0")
+    }
+
+    /// Whether a device ignores update locks, by a setting of its own or of its application
+    /// (`GET /v6/device`).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "hasLockOverride")]
+    pub fn has_lock_override(&self, device: impl Into<DeviceKey>) -> Request<bool> {
+        let own = Device::DEVICE_CONFIG_VARIABLE
+            .select(["value"])
+            .filter(DeviceConfigVariable::NAME.eq(OVERRIDE_LOCK));
+        let inherited = Application::APPLICATION_CONFIG_VARIABLE
+            .select(["value"])
+            .filter(ApplicationConfigVariable::NAME.eq(OVERRIDE_LOCK));
+        let query = Query::new().expand(own).expand(Device::APPLICATION.select(["id"]).expand(inherited));
+        self.ask(device, query, |device| {
+            let own = device.device_config_variable.into_rows().pop();
+            let value = if let Some(own) = own {
+                own.value
+            } else {
+                let application = device.belongs_to_application.into_rows().pop();
+                let inherited = application.and_then(|row| row.application_config_variable.into_rows().pop());
+                inherited.and_then(|row| row.value)
+            };
+            Ok(value.as_deref() == Some("1"))
+        })
+    }
+}

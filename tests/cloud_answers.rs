@@ -1,0 +1,222 @@
+//! What a real server answers: every row keeps what it says, every refusal becomes an error in its words.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use balena_agent::api::rows;
+use balena_agent::secrecy::SecretString;
+use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
+use balena_agent::{Balena, Error, Resource, Retry};
+use bytes::Bytes;
+use futures_util::stream;
+use reading::{Reading, reread};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[path = "support/rows.rs"]
+mod reading;
+
+/// One exchange.
+#[derive(Debug, Clone, Deserialize)]
+struct Exchange {
+    request: Asked,
+    status: u16,
+    content_type: Option<String>,
+    retry_after: Option<String>,
+    body: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Asked {
+    method: String,
+    target: String,
+}
+
+fn exchanges() -> Vec<Exchange> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/cloud-answers.jsonl");
+    let text = fs::read_to_string(file).expect("the answers are part of the project");
+    text.lines().map(|line| serde_json::from_str(line).expect("one exchange a line")).collect()
+}
+
+impl Exchange {
+    /// The resource that is asked for, without version and key.
+    fn resource(&self) -> Option<&str> {
+        let path =
+            ["/v6/", "/v7/", "/resin/"].iter().find_map(|root| self.request.target.strip_prefix(root))?;
+        path.split(['?', '(', '/']).next()
+    }
+
+    /// The rows of the answer.
+    fn rows(&self) -> Vec<Value> {
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        match (self.request.method.as_str(), &body["d"]) {
+            ("GET", Value::Array(rows)) => rows.clone(),
+            ("POST", _) if self.status == 201 && body.is_object() => vec![body],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Reads a row by the type of its resource; `None` if there is no such type.
+fn read(resource: &str, row: &Value) -> Option<Reading> {
+    macro_rules! by_name {
+        ($($row:ident)*) => {
+            $(if resource == <rows::$row as Resource>::NAME {
+                return Some(reread::<rows::$row>(row));
+            })*
+        };
+    }
+    by_name! {
+        ApiKey Application ApplicationConfigVariable ApplicationTag ApplicationType ApplicationVariable
+        CpuArchitecture Device DeviceConfigVariable DeviceFamily DeviceManufacturer DeviceServiceVariable
+        DeviceTag DeviceType DeviceTypeAlias DeviceVariable Image ImageInstall Organization
+        OrganizationMembership Release ReleaseImage ReleaseTag Service ServiceInstall ServiceInstance
+        ServiceVariable SshKey User
+    }
+    None
+}
+
+/// Resources of the open server that no function asks for.
+const NOT_OURS: [&str; 8] = [
+    "image__is_part_of__release",
+    "image_environment_variable",
+    "image_label",
+    "my_application",
+    "release_asset",
+    "service_label",
+    "user__has_direct_access_to__application",
+    "user_public_key",
+];
+
+/// Columns that the server sends and the documentation of the SDK does not have.
+const UNDOCUMENTED: [(&str, &[&str]); 25] = [
+    ("api_key", &["key", "modified_at"]),
+    ("application", &["modified_at", "service.modified_at"]),
+    ("application_config_variable", &["created_at", "modified_at"]),
+    ("application_environment_variable", &["created_at", "modified_at"]),
+    ("application_tag", &["created_at", "modified_at"]),
+    ("application_type", &["created_at", "modified_at", "supports_gateway_mode"]),
+    ("cpu_architecture", &["created_at", "modified_at"]),
+    (
+        "device",
+        &["api_port", "api_secret", "changed_api_heartbeat_state_on__date", "should_be_operated_by__release"],
+    ),
+    ("device_config_variable", &["created_at", "modified_at"]),
+    ("device_environment_variable", &["created_at", "modified_at"]),
+    ("device_service_environment_variable", &["created_at", "modified_at"]),
+    ("device_tag", &["created_at", "modified_at"]),
+    ("device_type_alias", &["created_at", "device_type", "modified_at"]),
+    ("image", &["modified_at"]),
+    ("organization", &["modified_at"]),
+    ("organization_membership", &["modified_at"]),
+    ("release", &["modified_at", "release_tag.created_at", "release_tag.modified_at", "release_type"]),
+    ("release_image", &["modified_at"]),
+    ("release_tag", &["created_at", "modified_at"]),
+    ("service", &["modified_at"]),
+    ("service_environment_variable", &["created_at", "modified_at"]),
+    ("service_install", &["created_at", "modified_at"]),
+    ("service_instance", &["modified_at"]),
+    ("user", &["email", "jwt_secret", "modified_at", "password"]),
+    ("user__has__public_key", &["modified_at"]),
+];
+
+#[test]
+fn rows_keep_what_they_say() {
+    let mut faults = Vec::new();
+    let (mut count, mut unknown) = (0, BTreeSet::new());
+    for exchange in exchanges() {
+        let Some(resource) = exchange.resource() else { continue };
+        for row in exchange.rows() {
+            let Some(reading) = read(resource, &row) else {
+                assert!(NOT_OURS.contains(&resource), "no row type for {resource}");
+                continue;
+            };
+            count += 1;
+            faults.extend(reading.misread.iter().map(|fault| format!("{resource}: {fault}")));
+            unknown.extend(reading.unknown.into_iter().map(|column| (resource.to_owned(), column)));
+        }
+    }
+    assert!(count > 130, "{count} rows");
+    assert!(faults.is_empty(), "misread:\n{}", faults.join("\n"));
+    let known = UNDOCUMENTED.iter().flat_map(|(resource, columns)| {
+        columns.iter().map(|column| ((*resource).to_owned(), (*column).to_owned()))
+    });
+    assert_eq!(unknown, known.collect(), "columns without a field");
+}
+
+/// Answers everything with one exchange, but for the look-up of a device.
+#[derive(Debug)]
+struct Answers(Exchange, Mutex<usize>);
+
+impl Transport for Answers {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let looked_up = request.method() == "GET" && self.0.request.method != "GET";
+        let mut response = http::Response::builder();
+        let body = if looked_up {
+            r#"{"d":[{"id":3,"uuid":"u","belongs_to__application":[{"id":8}]}]}"#.to_owned()
+        } else {
+            *self.1.lock().unwrap() += 1;
+            response = response.status(self.0.status);
+            let headers = [("content-type", &self.0.content_type), ("retry-after", &self.0.retry_after)];
+            for (name, value) in headers {
+                response = value.iter().fold(response, |response, value| response.header(name, value));
+            }
+            self.0.body.clone()
+        };
+        let body = Body::new(stream::iter([Ok(Bytes::from(body))]));
+        Box::pin(async move { Ok(response.body(body).expect("a recorded answer is a valid one")) })
+    }
+}
+
+/// A call of the same kind, for that answer.
+async fn call(exchange: &Exchange) -> Error {
+    let transport = Arc::new(Answers(exchange.clone(), Mutex::default()));
+    let balena = Balena::builder()
+        .transport(transport.clone())
+        .token(SecretString::from("t0ken"))
+        .retry(Retry::never())
+        .build();
+    let result = match exchange.request.method.as_str() {
+        "GET" => balena.device().get_all().await.map(drop),
+        "PATCH" => balena.device().rename(3, "name").await,
+        "DELETE" => balena.device().remove(3).await,
+        _ if exchange.request.target.starts_with("/supervisor/") => balena.device().identify(3).await,
+        _ => balena.api_key().create("name").await.map(drop),
+    };
+    assert_eq!(*transport.1.lock().unwrap(), 1, "{exchange:?} was not what was answered");
+    result.expect_err(&format!("{exchange:?} went well"))
+}
+
+#[tokio::test]
+async fn refusals_name_the_status_and_the_words() {
+    let mut count = 0;
+    for exchange in exchanges().iter().filter(|exchange| exchange.status >= 300) {
+        let error = call(exchange).await;
+        count += 1;
+        assert_eq!(error.status(), Some(exchange.status), "{error}");
+        let said = match serde_json::from_str(&exchange.body) {
+            Ok(Value::String(words)) => words,
+            Ok(Value::Object(fields)) => {
+                let words = ["Error", "error"].iter().find_map(|name| fields.get(*name)?.as_str());
+                words.expect("every recorded object has words").to_owned()
+            }
+            _ => exchange.body.trim().to_owned(),
+        };
+        assert_eq!(error.body(), Some(said.as_str()), "{error}");
+        let text = error.to_string();
+        let first = said.lines().next().unwrap_or_default();
+        assert!(text.contains(&exchange.status.to_string()) && text.contains(first), "{text} lacks {first}");
+        let wait = exchange.retry_after.as_ref().map(|seconds| seconds.parse().unwrap());
+        assert_eq!(error.retry_after().map(|wait| wait.as_secs()), wait, "{text}");
+    }
+    assert!(count > 100, "{count} refusals");
+}
