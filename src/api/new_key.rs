@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
 
-use super::read::about;
+use super::api_key::new_key;
 
 /// Asks for a new key. `parent` is what it is for, e.g. `device 5`.
 ///
@@ -23,20 +22,7 @@ pub(crate) async fn make_key(
     let path = path.into();
     let operation = format!("POST {path}");
     let reply = core.plain(Plain::post(Method::POST, path, Some(body))).await;
-    key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
-}
-
-/// Some servers answer with the bare key, others with it as a JSON text.
-fn key_in(reply: &Reply) -> Result<SecretString> {
-    let text = match serde_json::from_slice(&reply.body) {
-        Ok(Value::String(text)) => Some(text),
-        Ok(Value::Object(_) | Value::Array(_) | Value::Null) => None,
-        _ => std::str::from_utf8(&reply.body).ok().map(|text| text.trim().to_owned()),
-    };
-    match text {
-        Some(key) if !key.is_empty() => Ok(SecretString::from(key)),
-        _ => Err(about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())),
-    }
+    new_key(&reply.map_err(|error| no_parent(error, operation, parent))?)
 }
 
 /// The server tells what is not there as a failure of its own.
