@@ -34,8 +34,7 @@ pub(crate) struct Target {
     pub(crate) missing: ErrorKind,
     /// Whether a list without rows is that error.
     pub(crate) required: bool,
-    /// The rows are those that a navigation of the one row above leads to; the defaults and the caller's
-    /// options are for them.
+    /// The rows are those that a navigation of the one row leads to; defaults and options are for them.
     pub(crate) within: Option<Within>,
 }
 
