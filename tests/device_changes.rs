@@ -1,10 +1,5 @@
 //! What a change of devices is sent for: lists of uuids, beginnings of uuids, and nothing that could be more.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

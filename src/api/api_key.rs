@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
 use crate::odata::{Nav, Query};
 
 use super::filled::Filled;
-use super::keys::{ApplicationKey, DeviceKey};
+use super::keys::{ApplicationKey, DeviceKey, an_id};
+use super::new_key::key_in;
 use super::read::{List, Target};
 use super::request::Request;
 use super::rows::{Actor, ApiKey, Application, Device};
@@ -56,7 +56,7 @@ impl ApiKeys {
             }
             body.insert("name".into(), name.into());
             let post = Plain::post(Method::POST, "/api-key/user/full", Some(Value::Object(body)));
-            new_key(&core.plain(post).await?)
+            key_in(&core.plain(post).await?)
         })
     }
 
@@ -115,14 +115,14 @@ impl ApiKeys {
             if body.get("name").and_then(Value::as_str).is_some_and(str::is_empty) {
                 return Err(Error::argument("name", "it is empty"));
             }
-            core.change("api_key", &Rows::id(id), &Value::Object(body)).await
+            core.change("api_key", &Rows::id(an_id("id", id)?), &Value::Object(body)).await
         })
     }
 
     /// Makes a key invalid for good (`DELETE /v6/api_key`).
     pub fn revoke(&self, id: i64) -> Request<()> {
         let core = self.core.clone();
-        Request::new(async move { core.delete("api_key", &Rows::id(id)).await })
+        Request::new(async move { core.delete("api_key", &Rows::id(an_id("id", id)?)).await })
     }
 
     fn list(&self, filter: impl Future<Output = Result<Query>> + Send + 'static) -> List<ApiKey> {
@@ -186,20 +186,4 @@ impl Filled<ApiKeyUpdate> {
     pub fn no_expiry_date(self) -> Self {
         self.give("expiry_date", Value::Null)
     }
-}
-
-/// The key in an answer, a JSON string or bare text. The error never has it.
-pub(crate) fn new_key(reply: &Reply) -> Result<SecretString> {
-    let key = serde_json::from_slice(&reply.body)
-        .unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).trim().to_owned());
-    // A page or an object is what a proxy in between would say.
-    if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic() || "<>{}[]\"".contains(c)) {
-        let text = format!("status {} with an answer that is no key", reply.status);
-        return Err(Error::new(ErrorKind::Decode, text)
-            .operation(reply.operation.clone())
-            .with_status(reply.status)
-            .sent(true)
-            .help("a key may have been made nevertheless: see the list of keys"));
-    }
-    Ok(SecretString::from(key))
 }

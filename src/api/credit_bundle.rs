@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::core::Core;
+use crate::error::Error;
 use crate::odata::Query;
 
-use super::keys::OrganizationKey;
+use super::keys::{OrganizationKey, an_id};
 use super::read::{List, Target};
 use super::request::Create;
 use super::rows::{CreditBundle, Organization};
@@ -50,6 +51,10 @@ impl CreditBundles {
     ) -> Create<CreditBundle> {
         let (core, key) = (self.core.clone(), organization.into());
         Create::new(&self.core, move |_| async move {
+            an_id("feature_id", feature_id)?;
+            if credits_to_purchase <= 0 {
+                return Err(Error::argument("credits_to_purchase", "there is nothing to buy"));
+            }
             let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
             Ok(json!({
                 "belongs_to__organization": id,

@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::ids::ImageId;
 use crate::odata::{Key, Query};
 
+use super::keys::an_id;
 use super::read::{Get, Target};
 use super::request::Request;
 use super::rows::Image;
@@ -62,6 +63,8 @@ impl Images {
 
     fn columns(&self, id: ImageId, names: &'static [&'static str]) -> Get<Image> {
         let defaults = Query::new().select(names.iter().copied());
-        Get::new(&self.core, async move { Ok(Target::one::<Image>(Some(Key::id(id)), defaults, id)) })
+        Get::new(&self.core, async move {
+            Ok(Target::one::<Image>(Some(Key::id(an_id("id", id.get())?)), defaults, id))
+        })
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::core::Core;
+use crate::error::Error;
 use crate::odata::{Key, Query};
 
+use super::keys::an_id;
 use super::read::{Get, List, Target};
 use super::request::{Create, Request};
 use super::rows::SshKey;
@@ -34,7 +36,9 @@ impl SshKeys {
     /// # Errors
     /// `is_not_found`.
     pub fn get(&self, id: i64) -> Get<SshKey> {
-        Get::new(&self.core, async move { Ok(Target::one::<SshKey>(Some(Key::id(id)), Query::new(), id)) })
+        Get::new(&self.core, async move {
+            Ok(Target::one::<SshKey>(Some(Key::id(an_id("id", id)?)), Query::new(), id))
+        })
     }
 
     /// Adds a key: the text of its public half, as in an `.pub` file. White space around it is taken off
@@ -46,6 +50,9 @@ impl SshKeys {
     pub fn create(&self, title: impl Into<String>, key: impl Into<String>) -> Create<SshKey> {
         let (core, title, key) = (self.core.clone(), title.into(), key.into());
         Create::new(&self.core, move |_| async move {
+            if key.trim().is_empty() {
+                return Err(Error::argument("key", "it is empty"));
+            }
             let user = core.whoami().await?.user_id()?;
             Ok(json!({ "title": title, "public_key": key.trim(), "user": user }))
         })
@@ -54,6 +61,6 @@ impl SshKeys {
     /// Removes a key (`DELETE /v6/user__has__public_key`).
     pub fn remove(&self, id: i64) -> Request<()> {
         let core = self.core.clone();
-        Request::new(async move { core.delete("user__has__public_key", &Rows::id(id)).await })
+        Request::new(async move { core.delete("user__has__public_key", &Rows::id(an_id("id", id)?)).await })
     }
 }

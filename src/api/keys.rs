@@ -46,6 +46,14 @@ impl Core {
     }
 }
 
+/// An id that is not a row's own type.
+///
+/// # Errors
+/// `is_invalid_argument` for 0, which is what a missing id looks like.
+pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
+    if id == 0 { Err(Error::argument(argument, "0 is not an id")) } else { Ok(id) }
+}
+
 /// A key type: an id, or a text in one or several meanings.
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {

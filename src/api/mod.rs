@@ -23,5 +23,7 @@ pub(crate) mod request;
 pub(crate) mod resource;
 pub mod rows;
 pub mod service;
+#[cfg(test)]
+mod tests;
 pub(crate) mod whoami;
 pub(crate) mod write;

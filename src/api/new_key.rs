@@ -26,16 +26,22 @@ pub(crate) async fn make_key(
     key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
 }
 
-/// Some servers answer with the bare key, others with it as a JSON text.
-fn key_in(reply: &Reply) -> Result<SecretString> {
+/// The key in an answer: some servers answer with the bare key, others with it as a JSON text.
+///
+/// # Errors
+/// `is_decode`, without what was answered: it may be half a key.
+pub(crate) fn key_in(reply: &Reply) -> Result<SecretString> {
     let text = match serde_json::from_slice(&reply.body) {
         Ok(Value::String(text)) => Some(text),
         Ok(Value::Object(_) | Value::Array(_) | Value::Null) => None,
         _ => std::str::from_utf8(&reply.body).ok().map(|text| text.trim().to_owned()),
     };
+    // A page of a proxy in between is no key, whatever its status.
+    let odd = |c: char| !c.is_ascii_graphic() || "<>{}\"".contains(c);
     match text {
-        Some(key) if !key.is_empty() => Ok(SecretString::from(key)),
-        _ => Err(about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())),
+        Some(key) if !key.is_empty() && !key.contains(odd) => Ok(SecretString::from(key)),
+        _ => Err(about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())
+            .help("one may have been made nevertheless: the list of keys tells")),
     }
 }
 

@@ -34,8 +34,7 @@ pub(crate) struct Target {
     pub(crate) missing: ErrorKind,
     /// Whether a list without rows is that error.
     pub(crate) required: bool,
-    /// The rows are those that a navigation of the one row above leads to; the defaults and the caller's
-    /// options are for them.
+    /// The rows are those that a navigation of the one row leads to; defaults and options are for them.
     pub(crate) within: Option<Within>,
 }
 
@@ -119,13 +118,13 @@ impl Read {
 
     /// A number is no row.
     fn no_count(&self) -> Result<()> {
-        match &self.options {
-            Ok(options) if options.is_count() => Err(Error::argument(
+        if self.options.as_ref().is_ok_and(Query::is_count) {
+            return Err(Error::argument(
                 "$count",
-                "rows are asked for here; `.count()` of a list asks for their number",
-            )),
-            _ => Ok(()),
+                "these are rows; `.count()` of a list asks for their number",
+            ));
         }
+        Ok(())
     }
 
     async fn send(self) -> Result<Found> {
@@ -144,10 +143,7 @@ pub(crate) struct Found {
 
 impl Found {
     pub(crate) fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        match self.within {
-            None => rows(&self.reply),
-            Some(navigation) => self.part(navigation),
-        }
+        self.within.map_or_else(|| rows(&self.reply), |navigation| self.part(navigation))
     }
 
     pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T> {
@@ -155,16 +151,7 @@ impl Found {
     }
 
     fn count(&self) -> Result<u64> {
-        #[derive(Deserialize)]
-        struct Count {
-            d: u64,
-        }
-        match self.within {
-            None => json::decode(&self.reply.body)
-                .map(|Count { d }| d)
-                .map_err(|misfit| unreadable(&self.reply, &misfit)),
-            Some(navigation) => self.part(navigation),
-        }
+        self.within.map_or_else(|| payload(&self.reply), |navigation| self.part(navigation))
     }
 
     /// What the one row has in this column.
@@ -201,20 +188,17 @@ impl Core {
     }
 }
 
-/// A row that was put together here, as the caller wants it.
-pub(crate) fn from_row<T: DeserializeOwned>(row: Value) -> Result<T> {
-    serde_json::from_value(row).map_err(|cause| {
-        Error::new(ErrorKind::Decode, format!("an answer that can't be read: {cause}")).sent(true)
-    })
-}
-
 /// The rows of an answer.
 pub(crate) fn rows<T: DeserializeOwned>(reply: &Reply) -> Result<Vec<T>> {
+    payload(reply)
+}
+
+fn payload<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     #[derive(Deserialize)]
-    struct Rows<T> {
-        d: Vec<T>,
+    struct Payload<T> {
+        d: T,
     }
-    json::decode(&reply.body).map(|Rows { d }| d).map_err(|misfit| unreadable(reply, &misfit))
+    json::decode(&reply.body).map(|Payload { d }| d).map_err(|misfit| unreadable(reply, &misfit))
 }
 
 /// The error for an answer that does not fit.

@@ -136,7 +136,7 @@ impl Http {
             if !may_repeat(&outgoing, &error) || !self.retry.goes_on(tries) || !self.budget.take() {
                 return Err(error);
             }
-            let pause = error.retry_after().unwrap_or_else(|| self.retry.pause(tries));
+            let pause = error.retry_after().unwrap_or_else(|| Retry::pause(tries));
             if started.elapsed() + pause >= TOTAL_LIMIT {
                 return Err(error);
             }
@@ -288,8 +288,7 @@ fn follow(
 
 fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
     let passing = match error.kind() {
-        ErrorKind::Unreachable => true,
-        ErrorKind::RateLimited => true,
+        ErrorKind::Unreachable | ErrorKind::RateLimited => true,
         ErrorKind::Server => matches!(error.status(), Some(502..=504)),
         _ => false,
     };

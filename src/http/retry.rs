@@ -38,7 +38,7 @@ impl Retry {
 
     /// How long to wait after this many tries: anything up to the bound, so that a fleet does not come back
     /// in step.
-    pub(crate) fn pause(self, tries: u32) -> Duration {
+    pub(crate) fn pause(tries: u32) -> Duration {
         let bound = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
         // Without randomness the bound itself is a fair pause.
         let random = getrandom::u32().unwrap_or(u32::MAX);
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn pauses_stay_below_their_bound() {
         for tries in 1..40 {
-            let pause = Retry::standard().pause(tries);
+            let pause = Retry::pause(tries);
             assert!(pause <= LONGEST_PAUSE && pause <= FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(10)));
         }
     }

@@ -37,11 +37,11 @@ use crate::supervisor::{
 pub use action::DeviceAction;
 pub use batch::DeviceKeys;
 pub use change::Location;
-pub use device_key::GenerateDeviceKey;
+pub use device_key::NewDeviceKey;
 pub use history::DeviceHistories;
 pub use local_mode::LocalModeSupport;
 pub use read::DeviceMetrics;
-pub use register::{Register, RegisteredDevice};
+pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
 pub(crate) use services::services;
 pub use services::{CurrentService, DeviceWithServices};

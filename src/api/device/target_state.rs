@@ -1,20 +1,17 @@
 //! What supervisors are told to do.
 
 use std::fmt;
-use std::future::IntoFuture;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::api::answer::decode;
+use crate::api::filled::Filled;
 use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::read::unreadable;
 use crate::api::request::Request;
 use crate::api::rows::{Application, Device};
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
-use crate::json;
 
 use super::Devices;
 use super::read::{columns, told};
@@ -52,47 +49,27 @@ impl Devices {
     pub fn get_supervisor_target_state_for_app(
         &self,
         application: impl Into<ApplicationKey>,
-    ) -> TargetStateForApp {
-        let release = String::new();
-        TargetStateForApp { core: self.core.clone(), application: application.into(), release }
+    ) -> Filled<TargetStateForApp, Value> {
+        let (core, key) = (self.core.clone(), application.into());
+        Filled::new(move |given| async move {
+            let application: Application = core.row_of(key.target::<Application>(columns(["uuid"]))?).await?;
+            let uuid = told(application.uuid, "uuid")?;
+            let release = given.get("release").and_then(Value::as_str).unwrap_or_default();
+            let (uuid, release) = (encoded(&uuid), encoded(release));
+            state(&core, format!("/device/v3/fleet/{uuid}/state/?releaseUuid={release}")).await
+        })
     }
 }
 
-/// A request for the target state of an application. Nothing is sent before `.await`.
-#[must_use = "nothing is sent before `.await`"]
-pub struct TargetStateForApp {
-    core: Arc<Core>,
-    application: ApplicationKey,
-    release: String,
-}
+/// Marks the request of [`Devices::get_supervisor_target_state_for_app`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TargetStateForApp;
 
-impl TargetStateForApp {
+impl Filled<TargetStateForApp, Value> {
     /// With the release that has this commit, instead of the one that the application tracks.
     pub fn release(self, commit: impl Into<String>) -> Self {
-        Self { release: commit.into(), ..self }
-    }
-
-    async fn send(self) -> Result<Value> {
-        let target = self.application.target::<Application>(columns(["uuid"]))?;
-        let application: Application = self.core.row_of(target).await?;
-        let uuid = told(application.uuid, "uuid")?;
-        let (uuid, release) = (encoded(&uuid), encoded(&self.release));
-        state(&self.core, format!("/device/v3/fleet/{uuid}/state/?releaseUuid={release}")).await
-    }
-}
-
-impl fmt::Debug for TargetStateForApp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetStateForApp").field("application", &self.application).finish_non_exhaustive()
-    }
-}
-
-impl IntoFuture for TargetStateForApp {
-    type Output = Result<Value>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Value>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+        self.give("release", commit.into())
     }
 }
 
@@ -101,6 +78,5 @@ fn encoded(text: &str) -> impl fmt::Display + '_ {
 }
 
 async fn state(core: &Core, path: String) -> Result<Value> {
-    let reply = core.plain(Plain::get(path)).await?;
-    json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
+    decode(&core.plain(Plain::get(path)).await?)
 }

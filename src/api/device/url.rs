@@ -1,16 +1,16 @@
 //! Where devices can be seen: their public addresses, and their pages in the dashboard.
 
+use std::sync::Arc;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde_json::json;
 
+use crate::api::config::Config;
 use crate::api::keys::DeviceKey;
-use crate::api::read::unreadable;
 use crate::api::request::Request;
 use crate::api::rows::Device;
-use crate::core::{Core, Plain};
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json;
 
 use super::Devices;
 use super::batch::DeviceKeys;
@@ -84,14 +84,8 @@ impl Devices {
 
 impl Core {
     /// Domain below which devices have their public addresses.
-    pub(crate) async fn device_urls_base(&self) -> Result<String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Config {
-            device_urls_base: Option<String>,
-        }
-        let reply = self.plain(Plain::get("/config")).await?;
-        let config: Config = json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))?;
+    pub(crate) async fn device_urls_base(self: &Arc<Self>) -> Result<String> {
+        let config = Config::new(self).get_all().await?;
         config.device_urls_base.filter(|base| !base.is_empty()).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "this server has no public addresses for devices").sent(true)
         })

@@ -6,7 +6,7 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::api::keys::OrganizationKey;
+use crate::api::keys::{OrganizationKey, an_id};
 use crate::api::read::{List, Target};
 use crate::api::request::{Create, Request};
 use crate::api::rows::{OrganizationInvite, OrganizationMembershipRole};
@@ -82,7 +82,8 @@ impl OrganizationInvites {
     pub fn revoke(&self, invite_id: i64) -> Request<()> {
         let core = self.core.clone();
         Request::new(async move {
-            core.delete("invitee__is_invited_to__organization", &Rows::id(invite_id)).await
+            let rows = Rows::id(an_id("invite_id", invite_id)?);
+            core.delete("invitee__is_invited_to__organization", &rows).await
         })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::key_value::{KeyValue, ParentKey};
-use crate::api::keys::OrganizationKey;
+use crate::api::keys::{OrganizationKey, an_id};
 use crate::api::read::{Get, List, Target};
 use crate::api::rows::{OrganizationMembership, OrganizationMembershipTag};
 use crate::core::Core;
@@ -79,11 +79,9 @@ pub enum OrganizationMembershipKey {
 impl OrganizationMembershipKey {
     fn target(self) -> Result<Target> {
         let key = match self {
-            Self::Id(0) => return Err(Error::argument("membership", "0 is not an id")),
-            Self::Id(id) => Key::id(id),
-            Self::Member { user, organization } => {
-                Key::of("user", user).and("is_member_of__organization", organization)
-            }
+            Self::Id(id) => Key::id(an_id("membership", id)?),
+            Self::Member { user, organization } => Key::of("user", an_id("user", user)?)
+                .and("is_member_of__organization", an_id("organization", organization.get())?),
         };
         Ok(Target::one::<OrganizationMembership>(Some(key), Query::new(), self))
     }
@@ -102,8 +100,7 @@ impl ParentKey for OrganizationMembershipKey {
     fn resolve(self, _core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
         Box::pin(async move {
             match self {
-                Self::Id(0) => Err(Error::argument("membership", "0 is not an id")),
-                Self::Id(id) => Ok(id),
+                Self::Id(id) => an_id("membership", id),
                 Self::Member { .. } => {
                     Err(Error::argument("membership", "tags go by the membership's id: `get` tells it"))
                 }

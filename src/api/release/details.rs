@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::api::rows::{Image, Release, ReleaseImage, Service, User};
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::odata::Query;
 
 use super::ReleaseKey;
@@ -101,7 +101,11 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for GetWithImageDetails<T>
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { crate::api::read::from_row(self.row().await?) })
+        Box::pin(async move {
+            serde_json::from_value(self.row().await?).map_err(|cause| {
+                Error::new(ErrorKind::Decode, format!("an answer that can't be read: {cause}")).sent(true)
+            })
+        })
     }
 }
 

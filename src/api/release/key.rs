@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::key_value::ParentKey;
-use crate::api::keys::ApplicationKey;
+use crate::api::keys::{ApplicationKey, an_id};
 use crate::api::read::Target;
 use crate::api::rows::{Application, Release};
 use crate::core::Core;
@@ -59,8 +59,7 @@ impl ReleaseKey {
     /// `is_invalid_argument` for a key that could match anything.
     pub(crate) fn check(&self) -> Result<()> {
         let (name, text) = match self {
-            Self::Id(id) if id.get() == 0 => return Err(Error::argument("release", "0 is not an id")),
-            Self::Id(_) => return Ok(()),
+            Self::Id(id) => return an_id("release", id.get()).map(drop),
             Self::Commit(commit) => ("release", commit),
             Self::RawVersion { raw_version, .. } => ("raw_version", raw_version),
         };

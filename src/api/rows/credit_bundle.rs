@@ -8,31 +8,31 @@ use crate::api::resource::resource;
 use super::{Organization, User};
 
 resource! {
-    /// A credit bundle.
+    /// Credits that were bought for a feature.
     CreditBundle = "credit_bundle", "credit bundle" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Original quantity.
+        /// How many credits were bought.
         original_quantity / ORIGINAL_QUANTITY: f64,
-        /// Total balance.
+        /// How many are left.
         total_balance / TOTAL_BALANCE: f64,
-        /// Total cost.
+        /// What they cost.
         total_cost / TOTAL_COST: f64,
-        /// Payment status.
+        /// `processing`, `paid`, `failed`, `complimentary`, `cancelled` or `refunded`.
         payment_status / PAYMENT_STATUS: String,
-        /// Is for feature.
+        /// The feature that they are for.
         is_for_feature / IS_FOR_FEATURE = "is_for__feature": Value,
-        /// Is associated with invoice id.
+        /// The invoice.
         is_associated_with_invoice_id / IS_ASSOCIATED_WITH_INVOICE_ID = "is_associated_with__invoice_id": String,
-        /// Error message.
+        /// Why they could not be paid.
         error_message / ERROR_MESSAGE: String,
     }
     navigation {
-        /// Is created by user.
+        /// Who bought them.
         is_created_by_user / USER = "is_created_by__user": User,
-        /// Belongs to organization.
+        /// Whose they are.
         belongs_to_organization / ORGANIZATION = "belongs_to__organization": Organization,
     }
 }

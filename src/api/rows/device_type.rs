@@ -13,79 +13,79 @@ resource! {
     DeviceType = "device_type", "device type" {
         /// Id.
         id / ID: DeviceTypeId,
-        /// Slug.
+        /// Short name, e.g. `raspberrypi3`.
         slug / SLUG: String,
-        /// Name.
+        /// Name for people, e.g. `Raspberry Pi 3`.
         name / NAME: String,
-        /// Is private.
+        /// Whether only some organizations may use it.
         is_private / IS_PRIVATE: bool,
-        /// Logo.
+        /// Its logo, as a data address.
         logo / LOGO: String,
-        /// Contract.
+        /// What it needs and provides.
         contract / CONTRACT: Value,
     }
     navigation {
-        /// Belongs to device family.
+        /// Its family.
         belongs_to_device_family / DEVICE_FAMILY = "belongs_to__device_family": DeviceFamily,
-        /// Is default for application.
+        /// Applications that are for it; the host OS among them.
         is_default_for_application / APPLICATION = "is_default_for__application": Application,
-        /// Is of cpu architecture.
+        /// Its CPU architecture.
         is_of_cpu_architecture / CPU_ARCHITECTURE = "is_of__cpu_architecture": CpuArchitecture,
-        /// Is accessible privately by organization.
+        /// Organizations that may use it although it is private.
         is_accessible_privately_by_organization / ORGANIZATION = "is_accessible_privately_by__organization": Organization,
-        /// Describes device.
+        /// Devices of this type.
         describes_device / DESCRIBES_DEVICE = "describes_device": Device,
-        /// Device type alias.
+        /// Its aliases, the slug among them.
         device_type_alias / DEVICE_TYPE_ALIAS = "device_type_alias": DeviceTypeAlias,
     }
 }
 
 resource! {
-    /// A device type alias.
+    /// Another name of a device type.
     DeviceTypeAlias = "device_type_alias", "device type alias" {
         /// Id.
         id / ID: i64,
-        /// Is referenced by alias.
+        /// The alias.
         is_referenced_by_alias / IS_REFERENCED_BY_ALIAS = "is_referenced_by__alias": String,
     }
     navigation {
-        /// References device type.
+        /// What it stands for.
         references_device_type / DEVICE_TYPE = "references__device_type": DeviceType,
     }
 }
 
 resource! {
-    /// A device family.
+    /// A family of device types.
     DeviceFamily = "device_family", "device family" {
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Modified at.
+        /// When it was last changed.
         modified_at / MODIFIED_AT: Timestamp,
         /// Id.
         id / ID: i64,
-        /// Slug.
+        /// Short name, e.g. `raspberrypi3`.
         slug / SLUG: String,
-        /// Name.
+        /// Name for people, e.g. `Raspberry Pi 3`.
         name / NAME: String,
     }
     navigation {
-        /// Is manufactured by device manufacturer.
+        /// Who makes it.
         is_manufactured_by_device_manufacturer / DEVICE_MANUFACTURER = "is_manufactured_by__device_manufacturer": DeviceManufacturer,
     }
 }
 
 resource! {
-    /// A device manufacturer.
+    /// Who makes devices.
     DeviceManufacturer = "device_manufacturer", "device manufacturer" {
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Modified at.
+        /// When it was last changed.
         modified_at / MODIFIED_AT: Timestamp,
         /// Id.
         id / ID: i64,
-        /// Slug.
+        /// Short name, e.g. `raspberrypi3`.
         slug / SLUG: String,
-        /// Name.
+        /// Name for people, e.g. `Raspberry Pi 3`.
         name / NAME: String,
     }
 }
@@ -95,11 +95,11 @@ resource! {
     CpuArchitecture = "cpu_architecture", "CPU architecture" {
         /// Id.
         id / ID: i64,
-        /// Slug.
+        /// Short name, e.g. `raspberrypi3`.
         slug / SLUG: String,
     }
     navigation {
-        /// Is supported by device type.
+        /// Device types that have it.
         is_supported_by_device_type / DEVICE_TYPE = "is_supported_by__device_type": DeviceType,
     }
 }

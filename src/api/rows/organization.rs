@@ -1,4 +1,4 @@
-//! Rows: organizations, organizations, organization memberships, organization membership roles, organization invites, private device type accesss.
+//! Rows: organizations, their memberships, roles, invites and private device types.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -6,72 +6,72 @@ use serde_json::Value;
 use crate::api::resource::resource;
 use crate::ids::OrganizationId;
 
-use super::{Application, Device, Invitee, OrganizationMembershipTag, Team, User};
+use super::{Application, DeviceType, Invitee, OrganizationMembershipTag, Team, User};
 
 resource! {
     /// An organization.
     Organization = "organization", "organization" {
         /// Id.
         id / ID: OrganizationId,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
         /// Name.
         name / NAME: String,
-        /// Handle.
+        /// Short name, unique: the first half of the slugs of its applications.
         handle / HANDLE: String,
-        /// Logo image.
+        /// Where its logo is.
         logo_image / LOGO_IMAGE: Value,
-        /// Has past due invoice since date.
+        /// Since when an invoice is unpaid past its date.
         has_past_due_invoice_since_date / HAS_PAST_DUE_INVOICE_SINCE_DATE = "has_past_due_invoice_since__date": Timestamp,
     }
     navigation {
-        /// Application.
+        /// Its applications.
         application / APPLICATION = "application": Application,
-        /// Organization membership.
+        /// Its members.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// Owns team.
+        /// Its teams.
         owns_team / TEAM = "owns__team": Team,
-        /// Organization has private access to device type.
+        /// Private device types that it may use.
         organization_has_private_access_to_device_type / DEVICE_TYPE = "organization__has_private_access_to__device_type": OrganizationPrivateDeviceTypeAccess,
     }
 }
 
 resource! {
-    /// An organization.
+    /// An organization, as everybody may see it.
     PublicOrganization = "public_organization", "organization" {
         /// Id.
         id / ID: i64,
         /// Name.
         name / NAME: String,
-        /// Handle.
+        /// Short name, unique: the first half of the slugs of its applications.
         handle / HANDLE: String,
     }
 }
 
 resource! {
-    /// An organization membership.
+    /// That a user is a member of an organization.
     OrganizationMembership = "organization_membership", "organization membership" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Effective seat role.
+        /// The role that counts for its seats.
         effective_seat_role / EFFECTIVE_SEAT_ROLE: String,
     }
     navigation {
-        /// User.
+        /// Who is a member.
         user / USER = "user": User,
-        /// Is member of organization.
+        /// Of what.
         is_member_of_organization / ORGANIZATION = "is_member_of__organization": Organization,
-        /// Organization membership role.
+        /// What the member may do.
         organization_membership_role / ORGANIZATION_MEMBERSHIP_ROLE = "organization_membership_role": OrganizationMembershipRole,
-        /// Organization membership tag.
+        /// Tags.
         organization_membership_tag / ORGANIZATION_MEMBERSHIP_TAG = "organization_membership_tag": OrganizationMembershipTag,
     }
 }
 
 resource! {
-    /// An organization membership role.
+    /// A role of members: `administrator`, `member`.
     OrganizationMembershipRole = "organization_membership_role", "organization membership role" {
         /// Id.
         id / ID: i64,
@@ -81,37 +81,37 @@ resource! {
 }
 
 resource! {
-    /// An organization invite.
+    /// An open invite to an organization.
     OrganizationInvite = "invitee__is_invited_to__organization", "organization invite" {
         /// Id.
         id / ID: i64,
-        /// Message.
+        /// Words for the invited.
         message / MESSAGE: String,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Invitationtoken.
+        /// What [`accept`](crate::api::organization::OrganizationInvites::accept) takes.
         invitation_token / INVITATION_TOKEN = "invitationToken": String,
     }
     navigation {
-        /// Organization membership role.
+        /// What the member may do.
         organization_membership_role / ORGANIZATION_MEMBERSHIP_ROLE = "organization_membership_role": OrganizationMembershipRole,
-        /// Invitee.
+        /// Who is invited.
         invitee / INVITEE = "invitee": Invitee,
-        /// Is invited to organization.
+        /// To what.
         is_invited_to_organization / ORGANIZATION = "is_invited_to__organization": Organization,
     }
 }
 
 resource! {
-    /// A private device type access.
+    /// That an organization may use a private device type.
     OrganizationPrivateDeviceTypeAccess = "organization__has_private_access_to__device_type", "private device type access" {
         /// Id.
         id / ID: i64,
     }
     navigation {
-        /// Organization.
+        /// Whose access it is.
         organization / ORGANIZATION = "organization": Organization,
-        /// Has private access to device type.
-        has_private_access_to_device_type / DEVICE_TYPE = "has_private_access_to__device_type": Device,
+        /// To which device type.
+        has_private_access_to_device_type / DEVICE_TYPE = "has_private_access_to__device_type": DeviceType,
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: releases, release images, supervisor releases, images, image installs.
+//! Rows: releases, their images, supervisor releases, image installs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -14,180 +14,182 @@ resource! {
     Release = "release", "release" {
         /// Id.
         id / ID: ReleaseId,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Commit.
+        /// Its hash, unique within the application.
         commit / COMMIT: String,
-        /// Composition.
+        /// The compose file that it was built from.
         composition / COMPOSITION: Value,
-        /// Contract.
+        /// What it needs and provides.
         contract / CONTRACT: Value,
-        /// Status.
+        /// State of the build: `running`, `success`, `failed`, `error`, `timeout`, `cancelled`,
+        /// `interrupted` or `local`.
         status / STATUS: String,
-        /// Source.
+        /// Where it was built: `cloud` or `local`.
         source / SOURCE: String,
-        /// Build log.
+        /// What the build said.
         build_log / BUILD_LOG: String,
         /// Whether its tests passed, or it has none.
         is_passing_tests / IS_PASSING_TESTS: bool,
-        /// Is invalidated.
+        /// Whether it was withdrawn.
         is_invalidated / IS_INVALIDATED: bool,
-        /// Start timestamp.
+        /// When the build began.
         start_timestamp / START_TIMESTAMP: Timestamp,
-        /// Update timestamp.
+        /// When the build was last heard of.
         update_timestamp / UPDATE_TIMESTAMP: Timestamp,
-        /// End timestamp.
+        /// When the build ended.
         end_timestamp / END_TIMESTAMP: Timestamp,
-        /// Phase.
+        /// Where it is in its life: `next`, `current`, `sunset` or `end-of-life`.
         phase / PHASE: String,
-        /// Semver.
+        /// Version: `major.minor.patch`.
         semver / SEMVER: String,
-        /// Semver major.
+        /// First number of the version.
         semver_major / SEMVER_MAJOR: i64,
-        /// Semver minor.
+        /// Second number of the version.
         semver_minor / SEMVER_MINOR: i64,
-        /// Semver patch.
+        /// Third number of the version.
         semver_patch / SEMVER_PATCH: i64,
-        /// Semver prerelease.
+        /// What stands behind the `-` of the version.
         semver_prerelease / SEMVER_PRERELEASE: String,
-        /// Semver build.
+        /// What stands behind the `+` of the version.
         semver_build / SEMVER_BUILD: String,
-        /// Variant.
+        /// Variant, of a host OS.
         variant / VARIANT: String,
-        /// Revision.
+        /// Which final release of this version, from 0; none for a draft.
         revision / REVISION: i64,
-        /// Known issue list.
+        /// What is known to be wrong with it.
         known_issue_list / KNOWN_ISSUE_LIST: String,
-        /// Raw version.
+        /// The whole version as text.
         raw_version / RAW_VERSION: String,
-        /// Version.
+        /// The whole version in parts.
         version / VERSION: Value,
-        /// Is final.
+        /// Whether it is no draft any more.
         is_final / IS_FINAL: bool,
-        /// Is finalized at date.
+        /// When it became final.
         is_finalized_at_date / IS_FINALIZED_AT_DATE = "is_finalized_at__date": Timestamp,
-        /// Note.
+        /// A note.
         note / NOTE: String,
-        /// Invalidation reason.
+        /// Why it was withdrawn.
         invalidation_reason / INVALIDATION_REASON: String,
     }
     navigation {
-        /// Is created by user.
+        /// Who made it.
         is_created_by_user / USER = "is_created_by__user": User,
-        /// Belongs to application.
+        /// Its application.
         belongs_to_application / BELONGS_TO_APPLICATION = "belongs_to__application": Application,
-        /// Release image.
+        /// Its images, each through a row of its own.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
-        /// Should be running on application.
+        /// Applications that are to run it.
         should_be_running_on_application / SHOULD_BE_RUNNING_ON_APPLICATION = "should_be_running_on__application": Application,
-        /// Is running on device.
+        /// Devices that run it.
         is_running_on_device / IS_RUNNING_ON_DEVICE = "is_running_on__device": Device,
-        /// Should be running on device.
+        /// Devices that are pinned to it.
         should_be_running_on_device / SHOULD_BE_RUNNING_ON_DEVICE = "should_be_running_on__device": Device,
-        /// Release tag.
+        /// Tags.
         release_tag / RELEASE_TAG = "release_tag": ReleaseTag,
     }
 }
 
 resource! {
-    /// A release image.
+    /// That an image is part of a release.
     ReleaseImage = "release_image", "release image" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// Image.
+        /// The image.
         image / IMAGE = "image": Image,
-        /// Is part of release.
+        /// The release.
         is_part_of_release / RELEASE = "is_part_of__release": Release,
     }
 }
 
 resource! {
-    /// A supervisor release.
+    /// A released supervisor; version 6 only.
     SupervisorRelease = "supervisor_release", "supervisor release" {
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
         /// Id.
         id / ID: SupervisorReleaseId,
-        /// Supervisor version.
+        /// Version, e.g. `v13.0.0`.
         supervisor_version / SUPERVISOR_VERSION: String,
-        /// Image name.
+        /// Where its image is.
         image_name / IMAGE_NAME: String,
-        /// Is public.
+        /// Whether everybody may use it.
         is_public / IS_PUBLIC: bool,
-        /// Note.
+        /// A note.
         note / NOTE: String,
     }
     navigation {
-        /// Is for device type.
+        /// The device type that it is for.
         is_for_device_type / DEVICE_TYPE = "is_for__device_type" as "dt": DeviceType,
     }
 }
 
 resource! {
-    /// An image.
+    /// An image: one service's build in one release.
     Image = "image", "image" {
         /// Id.
         id / ID: ImageId,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Build log.
+        /// What the build said.
         build_log / BUILD_LOG: String,
-        /// Contract.
+        /// What it needs and provides.
         contract / CONTRACT: Value,
-        /// Content hash.
+        /// Digest of its content, `sha256:…`.
         content_hash / CONTENT_HASH: String,
-        /// Project type.
+        /// How it was built, e.g. `Standard Dockerfile`.
         project_type / PROJECT_TYPE: String,
-        /// Status.
+        /// State of the build: `running`, `success`, `failed`, `error`, `timeout`, `cancelled`,
+        /// `interrupted` or `local`.
         status / STATUS: String,
-        /// Is stored at image location.
+        /// Where it is in the registry.
         is_stored_at_image_location / IS_STORED_AT_IMAGE_LOCATION = "is_stored_at__image_location": String,
-        /// Start timestamp.
+        /// When the build began.
         start_timestamp / START_TIMESTAMP: Timestamp,
-        /// End timestamp.
+        /// When the build ended.
         end_timestamp / END_TIMESTAMP: Timestamp,
-        /// Push timestamp.
+        /// When it was in the registry.
         push_timestamp / PUSH_TIMESTAMP: Timestamp,
         /// Size in bytes.
         #[serde(deserialize_with = "number_or_text")]
         image_size / IMAGE_SIZE: i64,
-        /// Dockerfile.
+        /// The Dockerfile that it was built from.
         dockerfile / DOCKERFILE: String,
-        /// Error message.
+        /// Why its build failed.
         error_message / ERROR_MESSAGE: String,
     }
     navigation {
-        /// Is a build of service.
+        /// The service that it is a build of.
         is_a_build_of_service / SERVICE = "is_a_build_of__service": Service,
-        /// Release image.
+        /// Releases that have it, each through a row of its own.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
     }
 }
 
 resource! {
-    /// An image install.
+    /// An image on a device.
     ImageInstall = "image_install", "image install" {
         /// Id.
         id / ID: i64,
-        /// Download progress.
+        /// Percent, while it is downloaded.
         download_progress / DOWNLOAD_PROGRESS: f64,
-        /// Status.
+        /// As the supervisor reports it: `Running`, `Downloading`, `exited` …
         status / STATUS: String,
-        /// Install date.
+        /// Since when it is there.
         install_date / INSTALL_DATE: Timestamp,
     }
     navigation {
         /// The image that is installed, by the name that the SDKs ask for.
         image / IMAGE = "image": Image,
-        /// Installs image.
+        /// The image that is installed.
         installs_image / INSTALLS_IMAGE = "installs__image": Image,
-        /// Device.
+        /// The device.
         device / DEVICE = "device": Device,
-        /// Is provided by release.
+        /// The release that brought it.
         is_provided_by_release / RELEASE = "is_provided_by__release": Release,
     }
 }

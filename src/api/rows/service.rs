@@ -1,4 +1,4 @@
-//! Rows: services, service installs.
+//! Rows: services, and services on devices.
 
 use jiff::Timestamp;
 
@@ -8,39 +8,39 @@ use crate::ids::ServiceId;
 use super::{Application, Device, DeviceServiceVariable, Image, ServiceVariable};
 
 resource! {
-    /// A service.
+    /// A service of an application.
     Service = "service", "service" {
         /// Id.
         id / ID: ServiceId,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Service name.
+        /// Name, as in the compose file.
         service_name / SERVICE_NAME: String,
     }
     navigation {
-        /// Application.
+        /// Its application.
         application / APPLICATION = "application": Application,
-        /// Is built by image.
+        /// The images that are builds of it.
         is_built_by_image / IMAGE = "is_built_by__image": Image,
-        /// Service environment variable.
+        /// Variables of it on all devices.
         service_environment_variable / SERVICE_ENVIRONMENT_VARIABLE = "service_environment_variable": ServiceVariable,
-        /// Device service environment variable.
+        /// Variables of it on single devices.
         device_service_environment_variable / DEVICE_SERVICE_ENVIRONMENT_VARIABLE = "device_service_environment_variable": DeviceServiceVariable,
     }
 }
 
 resource! {
-    /// A service install.
+    /// A service on a device.
     ServiceInstall = "service_install", "service install" {
         /// Id.
         id / ID: i64,
     }
     navigation {
-        /// Device.
+        /// The device.
         device / DEVICE = "device": Device,
-        /// Installs service.
+        /// The service.
         installs_service / SERVICE = "installs__service": Service,
-        /// Application.
+        /// Its application.
         application / APPLICATION = "application": Application,
     }
 }

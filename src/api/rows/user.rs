@@ -1,4 +1,4 @@
-//! Rows: users, actors, API key, SSH key.
+//! Rows: users, what acts in the name of users, applications and devices, and their keys.
 
 use jiff::Timestamp;
 
@@ -9,83 +9,83 @@ use super::{
 };
 
 resource! {
-    /// An user.
+    /// A user.
     User = "user", "user" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Username.
+        /// Name to log in with.
         username / USERNAME: String,
     }
     navigation {
-        /// Actor.
+        /// What acts in its name; a plain id in version 6.
         actor / ACTOR = "actor": Actor,
-        /// Organization membership.
+        /// Organizations that it is a member of.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// User application membership.
+        /// Applications that it is a member of.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Team membership.
+        /// Teams that it is a member of.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
-        /// Has direct access to application.
+        /// Applications that it has direct access to.
         has_direct_access_to_application / APPLICATION = "has_direct_access_to__application": Application,
     }
 }
 
 resource! {
-    /// An actor.
+    /// What acts: a user, an application or a device.
     Actor = "actor", "actor" {
         /// Id.
         id / ID: i64,
     }
     navigation {
-        /// Is of user.
+        /// The user, where it is one.
         is_of_user / USER = "is_of__user": User,
-        /// Is of application.
+        /// The application, where it is one.
         is_of_application / APPLICATION = "is_of__application": Application,
-        /// Is of device.
+        /// The device, where it is one.
         is_of_device / DEVICE = "is_of__device": Device,
-        /// Is of public device.
+        /// The device, as everybody may see it.
         is_of_public_device / PUBLIC_DEVICE = "is_of__public_device": PublicDevice,
-        /// Api key.
+        /// Its API keys.
         api_key / API_KEY = "api_key": ApiKey,
     }
 }
 
 resource! {
-    /// An API key.
+    /// An API key; the key itself is told once, when it is made.
     ApiKey = "api_key", "API key" {
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
         /// Name.
         name / NAME: String,
-        /// Description.
+        /// What it is for.
         description / DESCRIPTION: String,
-        /// Expiry date.
+        /// When it stops to work.
         expiry_date / EXPIRY_DATE: Timestamp,
     }
     navigation {
-        /// Is of actor.
+        /// Whose it is.
         is_of_actor / ACTOR = "is_of__actor": Actor,
     }
 }
 
 resource! {
-    /// A SSH key.
+    /// An SSH key of a user.
     SshKey = "user__has__public_key", "SSH key" {
-        /// Title.
+        /// What it is called.
         title / TITLE: String,
-        /// Public key.
+        /// The public half.
         public_key / PUBLIC_KEY: String,
         /// Id.
         id / ID: i64,
-        /// Created at.
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// User.
+        /// Whose it is.
         user / USER = "user": User,
     }
 }

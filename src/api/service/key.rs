@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, IdRow};
+use crate::api::keys::{ApplicationKey, IdRow, an_id};
 use crate::api::rows::{Application, Service};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,8 +55,7 @@ impl ParentKey for ServiceKey {
     fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
         Box::pin(async move {
             let (application, service_name) = match &self {
-                Self::Id(id) if id.get() == 0 => return Err(Error::argument("service", "0 is not an id")),
-                Self::Id(id) => return Ok(id.get()),
+                Self::Id(id) => return an_id("service", id.get()),
                 Self::Name { application, service_name } => (application, service_name),
             };
             if service_name.trim().is_empty() {
