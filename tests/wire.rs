@@ -144,7 +144,7 @@ fn a_deviation_does_not_go_unnoticed() {
         ("device.rename.by_id", "one request more", |case| case.exchange.push(case.exchange[0].clone())),
         ("device.rename.by_id", "one request less", |case| drop(case.exchange.pop())),
         ("device.rename.by_id", "outcome", |case| case.outcome = Outcome::Ok(json!(1))),
-        ("device.get.by_short_uuid", "query", |case| {
+        ("device.get.with_options_by_short_uuid", "query", |case| {
             case.exchange[0].request.canonical_query.as_mut().unwrap()["$top"] = json!(1);
         }),
         ("device.get.by_id", "column", |case| {

@@ -288,7 +288,7 @@ fn follow(
 
 fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
     let passing = match error.kind() {
-        ErrorKind::Unreachable | ErrorKind::RateLimited => true,
+        ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
         ErrorKind::Server => matches!(error.status(), Some(502..=504)),
         _ => false,
     };
@@ -296,7 +296,7 @@ fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
 }
 
 fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
-    if error.sent && !outgoing.is_read() && !outgoing.repeatable {
+    if error.sent && !outgoing.is_read() {
         return Error::new(
             ErrorKind::UnknownOutcome,
             format!("the connection closed before an answer ({error})"),

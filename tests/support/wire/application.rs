@@ -4,6 +4,7 @@ use balena_agent::api::application::{
     ApplicationMembershipKey, ApplicationWithDeviceServices, Applications, GenerateProvisioningKey,
 };
 use balena_agent::api::rows::{Application, ApplicationMembership, Device};
+use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{
     ApplicationId, ApplicationKey, Balena, Get, KeyValue, KeyValueKind, List, ReleaseKey, Resource,
@@ -149,7 +150,7 @@ async fn named(applications: &Applications, function: &str, key: ApplicationKey,
         "restart" => unit(applications.restart(key).await),
         "grant_support_access" => {
             let milliseconds = args.number(1, "expiry_timestamp")?;
-            let until = balena_agent::jiff::Timestamp::from_millisecond(milliseconds)
+            let until = Timestamp::from_millisecond(milliseconds)
                 .map_err(|_| Failure::NoSuchType(format!("expiry_timestamp: {milliseconds}")))?;
             unit(applications.grant_support_access(key, until).await)
         }

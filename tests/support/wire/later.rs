@@ -1,5 +1,7 @@
 //! What is recorded and not promised yet: the one list, with the reason. It has to be empty in the end.
 
+use serde_json::Value;
+
 use super::cases::Case;
 
 /// Functions that a later step brings: logins, the settings file, logs, OS versions and updates, builds.
@@ -15,14 +17,15 @@ const FUNCTIONS: [&str; 8] = [
     "models.release.create_from_url",
 ];
 
-/// Cases of functions that are there, with something around them that is not.
-const CASES: [(&str, &str); 5] = [
-    ("auth.refresh_on_pine_request.", "the age-driven renewal of a session token"),
-    ("auth.settings_change.", "settings that change after construction"),
-    ("errors.rate_limit.retry_on_multipart", "a logo is an upload"),
-    ("organization.create.handle_and_logo", "a logo is an upload"),
-    ("organization.create.logo_unknown_type", "a logo is an upload"),
+/// What is around calls that are there, and comes later itself.
+const AROUND: [(&str, fn(&Case) -> bool); 2] = [
+    ("tokens that age and settings that change", |case| case.area == "auth"),
+    ("a logo is an upload", |case| case.args.iter().chain(case.kwargs.values()).any(is_file)),
 ];
+
+fn is_file(argument: &Value) -> bool {
+    argument.get("$file").is_some()
+}
 
 fn covers(entry: &str, name: &str) -> bool {
     name == entry || (entry.ends_with('.') && name.starts_with(entry))
@@ -41,15 +44,12 @@ pub(crate) fn pointless(
 ) -> Vec<String> {
     let idle = |entry: &str| functions.iter().all(|name| !covers(entry, name));
     let without = FUNCTIONS.iter().filter(|entry| idle(entry)).map(|entry| format!("{entry} covers nothing"));
-    let unused = |entry: &str| {
-        !cases
-            .iter()
-            .any(|case| covers(entry, &case.id) && !function(&case.function) && case.settings.is_some())
-    };
-    let cases =
-        CASES.iter().filter(|(entry, _)| unused(entry)).map(|(entry, _)| format!("{entry} has no case"));
+    let needed =
+        |around: fn(&Case) -> bool| cases.iter().any(|case| around(case) && !function(&case.function));
+    let unused = AROUND.iter().filter(|(_, around)| !needed(*around));
+    let unused = unused.map(|(reason, _)| format!("{reason}: no case"));
     let there = functions.iter().filter(|name| function(name) && has_call(name));
-    without.chain(cases).chain(there.map(|name| format!("{name} has a call"))).collect()
+    without.chain(unused).chain(there.map(|name| format!("{name} has a call"))).collect()
 }
 
 /// Why a case is not run.
@@ -57,8 +57,5 @@ pub(crate) fn reason(case: &Case) -> Option<&'static str> {
     if function(&case.function) {
         return Some("the function comes later");
     }
-    if case.settings.is_none() {
-        return Some("the settings file comes later");
-    }
-    CASES.iter().find(|(entry, _)| covers(entry, &case.id)).map(|(_, reason)| *reason)
+    AROUND.iter().find(|(_, around)| around(case)).map(|(reason, _)| *reason)
 }

@@ -77,8 +77,9 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
 }
 
 fn build(case: &Case, script: &Script, supervisor: &str) -> Result<Balena, Failure> {
-    let recorded = case.settings.clone().unwrap_or_default();
-    let settings = settings::settings(&recorded).map_err(Failure::NoSuchType)?;
+    let in_a_file = || Failure::NoSuchType("settings in a file".into());
+    let recorded = case.settings.as_ref().ok_or_else(in_a_file)?;
+    let settings = settings::settings(recorded).map_err(Failure::NoSuchType)?;
     let vars = case.env.iter().map(|(name, value)| match name.as_str() {
         "BALENA_SUPERVISOR_ADDRESS" => (name.clone(), moved(value, supervisor)),
         _ => (name.clone(), value.clone()),
