@@ -17,8 +17,10 @@ const FUNCTIONS: [&str; 8] = [
     "models.release.create_from_url",
 ];
 
+type Around = fn(&Case) -> bool;
+
 /// What is around calls that are there, and comes later itself.
-const AROUND: [(&str, fn(&Case) -> bool); 2] = [
+const AROUND: [(&str, Around); 2] = [
     ("tokens that age and settings that change", |case| case.area == "auth"),
     ("a logo is an upload", |case| case.args.iter().chain(case.kwargs.values()).any(is_file)),
 ];
@@ -44,8 +46,7 @@ pub(crate) fn pointless(
 ) -> Vec<String> {
     let idle = |entry: &str| functions.iter().all(|name| !covers(entry, name));
     let without = FUNCTIONS.iter().filter(|entry| idle(entry)).map(|entry| format!("{entry} covers nothing"));
-    let needed =
-        |around: fn(&Case) -> bool| cases.iter().any(|case| around(case) && !function(&case.function));
+    let needed = |around: Around| cases.iter().any(|case| around(case) && !function(&case.function));
     let unused = AROUND.iter().filter(|(_, around)| !needed(*around));
     let unused = unused.map(|(reason, _)| format!("{reason}: no case"));
     let there = functions.iter().filter(|name| function(name) && has_call(name));

@@ -1,5 +1,6 @@
 //! The supervisor of a case: a plain HTTP server on loopback that plays the script.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -67,7 +68,7 @@ async fn answer(mut stream: TcpStream, script: &Script) -> std::io::Result<()> {
         body.len()
     );
     for (name, value) in &answer.headers {
-        out += &format!("{name}: {value}\r\n");
+        write!(out, "{name}: {value}\r\n").expect("text grows");
     }
     out += "\r\n";
     stream.write_all(out.as_bytes()).await?;

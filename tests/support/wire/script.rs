@@ -1,7 +1,7 @@
 //! The other side of a case: answers the recorded requests strictly in order, and remembers what was wrong.
 
 use std::collections::VecDeque;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,8 +78,9 @@ pub(crate) fn difference(what: &str, expected: &serde_json::Value, found: &serde
     names.dedup();
     for name in names.into_iter().filter(|name| left.get(*name) != right.get(*name)) {
         let show = |value: Option<&serde_json::Value>| value.map_or("-".to_owned(), ToString::to_string);
-        out += &format!("\n      {name}: expected {}", show(left.get(name)));
-        out += &format!("\n      {:width$}  found    {}", "", show(right.get(name)), width = name.len());
+        let (left, right, width) = (show(left.get(name)), show(right.get(name)), name.len());
+        write!(out, "\n      {name}: expected {left}\n      {:width$}  found    {right}", "")
+            .expect("text grows");
     }
     out
 }
