@@ -53,6 +53,8 @@ impl Limiter {
         if starts.len() > self.limit {
             starts.pop_front();
         }
-        start.saturating_sub(now).min(self.interval.saturating_mul(u32::try_from(starts.len()).unwrap_or(u32::MAX)))
+        start
+            .saturating_sub(now)
+            .min(self.interval.saturating_mul(u32::try_from(starts.len()).unwrap_or(u32::MAX)))
     }
 }
