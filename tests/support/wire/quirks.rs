@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cases::{Case, Exchange};
 use super::outcomes::{self, Expect};
 use super::quirks_options as options;
-use super::rulebook::Rulebook;
+use super::rulebook::{self, Rulebook};
 
 /// What is promised of a case.
 #[derive(Debug, Clone)]
@@ -208,8 +208,13 @@ fn the_other_way_round(_: &Case, book: &Rulebook, expected: &mut Expected) {
         expected.exchange.pop();
         expected.outcome = error(ErrorKind::Unsupported);
     } else {
-        let moved = book.recorded("device.move.app_aarch64_device_armv7hf");
-        expected.exchange.extend(moved.exchange.last().cloned());
+        let mut write = book.recorded("device.move.app_aarch64_device_armv7hf").exchange.pop();
+        if let (Some(write), [fleet, device]) = (&mut write, expected.exchange.as_slice()) {
+            let fleet = fleet.response.json.as_ref().map(|answer| &answer["d"][0]["id"]);
+            write.request.json = Some(json!({ "belongs_to__application": fleet }));
+            write.request.path.clone_from(&device.request.path);
+        }
+        expected.exchange.extend(write);
         expected.outcome = Expect::Value(Value::Null);
     }
 }
@@ -228,8 +233,9 @@ fn nothing_there(case: &Case, book: &Rulebook, expected: &mut Expected) {
         "models.application.get_target_release_hash" => Expect::Value(Value::Null),
         "models.application.track_latest_release" => {
             let mut write = book.recorded("application.track_latest_release.by_id").exchange.pop();
-            if let Some(body) = write.as_mut().and_then(|write| write.request.json.as_mut()) {
-                *body = json!({ "should_track_latest_release": true });
+            if let Some(write) = &mut write {
+                write.request.json = Some(json!({ "should_track_latest_release": true }));
+                write.request.path = format!("/v6/application({})", row["id"]);
             }
             expected.exchange.extend(write);
             Expect::Value(Value::Null)
@@ -295,7 +301,14 @@ fn goes_on(case: &Case, book: &Rulebook, expected: &mut Expected) {
         let (Some(left), Some(right)) = (case.exchange.first(), other.exchange.first()) else { return false };
         left.request.path == right.request.path && other.exchange.len() > done
     });
-    expected.exchange.extend(like.exchange.into_iter().skip(done));
+    let application = |exchange: &[Exchange]| -> Option<Value> {
+        Some(exchange.first()?.response.json.as_ref()?["d"][0]["belongs_to__application"][0]["id"].clone())
+    };
+    let mut rest = like.exchange;
+    if let (Some(from), Some(to)) = (application(&rest), application(&expected.exchange)) {
+        rulebook::in_exchanges(&mut rest, &from, &to);
+    }
+    expected.exchange.extend(rest.into_iter().skip(done));
     expected.outcome = like.outcome;
 }
 

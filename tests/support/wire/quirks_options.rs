@@ -28,10 +28,21 @@ pub(super) fn refused(case: &Case, _: &Rulebook, expected: &mut Expected) {
 
 /// Q79: the order that the caller asks for.
 pub(super) fn order_of_the_caller(case: &Case, _: &Rulebook, expected: &mut Expected) {
-    let order = options(case).find_map(|options| options.get("$orderby")?.as_str());
+    let order = options(case).find_map(|options| options.get("$orderby"));
+    let order = order.map(|order| match order {
+        Value::String(text) => json!(text.split(',').collect::<Vec<_>>()),
+        Value::Object(map) if map.len() == 1 => {
+            json!(
+                map.iter()
+                    .map(|(name, way)| format!("{name} {}", way.as_str().unwrap_or("asc")))
+                    .collect::<Vec<_>>()
+            )
+        }
+        _ => panic!("an order of another form: {order}"),
+    });
     let query = expected.exchange.last_mut().and_then(|last| last.request.canonical_query.as_mut());
     if let (Some(order), Some(query)) = (order, query) {
-        query["$orderby"] = json!(order.split(',').collect::<Vec<_>>());
+        query["$orderby"] = order;
     }
 }
 
@@ -44,7 +55,8 @@ pub(super) fn in_filters(expected: &mut Expected, wrong: &str, right: &str) {
     }
 }
 
-fn leaves(value: &mut Value, change: &dyn Fn(&str) -> String) {
+/// Changes every text within.
+pub(super) fn leaves(value: &mut Value, change: &dyn Fn(&str) -> String) {
     match value {
         Value::String(leaf) => *leaf = change(leaf),
         Value::Array(items) => items.iter_mut().for_each(|item| leaves(item, change)),

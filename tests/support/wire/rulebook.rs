@@ -1,12 +1,14 @@
 //! The recorded cases as a source: what a call would have gone on with, where it ended too early in Python.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::cases::{self, Case};
+use super::cases::{self, Case, Exchange, Outcome};
 use super::later;
 use super::quirks::{self, Expected};
+use super::quirks_options as options;
 
 /// The project's own cases.
 #[derive(Debug)]
@@ -16,8 +18,12 @@ pub(crate) struct Rulebook {
 }
 
 impl Rulebook {
-    pub(crate) fn read() -> Self {
-        let cases = cases::read(&cases::home());
+    /// With those of a folder that is played.
+    pub(crate) fn read(folder: &Path) -> Self {
+        let mut cases = cases::read(&cases::home());
+        if folder != cases::home() {
+            cases.extend(cases::read(folder));
+        }
         let by_id = cases.iter().enumerate().map(|(index, case)| (case.id.clone(), index)).collect();
         Self { cases, by_id }
     }
@@ -29,26 +35,85 @@ impl Rulebook {
     }
 
     /// What is promised of a case that is the same call on the same client, without these rows, and that fits.
+    /// Where none has the same arguments, one with others of the same types will do: they are exchanged.
     pub(crate) fn like(&self, case: &Case, fits: impl Fn(&Case) -> bool) -> Expected {
         let arguments = given(case);
         let same = |other: &&Case| {
             other.function == case.function
-                && given(other) == arguments
                 && (&other.token, &other.settings) == (&case.token, &case.settings)
                 && other.before.is_empty()
                 && later::reason(other).is_none()
                 && !other.quirks.iter().any(|row| case.has(row))
-                && fits(other)
         };
-        let Some(found) = self.cases.iter().find(same) else {
+        let others = || self.cases.iter().filter(same).map(|other| (other, given(other)));
+        let exact = others().find(|(other, given)| *given == arguments && fits(other));
+        let alike = || {
+            let alike = others().filter(|(_, given)| same_types(given, &arguments));
+            alike.map(|(other, given)| exchanged(other, &given, &arguments)).find(|other| fits(other))
+        };
+        let Some(found) = exact.map(|(other, _)| other.clone()).or_else(alike) else {
             panic!("{}: no case to go by with {arguments:?}", case.id)
         };
-        quirks::expected(found, self).ok().flatten().unwrap_or_else(|| panic!("{} has no rows", found.id))
+        quirks::expected(&found, self).ok().flatten().unwrap_or_else(|| panic!("{} has no rows", found.id))
+    }
+}
+
+type Arguments = Vec<(String, Value)>;
+
+fn same_types(left: &Arguments, right: &Arguments) -> bool {
+    let alike = |(left, right): (&(String, Value), &(String, Value))| {
+        let plain = |value: &Value| value.is_string() || value.is_number();
+        left == right
+            || (left.0 == right.0
+                && plain(&left.1)
+                && std::mem::discriminant(&left.1) == std::mem::discriminant(&right.1))
+    };
+    left.len() == right.len() && left.iter().zip(right).all(alike)
+}
+
+/// The case with other arguments, wherever they stand in it.
+fn exchanged(case: &Case, from: &Arguments, to: &Arguments) -> Case {
+    let mut case = case.clone();
+    for ((_, from), (_, to)) in from.iter().zip(to) {
+        for argument in case.args.iter_mut().chain(case.kwargs.values_mut()) {
+            replace(argument, from, to);
+        }
+        if let Outcome::Ok(value) = &mut case.outcome {
+            replace(value, from, to);
+        }
+        in_exchanges(&mut case.exchange, from, to);
+    }
+    case
+}
+
+/// Puts another value into requests and answers, wherever this one stands.
+pub(super) fn in_exchanges(exchange: &mut [Exchange], from: &Value, to: &Value) {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let (old, new) = (text(from), text(to));
+    if from == to {
+        return;
+    }
+    for Exchange { request, response } in exchange {
+        response.json.iter_mut().for_each(|answer| replace(answer, from, to));
+        request.path = request.path.replace(&old, &new);
+        for value in request.json.iter_mut().chain(&mut request.canonical_query) {
+            replace(value, from, to);
+            options::leaves(value, &|leaf| leaf.replace(&old, &new));
+        }
+    }
+}
+
+fn replace(value: &mut Value, from: &Value, to: &Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(map) => map.values_mut().for_each(|item| replace(item, from, to)),
+        _ if value == from => value.clone_from(to),
+        _ => {}
     }
 }
 
 /// The arguments without what counts as not given: `null`, and empty options.
-fn given(case: &Case) -> Vec<(String, Value)> {
+fn given(case: &Case) -> Arguments {
     let placed = case.args.iter().enumerate().map(|(place, value)| (place.to_string(), value));
     let named = case.kwargs.iter().map(|(name, value)| (name.clone(), value));
     placed
