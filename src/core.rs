@@ -37,6 +37,8 @@ pub(crate) struct Plain {
     pub(crate) repeatable: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) refusals: Refusals,
+    /// A part of the path that must not be shown, as it is there.
+    pub(crate) secret: Option<String>,
 }
 
 impl Plain {
@@ -52,6 +54,7 @@ impl Plain {
             repeatable: false,
             timeout: None,
             refusals: Refusals::OfAThing,
+            secret: None,
         }
     }
 }
@@ -81,6 +84,7 @@ impl Core {
                 waits_for_its_turn: self.settings.retry_rate_limited_request,
                 timeout: self.settings.timeout,
                 what: Refusals::OfAThing,
+                secret: None,
             })
             .await
     }
@@ -113,6 +117,7 @@ impl Core {
                 waits_for_its_turn: false,
                 timeout: plain.timeout.unwrap_or(self.settings.timeout),
                 what: plain.refusals,
+                secret: plain.secret,
             })
             .await
     }

@@ -45,6 +45,21 @@ impl Core {
     }
 }
 
+/// An answer to an action: with several devices a success stands for "all have answered", and with one it
+/// may tell a failure.
+pub(crate) fn judged(reply: Reply) -> Result<()> {
+    let reply = if reply.body.trim_ascii_start().first() == Some(&b'[') { of_parts(reply)? } else { reply };
+    let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    match answer.get("Error").and_then(Value::as_str) {
+        None | Some("") => Ok(()),
+        Some(told) => Err(Error::new(ErrorKind::Rejected, told.to_owned())
+            .operation(reply.operation)
+            .with_status(reply.status)
+            .with_body(told.to_owned())
+            .sent(true)),
+    }
+}
+
 /// One device's answer, where several were asked.
 #[derive(Deserialize)]
 struct Part {

@@ -50,6 +50,8 @@ pub(crate) struct Outgoing {
     /// For each try.
     pub(crate) timeout: Duration,
     pub(crate) what: Refusals,
+    /// A part of the path that must not be shown, as it is there.
+    pub(crate) secret: Option<String>,
 }
 
 /// What a 404 of this request means.
@@ -97,7 +99,11 @@ impl Outgoing {
     pub(crate) fn operation(&self) -> String {
         let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
         let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
-        format!("{} {}", self.method, path.split('?').next().unwrap_or_default())
+        let path = path.split('?').next().unwrap_or_default();
+        match &self.secret {
+            Some(secret) => format!("{} {}", self.method, path.replace(secret.as_str(), "[REDACTED]")),
+            None => format!("{} {path}", self.method),
+        }
     }
 
     fn is_read(&self) -> bool {

@@ -3,25 +3,18 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::key_value::ParentKey;
 use crate::api::keys::ApplicationKey;
-use crate::api::read::unreadable;
+use crate::api::proxy::{DEADLINE, Passed, judged};
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Refusals, Reply, first_line, words};
-use crate::json;
+use crate::error::Result;
 
 use super::Applications;
-
-/// For a call that the cloud passes on: the devices may be slow, or many.
-const PASSED_ON: Duration = Duration::from_secs(60);
 
 /// An action on all devices of an application. Nothing is sent before `.await`.
 #[derive(Debug)]
@@ -59,7 +52,7 @@ impl Applications {
     /// `is_device_offline` when none is; `is_locked` and others when devices refuse: the text says how many,
     /// and the rest of them reboots.
     pub fn reboot(&self, application: impl Into<ApplicationKey>) -> FleetAction {
-        self.action(application, "/supervisor/v1/reboot")
+        self.action(application, "/v1/reboot")
     }
 
     /// Shuts all devices of an application down that are online (`POST /supervisor/v1/shutdown`). Somebody has
@@ -68,7 +61,7 @@ impl Applications {
     /// # Errors
     /// As [`reboot`](Self::reboot).
     pub fn shutdown(&self, application: impl Into<ApplicationKey>) -> FleetAction {
-        self.action(application, "/supervisor/v1/shutdown")
+        self.action(application, "/v1/shutdown")
     }
 
     fn action(&self, application: impl Into<ApplicationKey>, path: &'static str) -> FleetAction {
@@ -85,7 +78,7 @@ impl Applications {
         Request::new(async move {
             let id = key.resolve(core.clone()).await?;
             // The id inside is text: so the supervisor has been told ever since.
-            pass_on(&core, "/supervisor/v1/purge", id, json!({ "appId": id.to_string() })).await
+            pass_on(&core, "/v1/purge", id, json!({ "appId": id.to_string() })).await
         })
     }
 
@@ -98,71 +91,26 @@ impl Applications {
         Request::new(async move {
             let id = key.resolve(core.clone()).await?;
             let restart = Plain {
-                timeout: Some(PASSED_ON),
+                timeout: Some(DEADLINE),
                 ..Plain::post(Method::POST, format!("/application/{id}/restart"), None)
             };
-            judge(&core.plain(restart).await?)
+            judged(core.plain(restart).await?)
         })
     }
 }
 
 async fn pass_on(core: &Core, path: &str, id: i64, data: Value) -> Result<()> {
-    let call = Plain {
-        timeout: Some(PASSED_ON),
-        refusals: Refusals::OfADevice,
-        ..Plain::post(Method::POST, path, Some(json!({ "appId": id, "data": data })))
-    };
-    judge(&core.plain(call).await?)
-}
-
-/// What one device answered, of several.
-#[derive(Deserialize)]
-struct OfOne {
-    #[serde(rename = "statusCode")]
-    status: u16,
-    #[serde(default)]
-    body: Value,
-}
-
-/// A success status is not yet a success: with several devices it stands for "all have answered", and each
-/// may have refused.
-fn judge(reply: &Reply) -> Result<()> {
-    let error = |kind, text: String| {
-        Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
-    };
-    match serde_json::from_slice(&reply.body) {
-        Ok(Value::Array(_)) => {}
-        Ok(Value::Object(answer)) => {
-            return match answer.get("Error").and_then(Value::as_str) {
-                None | Some("") => Ok(()),
-                Some(words) => Err(error(ErrorKind::Rejected, words.to_owned()).with_body(words.to_owned())),
-            };
-        }
-        _ => return Ok(()),
-    }
-    let answers: Vec<OfOne> = json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))?;
-    let mut refusals = answers.iter().filter(|answer| !(200..300).contains(&answer.status));
-    let Some(first) = refusals.next() else { return Ok(()) };
-    let words = match &first.body {
-        Value::String(body) => words(body.as_bytes()),
-        body => words(body.to_string().as_bytes()),
-    };
-    let text = format!(
-        "{} of {} devices refused, the first with status {}: {}",
-        1 + refusals.count(),
-        answers.len(),
-        first.status,
-        first_line(&words).chars().take(300).collect::<String>(),
-    );
-    Err(error(Refusals::OfADevice.kind(first.status), text).with_status(first.status).with_body(words))
+    let body = json!({ "appId": id, "data": data });
+    judged(core.pass_on(Passed { path: path.to_owned(), body, repeatable: false, deadline: None }).await?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Reply;
 
-    fn judged(body: &'static str) -> Result<()> {
-        judge(&Reply {
+    fn answered(body: &'static str) -> Result<()> {
+        judged(Reply {
             operation: "POST /supervisor/v1/reboot".into(),
             status: 207,
             headers: http::HeaderMap::new(),
@@ -172,13 +120,13 @@ mod tests {
 
     #[test]
     fn every_device_has_to_agree() {
-        judged(r#"[{"statusCode":202,"body":"{\"Data\": \"OK\", \"Error\": null}"},{"statusCode":200}]"#)
+        answered(r#"[{"statusCode":202,"body":"{\"Data\": \"OK\", \"Error\": null}"},{"statusCode":200}]"#)
             .unwrap();
-        judged(r#"{"Data":"OK","Error":""}"#).unwrap();
-        judged(r#"{"Data":"OK","Error":null}"#).unwrap();
-        judged("OK").unwrap();
-        judged("").unwrap();
-        let error = judged(
+        answered(r#"{"Data":"OK","Error":""}"#).unwrap();
+        answered(r#"{"Data":"OK","Error":null}"#).unwrap();
+        answered("OK").unwrap();
+        answered("").unwrap();
+        let error = answered(
             r#"[{"statusCode":202},{"statusCode":423,"body":"{\"Data\":\"\",\"Error\":\"Updates are locked\"}"},{"statusCode":500}]"#,
         )
         .unwrap_err();
@@ -189,7 +137,7 @@ mod tests {
                 .contains("2 of 3 devices refused, the first with status 423: Updates are locked"),
             "{error}"
         );
-        assert!(judged(r#"{"Data":"","Error":"no"}"#).unwrap_err().is_rejected());
-        assert!(judged(r#"[{"body":"OK"}]"#).unwrap_err().is_decode());
+        assert!(answered(r#"{"Data":"","Error":"no"}"#).unwrap_err().is_rejected());
+        assert!(answered(r#"[{"body":"OK"}]"#).unwrap_err().is_decode());
     }
 }

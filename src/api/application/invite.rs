@@ -104,8 +104,9 @@ impl ApplicationInvites {
         let (core, token) = (self.core.clone(), invite_token.into());
         Request::new(async move {
             not_empty("invite_token", &token)?;
-            let path = format!("/user/v1/invitation/{}", utf8_percent_encode(&token, SEGMENT));
-            core.plain(Plain::post(Method::POST, path, None)).await.map(drop)
+            let token = utf8_percent_encode(&token, SEGMENT).to_string();
+            let accept = Plain::post(Method::POST, format!("/user/v1/invitation/{token}"), None);
+            core.plain(Plain { secret: Some(token), ..accept }).await.map(drop)
         })
     }
 }

@@ -97,8 +97,9 @@ impl OrganizationInvites {
             if token.trim().is_empty() {
                 return Err(Error::argument("invite_token", "it is empty"));
             }
-            let path = format!("/org/v1/invitation/{}", utf8_percent_encode(&token, NON_ALPHANUMERIC));
-            core.plain(Plain::post(Method::POST, path, None)).await.map(drop)
+            let token = utf8_percent_encode(&token, NON_ALPHANUMERIC).to_string();
+            let accept = Plain::post(Method::POST, format!("/org/v1/invitation/{token}"), None);
+            core.plain(Plain { secret: Some(token), ..accept }).await.map(drop)
         })
     }
 }
