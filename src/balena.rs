@@ -188,7 +188,11 @@ impl Builder {
 
     /// The finished client. A setting that is wrong is an error of the first cloud call.
     pub fn build(self) -> Balena {
-        let Self { env, patience, settings, token, retry, transport, clock } = self;
+        let Self { env, patience, mut settings, token, retry, transport, clock } = self;
+        if settings.api_endpoint.is_none() && settings.balena_host == Settings::default().balena_host {
+            // The device's key is for the cloud that the device belongs to, which may be one's own.
+            settings.api_endpoint.clone_from(&env.api_url);
+        }
         let supervisor = Supervisor::build(&env, patience);
         let limiter = settings
             .request_limit
@@ -204,3 +208,19 @@ const _: () = {
     const fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<Balena>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_devices_key_goes_to_the_devices_cloud() {
+        let api = |balena_host: &str| {
+            let env = Environment::from_vars([("BALENA_API_URL", "https://api.own.example")]).unwrap();
+            let settings = Settings { balena_host: balena_host.into(), ..Settings::default() };
+            Balena::builder().environment(env).settings(settings).build().0.settings.api()
+        };
+        assert_eq!(api("balena-cloud.com"), "https://api.own.example");
+        assert_eq!(api("balena-staging.com"), "https://api.balena-staging.com", "what was asked for counts");
+    }
+}

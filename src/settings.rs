@@ -11,7 +11,8 @@ pub struct Settings {
     /// Domain of the cloud; `api.`, `builder.` and `dashboard.` go before it. An openBalena's own, or
     /// `balena-cloud.com`.
     pub balena_host: String,
-    /// Base address of the API, where it is not `https://api.<balena_host>`.
+    /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
+    /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
     /// Version of the API that resources are asked of.
     pub api_version: ApiVersion,
