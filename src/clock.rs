@@ -1,11 +1,10 @@
 //! Wall time and sleeping, so that tests can freeze the one and pretend the other.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
-
-use crate::http::BoxFuture;
 
 /// Where the time of day comes from, and how waiting is done.
 ///
@@ -16,7 +15,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// Resolves after `duration`.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// The system's clock and the runtime's timer.
@@ -28,7 +27,7 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -1,5 +1,7 @@
 //! What can be asked for, one noun a file or folder; the row types are in [`rows`].
 
+#[cfg(test)]
+mod always;
 pub(crate) mod answer;
 pub mod api_key;
 pub mod application;

@@ -1,46 +1,17 @@
 //! What no recorded call shows of the smaller nouns.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use futures_core::Stream;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
+use crate::api::always::Always;
 use crate::api::billing::{AccountUpdate, BillingCycle, BillingToken, PlanChange};
 use crate::odata::Query;
-use crate::transport::{Body, BoxFuture, Request as Sent, Response, Transport, TransportError};
 use crate::{Balena, Error, OrganizationId, OrganizationMembershipKey, Retry};
 
-/// Gives the same answer to every request, and keeps what was asked.
-#[derive(Debug)]
-struct Always {
-    body: &'static str,
-    asked: Mutex<Vec<String>>,
-}
-
-struct Whole(Option<Bytes>);
-
-impl Stream for Whole {
-    type Item = Result<Bytes, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.take().map(Ok))
-    }
-}
-
-impl Transport for Always {
-    fn send(&self, request: Sent) -> BoxFuture<'_, Result<Response, TransportError>> {
-        self.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
-        let answer = Response::new(Body::new(Whole(Some(self.body.into()))));
-        Box::pin(async { Ok(answer) })
-    }
-}
-
 fn answering(body: &'static str) -> (Balena, Arc<Always>) {
-    let transport = Arc::new(Always { body, asked: Mutex::default() });
+    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
     let balena = Balena::builder()
         .token(SecretString::from("token"))
         .retry(Retry::never())

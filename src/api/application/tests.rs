@@ -1,44 +1,13 @@
 //! What no recorded call shows.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use futures_core::Stream;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::transport::{Body, BoxFuture, Request as Sent, Response, Transport, TransportError};
+use crate::api::always::Always;
 use crate::{ApiVersion, Balena, Error, ErrorKind, Retry, Settings};
 
 use super::{ApplicationMembershipKey, Applications};
-
-/// Gives the same answer to every request, and keeps what was asked.
-#[derive(Debug)]
-struct Always {
-    status: u16,
-    body: &'static str,
-    asked: Mutex<Vec<String>>,
-}
-
-struct Whole(Option<Bytes>);
-
-impl Stream for Whole {
-    type Item = Result<Bytes, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.take().map(Ok))
-    }
-}
-
-impl Transport for Always {
-    fn send(&self, request: Sent) -> BoxFuture<'_, Result<Response, TransportError>> {
-        self.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
-        let mut answer = Response::new(Body::new(Whole(Some(self.body.into()))));
-        *answer.status_mut() = self.status.try_into().unwrap();
-        Box::pin(async { Ok(answer) })
-    }
-}
 
 fn applications(status: u16, body: &'static str, api_version: ApiVersion) -> (Applications, Arc<Always>) {
     let transport = Arc::new(Always { status, body, asked: Mutex::default() });

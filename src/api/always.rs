@@ -1,0 +1,37 @@
+//! A cloud for tests that need no more than one answer.
+
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::transport::{Body, BoxFuture, Request as Sent, Response, Transport, TransportError};
+
+/// Gives the same answer to every request, and keeps what was asked.
+#[derive(Debug)]
+pub(super) struct Always {
+    pub(super) status: u16,
+    pub(super) body: &'static str,
+    pub(super) asked: Mutex<Vec<String>>,
+}
+
+struct Whole(Option<Bytes>);
+
+impl Stream for Whole {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+impl Transport for Always {
+    fn send(&self, request: Sent) -> BoxFuture<'_, Result<Response, TransportError>> {
+        self.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        let mut answer = Response::new(Body::new(Whole(Some(self.body.into()))));
+        *answer.status_mut() = self.status.try_into().unwrap();
+        Box::pin(async { Ok(answer) })
+    }
+}
