@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::keys::OrganizationKey;
 use crate::api::read::{Target, rows};
 use crate::api::request::Create;
-use crate::api::rows::{Application, DeviceType, DeviceTypeAlias, Organization};
+use crate::api::rows::{Application, ApplicationClass, DeviceType, DeviceTypeAlias, Organization};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Key, Query};
@@ -45,8 +45,8 @@ impl Applications {
 impl<T> Create<Application, T> {
     /// What kind of application it is: `fleet` (unless told otherwise), `block` or `app`.
     #[doc(alias = "applicationClass")]
-    pub fn application_class(self, class: impl Into<String>) -> Self {
-        self.give("is_of__class", class.into())
+    pub fn application_class(self, class: impl Into<ApplicationClass>) -> Self {
+        self.give("is_of__class", class.into().as_str())
     }
 }
 

@@ -6,9 +6,9 @@ use crate::api::resource::resource;
 use crate::ids::ApplicationId;
 
 use super::{
-    Actor, ApplicationConfigVariable, ApplicationMembership, ApplicationTag, ApplicationVariable,
-    BuildVariable, Device, DeviceType, Organization, PublicDevice, PublicOrganization, Release, Service,
-    TeamApplicationAccess, User,
+    Actor, ApplicationClass, ApplicationConfigVariable, ApplicationMembership, ApplicationTag,
+    ApplicationVariable, BuildVariable, Device, DeviceType, Organization, PublicDevice, PublicOrganization,
+    Release, Service, TeamApplicationAccess, User,
 };
 
 resource! {
@@ -33,7 +33,7 @@ resource! {
         /// Whether everybody may see it.
         is_public / IS_PUBLIC: bool,
         /// What kind of application: `fleet`, `block` or `app`.
-        is_of_class / IS_OF_CLASS = "is_of__class": String,
+        is_of_class / IS_OF_CLASS = "is_of__class": ApplicationClass,
         /// Whether it is out of use.
         is_archived / IS_ARCHIVED: bool,
         /// Whether a public one is listed on balenaHub.

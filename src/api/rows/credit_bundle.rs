@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::api::resource::resource;
 
-use super::{Organization, User};
+use super::{Organization, PaymentStatus, User};
 
 resource! {
     /// Credits that were bought for a feature.
@@ -21,7 +21,7 @@ resource! {
         /// What they cost.
         total_cost / TOTAL_COST: f64,
         /// `processing`, `paid`, `failed`, `complimentary`, `cancelled` or `refunded`.
-        payment_status / PAYMENT_STATUS: String,
+        payment_status / PAYMENT_STATUS: PaymentStatus,
         /// The feature that they are for.
         is_for_feature / IS_FOR_FEATURE = "is_for__feature": Value,
         /// The invoice.

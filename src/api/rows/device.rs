@@ -7,8 +7,8 @@ use crate::api::resource::resource;
 use crate::ids::DeviceId;
 
 use super::{
-    Actor, Application, DeviceConfigVariable, DeviceTag, DeviceType, DeviceVariable, ImageInstall, Release,
-    SupervisorRelease, User,
+    Actor, Application, DeviceConfigVariable, DeviceTag, DeviceType, DeviceVariable, HeartbeatState,
+    ImageInstall, Release, SupervisorRelease, User,
 };
 
 resource! {
@@ -83,7 +83,7 @@ resource! {
         /// Vpn address.
         vpn_address / VPN_ADDRESS: String,
         /// Api heartbeat state.
-        api_heartbeat_state / API_HEARTBEAT_STATE: String,
+        api_heartbeat_state / API_HEARTBEAT_STATE: HeartbeatState,
         /// Memory usage.
         memory_usage / MEMORY_USAGE: i64,
         /// Memory total.

@@ -12,6 +12,7 @@ mod tag;
 mod team;
 mod user;
 mod variable;
+mod words;
 
 pub use application::{Application, ApplicationHostedOnApplication, ApplicationType};
 pub use credit_bundle::CreditBundle;
@@ -31,3 +32,4 @@ pub use variable::{
     ApplicationConfigVariable, ApplicationVariable, BuildVariable, DeviceConfigVariable,
     DeviceServiceVariable, DeviceVariable, ServiceVariable,
 };
+pub use words::{ApplicationClass, BuildStatus, HeartbeatState, PaymentStatus, ReleasePhase};

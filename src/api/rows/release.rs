@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::resource::resource;
 use crate::ids::{ImageId, ReleaseId, SupervisorReleaseId};
 
-use super::{Application, Device, DeviceType, ReleaseTag, Service, User};
+use super::{Application, BuildStatus, Device, DeviceType, ReleasePhase, ReleaseTag, Service, User};
 
 resource! {
     /// A release.
@@ -22,9 +22,8 @@ resource! {
         composition / COMPOSITION: Value,
         /// What it needs and provides.
         contract / CONTRACT: Value,
-        /// State of the build: `running`, `success`, `failed`, `error`, `timeout`, `cancelled`,
-        /// `interrupted` or `local`.
-        status / STATUS: String,
+        /// State of the build.
+        status / STATUS: BuildStatus,
         /// Where it was built: `cloud` or `local`.
         source / SOURCE: String,
         /// What the build said.
@@ -40,7 +39,7 @@ resource! {
         /// When the build ended.
         end_timestamp / END_TIMESTAMP: Timestamp,
         /// Where it is in its life: `next`, `current`, `sunset` or `end-of-life`.
-        phase / PHASE: String,
+        phase / PHASE: ReleasePhase,
         /// Version: `major.minor.patch`.
         semver / SEMVER: String,
         /// First number of the version.
@@ -143,9 +142,8 @@ resource! {
         content_hash / CONTENT_HASH: String,
         /// How it was built, e.g. `Standard Dockerfile`.
         project_type / PROJECT_TYPE: String,
-        /// State of the build: `running`, `success`, `failed`, `error`, `timeout`, `cancelled`,
-        /// `interrupted` or `local`.
-        status / STATUS: String,
+        /// State of the build.
+        status / STATUS: BuildStatus,
         /// Where it is in the registry.
         is_stored_at_image_location / IS_STORED_AT_IMAGE_LOCATION = "is_stored_at__image_location": String,
         /// When the build began.
