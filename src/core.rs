@@ -4,13 +4,13 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Http, Outgoing, Refusals, Reply};
+use crate::http::{Form, Http, Opened, Outgoing, Refusals, Reply};
 use crate::odata::Address;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
@@ -29,10 +29,14 @@ pub struct Core {
 #[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) method: Method,
-    /// Path below the API's address, with query where there is one; encoded.
+    /// Another server than the API: its address, without a slash at its end.
+    pub(crate) base: Option<String>,
+    /// Path below the address, with query where there is one; encoded.
     pub(crate) path: String,
     /// `None` sends no body at all.
     pub(crate) body: Option<Value>,
+    /// Further headers.
+    pub(crate) headers: HeaderMap,
     /// Whether it may arrive twice.
     pub(crate) repeatable: bool,
     pub(crate) timeout: Option<Duration>,
@@ -49,8 +53,10 @@ impl Plain {
     pub(crate) fn post(method: Method, path: impl Into<String>, body: Option<Value>) -> Self {
         Self {
             method,
+            base: None,
             path: path.into(),
             body,
+            headers: HeaderMap::new(),
             repeatable: false,
             timeout: None,
             refusals: Refusals::OfAThing,
@@ -72,6 +78,25 @@ impl Core {
         body: Option<&Value>,
         repeatable: bool,
     ) -> Result<Reply> {
+        let (headers, body) = json(body, HeaderMap::new());
+        self.resource_as(method, address, headers, body, repeatable).await
+    }
+
+    /// A resource request with files.
+    pub(crate) async fn resource_form(&self, method: Method, address: &Address, form: Form) -> Result<Reply> {
+        let (content_type, body) = form.finish();
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+        self.resource_as(method, address, headers, body, false).await
+    }
+
+    async fn resource_as(
+        &self,
+        method: Method,
+        address: &Address,
+        headers: HeaderMap,
+        body: Bytes,
+        repeatable: bool,
+    ) -> Result<Reply> {
         let url = format!("{}/{}/{address}", self.settings.api(), self.settings.api_version.as_str());
         self.http
             .execute(Outgoing {
@@ -79,8 +104,8 @@ impl Core {
                 method,
                 url,
                 token: self.token(),
-                content_type: body.map(|_| HeaderValue::from_static("application/json")),
-                body: body.map_or_else(Bytes::new, |body| body.to_string().into()),
+                headers,
+                body,
                 waits_for_its_turn: self.settings.retry_rate_limited_request,
                 timeout: self.settings.timeout,
                 what: Refusals::OfAThing,
@@ -94,33 +119,58 @@ impl Core {
     /// # Errors
     /// `is_unauthorized` before anything is sent when nobody is logged in.
     pub(crate) async fn plain(&self, plain: Plain) -> Result<Reply> {
-        let Some(token) = self.token() else {
-            return Err(not_logged_in().operation(format!(
-                "{} {}",
-                plain.method,
-                plain.path.split('?').next().unwrap_or_default()
-            )));
-        };
+        let token = self.token_for(&plain)?;
         self.plain_as(plain, Some(token)).await
     }
 
     /// The same with this token, or none.
     pub(crate) async fn plain_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Reply> {
-        self.http
-            .execute(Outgoing {
-                method: plain.method,
-                url: format!("{}{}", self.settings.api(), plain.path),
-                token,
-                content_type: plain.body.as_ref().map(|_| HeaderValue::from_static("application/json")),
-                body: plain.body.map_or_else(Bytes::new, |body| body.to_string().into()),
-                repeatable: plain.repeatable,
-                waits_for_its_turn: false,
-                timeout: plain.timeout.unwrap_or(self.settings.timeout),
-                what: plain.refusals,
-                secret: plain.secret,
-            })
-            .await
+        self.http.execute(self.outgoing(plain, token)).await
     }
+
+    /// A call of a plain endpoint whose answer is read piece by piece.
+    ///
+    /// # Errors
+    /// `is_unauthorized` before anything is sent when nobody is logged in.
+    pub(crate) async fn open(&self, plain: Plain) -> Result<Opened> {
+        let token = self.token_for(&plain)?;
+        self.open_as(plain, Some(token)).await
+    }
+
+    /// The same with this token, or none.
+    pub(crate) async fn open_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Opened> {
+        self.http.open(self.outgoing(plain, token)).await
+    }
+
+    fn token_for(&self, plain: &Plain) -> Result<SecretString> {
+        self.token().ok_or_else(|| {
+            let path = plain.path.split('?').next().unwrap_or_default();
+            not_logged_in().operation(format!("{} {path}", plain.method))
+        })
+    }
+
+    fn outgoing(&self, plain: Plain, token: Option<SecretString>) -> Outgoing {
+        let (headers, body) = json(plain.body.as_ref(), plain.headers);
+        Outgoing {
+            method: plain.method,
+            url: format!("{}{}", plain.base.unwrap_or_else(|| self.settings.api()), plain.path),
+            token,
+            headers,
+            body,
+            repeatable: plain.repeatable,
+            waits_for_its_turn: false,
+            timeout: plain.timeout.unwrap_or(self.settings.timeout),
+            what: plain.refusals,
+            secret: plain.secret,
+        }
+    }
+}
+
+/// A JSON body with its header; none at all without a value.
+fn json(body: Option<&Value>, mut headers: HeaderMap) -> (HeaderMap, Bytes) {
+    let Some(body) = body else { return (headers, Bytes::new()) };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (headers, body.to_string().into())
 }
 
 pub(crate) fn not_logged_in() -> Error {

@@ -12,7 +12,13 @@ use super::TransportError;
 type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
 
 /// The body of an answer.
-pub struct Body(Frames);
+pub struct Body(Content);
+
+enum Content {
+    /// `None` once it was handed on.
+    Whole(Option<Bytes>),
+    Frames(Frames),
+}
 
 /// What went wrong while a body was read to its end.
 #[derive(Debug)]
@@ -26,15 +32,23 @@ pub(crate) enum BodyError {
 impl Body {
     /// A body of these pieces.
     pub fn new(frames: impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static) -> Self {
-        Self(Box::pin(frames))
+        Self(Content::Frames(Box::pin(frames)))
+    }
+
+    /// A body that is there already.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Content::Whole(Some(bytes)))
     }
 
     /// The next piece, or `None` at the end.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
-        self.0.as_mut().poll_next(cx)
+        match &mut self.0 {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Content::Frames(frames) => frames.as_mut().poll_next(cx),
+        }
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 

@@ -13,12 +13,11 @@ use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::limiter::Limiter;
+use super::opened::Opened;
 use super::retry::{Budget, Retry};
 use super::words::{first_line, words};
-use super::{Body, BodyError, Request, Transport, TransportError};
+use super::{Request, Response, Transport, TransportError};
 
-/// Largest answer that is read into memory.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 /// For a call with all its tries and pauses; waiting for the limiter does not count.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
 const REDIRECTS: usize = 10;
@@ -41,7 +40,8 @@ pub(crate) struct Outgoing {
     /// Whole address, encoded.
     pub(crate) url: String,
     pub(crate) token: Option<SecretString>,
-    pub(crate) content_type: Option<HeaderValue>,
+    /// Beside `Authorization` and `User-Agent`.
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether it may arrive twice.
     pub(crate) repeatable: bool,
@@ -88,10 +88,11 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
-struct Head {
-    status: u16,
-    headers: HeaderMap,
-    body: Body,
+/// What of an answer a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Head,
 }
 
 impl Outgoing {
@@ -106,7 +107,11 @@ impl Outgoing {
         }
     }
 
-    fn is_read(&self) -> bool {
+    pub(super) fn host(&self) -> &str {
+        self.url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default()
+    }
+
+    pub(super) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
     }
 }
@@ -114,6 +119,17 @@ impl Outgoing {
 impl Http {
     /// Sends, as often as allowed, and reads the whole answer; any status but 2xx is an error.
     pub(crate) async fn execute(&self, outgoing: Outgoing) -> Result<Reply> {
+        // It is in memory by now: the tries include a body that breaks off.
+        self.run(outgoing, Wanted::All).await?.whole().await
+    }
+
+    /// Sends, as often as allowed, and leaves the body to be read piece by piece; any status but 2xx is an
+    /// error. The time limits are for the head of the answer.
+    pub(crate) async fn open(&self, outgoing: Outgoing) -> Result<Opened> {
+        self.run(outgoing, Wanted::Head).await
+    }
+
+    async fn run(&self, outgoing: Outgoing, wanted: Wanted) -> Result<Opened> {
         let operation = outgoing.operation();
         let mut started = Instant::now();
         let mut tries = 0;
@@ -126,9 +142,9 @@ impl Http {
             tries += 1;
             let left = TOTAL_LIMIT.saturating_sub(started.elapsed());
             let limit = outgoing.timeout.min(left);
-            let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation)).await;
+            let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation, wanted)).await;
             let error = match result {
-                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error.operation(operation.clone()).with_attempts(tries),
                 Err(_) => no_answer(&outgoing, limit).operation(operation.clone()).with_attempts(tries),
             };
@@ -152,7 +168,7 @@ impl Http {
     }
 
     /// One try, redirects of reads included.
-    async fn attempt(&self, outgoing: &Outgoing, operation: &str) -> Result<Reply> {
+    async fn attempt(&self, outgoing: &Outgoing, operation: &str, wanted: Wanted) -> Result<Opened> {
         let mut url: Uri = outgoing.url.parse().map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, "it does not make an address")
                 .help("check names and settings")
@@ -161,32 +177,19 @@ impl Http {
         for _ in 0..=REDIRECTS {
             let request = request(outgoing, url.clone(), token)?;
             let answer = self.transport.send(request).await.map_err(|error| broken(outgoing, error))?;
+            if let Some(target) = redirect(&answer, &url) {
+                url = follow(outgoing, &url, target, answer.status().as_u16(), &mut token)?;
+                continue;
+            }
             let (head, body) = answer.into_parts();
-            let head = Head { status: head.status.as_u16(), headers: head.headers, body };
-            let Some(target) = redirect(&head, &url) else {
-                return self.finish(outgoing, operation, head).await;
-            };
-            url = follow(outgoing, &url, target, head.status, &mut token)?;
+            if !head.status.is_success() {
+                let body = body.collect_some(BODY_LIMIT).await;
+                return Err(self.refusal(outgoing, head.status.as_u16(), &head.headers, &body));
+            }
+            let opened = Opened::new(operation, outgoing, head, body);
+            return if wanted == Wanted::All { opened.read().await } else { Ok(opened) };
         }
         Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
-    }
-
-    async fn finish(&self, outgoing: &Outgoing, operation: &str, head: Head) -> Result<Reply> {
-        let Head { status, headers, body } = head;
-        if (200..300).contains(&status) {
-            let body = body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
-                BodyError::Transport(error) => broken(outgoing, error),
-                BodyError::TooLong(limit) => Error::new(
-                    ErrorKind::Decode,
-                    format!("status {status} with an answer longer than {limit} bytes"),
-                )
-                .with_status(status)
-                .sent(true),
-            })?;
-            return Ok(Reply { operation: operation.to_owned(), status, headers, body });
-        }
-        let body = body.collect_some(BODY_LIMIT).await;
-        Err(self.refusal(outgoing, status, &headers, &body))
     }
 
     fn refusal(&self, outgoing: &Outgoing, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
@@ -241,8 +244,8 @@ fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Resul
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
     }
-    if let Some(content_type) = &outgoing.content_type {
-        request = request.header(header::CONTENT_TYPE, content_type);
+    for (name, value) in &outgoing.headers {
+        request = request.header(name, value);
     }
     request
         .body(outgoing.body.clone())
@@ -250,11 +253,11 @@ fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Resul
 }
 
 /// Where the answer sends us, if it does.
-fn redirect(head: &Head, url: &Uri) -> Option<Uri> {
-    if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
+fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = head.headers.get(header::LOCATION)?.to_str().ok()?;
+    let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
     let target: Uri = location.parse().ok()?;
     if target.scheme().is_some() {
         return Some(target);
@@ -302,7 +305,12 @@ fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
 }
 
 fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
-    if error.sent && !outgoing.is_read() {
+    lost(outgoing.host(), outgoing.is_read(), error)
+}
+
+/// What it means that the connection to this host is lost.
+pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
+    if error.sent && !is_read {
         return Error::new(
             ErrorKind::UnknownOutcome,
             format!("the connection closed before an answer ({error})"),
@@ -311,8 +319,6 @@ fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
         .because(error)
         .help("it may have happened: look before sending it again");
     }
-    let host =
-        outgoing.url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
     let message = if error.sent {
         format!("{host} closed the connection before an answer ({error})")
     } else {

@@ -1,0 +1,86 @@
+//! A form with files (RFC 7578), written into memory once, so that it can be sent again as it was.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+/// The parts so far.
+#[derive(Debug)]
+pub(crate) struct Form {
+    boundary: String,
+    body: Vec<u8>,
+}
+
+impl Form {
+    pub(crate) fn new() -> Self {
+        let mut boundary = "balena-agent-".to_owned();
+        for _ in 0..3 {
+            // Without randomness the boundary is still one that no text or image contains by chance.
+            let random = getrandom::u64().unwrap_or(0x5bd1_e995_9e37_79b9);
+            // Writing into a text cannot fail.
+            let _ = write!(boundary, "{random:016x}");
+        }
+        Self { boundary, body: Vec::new() }
+    }
+
+    /// A part that is text.
+    pub(crate) fn text(self, name: &str, value: &str) -> Self {
+        let head = format!("Content-Disposition: form-data; name=\"{}\"", escaped(name));
+        self.part(&head, value.as_bytes())
+    }
+
+    /// A part that is a file.
+    pub(crate) fn file(self, name: &str, filename: &str, content_type: &str, content: &[u8]) -> Self {
+        let head = format!(
+            "Content-Disposition: form-data; name=\"{}\"; filename=\"{}\"\r\nContent-Type: {}",
+            escaped(name),
+            escaped(filename),
+            escaped(content_type)
+        );
+        self.part(&head, content)
+    }
+
+    fn part(mut self, head: &str, content: &[u8]) -> Self {
+        self.body.reserve(self.boundary.len() + head.len() + content.len() + 16);
+        for piece in
+            [b"--", self.boundary.as_bytes(), b"\r\n", head.as_bytes(), b"\r\n\r\n", content, b"\r\n"]
+        {
+            self.body.extend_from_slice(piece);
+        }
+        self
+    }
+
+    /// Content type and body.
+    pub(crate) fn finish(mut self) -> (HeaderValue, Bytes) {
+        self.body.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
+        let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={}", self.boundary));
+        let fallback = HeaderValue::from_static("multipart/form-data");
+        (content_type.unwrap_or(fallback), self.body.into())
+    }
+}
+
+/// As browsers write it: what would end the quoted text, or the line, is percent-encoded.
+fn escaped(text: &str) -> String {
+    text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_stay_apart_whatever_their_names() {
+        let form = Form::new().text("na\"me", "a\r\nb").file("logo", "l\r\n.png", "image/png", b"\x89PNG");
+        let (content_type, body) = form.finish();
+        let boundary = content_type.to_str().unwrap().rsplit('=').next().unwrap();
+        let expected = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"na%22me\"\r\n\r\na\r\nb\r\n\
+             --{boundary}\r\nContent-Disposition: form-data; name=\"logo\"; filename=\"l%0D%0A.png\"\r\n\
+             Content-Type: image/png\r\n\r\n\u{1}PNG\r\n--{boundary}--\r\n"
+        );
+        let expected: Vec<u8> = expected.bytes().map(|byte| if byte == 1 { 0x89 } else { byte }).collect();
+        assert_eq!(body, expected);
+        assert_ne!(Form::new().boundary, Form::new().boundary);
+    }
+}
