@@ -1,17 +1,19 @@
 //! The public face.
 
-use std::sync::{Arc, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::api::device::Devices;
+use crate::auth::Auth;
 use crate::clock::{Clock, SystemClock};
-use crate::core::Core;
+use crate::core::{Core, Credential};
 use crate::env::Environment;
 use crate::error::Result;
-use crate::http::{Budget, Cloud, Http, Limiter, Retry, Transport};
-use crate::settings::Settings;
+use crate::http::{Authorities, Budget, Cloud, Http, Limiter, Retry, Transport, Way};
+use crate::settings::{Settings, SettingsFile, SettingsStore};
 use crate::supervisor::{Supervisor, UpdateLock};
 
 /// The entry to everything: this device and its supervisor.
@@ -37,6 +39,9 @@ impl Balena {
             patience: None,
             settings: Settings::default(),
             token: None,
+            data_directory: DataDirectory::None,
+            proxy: None,
+            authorities: Vec::new(),
             retry: Retry::standard(),
             transport: None,
             clock: Arc::new(SystemClock),
@@ -103,6 +108,16 @@ impl Balena {
         crate::api::credit_bundle::CreditBundles::new(&self.0)
     }
 
+    /// Logging in and out, and whose credentials these are.
+    pub fn auth(&self) -> Auth {
+        Auth::new(&self.0)
+    }
+
+    /// The settings by their names in the SDKs.
+    pub fn settings(&self) -> SettingsStore {
+        self.0.store.clone()
+    }
+
     /// This device's supervisor, endpoint by endpoint.
     pub fn supervisor(&self) -> &Supervisor {
         &self.0.supervisor
@@ -128,9 +143,22 @@ pub struct Builder {
     patience: Option<Duration>,
     settings: Settings,
     token: Option<SecretString>,
+    data_directory: DataDirectory,
+    proxy: Option<SecretString>,
+    authorities: Vec<Authorities>,
     retry: Retry,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
+}
+
+/// Where the settings are kept.
+#[derive(Debug, Clone)]
+enum DataDirectory {
+    /// Nowhere: in memory.
+    None,
+    /// Where the SDK keeps them.
+    Usual,
+    At(PathBuf),
 }
 
 impl Builder {
@@ -153,9 +181,48 @@ impl Builder {
         self
     }
 
-    /// Token or API key for the cloud; `BALENA_API_KEY` of the environment without it.
+    /// Token or API key for the cloud; `BALENA_API_KEY` of the environment without it. The same as
+    /// [`Auth::login_with_token`] on the finished client: with a data directory it goes into the file.
     pub fn token(mut self, token: SecretString) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Keeps settings and token in the SDK's file as well: `balena.cfg` in this directory, which a Python
+    /// program can read too. Without it they are in memory only, and gone with the client.
+    ///
+    /// What is asked for with [`settings`](Self::settings) counts before what the file says, and is not
+    /// written into it, unless it is new. `BALENA_SETTINGS_CONFIG_FILENAME` and `BALENA_SETTINGS_CONFIG_SECTION`
+    /// of the environment name another file and section.
+    pub fn data_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_directory = DataDirectory::At(directory.into());
+        self
+    }
+
+    /// The same where the SDKs keep theirs: `.balena` in `BALENA_SETTINGS_HOME_DIRECTORY`, else in `HOME`.
+    pub fn default_data_directory(mut self) -> Self {
+        self.data_directory = DataDirectory::Usual;
+        self
+    }
+
+    /// The proxy for the cloud's requests, `http://user:password@proxy.example:3128`; `HTTPS_PROXY` and
+    /// `HTTP_PROXY` of the environment without it. `NO_PROXY` counts for it too, and this machine is never
+    /// reached through it.
+    pub fn proxy(mut self, proxy: impl Into<SecretString>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Trusts the authorities in this file too (PEM), besides the public ones: for a cloud of one's own. The
+    /// environment's `BALENA_EXTRA_CA_CERTS`, else `NODE_EXTRA_CA_CERTS`, else `SSL_CERT_FILE`, counts as well.
+    pub fn ca_certs_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.authorities.push(Authorities::File(path.into()));
+        self
+    }
+
+    /// The same with the text of such a file.
+    pub fn ca_certs(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities.push(Authorities::Pem(pem.into()));
         self
     }
 
@@ -180,15 +247,21 @@ impl Builder {
     /// The finished client.
     ///
     /// # Errors
-    /// `is_config` when a setting is wrong; the text names it.
+    /// `is_config` when a setting, the proxy or a certificate is wrong; the text names it. `is_io`, `is_config`
+    /// or `is_locked` when the settings file can't be used.
     pub fn try_build(self) -> Result<Balena> {
         self.settings.check()?;
-        Ok(self.build())
+        self.way().check()?;
+        let balena = self.build();
+        balena.0.store.ready()?;
+        Ok(balena)
     }
 
-    /// The finished client. A setting that is wrong is an error of the first cloud call.
+    /// The finished client. What [`try_build`](Self::try_build) would refuse is an error of the first call
+    /// that needs it.
     pub fn build(self) -> Balena {
-        let Self { env, patience, mut settings, token, retry, transport, clock } = self;
+        let (way, file) = (self.way(), self.file());
+        let Self { env, patience, mut settings, token, retry, transport, clock, .. } = self;
         if settings.api_endpoint.is_none() && settings.balena_host == Settings::default().balena_host {
             // The device's key is for the cloud that the device belongs to, which may be one's own.
             settings.api_endpoint.clone_from(&env.api_url);
@@ -197,10 +270,38 @@ impl Builder {
         let limiter = settings
             .request_limit
             .map(|limit| Limiter::new(limit, settings.request_limit_interval, clock.clone()));
-        let transport = transport.unwrap_or_else(|| Arc::new(Cloud::default()));
+        let transport = transport.unwrap_or_else(|| Arc::new(Cloud::new(way)));
         let http = Http { transport, limiter, retry, budget: Budget::new(), clock };
-        let token = RwLock::new(token.or_else(|| env.api_key.clone()));
-        Balena(Arc::new(Core { env, supervisor, settings, http, token }))
+        let credential = Credential::new(env.api_key.clone());
+        let store = SettingsStore::new(settings, token, file);
+        Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
+    }
+
+    fn way(&self) -> Way {
+        let environment = self.env.extra_ca_certs.iter().cloned().map(Authorities::File);
+        Way {
+            https_proxy: self.proxy.clone().or_else(|| self.env.https_proxy.clone()),
+            http_proxy: self.proxy.clone().or_else(|| self.env.http_proxy.clone()),
+            no_proxy: self.env.no_proxy.clone(),
+            authorities: self.authorities.iter().cloned().chain(environment).collect(),
+        }
+    }
+
+    fn file(&self) -> Option<SettingsFile> {
+        let env = &self.env;
+        let directory = match &self.data_directory {
+            DataDirectory::None => return None,
+            DataDirectory::At(directory) => Some(directory.clone()),
+            DataDirectory::Usual => {
+                let home = env.settings_home_directory.as_ref().or(env.home.as_ref());
+                home.map(|home| home.join(".balena"))
+            }
+        };
+        Some(SettingsFile {
+            directory: directory.unwrap_or_default(),
+            name: env.settings_config_filename.clone().unwrap_or_else(|| "balena.cfg".to_owned()),
+            section: env.settings_config_section.clone().unwrap_or_else(|| "Settings".to_owned()),
+        })
     }
 }
 
@@ -218,7 +319,7 @@ mod tests {
         let api = |balena_host: &str| {
             let env = Environment::from_vars([("BALENA_API_URL", "https://api.own.example")]).unwrap();
             let settings = Settings { balena_host: balena_host.into(), ..Settings::default() };
-            Balena::builder().environment(env).settings(settings).build().0.settings.api()
+            Balena::builder().environment(env).settings(settings).build().0.settings().api()
         };
         assert_eq!(api("balena-cloud.com"), "https://api.own.example");
         assert_eq!(api("balena-staging.com"), "https://api.balena-staging.com", "what was asked for counts");

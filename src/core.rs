@@ -1,6 +1,8 @@
 //! What every handle and request owns: the environment, the credential, and the ways to supervisor and cloud.
 
-use std::sync::{PoisonError, RwLock};
+mod credential;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,17 +14,24 @@ use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Form, Http, Opened, Outgoing, Refusals, Reply, Turn};
 use crate::odata::Address;
-use crate::settings::{ApiVersion, Settings};
+use crate::settings::{ApiVersion, Settings, SettingsStore};
 use crate::supervisor::Supervisor;
+use crate::whoami::WhoAmI;
+
+use credential::explained;
+
+pub(crate) use credential::Credential;
 
 /// Shared by all clones of a [`Balena`](crate::Balena) and by the requests it made.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) env: Environment,
     pub(crate) supervisor: Supervisor,
-    pub(crate) settings: Settings,
+    pub(crate) store: SettingsStore,
     pub(crate) http: Http,
-    pub(crate) token: RwLock<Option<SecretString>>,
+    pub(crate) credential: Credential,
+    /// Whose token it is, and the login that was asked about.
+    pub(crate) whoami: Mutex<Option<(u64, WhoAmI)>>,
 }
 
 /// A call of a plain endpoint, one that is no resource.
@@ -66,8 +75,9 @@ impl Plain {
 }
 
 impl Core {
-    pub(crate) fn token(&self) -> Option<SecretString> {
-        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.store.typed()
     }
 
     /// A resource request. Without a token it goes out without one: what is public can be read.
@@ -89,14 +99,6 @@ impl Core {
         self.resource_as(method, address, headers, body, false).await
     }
 
-    fn turn(&self) -> Turn {
-        match (self.settings.retry_rate_limited_request, self.settings.api_version) {
-            (false, _) => Turn::No,
-            (true, ApiVersion::V6) => Turn::WholeSeconds,
-            (true, ApiVersion::V7) => Turn::Seconds,
-        }
-    }
-
     async fn resource_as(
         &self,
         method: Method,
@@ -105,21 +107,22 @@ impl Core {
         body: Bytes,
         repeatable: bool,
     ) -> Result<Reply> {
-        let url = format!("{}/{}/{address}", self.settings.api(), self.settings.api_version.as_str());
-        self.http
-            .execute(Outgoing {
-                repeatable: repeatable || method == Method::GET,
-                method,
-                url,
-                token: self.token(),
-                headers,
-                body,
-                turn: self.turn(),
-                timeout: self.settings.timeout,
-                what: Refusals::OfAThing,
-                secret: None,
-            })
-            .await
+        let token = self.token().await?;
+        let settings = self.settings();
+        let url = format!("{}/{}/{address}", settings.api(), settings.api_version.as_str());
+        let outgoing = Outgoing {
+            repeatable: repeatable || method == Method::GET,
+            method,
+            url,
+            token: token.clone(),
+            headers,
+            body,
+            turn: turn(&settings),
+            timeout: settings.timeout,
+            what: Refusals::OfAThing,
+            secret: None,
+        };
+        self.http.execute(outgoing).await.map_err(|error| explained(error, token.as_ref()))
     }
 
     /// A call of a plain endpoint.
@@ -127,13 +130,16 @@ impl Core {
     /// # Errors
     /// `is_unauthorized` before anything is sent when nobody is logged in.
     pub(crate) async fn plain(&self, plain: Plain) -> Result<Reply> {
-        let token = self.token_for(&plain)?;
+        let token = self.token_for(&plain).await?;
         self.plain_as(plain, Some(token)).await
     }
 
     /// The same with this token, or none.
     pub(crate) async fn plain_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Reply> {
-        self.http.execute(self.outgoing(plain, token)).await
+        // Who is not asked for a token has not looked into the settings file yet.
+        self.store.ready()?;
+        let outgoing = self.outgoing(plain, token.clone());
+        self.http.execute(outgoing).await.map_err(|error| explained(error, token.as_ref()))
     }
 
     /// A call of a plain endpoint whose answer is read piece by piece.
@@ -141,36 +147,49 @@ impl Core {
     /// # Errors
     /// `is_unauthorized` before anything is sent when nobody is logged in.
     pub(crate) async fn open(&self, plain: Plain) -> Result<Opened> {
-        let token = self.token_for(&plain)?;
+        let token = self.token_for(&plain).await?;
         self.open_as(plain, Some(token)).await
     }
 
     /// The same with this token, or none.
     pub(crate) async fn open_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Opened> {
-        self.http.open(self.outgoing(plain, token)).await
+        self.store.ready()?;
+        let outgoing = self.outgoing(plain, token.clone());
+        self.http.open(outgoing).await.map_err(|error| explained(error, token.as_ref()))
     }
 
-    fn token_for(&self, plain: &Plain) -> Result<SecretString> {
-        self.token().ok_or_else(|| {
+    async fn token_for(&self, plain: &Plain) -> Result<SecretString> {
+        self.token().await?.ok_or_else(|| {
             let path = plain.path.split('?').next().unwrap_or_default();
+            let path =
+                plain.secret.as_deref().map_or(path.to_owned(), |secret| path.replace(secret, "[REDACTED]"));
             not_logged_in().operation(format!("{} {path}", plain.method))
         })
     }
 
     fn outgoing(&self, plain: Plain, token: Option<SecretString>) -> Outgoing {
         let (headers, body) = json(plain.body.as_ref(), plain.headers);
+        let settings = self.settings();
         Outgoing {
             method: plain.method,
-            url: format!("{}{}", plain.base.unwrap_or_else(|| self.settings.api()), plain.path),
+            url: format!("{}{}", plain.base.unwrap_or_else(|| settings.api()), plain.path),
             token,
             headers,
             body,
             repeatable: plain.repeatable,
             turn: Turn::No,
-            timeout: plain.timeout.unwrap_or(self.settings.timeout),
+            timeout: plain.timeout.unwrap_or(settings.timeout),
             what: plain.refusals,
             secret: plain.secret,
         }
+    }
+}
+
+fn turn(settings: &Settings) -> Turn {
+    match (settings.retry_rate_limited_request, settings.api_version) {
+        (false, _) => Turn::No,
+        (true, ApiVersion::V6) => Turn::WholeSeconds,
+        (true, ApiVersion::V7) => Turn::Seconds,
     }
 }
 

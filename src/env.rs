@@ -14,6 +14,21 @@ use crate::error::{Error, ErrorKind, Result};
 /// Where the supervisor looks for a service's update lock, unless `BALENA_APP_LOCK_PATH` says otherwise.
 pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
 
+/// Variables that count by their own name.
+const OTHERS: [&str; 5] = ["DOCKER_HOST", "HOME", "https_proxy", "http_proxy", "no_proxy"];
+
+/// Variables that count where the one of the field (`BALENA_X`, or in lower case) says nothing.
+const FALLBACKS: [(&str, &str); 5] = [
+    ("RESIN_SERVICE_KILL_ME_PATH", "SERVICE_HANDOVER_COMPLETE_PATH"),
+    ("NODE_EXTRA_CA_CERTS", "EXTRA_CA_CERTS"),
+    ("HTTPS_PROXY", "https_proxy"),
+    ("HTTP_PROXY", "http_proxy"),
+    ("NO_PROXY", "no_proxy"),
+];
+
+/// And those that count where these say nothing either.
+const LAST_FALLBACKS: [(&str, &str); 1] = [("SSL_CERT_FILE", "EXTRA_CA_CERTS")];
+
 /// What the container's environment says about the device, the application and the keys.
 ///
 /// Every field is `None` when its variable is unset or empty. Field `x` is `BALENA_X`, else `RESIN_X`.
@@ -61,6 +76,25 @@ pub struct Environment {
     pub host_os_board_rev: Option<String>,
     /// Build id of the host OS. Needs the same label.
     pub host_os_build: Option<String>,
+    /// Directory in which the SDK's `.balena` lies, instead of the home directory.
+    pub settings_home_directory: Option<PathBuf>,
+    /// Section of the SDK's settings file, instead of `Settings`.
+    pub settings_config_section: Option<String>,
+    /// Name of the SDK's settings file, instead of `balena.cfg`.
+    pub settings_config_filename: Option<String>,
+    /// File with certificates (PEM) of further authorities to trust: `BALENA_EXTRA_CA_CERTS`, else
+    /// `NODE_EXTRA_CA_CERTS`, else `SSL_CERT_FILE`.
+    pub extra_ca_certs: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `https_proxy`, else `HTTPS_PROXY`: the proxy for `https` addresses, with user and password where it
+    /// wants them.
+    pub https_proxy: Option<SecretString>,
+    /// `http_proxy`, else `HTTP_PROXY`: the proxy for `http` addresses.
+    pub http_proxy: Option<SecretString>,
+    /// `no_proxy`, else `NO_PROXY`: what is reached without a proxy: domains with all below them, addresses and
+    /// networks, with commas between them; `*` is everything. This machine is never reached through one.
+    pub no_proxy: Option<String>,
     /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
     pub docker_host: Option<String>,
 }
@@ -92,20 +126,26 @@ impl Environment {
     fn from_os_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self> {
         let mut balena = BTreeMap::new();
         let mut resin = BTreeMap::new();
+        let mut last = BTreeMap::new();
         for (name, value) in vars {
             let Some(name) = name.to_str() else { continue };
             let (names, suffix) = if let Some(suffix) = name.strip_prefix("BALENA_") {
                 (&mut balena, suffix)
-            } else if name == "RESIN_SERVICE_KILL_ME_PATH" {
-                (&mut resin, "SERVICE_HANDOVER_COMPLETE_PATH")
+            } else if let Some((_, field)) = FALLBACKS.iter().find(|(other, _)| *other == name) {
+                (&mut resin, *field)
+            } else if let Some((_, field)) = LAST_FALLBACKS.iter().find(|(other, _)| *other == name) {
+                (&mut last, *field)
             } else if let Some(suffix) = name.strip_prefix("RESIN_") {
                 (&mut resin, suffix)
-            } else if name == "DOCKER_HOST" {
+            } else if OTHERS.contains(&name) {
                 (&mut balena, name)
             } else {
                 continue;
             };
-            if value.is_empty() {
+            // `BALENA_HOME` is anybody's, and not the home directory.
+            let anybodys =
+                name.len() > suffix.len() && OTHERS.iter().any(|own| own.eq_ignore_ascii_case(suffix));
+            if value.is_empty() || anybodys {
                 continue;
             }
             let suffix = suffix.to_owned();
@@ -116,8 +156,9 @@ impl Environment {
             names.insert(suffix, value);
         }
         // Where both have a value the later entry wins, so BALENA_* comes second.
-        resin.append(&mut balena);
-        envy::from_iter(resin).map_err(|cause| {
+        last.append(&mut resin);
+        last.append(&mut balena);
+        envy::from_iter(last).map_err(|cause| {
             Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").because(cause)
         })
     }
@@ -146,6 +187,13 @@ mod tests {
             ("BALENA_HOST_OS_VERSION", "undefined"),
             ("BALENA", "1"),
             ("HOME", "/root"),
+            ("BALENA_HOME", "/nowhere"),
+            ("RESIN_NO_PROXY", "nothing"),
+            ("HTTPS_PROXY", "http://user:pa55@upper:1"),
+            ("https_proxy", "http://user:pa55@lower:1"),
+            ("HTTP_PROXY", "http://upper:2"),
+            ("SSL_CERT_FILE", "/ssl"),
+            ("NODE_EXTRA_CA_CERTS", "/node"),
         ])
         .unwrap();
         assert_eq!(env.app_id.as_deref(), Some("7"));
@@ -153,7 +201,13 @@ mod tests {
         assert!(env.api_key.is_none() && env.host_os_version.is_none());
         assert_eq!(env.supervisor_api_key.as_ref().unwrap().expose_secret(), "s3cret");
         assert!(env.service_handover_complete_path.is_some());
+        let shown = format!("{env:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("pa55"), "a secret shows in Debug");
         assert_eq!(env.lock_path(), PathBuf::from(DEFAULT_LOCK_PATH));
-        assert!(!format!("{env:?}").contains("s3cret"), "a key shows in Debug");
+        assert_eq!((env.home, env.no_proxy), (Some("/root".into()), None));
+        let proxy = |proxy: &Option<SecretString>| proxy.as_ref().unwrap().expose_secret().to_owned();
+        assert_eq!(proxy(&env.https_proxy), "http://user:pa55@lower:1");
+        assert_eq!(proxy(&env.http_proxy), "http://upper:2");
+        assert_eq!(env.extra_ca_certs, Some("/node".into()));
     }
 }

@@ -279,6 +279,19 @@ impl Error {
         self.0.help.as_deref()
     }
 
+    /// The same, without the other side's words.
+    pub(crate) fn without_words(mut self) -> Self {
+        let status = self.0.status.map_or_else(String::new, |status| format!("status {status}, "));
+        self.0.message = format!("{status}and an answer that repeats a secret: it is left out").into();
+        self.0.body = None;
+        self
+    }
+
+    /// What happened, without operation and advice.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The text without the advice.
     pub(crate) fn summary(&self) -> impl fmt::Display + '_ {
         struct Summary<'a>(&'a Inner);

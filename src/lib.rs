@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api;
+mod auth;
 mod balena;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -31,7 +32,9 @@ pub mod simulator;
 pub mod supervisor;
 #[cfg(any(feature = "service", feature = "simulator"))]
 mod tasks;
+mod token;
 mod version;
+mod whoami;
 
 pub use crate::http::Retry;
 pub use api::answer::Answer;
@@ -48,6 +51,7 @@ pub use api::release::ReleaseKey;
 pub use api::request::{Create, Request};
 pub use api::resource::Resource;
 pub use api::service::ServiceKey;
+pub use auth::{Auth, Credentials, TwoFactor, UserInfo};
 pub use balena::{Balena, Builder};
 pub use clock::{Clock, SystemClock};
 pub use env::Environment;
@@ -58,4 +62,5 @@ pub use ids::{
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ApiVersion, Settings};
+pub use settings::{ApiVersion, Setting, Settings, SettingsStore};
+pub use whoami::{Actor, WhoAmI};

@@ -1,9 +1,18 @@
 //! Where the cloud is and how it is spoken to.
 
+mod file;
+mod ini;
+mod store;
+mod values;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use file::SettingsFile;
+pub use store::SettingsStore;
+pub use values::Setting;
 
 /// Settings of the cloud side. [`Builder::settings`](crate::Builder::settings) takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +23,12 @@ pub struct Settings {
     /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
     /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
+    /// Base address of the builder, where it is not `https://builder.<balena_host>`.
+    pub builder_url: Option<String>,
     /// Version of the API that resources are asked of.
     pub api_version: ApiVersion,
+    /// The age at which a session token is exchanged for a new one, by the next request. API keys have no age.
+    pub token_refresh_interval: Duration,
     /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
     /// have 60 s.
     pub timeout: Duration,
@@ -54,7 +67,9 @@ impl Default for Settings {
         Self {
             balena_host: "balena-cloud.com".into(),
             api_endpoint: None,
+            builder_url: None,
             api_version: ApiVersion::V6,
+            token_refresh_interval: Duration::from_secs(60 * 60),
             timeout: Duration::from_secs(30),
             request_limit: None,
             request_limit_interval: Duration::from_secs(60),
@@ -82,29 +97,46 @@ impl Settings {
         own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
     }
 
+    /// Base address of the builder, without a slash at its end.
+    pub(crate) fn builder(&self) -> String {
+        match &self.builder_url {
+            Some(address) => address.trim_end_matches('/').to_owned(),
+            None => format!("https://builder.{}", self.balena_host),
+        }
+    }
+
     /// # Errors
     /// `is_config`: what is wrong, by the setting's name.
     pub(crate) fn check(&self) -> Result<()> {
-        let fault =
-            |name: &str, why: &str| Err(Error::new(ErrorKind::Config, format!("setting {name}: {why}")));
+        self.fault().map_or(Ok(()), |(name, why)| {
+            Err(Error::new(ErrorKind::Config, format!("setting {name}: {why}")))
+        })
+    }
+
+    /// The first setting that is wrong, and what it has to be.
+    fn fault(&self) -> Option<(&'static str, &'static str)> {
         let bad = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
         if self.balena_host.is_empty() || self.balena_host.contains(bad) {
-            return fault("balena_host", "it has to be a domain such as balena-cloud.com");
+            return Some(("balena_host", "it has to be a domain such as balena-cloud.com"));
         }
-        if let Some(endpoint) = &self.api_endpoint {
-            let address: Option<http::Uri> = endpoint.parse().ok();
-            let known = address.is_some_and(|address| {
-                matches!(address.scheme_str(), Some("http" | "https"))
-                    && address.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-                    && address.query().is_none()
-            });
-            if !known {
-                return fault("api_endpoint", "it has to look like https://api.balena-cloud.com");
-            }
+        if !self.api_endpoint.as_deref().is_none_or(is_address) {
+            return Some(("api_endpoint", "it has to look like https://api.balena-cloud.com"));
+        }
+        if !self.builder_url.as_deref().is_none_or(is_address) {
+            return Some(("builder_url", "it has to look like https://builder.balena-cloud.com"));
         }
         if self.timeout.is_zero() {
-            return fault("timeout", "it is zero");
+            return Some(("timeout", "it is zero"));
         }
-        Ok(())
+        None
     }
+}
+
+fn is_address(text: &str) -> bool {
+    let address: Option<http::Uri> = text.parse().ok();
+    address.is_some_and(|address| {
+        matches!(address.scheme_str(), Some("http" | "https"))
+            && address.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && address.query().is_none()
+    })
 }

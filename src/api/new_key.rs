@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Reply;
+use crate::token;
 
 use super::read::about;
 
@@ -31,18 +32,10 @@ pub(crate) async fn make_key(
 /// # Errors
 /// `is_decode`, without what was answered: it may be half a key.
 pub(crate) fn key_in(reply: &Reply) -> Result<SecretString> {
-    let text = match serde_json::from_slice(&reply.body) {
-        Ok(Value::String(text)) => Some(text),
-        Ok(Value::Object(_) | Value::Array(_) | Value::Null) => None,
-        _ => std::str::from_utf8(&reply.body).ok().map(|text| text.trim().to_owned()),
-    };
-    // A page of a proxy in between is no key, whatever its status.
-    let odd = |c: char| !c.is_ascii_graphic() || "<>{}\"".contains(c);
-    match text {
-        Some(key) if !key.is_empty() && !key.contains(odd) => Ok(SecretString::from(key)),
-        _ => Err(about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())
-            .help("one may have been made nevertheless: the list of keys tells")),
-    }
+    token::in_answer(&reply.body).ok_or_else(|| {
+        about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())
+            .help("one may have been made nevertheless: the list of keys tells")
+    })
 }
 
 /// The server tells what is not there as a failure of its own.

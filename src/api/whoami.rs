@@ -1,21 +1,12 @@
-//! Whose credentials these are.
+//! Whose credentials these are: asked once for each login, by whichever noun needs it first.
 
-use serde::Deserialize;
+use std::sync::PoisonError;
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
+use crate::whoami::{Actor, WhoAmI};
 
 use super::answer::decode;
-
-/// What the token stands for: a user, an application, a device.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct WhoAmI {
-    /// Id of the actor.
-    pub(crate) id: i64,
-    actor_type: String,
-    actor_type_id: i64,
-}
 
 impl WhoAmI {
     /// Id of the user.
@@ -23,21 +14,44 @@ impl WhoAmI {
     /// # Errors
     /// `is_unsupported` when it is none.
     pub(crate) fn user_id(&self) -> Result<i64> {
-        if self.actor_type == "user" {
-            return Ok(self.actor_type_id);
+        match self.actor {
+            Actor::User { id, .. } => Ok(id),
+            _ => Err(self.is_no_user()),
         }
-        let text =
-            format!("the credentials are not of a user but of this: {}", self.actor_type.escape_debug());
-        Err(Error::new(ErrorKind::Unsupported, text).help("log in as a user, or take an API key of one"))
+    }
+
+    pub(crate) fn is_no_user(&self) -> Error {
+        let text = format!(
+            "the authentication credentials in use are not of a user but of this: {}",
+            self.actor.as_str().escape_debug()
+        );
+        Error::new(ErrorKind::Unsupported, text).help("log in as a user, or take an API key of one")
     }
 }
 
 impl Core {
-    /// Asks whose credentials these are (`GET /actor/v1/whoami`).
+    /// Whose credentials these are (`GET /actor/v1/whoami`), as it was answered for this login before.
     ///
     /// # Errors
     /// `is_unauthorized` when nobody is logged in.
     pub(crate) async fn whoami(&self) -> Result<WhoAmI> {
-        decode(&self.plain(Plain::get("/actor/v1/whoami")).await?)
+        let login = self.store.token()?.1;
+        let known = self.whoami.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some((of, who)) if of == login => Ok(who),
+            _ => self.whoami_now().await,
+        }
+    }
+
+    /// The same, asked again.
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in.
+    pub(crate) async fn whoami_now(&self) -> Result<WhoAmI> {
+        let login = self.store.token()?.1;
+        let who: WhoAmI = decode(&self.plain(Plain::get("/actor/v1/whoami")).await?)?;
+        // A login in the meantime has a number of its own: this answer is not taken for it.
+        *self.whoami.lock().unwrap_or_else(PoisonError::into_inner) = Some((login, who.clone()));
+        Ok(who)
     }
 }

@@ -1,49 +1,161 @@
 //! HTTPS to the cloud, through reqwest. Built when first used: it costs more memory than all the rest.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_core::Stream;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::error::{Error, ErrorKind, Result};
 
 use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
 
+/// What is never reached through a proxy: this machine.
+const OWN_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
+/// The way out of this network, and who is trusted at its end.
+#[derive(Clone, Default)]
+pub(crate) struct Way {
+    pub(crate) https_proxy: Option<SecretString>,
+    pub(crate) http_proxy: Option<SecretString>,
+    pub(crate) no_proxy: Option<String>,
+    pub(crate) authorities: Vec<Authorities>,
+}
+
+/// Certificates of authorities to trust, besides the public ones.
+#[derive(Debug, Clone)]
+pub(crate) enum Authorities {
+    File(PathBuf),
+    Pem(Vec<u8>),
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+    }
+}
+
+impl Way {
+    /// # Errors
+    /// `is_config` for a proxy or certificates that can't be used, `is_io` for a file that can't be read.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.proxies()?;
+        #[cfg(feature = "rustls-ring")]
+        self.roots()?;
+        Ok(())
+    }
+
+    fn proxies(&self) -> Result<Vec<reqwest::Proxy>> {
+        type Make = fn(reqwest::Url) -> reqwest::Result<reqwest::Proxy>;
+        let direct = format!("{OWN_MACHINE},{}", self.no_proxy.as_deref().unwrap_or_default());
+        let kinds: [(&str, &Option<SecretString>, Make); 2] = [
+            ("https", &self.https_proxy, |url| reqwest::Proxy::https(url)),
+            ("http", &self.http_proxy, |url| reqwest::Proxy::http(url)),
+        ];
+        let mut proxies = Vec::new();
+        for (scheme, address, make) in kinds {
+            let Some(address) = address else { continue };
+            let proxy = proxy_address(address.expose_secret()).and_then(|url| make(url).ok());
+            let proxy = proxy.ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("the proxy for {scheme} addresses is none"))
+                    .help(format!("{scheme}_proxy has to look like http://proxy.example:3128"))
+            })?;
+            proxies.push(proxy.no_proxy(reqwest::NoProxy::from_string(&direct)));
+        }
+        Ok(proxies)
+    }
+
+    /// The public ones are compiled in: a `FROM scratch` image has no others.
+    #[cfg(feature = "rustls-ring")]
+    fn roots(&self) -> Result<rustls::RootCertStore> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+        let mut roots = rustls::RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        for source in &self.authorities {
+            let (pem, operation) = match source {
+                Authorities::Pem(pem) => (pem.clone(), "read the certificates of the authority".to_owned()),
+                Authorities::File(path) => {
+                    let pem = std::fs::read(path);
+                    let pem =
+                        pem.map_err(|cause| crate::fs::failed("read the certificates in", path, cause))?;
+                    (pem, format!("read the certificates in {}", path.display()))
+                }
+            };
+            // Bundles have some that are too odd to be of use; the others do not suffer for it.
+            let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
+            let (added, _) = roots.add_parsable_certificates(certificates);
+            if added == 0 {
+                return Err(Error::new(ErrorKind::Config, "there is no certificate in it")
+                    .operation(operation)
+                    .help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
+            }
+        }
+        Ok(roots)
+    }
+}
+
+/// With or without its scheme.
+fn proxy_address(text: &str) -> Option<reqwest::Url> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url: reqwest::Url = whole.parse().ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
 /// The transport to the cloud. Follows no redirect and retries nothing: that is decided above it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Cloud {
+    way: Way,
     client: OnceLock<reqwest::Client>,
 }
 
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloud").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
 impl Cloud {
+    pub(crate) fn new(way: Way) -> Self {
+        Self { way, client: OnceLock::new() }
+    }
+
     fn client(&self) -> Result<&reqwest::Client, TransportError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = build().map_err(not_sent)?;
+        let client = build(&self.way).map_err(not_sent)?;
         Ok(self.client.get_or_init(|| client))
     }
 }
 
-fn build() -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
-    let builder = reqwest::Client::builder()
+fn build(way: &Way) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+    // Without this, reqwest looks for proxies in the process's environment, which may not be the one to go by.
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
         .connect_timeout(CONNECT_LIMIT)
         .pool_idle_timeout(IDLE_LIMIT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false);
+    for proxy in way.proxies()? {
+        builder = builder.proxy(proxy);
+    }
     #[cfg(feature = "rustls-ring")]
-    let builder = builder.tls_backend_preconfigured(tls()?);
+    let builder = builder.tls_backend_preconfigured(tls(way.roots()?)?);
     Ok(builder.build()?)
 }
 
-/// TLS with one provider and the roots compiled in: a `FROM scratch` image has no others.
+/// TLS with one provider.
 #[cfg(feature = "rustls-ring")]
-fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

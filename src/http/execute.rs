@@ -333,6 +333,12 @@ fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
 
 /// What it means that the connection to this host is lost.
 pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
+    // What our own side is missing for a connection has a text of its own.
+    let TransportError { sent, reused, cause } = error;
+    let error = match cause.downcast::<Error>() {
+        Ok(own) => return *own,
+        Err(cause) => TransportError { sent, reused, cause },
+    };
     if error.sent && !is_read {
         return Error::new(
             ErrorKind::UnknownOutcome,
@@ -347,10 +353,14 @@ pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
     } else {
         format!("can't reach {host} ({error})")
     };
-    Error::new(ErrorKind::Unreachable, message)
-        .sent(error.sent)
-        .because(error)
-        .help("is the device online, is its clock right, and is the host the right one?")
+    let unknown = message.contains("UnknownIssuer");
+    let lost = Error::new(ErrorKind::Unreachable, message).sent(error.sent).because(error);
+    if unknown {
+        return lost.help(
+            "its certificate is of an authority that is not known here: name that one's certificate in BALENA_EXTRA_CA_CERTS",
+        );
+    }
+    lost.help("is the device online, is its clock right, and is the host the right one?")
 }
 
 fn no_answer(outgoing: &Outgoing, limit: Duration) -> Error {

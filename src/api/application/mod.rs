@@ -166,7 +166,7 @@ impl Applications {
             id @ ApplicationKey::Id(_) => id,
         };
         key.check()?;
-        Ok(format!("{}/apps/{key}", self.core.settings.dashboard()))
+        Ok(format!("{}/apps/{key}", self.core.settings().dashboard()))
     }
 }
 

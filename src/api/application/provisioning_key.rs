@@ -71,7 +71,7 @@ impl GenerateProvisioningKey {
 
     async fn send(self) -> Result<SecretString> {
         let id = self.application.clone().resolve(self.core.clone()).await?;
-        let path = match self.core.settings.api_version {
+        let path = match self.core.settings().api_version {
             ApiVersion::V6 => "/api-key/v1/",
             _ => "/api-key/v2/",
         };

@@ -82,7 +82,7 @@ impl Devices {
 impl Core {
     /// In version 7 the other name stands for what the device runs in the end, pinned or not.
     fn pin_column(&self) -> &'static str {
-        match self.settings.api_version {
+        match self.settings().api_version {
             ApiVersion::V6 => "should_be_running__release",
             ApiVersion::V7 => "is_pinned_on__release",
         }

@@ -32,7 +32,7 @@ impl Devices {
         let (core, key, release) = (self.core.clone(), device.into(), release.into());
         Request::new(async move {
             release.check()?;
-            if core.settings.api_version != ApiVersion::V6 {
+            if core.settings().api_version != ApiVersion::V6 {
                 let text = "supervisor releases are asked for as version 6 of the API has them";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }

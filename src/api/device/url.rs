@@ -78,7 +78,7 @@ impl Devices {
             return Err(Error::argument("uuid", "it is empty"));
         }
         let uuid = utf8_percent_encode(uuid, NON_ALPHANUMERIC);
-        Ok(format!("{}/devices/{uuid}/summary", self.core.settings.dashboard()))
+        Ok(format!("{}/devices/{uuid}/summary", self.core.settings().dashboard()))
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct Case {
     pub(crate) after: Option<Value>,
     #[serde(default, rename = "clock_dependent")]
     _clock_dependent: Option<String>,
-    #[serde(default, rename = "files_before")]
-    _files_before: Option<Value>,
+    #[serde(default)]
+    pub(crate) files_before: Option<Value>,
     #[serde(default)]
     pub(crate) events: Option<Value>,
     #[serde(default, rename = "client_closed_stream")]

@@ -4,14 +4,11 @@ use serde_json::Value;
 
 use super::cases::Case;
 
-/// Functions that a later step brings: logins, the settings file, logs, OS versions and updates, builds.
+/// Functions that a later step brings: logs, OS versions and updates, builds.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 8] = [
-    "auth.",
-    "settings.",
+const FUNCTIONS: [&str; 5] = [
     "logs.",
     "models.os.",
-    "Balena",
     "models.device.start_os_update",
     "models.device.get_os_update_status",
     "models.release.create_from_url",
@@ -20,10 +17,8 @@ const FUNCTIONS: [&str; 8] = [
 type Around = fn(&Case) -> bool;
 
 /// What is around calls that are there, and comes later itself.
-const AROUND: [(&str, Around); 2] = [
-    ("tokens that age and settings that change", |case| case.area == "auth"),
-    ("a logo is an upload", |case| case.args.iter().chain(case.kwargs.values()).any(is_file)),
-];
+const AROUND: [(&str, Around); 1] =
+    [("a logo is an upload", |case| case.args.iter().chain(case.kwargs.values()).any(is_file))];
 
 fn is_file(argument: &Value) -> bool {
     argument.get("$file").is_some()

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cases::{Case, Exchange};
 use super::outcomes::{self, Expect};
+use super::quirks_auth as auth;
 use super::quirks_options as options;
 use super::rulebook::{self, Rulebook};
 
@@ -16,6 +17,8 @@ use super::rulebook::{self, Rulebook};
 pub(crate) struct Expected {
     pub(crate) exchange: Vec<Exchange>,
     pub(crate) outcome: Expect,
+    /// What changed besides, as recorded.
+    pub(crate) after: Option<Value>,
 }
 
 /// What a row does to a recorded case.
@@ -30,10 +33,12 @@ enum Row {
 use Row::{Change, Copy, Drop};
 
 /// The rows, in the order in which they are applied.
-const ROWS: [(&str, Row); 38] = [
+const ROWS: [(&str, Row); 50] = [
     // Requests.
     ("Q03", Change(|_, _, expected| in_paths(expected, "/supervisor//", "/supervisor/"))),
     ("Q04", Change(|_, _, expected| in_paths(expected, "/applcation/", "/application/"))),
+    ("Q07", Change(auth::no_key)),
+    ("Q37", Change(auth::follows)),
     ("Q40", Change(options::merged)),
     ("Q41", Copy),
     ("Q42", Change(options::not_given)),
@@ -72,7 +77,17 @@ const ROWS: [(&str, Row); 38] = [
     ("Q11", Change(broken)),
     ("Q12", Change(not_redirected)),
     ("Q14", Change(unreadable)),
+    ("Q21", Change(auth::setup_key)),
+    ("Q22", Change(auth::with_the_old_token)),
+    ("Q23", Change(auth::with_the_old_token)),
+    ("Q25", Change(auth::not_logged_in)),
     ("Q26", Change(|_, _, expected| expected.outcome = error(ErrorKind::Unsupported))),
+    ("Q30", Change(auth::constructor_wins)),
+    ("Q31", Change(auth::completed)),
+    ("Q34", Change(auth::any_case)),
+    ("Q36", Change(auth::removed)),
+    ("Q38", Copy),
+    ("Q24", Copy),
     ("Q62", Change(nothing_there)),
     ("Q67", Change(|_, _, expected| expected.outcome = Expect::AnyError)),
     ("Q68", Change(|_, _, expected| expected.outcome = Expect::Value(Value::Null))),
@@ -84,17 +99,19 @@ const ROWS: [(&str, Row); 38] = [
 ];
 
 /// Those that come last: they overrule what the others made of the outcome.
-const LAST_ROWS: [(&str, Row); 9] = [
+const LAST_ROWS: [(&str, Row); 11] = [
     ("Q83", Change(unparsable)),
     ("Q01", Change(refused_by_status)),
     ("Q05", Change(refused_by_status)),
+    ("Q20", Change(auth::no_token)),
+    ("Q27", Change(auth::unknown)),
     // Nothing is sent.
     ("Q51", Change(|_, _, expected| refuse(expected, None))),
     ("Q78", Change(|_, _, expected| refuse(expected, None))),
-    ("Q33", Change(no_such_type)),
+    ("Q33", Change(a_flag)),
     ("Q35", Change(no_such_type)),
     ("Q55", Change(no_such_type)),
-    ("Q99", Change(no_such_type)),
+    ("Q99", Change(an_accident)),
 ];
 
 /// What is promised of the case; `None` if it is not run.
@@ -107,7 +124,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
         return Err(format!("no expectation for row {unknown}"));
     }
     let outcome = outcomes::recorded(&case.outcome, case.exchange.last());
-    let mut expected = Expected { exchange: case.exchange.clone(), outcome };
+    let mut expected = Expected { exchange: case.exchange.clone(), outcome, after: case.after.clone() };
     for (_, row) in rows().filter(|(row, _)| case.has(row)) {
         match row {
             Change(change) => change(case, book, &mut expected),
@@ -126,6 +143,24 @@ pub(super) fn error(kind: ErrorKind) -> Expect {
 pub(super) fn refuse(expected: &mut Expected, says: Option<String>) {
     expected.exchange.clear();
     expected.outcome = Expect::Error { kind: ErrorKind::InvalidArgument, status: None, says };
+}
+
+/// Q33: set at run time it is a flag; in the constructor, text is no flag.
+fn a_flag(case: &Case, book: &Rulebook, expected: &mut Expected) {
+    if case.function.starts_with("settings.") {
+        auth::flag(case, book, expected);
+    } else {
+        no_such_type(case, book, expected);
+    }
+}
+
+/// Q99.
+fn an_accident(case: &Case, book: &Rulebook, expected: &mut Expected) {
+    if case.function.starts_with("auth.") {
+        auth::no_email(case, book, expected);
+    } else {
+        no_such_type(case, book, expected);
+    }
 }
 
 /// Q33, Q35, Q55, Q99: the argument, or the setting, has no typed form.

@@ -18,6 +18,9 @@ pub(crate) fn functions() -> Vec<String> {
 
 /// The call that stands for a function: drop `models.`, make a call of each namespace.
 fn call(methods: &[Method], function: &str) -> Result<String, String> {
+    if function == "Balena" {
+        return Ok("`Balena::builder()`, or `Balena::from_env()`".to_owned());
+    }
     let path = function.strip_prefix("models.").unwrap_or(function);
     let renamed = RENAMED.iter().find(|(name, _)| *name == function).map(|(_, rust)| *rust);
     let (namespaces, name) = path.rsplit_once('.').unwrap_or(("", path));

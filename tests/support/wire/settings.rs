@@ -12,14 +12,22 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
     for (name, value) in recorded {
         let refuse = || Err(format!("setting {name}: {value}"));
         match (name.as_str(), value) {
-            // In memory, as our settings always are.
-            ("data_directory", Value::Bool(false)) => {}
+            // See `directory`.
+            ("data_directory", Value::Bool(_) | Value::Null | Value::String(_)) => {}
             ("balena_host", Value::String(host)) => settings.balena_host.clone_from(host),
             ("api_endpoint", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
             ("api_version", Value::String(version)) => match version.as_str() {
                 "v6" => settings.api_version = ApiVersion::V6,
                 "v7" => settings.api_version = ApiVersion::V7,
                 _ => return refuse(),
+            },
+            ("token_refresh_interval", Value::String(text)) => match text.parse() {
+                Ok(interval) => settings.token_refresh_interval = Duration::from_millis(interval),
+                Err(_) => return refuse(),
+            },
+            ("timeout", Value::String(text)) => match text.parse() {
+                Ok(timeout) => settings.timeout = Duration::from_millis(timeout),
+                Err(_) => return refuse(),
             },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
             ("request_limit", Value::String(text)) => match text.parse::<NonZeroU32>() {

@@ -16,11 +16,13 @@ pub(crate) struct Method {
     pub(crate) returns: String,
 }
 
-/// All public methods of the client and of what is below `src/api`.
+/// All public methods of the client and of what it leads to.
 pub(crate) fn methods() -> Vec<Method> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![source.join("balena.rs")];
-    collect(&source.join("api"), &mut files);
+    for folder in ["api", "auth", "settings"] {
+        collect(&source.join(folder), &mut files);
+    }
     let mut methods = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("source is text");

@@ -122,7 +122,7 @@ fn left_out(value: &mut Value) {
 /// A row that no family has an expectation for.
 pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>, String> {
     let outcome = recorded(&case.outcome, case.exchange.last());
-    let mut expected = Expected { exchange: case.exchange.clone(), outcome };
+    let mut expected = Expected { exchange: case.exchange.clone(), outcome, after: case.after.clone() };
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
         "auth_js" => auth::adjust,

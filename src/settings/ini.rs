@@ -1,0 +1,227 @@
+//! The form of the SDK's settings file: what Python's `configparser` writes and reads.
+
+use std::fmt::Write as _;
+
+/// The section whose values count in all others.
+const SHARED: &str = "DEFAULT";
+
+/// The names and texts of one section, in the order of the file; names are in lower case.
+pub(super) type Pairs = Vec<(String, String)>;
+
+/// A settings file: the pairs of our section, and what belongs to others, as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Document {
+    pub(super) pairs: Pairs,
+    others: String,
+}
+
+/// A name as the file has it.
+pub(super) fn name(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+impl Document {
+    /// `None` if Python could not read it either, or if it lacks the section.
+    pub(super) fn parse(text: &str, section: &str) -> Option<Self> {
+        let mut lines = Lines::default();
+        for line in text.lines() {
+            lines.take(line)?;
+        }
+        lines.finish();
+        let mut document = Self::default();
+        let (mut found, mut shared) = (None, Vec::new());
+        for part in lines.sections {
+            if part.name == section {
+                found = Some(part.pairs);
+                continue;
+            }
+            if part.name == SHARED {
+                shared.clone_from(&part.pairs);
+            }
+            document.others.push_str(&written(&part.name, &part.pairs));
+        }
+        document.pairs = found?;
+        for (name, text) in shared {
+            if document.pairs.iter().all(|(own, _)| *own != name) {
+                document.pairs.push((name, text));
+            }
+        }
+        let plain = document.pairs.clone();
+        for (_, text) in &mut document.pairs {
+            // A reference that leads nowhere is a text that was meant as it stands.
+            if let Some(whole) = interpolated(text, &plain, 0) {
+                *text = whole;
+            }
+        }
+        Some(document)
+    }
+
+    /// The file's text.
+    pub(super) fn text(&self, section: &str) -> String {
+        let pairs: Pairs = self.pairs.iter().map(|(name, text)| (name.clone(), escaped(text))).collect();
+        format!("{}{}", written(section, &pairs), self.others)
+    }
+}
+
+fn written(section: &str, pairs: &Pairs) -> String {
+    let mut text = format!("[{section}]\n");
+    for (name, value) in pairs {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{name} = {}", value.replace('\n', "\n\t"));
+    }
+    text.push('\n');
+    text
+}
+
+/// `%` begins a reference to another value in this form.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+/// Puts values in the place of `%(name)s`.
+fn interpolated(text: &str, pairs: &Pairs, depth: usize) -> Option<String> {
+    /// As in Python.
+    const DEEPEST: usize = 10;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let (reference, after) = after.strip_prefix('(')?.split_once(")s")?;
+        let (_, value) = pairs.iter().find(|(other, _)| *other == name(reference))?;
+        if depth == DEEPEST {
+            return None;
+        }
+        out.push_str(&interpolated(value, pairs, depth + 1)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+#[derive(Debug)]
+struct Section {
+    name: String,
+    pairs: Pairs,
+}
+
+/// What the lines so far amount to.
+#[derive(Debug, Default)]
+struct Lines {
+    sections: Vec<Section>,
+    /// How far the line of the last name was indented, while its value may go on.
+    indent: Option<usize>,
+}
+
+impl Lines {
+    fn take(&mut self, line: &str) -> Option<()> {
+        let text = line.trim();
+        if text.starts_with(['#', ';']) {
+            return Some(());
+        }
+        let indent = line.len() - line.trim_start().len();
+        if text.is_empty() || self.indent.is_some_and(|own| indent > own) {
+            // An empty line may stand within a value; at its end it is cut off below.
+            if let (Some(_), Some((_, value))) = (self.indent, self.last()) {
+                value.push('\n');
+                value.push_str(text);
+            }
+            return Some(());
+        }
+        self.finish();
+        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
+            let known = self.sections.iter().any(|section| section.name == name.0 && name.0 != SHARED);
+            if known || name.0.is_empty() {
+                return None;
+            }
+            self.sections.push(Section { name: name.0.to_owned(), pairs: Pairs::new() });
+            return Some(());
+        }
+        let (key, value) = text.split_once(['=', ':'])?;
+        let pairs = &mut self.sections.last_mut()?.pairs;
+        let key = name(key);
+        if key.is_empty() || pairs.iter().any(|(known, _)| *known == key) {
+            return None;
+        }
+        pairs.push((key, value.trim().to_owned()));
+        self.indent = Some(indent);
+        Some(())
+    }
+
+    fn last(&mut self) -> Option<&mut (String, String)> {
+        self.sections.last_mut()?.pairs.last_mut()
+    }
+
+    /// The last value does not go on.
+    fn finish(&mut self) {
+        if self.indent.take().is_some()
+            && let Some((_, value)) = self.last()
+        {
+            value.truncate(value.trim_end().len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Vec<(String, String)>> {
+        Document::parse(text, "Settings").map(|document| document.pairs)
+    }
+
+    fn pairs(of: &[(&str, &str)]) -> Pairs {
+        of.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_python_reads_is_read() {
+        let text = "# mine\n[Settings]\nA = 1\n b: two = 2\n;no\nlong = x\n  y\n\n  z\nempty =\n\nquoted = 50%%\n\
+                    ref = %(a)s/%(Quoted)s\n";
+        let expected = [
+            ("a", "1"),
+            ("b", "two = 2"),
+            ("long", "x\ny\n\nz"),
+            ("empty", ""),
+            ("quoted", "50%"),
+            ("ref", "1/50%"),
+        ];
+        assert_eq!(parse(text).unwrap(), pairs(&expected));
+        assert_eq!(
+            parse("[DEFAULT]\na = 1\nb = 2\n[Settings]\nb = 3\n").unwrap(),
+            pairs(&[("b", "3"), ("a", "1")])
+        );
+        assert_eq!(parse("[Settings]").unwrap(), []);
+        for odd in ["50%", "%(a)s", "%(none)s", "%x"] {
+            assert_eq!(parse(&format!("[Settings]\na = {odd}\n")).unwrap(), pairs(&[("a", odd)]));
+        }
+    }
+
+    #[test]
+    fn what_python_refuses_is_refused() {
+        for text in [
+            "",
+            "this is not\nan ini file",
+            "a = 1\n[Settings]\n",
+            "[Settings]\na = 1\nA = 2\n",
+            "[Settings]\n[Settings]\n",
+            "[Settings]\nno delimiter\n",
+            "[Other]\na = 1\n",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn written_and_read_again_it_is_the_same() {
+        let mut document = Document::parse("[Other]\nx = 1\n[Settings]\na = 1\n", "Settings").unwrap();
+        document.pairs = pairs(&[("a", "100% of %(b)s"), ("b", "one\ntwo"), ("c", "")]);
+        let text = document.text("Settings");
+        assert_eq!(text, "[Settings]\na = 100%% of %%(b)s\nb = one\n\ttwo\nc = \n\n[Other]\nx = 1\n\n");
+        assert_eq!(Document::parse(&text, "Settings").unwrap(), document);
+    }
+}

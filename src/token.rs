@@ -1,0 +1,118 @@
+//! What a token looks like, and what a session token tells about itself.
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+/// A text that may be a token or a key; a page, a sentence and nothing at all are none.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| !c.is_ascii_graphic() || "<>{}\"".contains(c))
+}
+
+/// The token in an answer: some servers answer with the bare text, others with it as a JSON text.
+pub(crate) fn in_answer(body: &[u8]) -> Option<SecretString> {
+    let text = match serde_json::from_slice(body) {
+        Ok(Value::String(text)) => text,
+        Ok(Value::Object(_) | Value::Array(_) | Value::Null) => return None,
+        _ => std::str::from_utf8(body).ok()?.trim().to_owned(),
+    };
+    is_token(&text).then(|| SecretString::from(text))
+}
+
+/// The claims of a session token, not verified: that is the server's business. API keys have none.
+#[derive(Debug)]
+pub(crate) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// `None` if the token is no JSON Web Token.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (head, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        base64url(signature)?;
+        serde_json::from_slice::<Map<String, Value>>(&base64url(head)?).ok()?;
+        serde_json::from_slice(&base64url(claims)?).ok().map(Self)
+    }
+
+    /// When it was issued, in milliseconds of the epoch; part of a second does not count.
+    pub(crate) fn issued_at(&self) -> Option<i64> {
+        let written = match self.0.get("iat")? {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            _ => return None,
+        };
+        written.split('.').next()?.parse::<i64>().ok()?.checked_mul(1000)
+    }
+
+    /// Whether the account asks for a second factor.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.0.contains_key("twoFactorRequired")
+    }
+
+    /// Whether the second factor is still to come.
+    pub(crate) fn wants_second_factor(&self) -> bool {
+        !matches!(self.0.get("twoFactorRequired"), None | Some(Value::Null | Value::Bool(false)))
+    }
+}
+
+/// Base64 with the alphabet of URLs, padded or not.
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for byte in text.trim_end_matches('=').bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xFF).ok()?);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    #[test]
+    fn base64_of_every_length() {
+        for (text, plain) in [("", ""), ("Zg", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")] {
+            assert_eq!(base64url(text).unwrap(), plain.as_bytes());
+        }
+        assert_eq!(base64url("-_8").unwrap(), [0xFB, 0xFF]);
+        assert!(base64url("a b").is_none() && base64url("a+/b").is_none());
+    }
+
+    #[test]
+    fn only_a_session_token_has_claims() {
+        // {"alg":"HS256"} . {"iat":1718449200,"twoFactorRequired":true} . s
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE3MTg0NDkyMDAsInR3b0ZhY3RvclJlcXVpcmVkIjp0cnVlfQ.cw";
+        let claims = Claims::of(token).unwrap();
+        assert_eq!(claims.issued_at(), Some(1_718_449_200_000));
+        assert!(claims.has_second_factor() && claims.wants_second_factor());
+        for none in ["", "key", "a.b.c", "eyJ9.eyJ9", &format!("{token}.x"), "W10.W10.cw"] {
+            assert!(Claims::of(none).is_none(), "{none}");
+        }
+        assert_eq!(Claims::of("e30.e30.cw").unwrap().issued_at(), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_token_is_none() {
+        for token in ["abc", "\"abc\"", "abc\n"] {
+            assert_eq!(in_answer(token.as_bytes()).unwrap().expose_secret(), "abc");
+        }
+        for other in ["", " ", "\"\"", "null", "{}", "[]", "Not Found", "<html>", "{\"token\": 1", "\u{e4}"] {
+            assert!(in_answer(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The rows about logins and settings.
+
+use balena_agent::ErrorKind;
+use serde_json::{Value, json};
+
+use super::cases::{Case, Exchange, Outcome};
+use super::outcomes::{self, Expect};
+use super::quirks::{Expected, error};
+use super::rulebook::Rulebook;
+
+/// Q07: a variable without a value is not set.
+pub(super) fn no_key(_: &Case, _: &Rulebook, expected: &mut Expected) {
+    let empty =
+        |exchange: &Exchange| exchange.request.auth.as_ref().is_some_and(|auth| auth.credential.is_empty());
+    let Some(first) = expected.exchange.iter().position(empty) else { return };
+    if expected.exchange[first].request.canonical_query.is_some() {
+        expected
+            .exchange
+            .iter_mut()
+            .filter(|exchange| empty(exchange))
+            .for_each(|exchange| exchange.request.auth = None);
+    } else {
+        expected.exchange.truncate(first);
+        expected.outcome = error(ErrorKind::Unauthorized);
+    }
+}
+
+/// Q20: what refuses gives no token, and so none is kept.
+pub(super) fn no_token(_: &Case, _: &Rulebook, expected: &mut Expected) {
+    let Some(last) = expected.exchange.last().filter(|last| last.response.status >= 400) else { return };
+    expected.outcome = outcomes::refused(last);
+    if let Some(after) = expected.after.as_mut().and_then(Value::as_object_mut) {
+        after.remove("token");
+    }
+}
+
+/// Q21: the key in the address's query, or by itself.
+pub(super) fn setup_key(_: &Case, _: &Rulebook, expected: &mut Expected) {
+    let Some(last) = expected.exchange.last() else { return };
+    let answer = last.response.json.as_ref().and_then(Value::as_str).or(last.response.text.as_deref());
+    let answer = answer.unwrap_or_default();
+    let query = answer.split_once('?').map_or(answer, |(_, query)| query);
+    let key = query.split('&').find_map(|pair| pair.strip_prefix("secret="));
+    expected.outcome = Expect::Value(json!(key.unwrap_or(answer)));
+}
+
+/// Q22, Q23: the call goes on with the token as it is.
+pub(super) fn with_the_old_token(case: &Case, book: &Rulebook, expected: &mut Expected) {
+    let refused = expected.exchange.last().filter(|last| last.request.path == "/whoami");
+    if refused
+        .is_some_and(|last| last.response.status < 500 && last.response.status != 404 && !last.response.abort)
+    {
+        return;
+    }
+    let like = book.plain_call(&case.function, &case.args);
+    let token = case.token.clone().unwrap_or_default();
+    expected.exchange.extend(like.exchange.iter().map(|exchange| sent_with(exchange, &token)));
+    expected.outcome = outcomes::recorded(&like.outcome, None);
+}
+
+pub(crate) fn sent_with(exchange: &Exchange, token: &str) -> Exchange {
+    let mut exchange = exchange.clone();
+    if let Some(auth) = &mut exchange.request.auth {
+        token.clone_into(&mut auth.credential);
+    }
+    exchange
+}
+
+/// Q25: nobody is logged in.
+pub(super) fn not_logged_in(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    if case.token.is_none() {
+        expected.outcome = error(ErrorKind::Unauthorized);
+    }
+}
+
+/// Q27: a server that fails, or is not there, does not say no.
+pub(super) fn unknown(_: &Case, _: &Rulebook, expected: &mut Expected) {
+    let Some(last) = expected.exchange.last() else { return };
+    if last.response.abort {
+        expected.outcome = error(outcomes::broken(Some(last)));
+    } else if last.response.status >= 400 && last.response.status != 401 {
+        expected.outcome = outcomes::refused(last);
+    }
+}
+
+/// Q30: what the constructor asks for counts before the file, and is not written into it.
+pub(super) fn constructor_wins(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let (Some(Value::Object(asked)), Some(after)) = (case.args.first(), &mut expected.after) else { return };
+    let settings = &mut after["settings"];
+    for (name, value) in asked {
+        settings[name] = value.clone();
+    }
+    if let Some(host) = asked.get("balena_host").and_then(Value::as_str) {
+        settings["builder_url"] = json!(format!("https://builder.{host}/"));
+        settings["api_endpoint"] = json!(format!("https://api.{host}/"));
+    }
+    if asked.contains_key("balena_host") || asked.contains_key("api_version") {
+        let address = settings["api_endpoint"].as_str().unwrap_or_default();
+        let version = settings["api_version"].as_str().unwrap_or_default();
+        settings["pine_endpoint"] = json!(format!("{address}{version}/"));
+    }
+}
+
+/// Q31: what a file lacks is added to it; what it has stays.
+pub(super) fn completed(case: &Case, book: &Rulebook, expected: &mut Expected) {
+    let new = book.recorded("Balena.file_first_start").after.expect("a file");
+    let (mut settings, mut files) = (new["settings"].clone(), json!({}));
+    for (path, text) in case.files_before.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        let lines = text.as_str().unwrap_or_default().lines();
+        for (name, value) in lines.filter_map(|line| line.split_once(" = ")) {
+            settings[name] = json!(value);
+        }
+        let line = |(name, value): (&String, &Value)| match value {
+            Value::Bool(flag) => format!("{name} = {flag}\n"),
+            other => format!("{name} = {}\n", other.as_str().unwrap_or_default()),
+        };
+        let lines: String = settings.as_object().into_iter().flatten().map(line).collect();
+        files[path] = json!(format!("[Settings]\n{lines}"));
+    }
+    let token = settings.get("token").cloned();
+    expected.after = Some(json!({ "settings": settings, "files": files }));
+    if let (Some(token), Some(after)) = (token, &mut expected.after) {
+        after["token"] = token;
+    }
+    expected.outcome = Expect::Value(Value::Null);
+}
+
+/// Q33: a flag is one, wherever it is kept.
+pub(super) fn flag(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let Some(after) = &mut expected.after else { return };
+    if let (Some(name), Some(value)) = (case.args.first().and_then(Value::as_str), case.args.get(1)) {
+        if let Some(settings) = after.get_mut("settings") {
+            settings[name] = value.clone();
+        }
+        for text in
+            after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten().map(|(_, text)| text)
+        {
+            let wrong = if value == &json!(true) { "True" } else { "False" };
+            let lines = text.as_str().unwrap_or_default();
+            *text = json!(lines.replace(&format!("{name} = {wrong}"), &format!("{name} = {value}")));
+        }
+    }
+}
+
+/// Q34: a setting is found whatever the case of its name.
+pub(super) fn any_case(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    if case.function == "settings.set" {
+        return;
+    }
+    let name = case.args.first().and_then(Value::as_str).unwrap_or_default();
+    let set = case.before.iter().rev().find(|before| {
+        before.function == "settings.set"
+            && before.args.first().and_then(Value::as_str).is_some_and(|set| set.eq_ignore_ascii_case(name))
+    });
+    let value = set.and_then(|set| set.args.get(1).cloned()).unwrap_or_default();
+    expected.outcome = match case.function.as_str() {
+        "settings.get" => Expect::Value(value),
+        _ => Expect::Value(json!(true)),
+    };
+}
+
+/// Q36: what was there is gone, and that it was there is the answer.
+pub(super) fn removed(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    expected.outcome = Expect::Value(json!(true));
+    let name = case.args.first().and_then(Value::as_str).unwrap_or_default();
+    let Some(after) = &mut expected.after else { return };
+    if let Some(settings) = after.get_mut("settings").and_then(Value::as_object_mut) {
+        settings.remove(name);
+    }
+    for (_, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
+        let lines = text.as_str().unwrap_or_default().lines();
+        let kept = lines.filter(|line| !line.starts_with(&format!("{name} =")));
+        *text = json!(kept.map(|line| format!("{line}\n")).collect::<String>());
+    }
+}
+
+/// Q37: an address that was changed is the address of all that follows.
+pub(super) fn follows(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let set = case.before.iter().rev().find(|before| {
+        before.function == "settings.set" && before.args.first() == Some(&json!("api_endpoint"))
+    });
+    let address = set.and_then(|set| set.args.get(1)?.as_str()).unwrap_or_default();
+    let host = address.trim_start_matches("https://").trim_end_matches('/');
+    for exchange in expected.exchange.iter_mut().filter(|_| set.is_some()) {
+        host.clone_into(&mut exchange.request.authority);
+        exchange.request.host = host.split('.').next().unwrap_or_default().to_owned();
+    }
+}
+
+/// Q99, of a user: without an e-mail address there is none.
+pub(super) fn no_email(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let Outcome::Error(raised) = &case.outcome else { return };
+    let who = expected.exchange.last().and_then(|last| last.response.json.clone()).unwrap_or_default();
+    if raised.message == "'email'" {
+        expected.outcome = Expect::Value(json!({
+            "id": who["actorTypeId"], "actor": who["id"], "username": who["username"], "email": null,
+        }));
+    }
+}
