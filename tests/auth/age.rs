@@ -1,0 +1,177 @@
+//! Tokens that age: renewed once, by whoever comes first, and never by anything but their age.
+
+use std::time::Duration;
+
+use balena_agent::ApiVersion;
+use futures_util::future::join_all;
+
+use crate::support::{Cloud, answer, session, session_of_age, token_of};
+
+const ROWS: &str = r#"{"d":[]}"#;
+
+/// Renews with this, and answers everything else.
+fn renewing_with(status: u16, body: impl Into<String>) -> Cloud {
+    let body = body.into();
+    Cloud::new(move |call, _| match call {
+        "GET /whoami" | "GET /user/v1/refresh-token" => answer(status, body.clone()),
+        _ => answer(200, ROWS),
+    })
+}
+
+fn renewals(cloud: &Cloud) -> usize {
+    cloud.asked().iter().filter(|call| *call == "GET /whoami").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_calls_at_once_make_one_renewal_and_all_use_the_new_token() {
+    let (old, new) = (session_of_age(7200), session_of_age(0));
+    let cloud = renewing_with(200, new.clone());
+    let balena = cloud.client(Some(&old));
+    let clones: Vec<_> = (0..64).map(|_| balena.clone()).collect();
+    let calls = clones.iter().map(|balena| async move { balena.organization().get_all().await });
+    for result in join_all(calls).await {
+        result.unwrap();
+    }
+    assert_eq!((renewals(&cloud), cloud.asked().len()), (1, 65));
+    let mut tokens = cloud.tokens();
+    assert_eq!(tokens.remove(0), old);
+    assert!(tokens.iter().all(|token| *token == new), "{tokens:?}");
+    assert_eq!(token_of(&balena), Some(new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_renewal_is_everybodys_error_and_the_token_stays() {
+    let old = session_of_age(7200);
+    let cloud = renewing_with(401, "Unauthorized");
+    let balena = cloud.client(Some(&old));
+    let errors = join_all((0..64).map(|_| async { balena.organization().get_all().await.unwrap_err() })).await;
+    for error in errors {
+        assert!(error.is_unauthorized() && error.status() == Some(401), "{error}");
+        assert!(error.to_string().starts_with("GET /whoami: the session was not renewed: status 401"), "{error}");
+        assert!(!format!("{error:?}").contains(&old));
+    }
+    assert_eq!(cloud.asked(), ["GET /whoami"], "and nothing else is sent");
+    assert_eq!(token_of(&balena).as_deref(), Some(&*old));
+    assert!(!balena.auth().is_logged_in().await.unwrap());
+    balena.auth().login_with_token("an-api-key").unwrap();
+    balena.organization().get_all().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_renew_is_not_asked_before_each_request() {
+    let page = "<html><body>portal</body></html>";
+    let answers: [(u16, &str); 11] = [
+        (404, "Not Found"),
+        (500, "boom"),
+        (502, page),
+        (503, ""),
+        (200, ""),
+        (200, page),
+        (200, "{}"),
+        (200, "Unauthorized"),
+        (200, "null"),
+        (200, r#""not.a.session""#),
+        (204, ""),
+    ];
+    for (status, body) in answers {
+        let old = session_of_age(7200);
+        let cloud = renewing_with(status, body);
+        let balena = cloud.client(Some(&old));
+        let results = join_all((0..8).map(|_| async { balena.organization().get_all().await })).await;
+        results.into_iter().for_each(|result| drop(result.unwrap()));
+        balena.organization().get_all().await.unwrap();
+        assert_eq!(renewals(&cloud), 1, "{status} {body}");
+        assert!(cloud.tokens().iter().all(|token| *token == old), "{status} {body}");
+        assert_eq!(token_of(&balena).as_deref(), Some(&*old), "{status} {body}");
+        cloud.advance(Duration::from_secs(59));
+        balena.organization().get_all().await.unwrap();
+        assert_eq!(renewals(&cloud), 1);
+        cloud.advance(Duration::from_secs(1));
+        balena.organization().get_all().await.unwrap();
+        assert_eq!(renewals(&cloud), 2, "a minute later it may be able to");
+    }
+    let broken = Cloud::new(|call, _| if call == "GET /whoami" { None } else { answer(200, ROWS) });
+    let balena = broken.client(Some(&session_of_age(7200)));
+    balena.organization().get_all().await.unwrap();
+    assert_eq!(broken.asked(), ["GET /whoami", "GET /v6/organization"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_lets_the_next_one_renew() {
+    let new = session_of_age(0);
+    let cloud = renewing_with(200, new.clone());
+    let balena = cloud.client(Some(&session_of_age(7200)));
+    let first = async { drop(tokio::time::timeout(Duration::from_millis(1), balena.organization().get_all()).await) };
+    let second = async { balena.organization().get_all().await.unwrap() };
+    futures_util::future::join(first, second).await;
+    assert_eq!(cloud.asked(), ["GET /whoami", "GET /whoami", "GET /v6/organization"]);
+    assert_eq!(token_of(&balena), Some(new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_and_a_logout_in_between_are_not_undone() {
+    let cloud = renewing_with(200, session_of_age(0));
+    let balena = cloud.client(Some(&session_of_age(7200)));
+    let meanwhile = |to: Option<&'static str>| {
+        let balena = balena.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            match to {
+                Some(token) => balena.auth().login_with_token(token).unwrap(),
+                None => balena.auth().logout().unwrap(),
+            }
+        }
+    };
+    let call = async { drop(balena.organization().get_all().await) };
+    futures_util::future::join(call, meanwhile(Some("another"))).await;
+    assert_eq!(token_of(&balena).as_deref(), Some("another"));
+    assert_eq!(cloud.tokens()[1], "another", "and the request goes out as the one who is logged in");
+
+    balena.auth().login_with_token(session_of_age(7200)).unwrap();
+    cloud.forget();
+    let call = async { drop(balena.organization().get_all().await) };
+    futures_util::future::join(call, meanwhile(None)).await;
+    assert_eq!(token_of(&balena), None);
+    assert_eq!(cloud.tokens()[1], "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn age_alone_decides() {
+    let cases = [
+        (session_of_age(3600), true),
+        (session_of_age(3599), false),
+        (session_of_age(-600), false),
+        (session(r#"{"iat":1718449200,"exp":1718449201}"#), true),
+        (session(r#"{"iat":1718452799,"exp":1718452799}"#), false),
+        (session(r#"{"iat":1718449199.9}"#), true),
+        (session(r#"{"iat":"1718449199"}"#), true),
+        (session(r#"{"iat":null}"#), false),
+        (session(r#"{"iat":99999999999999999999}"#), false),
+        (session(r#"{"iat":9223372036854775807}"#), false),
+        (session(r#"{"exp":1}"#), false),
+        (session("[]"), false),
+        ("an-api-key".to_owned(), false),
+        ("a.b.c".to_owned(), false),
+    ];
+    for (token, renewed) in cases {
+        for (version, path) in
+            [(ApiVersion::V6, "GET /whoami"), (ApiVersion::V7, "GET /user/v1/refresh-token")]
+        {
+            let cloud = renewing_with(200, session_of_age(0));
+            let balena = cloud.client_of(Some(&token), version);
+            balena.organization().get_all().await.unwrap();
+            assert_eq!(cloud.asked().contains(&path.to_owned()), renewed, "{token} {version:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_is_a_setting_that_counts_at_once() {
+    let cloud = renewing_with(200, session_of_age(0));
+    let balena = cloud.client(Some(&session_of_age(1800)));
+    balena.organization().get_all().await.unwrap();
+    assert_eq!(renewals(&cloud), 0);
+    balena.settings().set("token_refresh_interval", "1800000").unwrap();
+    balena.organization().get_all().await.unwrap();
+    assert_eq!(renewals(&cloud), 1);
+}
