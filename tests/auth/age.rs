@@ -44,10 +44,14 @@ async fn a_refused_renewal_is_everybodys_error_and_the_token_stays() {
     let old = session_of_age(7200);
     let cloud = renewing_with(401, "Unauthorized");
     let balena = cloud.client(Some(&old));
-    let errors = join_all((0..64).map(|_| async { balena.organization().get_all().await.unwrap_err() })).await;
+    let errors =
+        join_all((0..64).map(|_| async { balena.organization().get_all().await.unwrap_err() })).await;
     for error in errors {
         assert!(error.is_unauthorized() && error.status() == Some(401), "{error}");
-        assert!(error.to_string().starts_with("GET /whoami: the session was not renewed: status 401"), "{error}");
+        assert!(
+            error.to_string().starts_with("GET /whoami: the session was not renewed: status 401"),
+            "{error}"
+        );
         assert!(!format!("{error:?}").contains(&old));
     }
     assert_eq!(cloud.asked(), ["GET /whoami"], "and nothing else is sent");
@@ -101,7 +105,8 @@ async fn who_gives_up_lets_the_next_one_renew() {
     let new = session_of_age(0);
     let cloud = renewing_with(200, new.clone());
     let balena = cloud.client(Some(&session_of_age(7200)));
-    let first = async { drop(tokio::time::timeout(Duration::from_millis(1), balena.organization().get_all()).await) };
+    let first =
+        async { drop(tokio::time::timeout(Duration::from_millis(1), balena.organization().get_all()).await) };
     let second = async { balena.organization().get_all().await.unwrap() };
     futures_util::future::join(first, second).await;
     assert_eq!(cloud.asked(), ["GET /whoami", "GET /whoami", "GET /v6/organization"]);

@@ -23,7 +23,8 @@ async fn exchanges(balena: &Balena) -> Vec<(&'static str, Option<Error>)> {
 }
 
 fn assert_silent(what: &str, error: &Error, secrets: &[&str]) {
-    let mut texts = vec![error.to_string(), format!("{error:?}"), error.body().unwrap_or_default().to_owned()];
+    let mut texts =
+        vec![error.to_string(), format!("{error:?}"), error.body().unwrap_or_default().to_owned()];
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         texts.extend([inner.to_string(), format!("{inner:?}")]);
@@ -65,8 +66,21 @@ async fn a_refusal_is_an_error_and_the_old_token_stays() {
 async fn an_answer_that_is_no_token_is_never_kept() {
     let page = "<!DOCTYPE html><html><body>Log in to the WiFi</body></html>";
     for body in [
-        "", " \n", "null", "{}", "[]", r#"{"token":"x"}"#, "\"\"", "\"two words\"", "Request error: no", page, "a\tb",
-        "\u{e9}", "a\u{7f}b", "{\"broken", "line\nline",
+        "",
+        " \n",
+        "null",
+        "{}",
+        "[]",
+        r#"{"token":"x"}"#,
+        "\"\"",
+        "\"two words\"",
+        "Request error: no",
+        page,
+        "a\tb",
+        "\u{e9}",
+        "a\u{7f}b",
+        "{\"broken",
+        "line\nline",
     ] {
         let cloud = Cloud::new(move |_, _| answer(200, body));
         let balena = cloud.client(Some("old"));
@@ -203,10 +217,9 @@ async fn who_still_has_to_pass_the_second_factor_is_told() {
     let factor = balena.auth().two_factor();
     balena.auth().login(("me", "x")).await.unwrap();
     assert!(factor.is_enabled().unwrap() && !factor.is_passed().unwrap());
-    for error in [
-        balena.auth().whoami().await.unwrap_err(),
-        balena.organization().get_all().await.unwrap_err(),
-    ] {
+    for error in
+        [balena.auth().whoami().await.unwrap_err(), balena.organization().get_all().await.unwrap_err()]
+    {
         assert!(error.advice().unwrap().contains("challenge"), "{error}");
     }
     factor.challenge("123456").await.unwrap();

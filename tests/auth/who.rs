@@ -29,7 +29,10 @@ async fn one_answer_serves_all_nouns_until_somebody_else_logs_in() {
         balena.auth().whoami().await.unwrap();
         assert_eq!(balena.auth().get_actor_id().await.unwrap(), 4);
         let info = balena.auth().get_user_info().await.unwrap();
-        assert_eq!((info.id, info.actor, &*info.username, info.email.as_deref()), (12, 4, "u", Some("e@x.y")));
+        assert_eq!(
+            (info.id, info.actor, &*info.username, info.email.as_deref()),
+            (12, 4, "u", Some("e@x.y"))
+        );
         balena.key().create("title", "ssh-rsa AAAA").rows::<serde_json::Value>().await.unwrap();
         balena.api_key().get_all_named_user_api_keys().await.unwrap();
         balena.auth().request_verification_email().await.unwrap();
@@ -100,7 +103,9 @@ async fn every_kind_of_actor_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn not_logged_in_is_only_what_the_server_says() {
-    for (status, known) in [(200, Some(true)), (401, Some(false)), (403, Some(false)), (404, None), (429, None), (500, None)] {
+    for (status, known) in
+        [(200, Some(true)), (401, Some(false)), (403, Some(false)), (404, None), (429, None), (500, None)]
+    {
         let cloud = Cloud::new(move |_, _| answer(status, USER));
         let result = cloud.client(Some("x")).auth().is_logged_in().await;
         assert_eq!(result.as_ref().ok().copied(), known, "{status}: {result:?}");

@@ -1,0 +1,9 @@
+//! Settings in the SDK's file: whole or as they were, whoever writes, whatever happens, and readable by the SDK.
+#![cfg(feature = "simulator")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod file;
+mod processes;
+mod python;
+mod support;
+mod trouble;
