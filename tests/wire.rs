@@ -153,7 +153,7 @@ type Change = fn(&mut Case);
 
 #[test]
 fn a_deviation_does_not_go_unnoticed() {
-    let changes: [(&str, &str, Change); 14] = [
+    let changes: [(&str, &str, Change); 19] = [
         ("device.rename.by_id", "method", |case| case.exchange[0].request.method = "PUT".into()),
         ("device.rename.by_id", "path", |case| case.exchange[0].request.path.push('/')),
         ("device.rename.by_id", "host", |case| case.exchange[0].request.authority = "api.x.com".into()),
@@ -179,6 +179,16 @@ fn a_deviation_does_not_go_unnoticed() {
             row["device_name"] = json!("another");
         }),
         ("errors.rate_limit.retry_on", "sleeps", |case| case.sleeps = vec![3.0]),
+        ("auth.login.default", "token", |case| case.after = Some(json!({ "token": "another" }))),
+        ("auth.authenticate.default", "no token", |case| case.after = Some(json!({ "token": "another" }))),
+        ("auth.logout.logged_in", "token stays", |case| case.after = None),
+        ("settings.set.in_memory", "setting", |case| {
+            case.after.as_mut().unwrap()["settings"]["tmp"] = Value::Null;
+        }),
+        ("settings.remove.file", "file", |case| {
+            let file = &mut case.after.as_mut().unwrap()["files"][".balena/balena.cfg"];
+            *file = json!(format!("{}timeout = 30000\n", file.as_str().unwrap().trim_end_matches('\n')));
+        }),
     ];
     let book = Rulebook::read(&cases::home());
     for (id, what, change) in changes {
