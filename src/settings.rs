@@ -2,6 +2,7 @@
 
 mod file;
 mod ini;
+mod state;
 mod store;
 mod values;
 

@@ -171,9 +171,9 @@ impl Auth {
         let (core, credentials) = (self.core.clone(), credentials.into());
         Request::new(async move {
             let answer = core.confide("/user/register", &credentials, None).await;
-            token_in(&answer.map_err(|error| match error.is_unauthorized() {
-                true => error.help("the server refuses this account: see what it says"),
-                false => error,
+            token_in(&answer.map_err(|error| match error.kind() {
+                ErrorKind::Unauthorized => error.help("the server refuses this account: see what it says"),
+                _ => error,
             })?)
         })
     }
@@ -199,11 +199,11 @@ impl Auth {
             }
             let body = Credentials::default().field("verificationToken", token).field("email", email);
             let answer = core.confide("/user/v1/verify-email", &body, None).await;
-            token_in(&answer.map_err(|error| match error.is_unauthorized() {
-                true => error.help(
+            token_in(&answer.map_err(|error| match error.kind() {
+                ErrorKind::Unauthorized => error.help(
                     "is it the whole token, and the newest? `request_verification_email` sends another",
                 ),
-                false => error,
+                _ => error,
             })?)
         })
     }

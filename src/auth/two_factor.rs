@@ -118,9 +118,11 @@ impl TwoFactor {
             };
             let body = Credentials::default().field(name, secret);
             let answer = core.confide(path, &body, Some(token)).await;
-            let new = token_in(&answer.map_err(|error| match error.is_unauthorized() {
-                true => error.help(format!("is the {name} right, and the login still good?")),
-                false => error,
+            let new = token_in(&answer.map_err(|error| match error.kind() {
+                ErrorKind::Unauthorized => {
+                    error.help(format!("is the {name} right, and the login still good?"))
+                }
+                _ => error,
             })?)?;
             if then == Then::Keep {
                 core.store.set_token(&new)?;

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{PRIVATE, directory_of, failed, write_atomic};
+use crate::fs::{PRIVATE, failed, write_atomic};
 
 use super::ini::Document;
 
@@ -153,7 +153,9 @@ impl SettingsFile {
         let begin = format!(".{}.", self.name);
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let left = name.to_str().is_some_and(|name| name.starts_with(&begin) && name.ends_with(".tmp"));
+            let left = name.to_str().is_some_and(|name| {
+                name.strip_prefix(&begin).is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
+            });
             if left && let Err(error) = fs::remove_file(entry.path()) {
                 tracing::debug!(%error, "a draft stays behind");
             }
@@ -171,13 +173,19 @@ impl SettingsFile {
         Ok(self.stamp())
     }
 
-    /// Puts a file aside that can't be read, as the SDK does: it may be all that is left of something.
+    /// Keeps a file that can't be read under another name, as the SDK does: it may be all that is left of
+    /// something. It stays where it is as well, until a whole one takes its place.
     ///
     /// # Errors
-    /// `is_io`: then it stays.
+    /// `is_io`.
     pub(super) fn set_aside(&self, _held: &Held) -> Result<()> {
         let (path, aside) = (self.path(), self.directory.join(format!("{}.old", self.name)));
-        fs::rename(&path, &aside).map_err(|cause| failed("set aside", &path, cause))?;
+        let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
+        let kept = match fs::remove_file(&aside) {
+            Err(cause) if !gone(&cause) => Err(cause),
+            _ => fs::hard_link(&path, &aside).or_else(|_| fs::rename(&path, &aside)),
+        };
+        kept.map_err(|cause| failed("set aside", &path, cause))?;
         private(&aside);
         tracing::warn!(
             path = %path.display(), aside = %aside.display(),
@@ -190,7 +198,7 @@ impl SettingsFile {
 /// There may be a token in it.
 fn private(path: &Path) {
     if let Err(error) = fs::set_permissions(path, Permissions::from_mode(PRIVATE)) {
-        tracing::debug!(path = %path.display(), directory = %directory_of(path).display(), %error, "its mode stays");
+        tracing::debug!(path = %path.display(), %error, "its mode stays");
     }
 }
 

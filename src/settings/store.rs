@@ -6,28 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::token as tokens;
+use crate::error::{Error, Result};
 
 use super::Settings;
 use super::file::{Found, Held, SettingsFile, Stamp};
-use super::ini::{self, Document};
+use super::ini::Document;
+use super::state::{Login, State, checked, complete, is_whole, settled, token, values};
 use super::values::{Setting, TOKEN, Values};
-
-/// What the Python SDK demands of a file; without one of them it begins a new one, and the token is gone.
-const DEMANDED: [&str; 11] = [
-    "builder_url",
-    "pine_endpoint",
-    "api_endpoint",
-    "api_version",
-    "data_directory",
-    "image_cache_time",
-    "token_refresh_interval",
-    "cache_directory",
-    "timeout",
-    "device_actions_endpoint_version",
-    "retry_rate_limited_request",
-];
 
 /// The settings by their names in the SDKs, the token among them. From
 /// [`Balena::settings`](crate::Balena::settings).
@@ -43,21 +28,6 @@ struct Inner {
     given: Settings,
     file: Option<SettingsFile>,
     state: RwLock<State>,
-}
-
-struct State {
-    /// All of them in memory; those of the file otherwise.
-    kept: Values,
-    /// What the constructor was asked for: it counts before the file's, and is not written into it.
-    asked_for: Values,
-    typed: Arc<Settings>,
-    /// Goes up when somebody else's token may have come.
-    epoch: u64,
-    /// The file as it was last read or written; `None` if it never was.
-    seen: Option<Stamp>,
-    open: bool,
-    /// The constructor's token, to go into the file when it is first read.
-    login: Option<SecretString>,
 }
 
 impl fmt::Debug for SettingsStore {
@@ -274,7 +244,7 @@ impl SettingsStore {
         match file.read_patiently()? {
             Found::Settings(document, stamp) => {
                 let mut kept = values(&document);
-                let lacks = self.complete(file, &mut kept)?;
+                let lacks = complete(file, &mut kept)?;
                 Ok(Current { document, kept, whole: (!lacks).then_some(stamp) })
             }
             Found::Missing => Ok(new(self.fresh(file))),
@@ -290,23 +260,6 @@ impl SettingsStore {
         let mut values = Values::of(&self.0.given);
         values.add_directories(file);
         values
-    }
-
-    /// Adds what the Python SDK demands; whether anything lacked.
-    fn complete(&self, file: &SettingsFile, kept: &mut Values) -> Result<bool> {
-        if is_whole(kept) {
-            return Ok(false);
-        }
-        let mut own = Settings::default();
-        take_all(&mut own, kept, file)?;
-        let mut usual = Values::of(&own);
-        usual.add_directories(file);
-        for (name, value) in usual.iter() {
-            if kept.get(name).is_none() {
-                kept.set(name, value.clone());
-            }
-        }
-        Ok(true)
     }
 
     /// The one way of all changes: what others changed meanwhile stays.
@@ -351,147 +304,4 @@ struct Current {
     kept: Values,
     /// If it lacked nothing.
     whole: Option<Stamp>,
-}
-
-/// Whose token there is after a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Login {
-    Same,
-    Another,
-}
-
-impl State {
-    fn get(&self, name: &str) -> Option<&Setting> {
-        self.asked_for.get(name).or_else(|| self.kept.get(name))
-    }
-
-    fn token(&self) -> Option<&SecretString> {
-        match self.kept.get(TOKEN) {
-            Some(Setting::Secret(token)) => Some(token),
-            _ => None,
-        }
-    }
-
-    fn would_take(&self, name: &str, value: &Setting) -> Result<()> {
-        let mut typed = (*self.typed).clone();
-        let refused = typed.take(name.trim(), value).err().or_else(|| typed.fault().map(|(_, why)| why));
-        refused.map_or(Ok(()), |why| Err(Error::argument("value", format!("setting {}: {why}", name.trim()))))
-    }
-
-    /// Whole new values, from the file.
-    fn take_over(
-        &mut self,
-        given: &Settings,
-        kept: Values,
-        seen: Option<Stamp>,
-        file: &SettingsFile,
-    ) -> Result<()> {
-        let mut typed = given.clone();
-        let mut counting = kept.clone();
-        for (name, _) in self.asked_for.iter() {
-            counting.remove(name);
-        }
-        take_all(&mut typed, &counting, file)?;
-        if let Some((name, why)) = typed.fault() {
-            return Err(wrong(file, name, why));
-        }
-        if token(&kept) != token(&self.kept) {
-            self.epoch += 1;
-        }
-        self.kept = kept;
-        self.typed = Arc::new(settled(typed));
-        self.seen = seen;
-        Ok(())
-    }
-
-    /// Changed values, by us: `name` is what was changed.
-    fn settle(&mut self, name: &str, kept: Values, login: Login) {
-        let mut typed = (*self.typed).clone();
-        self.asked_for.remove(name);
-        for (other, value) in kept.iter() {
-            let old = self.kept.get(other).filter(|_| !other.eq_ignore_ascii_case(name.trim()));
-            // What another process wrote there may be wrong.
-            if old.is_none_or(|old| old.expose() != value.expose())
-                && self.asked_for.get(other).is_none()
-                && let Err(why) = typed.take(other, value)
-            {
-                tracing::warn!(name = other, why, "a setting keeps its value");
-            }
-        }
-        for (other, _) in self.kept.iter().filter(|(other, _)| kept.get(other).is_none()) {
-            typed.forget(other);
-        }
-        if kept.get(name).is_none() {
-            typed.forget(name.trim());
-        }
-        self.kept = kept;
-        self.typed = Arc::new(typed);
-        if login == Login::Another {
-            self.epoch += 1;
-        }
-    }
-}
-
-impl Document {
-    fn with(mut self, kept: &Values) -> Self {
-        self.pairs = kept.iter().map(|(name, value)| (ini::name(name), value.expose().to_owned())).collect();
-        self
-    }
-}
-
-impl Values {
-    fn same(&self, other: &Self) -> bool {
-        let plain = |(name, value): (_, &Setting)| (name, value.expose().to_owned());
-        self.iter().map(plain).eq(other.iter().map(plain))
-    }
-
-    fn add_directories(&mut self, file: &SettingsFile) {
-        self.set("data_directory", file.directory.display().to_string().into());
-        self.set("cache_directory", file.directory.join("cache").display().to_string().into());
-    }
-}
-
-fn values(document: &Document) -> Values {
-    let mut values = Values::default();
-    for (name, text) in &document.pairs {
-        values.set(name, Setting::read(name, text.clone()));
-    }
-    values
-}
-
-/// Without the line break at its end that a token from a file has.
-fn checked(token: &SecretString) -> Result<SecretString> {
-    let text = token.expose_secret().trim();
-    if tokens::is_token(text) {
-        return Ok(text.into());
-    }
-    Err(Error::argument("token", "it is empty, or has characters that no token has"))
-}
-
-fn is_whole(values: &Values) -> bool {
-    DEMANDED.iter().all(|name| values.get(name).is_some())
-}
-
-fn token(values: &Values) -> Option<&str> {
-    values.get(TOKEN).map(Setting::expose)
-}
-
-/// The addresses are what they are from now on: another host does not move them.
-fn settled(mut settings: Settings) -> Settings {
-    settings.api_endpoint = Some(settings.api());
-    settings.builder_url = Some(settings.builder());
-    settings
-}
-
-fn take_all(settings: &mut Settings, values: &Values, file: &SettingsFile) -> Result<()> {
-    for (name, value) in values.iter() {
-        settings.take(name, value).map_err(|why| wrong(file, name, why))?;
-    }
-    Ok(())
-}
-
-fn wrong(file: &SettingsFile, name: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("setting {name}: {why}"))
-        .operation(format!("read {}", file.path().display()))
-        .help("correct it there, or take the line away")
 }

@@ -172,7 +172,7 @@ impl Settings {
             "request_limit" => self.request_limit = None,
             "request_limit_interval" => self.request_limit_interval = usual.request_limit_interval,
             "retry_rate_limited_request" => {
-                self.retry_rate_limited_request = usual.retry_rate_limited_request
+                self.retry_rate_limited_request = usual.retry_rate_limited_request;
             }
             _ => {}
         }

@@ -110,7 +110,9 @@ fn what_one_instance_writes_the_other_sees() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(
         one.settings()
             .get_all()

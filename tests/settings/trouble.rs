@@ -73,7 +73,7 @@ fn an_unreadable_file_is_not_taken_for_none() {
     }
     let dir = Dir::new();
     dir.open().auth().login_with_token("secret-token").unwrap();
-    fs::set_permissions(dir.cfg(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.cfg(), fs::Permissions::from_mode(0o0)).unwrap();
     assert_helpful(&dir.refused(), "this user may not");
     assert_eq!(dir.names(), ["balena.cfg"]);
 }
@@ -135,8 +135,14 @@ fn a_full_disk_keeps_the_old_token() {
     assert_eq!((dir.text(), token(&balena).as_deref()), (before, Some("secret-token")));
     assert_eq!(dir.names(), ["balena.cfg", "filler"], "no draft stays behind");
     assert_eq!(token(&dir.open()).as_deref(), Some("secret-token"));
+    // Garbage from elsewhere, and no room to begin anew: the login is still there when there is room again.
+    dir.write("half a fi");
+    assert_helpful(&balena.settings().set("x", "y".repeat(9000).as_str()).unwrap_err(), "space");
+    assert_eq!(token(&balena).as_deref(), Some("secret-token"));
     drop(file);
     fs::remove_file(filler).unwrap();
+    balena.settings().set("x", "y").unwrap();
+    assert_eq!(token(&dir.open()).as_deref(), Some("secret-token"));
     balena.auth().login_with_token("other").unwrap();
     assert_eq!(token(&dir.open()).as_deref(), Some("other"));
 }

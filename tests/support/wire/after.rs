@@ -1,7 +1,7 @@
 //! What a case changed besides: the token, the settings, the files.
 
 use balena_agent::Balena;
-use balena_agent::secrecy::ExposeSecret as _;
+use balena_agent::secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::auth;
@@ -23,7 +23,7 @@ pub(crate) fn differences(case: &Case, expected: &Expected, balena: &Balena, hom
         let token = balena.auth().get_token();
         found["token"] = token.map_or_else(
             |error| json!(error.to_string()),
-            |token| json!(token.as_ref().map(|token| token.expose_secret())),
+            |token| json!(token.as_ref().map(ExposeSecret::expose_secret)),
         );
     }
     if let Some(settings) = after.and_then(|after| after.get("settings")) {

@@ -111,11 +111,11 @@ pub(super) fn completed(case: &Case, book: &Rulebook, expected: &mut Expected) {
             settings[name] = json!(value);
         }
         let line = |(name, value): (&String, &Value)| match value {
-            Value::Bool(flag) => format!("{name} = {flag}\n"),
-            other => format!("{name} = {}\n", other.as_str().unwrap_or_default()),
+            Value::Bool(flag) => format!("{name} = {flag}"),
+            other => format!("{name} = {}", other.as_str().unwrap_or_default()),
         };
-        let lines: String = settings.as_object().into_iter().flatten().map(line).collect();
-        files[path] = json!(format!("[Settings]\n{lines}"));
+        let lines: Vec<String> = settings.as_object().into_iter().flatten().map(line).collect();
+        files[path] = json!(format!("[Settings]\n{}", lines.join("\n")));
     }
     let token = settings.get("token").cloned();
     expected.after = Some(json!({ "settings": settings, "files": files }));
@@ -169,8 +169,8 @@ pub(super) fn removed(case: &Case, _: &Rulebook, expected: &mut Expected) {
     }
     for (_, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
         let lines = text.as_str().unwrap_or_default().lines();
-        let kept = lines.filter(|line| !line.starts_with(&format!("{name} =")));
-        *text = json!(kept.map(|line| format!("{line}\n")).collect::<String>());
+        let kept: Vec<&str> = lines.filter(|line| !line.starts_with(&format!("{name} ="))).collect();
+        *text = json!(kept.join("\n"));
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn follows(case: &Case, _: &Rulebook, expected: &mut Expected) {
     let host = address.trim_start_matches("https://").trim_end_matches('/');
     for exchange in expected.exchange.iter_mut().filter(|_| set.is_some()) {
         host.clone_into(&mut exchange.request.authority);
-        exchange.request.host = host.split('.').next().unwrap_or_default().to_owned();
+        host.split('.').next().unwrap_or_default().clone_into(&mut exchange.request.host);
     }
 }
 
