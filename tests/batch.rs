@@ -1,0 +1,18 @@
+//! Changes for many devices: in parts, reported, bounded, and gone on with where they stopped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and prints its figures"
+)]
+
+#[path = "batch/cloud.rs"]
+mod cloud;
+#[path = "batch/each.rs"]
+mod each;
+#[path = "batch/ends.rs"]
+mod ends;
+#[path = "batch/many.rs"]
+mod many;
+#[path = "batch/resume.rs"]
+mod resume;
