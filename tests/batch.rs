@@ -1,10 +1,5 @@
 //! Changes for many devices: in parts, reported, bounded, and gone on with where they stopped.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise, and prints its figures"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 #[path = "batch/cloud.rs"]
 mod cloud;

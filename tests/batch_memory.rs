@@ -1,10 +1,6 @@
 //! What a change for many needs is its list and a few words for each of it. Alone in its process: it measures that.
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test stops at the first surprise, and prints its figures"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::sync::Arc;

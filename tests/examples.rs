@@ -12,7 +12,7 @@ use balena_agent::simulator::{Device, Power};
 use tokio::process::Command;
 
 #[path = "batch/cloud.rs"]
-#[allow(dead_code, reason = "these tests need less of it")]
+#[allow(dead_code, clippy::indexing_slicing, reason = "these tests need less of it, and stop at a surprise")]
 mod cloud;
 
 /// `cargo test` builds the examples beside the test's own binary.
@@ -112,7 +112,7 @@ async fn hold_update_lock() {
 #[tokio::test]
 async fn batch_note() {
     let cloud = cloud::Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(1, cloud::Fault::Status(500))));
+    cloud.fault(1, cloud::Fault::Status(500));
     let directory = tempfile::tempdir().unwrap();
     let list = directory.path().join("devices.txt");
     let uuids: Vec<String> = (1..=600).map(cloud::uuid).collect();

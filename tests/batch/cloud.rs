@@ -83,6 +83,16 @@ impl Cloud {
         change(&mut self.state.lock().unwrap());
     }
 
+    /// A fault at this write.
+    pub(crate) fn fault(&self, write: usize, fault: Fault) {
+        self.state.lock().unwrap().faults.insert(write, fault);
+    }
+
+    /// A fault at this read.
+    pub(crate) fn read_fault(&self, read: usize, fault: Fault) {
+        self.state.lock().unwrap().read_faults.insert(read, fault);
+    }
+
     pub(crate) fn balena(&self) -> Balena {
         self.client(Retry::never(), ApiVersion::V6)
     }

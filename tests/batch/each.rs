@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use balena_agent::{BatchState, ResumeToken};
+use balena_agent::{BatchState, Devices, ResumeToken};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -41,8 +41,7 @@ async fn actions_are_not_repeated_when_nobody_knows() {
 async fn a_device_that_is_listed_twice_reboots_once() {
     let cloud = Cloud::start().await;
     let devices = cloud.balena().device();
-    let report =
-        devices.each([5, 6, 5], "reboot", |devices, device| devices.reboot(device)).report().await.unwrap();
+    let report = devices.each([5, 6, 5], "reboot", Devices::reboot).report().await.unwrap();
     assert!(report.is_complete() && report.counts().total() == 3 && report.chunks().len() == 2);
     cloud.assert_changed([5, 6], 1);
 }
@@ -51,9 +50,9 @@ async fn a_device_that_is_listed_twice_reboots_once() {
 async fn a_lookup_that_gets_no_answer_is_no_unknown_reboot() {
     for fault in [Fault::Cut, Fault::Silence] {
         let cloud = Cloud::start().await;
-        cloud.with(|state| drop(state.read_faults.insert(0, fault)));
+        cloud.read_fault(0, fault);
         let devices = cloud.balena().device();
-        let call = devices.each([uuid(5)], "reboot", |devices, device| devices.reboot(device));
+        let call = devices.each([uuid(5)], "reboot", Devices::reboot);
         let report = call.report().await.unwrap();
         assert_eq!(report.items().next().unwrap().state, BatchState::Failed);
     }
@@ -64,7 +63,7 @@ async fn a_killed_run_reboots_nothing_twice() {
     let cloud = Cloud::start().await;
     cloud.with(|state| state.takes = Duration::from_millis(2));
     let devices = cloud.balena().device();
-    let reboot = || devices.each(ids(500), "reboot", |devices, device| devices.reboot(device)).concurrency(8);
+    let reboot = || devices.each(ids(500), "reboot", Devices::reboot).concurrency(8);
     let kept: Arc<Mutex<Option<ResumeToken>>> = Arc::default();
     let file = kept.clone();
     let run = reboot().on_progress(move |progress| {

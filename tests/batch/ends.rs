@@ -13,7 +13,7 @@ fn ids(count: i64) -> Vec<i64> {
 #[tokio::test]
 async fn a_wait_that_the_server_asks_for_is_kept() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(20, Fault::TooMany("7"))));
+    cloud.fault(20, Fault::TooMany("7"));
     let report = cloud.balena().device().set_note(ids(10_000), "n").concurrency(4).report().await.unwrap();
     assert!(report.is_complete());
     cloud.assert_changed(1..=10_000, 1);
@@ -44,7 +44,7 @@ async fn a_server_that_only_says_wait_is_left_alone() {
 #[tokio::test]
 async fn a_part_that_fails_ends_it_unless_told_to_keep_going() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(3, Fault::Status(500))));
+    cloud.fault(3, Fault::Status(500));
     let report = cloud.balena().device().set_note(ids(10_000), "n").report().await.unwrap();
     let counts = report.counts();
     assert_eq!((counts.done, counts.failed, counts.not_tried), (600, 200, 9_200));
@@ -70,7 +70,7 @@ async fn a_part_that_fails_ends_it_unless_told_to_keep_going() {
 async fn a_connection_that_breaks_leaves_its_part_unknown() {
     for fault in [Fault::DoneAndCut, Fault::Cut, Fault::Silence] {
         let cloud = Cloud::start().await;
-        cloud.with(|state| drop(state.faults.insert(2, fault)));
+        cloud.fault(2, fault);
         let report = cloud.balena().device().set_note(ids(1_000), "n").keep_going().report().await.unwrap();
         let counts = report.counts();
         assert_eq!((counts.done, counts.unknown), (800, 200), "{fault:?}: {counts}");
@@ -128,13 +128,13 @@ async fn uuids_that_are_not_there_keep_it_from_beginning_or_are_left_behind() {
 #[tokio::test]
 async fn a_read_that_waits_or_fails_changes_nothing() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.read_faults.insert(1, Fault::TooMany("2"))));
+    cloud.read_fault(1, Fault::TooMany("2"));
     let uuids: Vec<String> = (1..=120).map(uuid).collect();
     assert!(cloud.balena().device().set_note(uuids.clone(), "n").report().await.unwrap().is_complete());
     assert_eq!(cloud.state.lock().unwrap().slept, [Duration::from_secs(2)]);
 
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.read_faults.insert(1, Fault::Status(500))));
+    cloud.read_fault(1, Fault::Status(500));
     assert!(cloud.balena().device().set_note(uuids, "n").report().await.unwrap_err().is_server());
     assert!(cloud.state.lock().unwrap().writes.is_empty());
 }

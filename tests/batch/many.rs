@@ -61,7 +61,7 @@ async fn never_more_at_a_time_than_told() {
 #[tokio::test]
 async fn a_plain_await_is_as_it_was() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(2, Fault::TooMany("3"))));
+    cloud.fault(2, Fault::TooMany("3"));
     let ids: Vec<i64> = (1..=700).collect();
     let error = cloud.balena().device().set_note(ids, "n").await.unwrap_err();
     assert!(error.is_rate_limited() && error.to_string().contains("the first 400 devices"), "{error}");

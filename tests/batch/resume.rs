@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::jiff::Timestamp;
-use balena_agent::{ApiVersion, BatchState, ResumeToken, Retry};
+use balena_agent::{ApiVersion, BatchState, Devices, ResumeToken, Retry};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -98,7 +98,7 @@ async fn what_stopped_between_two_parts_does_nothing_twice() {
 #[tokio::test]
 async fn removed_devices_are_not_missed_when_it_goes_on() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(1, Fault::DoneAndCut)));
+    cloud.fault(1, Fault::DoneAndCut);
     let uuids: Vec<String> = (1..=600).map(uuid).collect();
     let devices = cloud.balena().device();
     let report = devices.remove(uuids.clone()).report().await.unwrap();
@@ -114,7 +114,7 @@ async fn removed_devices_are_not_missed_when_it_goes_on() {
 #[tokio::test]
 async fn a_token_goes_with_its_call_and_no_other() {
     let cloud = Cloud::start().await;
-    cloud.with(|state| drop(state.faults.insert(1, Fault::Status(500))));
+    cloud.fault(1, Fault::Status(500));
     let devices = cloud.balena().device();
     let report = devices.set_note(ids(600), "n").report().await.unwrap();
     let token = || report.resume_token();
@@ -132,7 +132,7 @@ async fn a_token_goes_with_its_call_and_no_other() {
         devices.pin_to_release(ids(600), 5).resume(token()).await,
         devices.move_to(ids(600), 5).resume(token()).await,
         devices.env_var().set_many(ids(600), "note", "n").resume(token()).await,
-        devices.each(ids(600), "note", |devices, device| devices.reboot(device)).resume(token()).await,
+        devices.each(ids(600), "note", Devices::reboot).resume(token()).await,
         cloud.balena().application().remove(ids(600)).resume(token()).await,
         Cloud::start().await.balena().device().set_note(ids(600), "n").resume(token()).await,
     ];
