@@ -100,6 +100,12 @@ async fn values_are_set_on_each_of_them() {
         assert_eq!((state.reads.len(), state.writes.len()), (3, 120), "looked up by fifty");
         assert_eq!(state.bodies[0]["tag_key"], "site");
     }
+    cloud.fault(121, Fault::Status(500));
+    let error = devices.env_var().set_many([8, 9], "A", "1").await.unwrap_err().to_string();
+    assert!(
+        error.ends_with("this is about device 9; 1 of the 2 devices of the list are changed already"),
+        "{error}"
+    );
     devices.env_var().set_many(5, "A", "1").await.unwrap();
     devices.config_var().set_many([5, 6], "A", "1").await.unwrap();
     assert!(devices.env_var().set_many([5, 6], "", "1").await.unwrap_err().is_invalid_argument());
