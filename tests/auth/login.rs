@@ -1,5 +1,6 @@
 //! Logging in: what is refused, what is no token, and what is never shown.
 
+use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{Balena, Credentials, Error, ErrorKind};
 
 use crate::support::{Answer, Cloud, answer, session, token_of};
@@ -157,7 +158,7 @@ async fn no_text_repeats_a_password_a_code_or_a_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_is_sent_once_and_not_sent_on() {
-    let broken = Cloud::new(|_, _| None);
+    let broken = Cloud::new(|_, _| Answer::Breaks);
     let error = broken.client(None).auth().login(("me", "x")).await.unwrap_err();
     assert!(error.is_unknown_outcome(), "{error}");
     assert_eq!(broken.asked(), ["POST /login_"]);
@@ -229,10 +230,9 @@ async fn who_still_has_to_pass_the_second_factor_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_setup_key_is_found_wherever_it_stands() {
     let get = |body: &'static str| async move {
-        let cloud = Cloud::new(move |_, _| -> Answer { answer(200, body) });
+        let cloud = Cloud::new(move |_, _| answer(200, body));
         cloud.client(Some("x")).auth().two_factor().get_setup_key().await
     };
-    use balena_agent::secrecy::ExposeSecret as _;
     for body in [
         "otpauth://totp/b:u?secret=JBSWY3DP&issuer=b",
         "otpauth://totp/b:u?issuer=b&secret=JBSWY3DP",

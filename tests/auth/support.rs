@@ -10,13 +10,17 @@ use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, Tra
 use balena_agent::{ApiVersion, Balena, Clock, Retry, Settings};
 use futures_util::stream;
 
-/// What comes back; `None` is a connection that breaks.
-pub(crate) type Answer = Option<(u16, String)>;
+/// What comes back.
+pub(crate) enum Answer {
+    Of(u16, String),
+    /// The connection breaks.
+    Breaks,
+}
 
 type Answers = dyn Fn(&str, usize) -> Answer + Send + Sync;
 
 pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
-    Some((status, body.into()))
+    Answer::Of(status, body.into())
 }
 
 #[derive(Clone)]
@@ -94,7 +98,7 @@ impl Transport for Cloud {
         };
         Box::pin(async move {
             tokio::time::sleep(self.0.delay).await;
-            let Some((status, body)) = (self.0.answers)(&call, before) else {
+            let Answer::Of(status, body) = (self.0.answers)(&call, before) else {
                 return Err(TransportError { sent: true, reused: false, cause: "broken".into() });
             };
             let body = Body::new(stream::iter([Ok(body.into_bytes().into())]));

@@ -3,7 +3,7 @@
 use balena_agent::{Actor, Balena, Environment, Retry};
 use std::sync::Arc;
 
-use crate::support::{Cloud, answer, session_of_age};
+use crate::support::{Answer, Cloud, answer, session_of_age};
 
 const USER: &str = r#"{"id":4,"actorType":"user","actorTypeId":12,"username":"u","email":"e@x.y"}"#;
 
@@ -110,7 +110,7 @@ async fn not_logged_in_is_only_what_the_server_says() {
         let result = cloud.client(Some("x")).auth().is_logged_in().await;
         assert_eq!(result.as_ref().ok().copied(), known, "{status}: {result:?}");
     }
-    let broken = Cloud::new(|_, _| None);
+    let broken = Cloud::new(|_, _| Answer::Breaks);
     assert!(broken.client(Some("x")).auth().is_logged_in().await.unwrap_err().is_unreachable());
     assert!(!broken.client(None).auth().is_logged_in().await.unwrap());
 }
