@@ -134,11 +134,14 @@ impl Lines {
         }
         self.finish();
         if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
-            let known = self.sections.iter().any(|section| section.name == name.0 && name.0 != SHARED);
-            if known || name.0.is_empty() {
-                return None;
-            }
-            self.sections.push(Section { name: name.0.to_owned(), pairs: Pairs::new() });
+            let known = self.sections.iter().position(|section| section.name == name.0);
+            let section = match known {
+                // This one alone may come in parts.
+                Some(at) if name.0 == SHARED => self.sections.remove(at),
+                None if !name.0.is_empty() => Section { name: name.0.to_owned(), pairs: Pairs::new() },
+                _ => return None,
+            };
+            self.sections.push(section);
             return Some(());
         }
         let (key, value) = text.split_once(['=', ':'])?;
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_python_reads_is_read() {
-        let text = "# mine\n[Settings]\nA = 1\n b: two = 2\n;no\nlong = x\n  y\n\n  z\nempty =\n\nquoted = 50%%\n\
+        let text = "# mine\n[Settings]\nA = 1\nb: two = 2\n;no\nlong = x\n  y\n\n  z\nempty =\n\nquoted = 50%%\n\
                     ref = %(a)s/%(Quoted)s\n";
         let expected = [
             ("a", "1"),
@@ -195,6 +198,8 @@ mod tests {
             parse("[DEFAULT]\na = 1\nb = 2\n[Settings]\nb = 3\n").unwrap(),
             pairs(&[("b", "3"), ("a", "1")])
         );
+        let in_parts = "[DEFAULT]\na = 1\n[Settings]\n[DEFAULT]\nb = 2\n";
+        assert_eq!(parse(in_parts).unwrap(), pairs(&[("a", "1"), ("b", "2")]));
         assert_eq!(parse("[Settings]").unwrap(), []);
         for odd in ["50%", "%(a)s", "%(none)s", "%x"] {
             assert_eq!(parse(&format!("[Settings]\na = {odd}\n")).unwrap(), pairs(&[("a", odd)]));
