@@ -32,7 +32,8 @@ impl Balena {
         Ok(Self::builder().environment(Environment::from_process()?).build())
     }
 
-    /// With settings of your own; starts from an empty environment.
+    /// With settings of your own; starts from an empty environment: no key, no proxy, no certificates but the
+    /// public ones, until [`Builder::environment`] brings them.
     pub fn builder() -> Builder {
         Builder {
             env: Environment::default(),

@@ -101,8 +101,8 @@ impl Values {
         let version = settings.api_version;
         add("balena_host", text(&settings.balena_host));
         add("api_version", text(&version.as_str()));
-        // The SDK refuses a file without these two; the second is read by nobody.
-        add("device_actions_endpoint_version", if version == ApiVersion::V6 { "v1" } else { "v2" }.into());
+        // The SDK refuses a file without these two, which nobody reads here.
+        add("device_actions_endpoint_version", "v1".into());
         add("image_cache_time", "604800000".into());
         add("token_refresh_interval", text(&settings.token_refresh_interval.as_millis()));
         add("timeout", text(&settings.timeout.as_millis()));

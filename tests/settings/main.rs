@@ -1,5 +1,4 @@
 //! Settings in the SDK's file: whole or as they were, whoever writes, whatever happens, and readable by the SDK.
-#![cfg(feature = "simulator")]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod file;

@@ -91,31 +91,36 @@ pub(super) fn constructor_wins(case: &Case, _: &Rulebook, expected: &mut Expecte
         settings[name] = value.clone();
     }
     if let Some(host) = asked.get("balena_host").and_then(Value::as_str) {
-        settings["builder_url"] = json!(format!("https://builder.{host}/"));
-        settings["api_endpoint"] = json!(format!("https://api.{host}/"));
-    }
-    if asked.contains_key("balena_host") || asked.contains_key("api_version") {
+        move_to(settings, host);
+    } else if let Some(version) = asked.get("api_version").and_then(Value::as_str) {
         let address = settings["api_endpoint"].as_str().unwrap_or_default();
-        let version = settings["api_version"].as_str().unwrap_or_default();
         settings["pine_endpoint"] = json!(format!("{address}{version}/"));
     }
 }
 
 /// Q31: what a file lacks is added to it; what it has stays.
 pub(super) fn completed(case: &Case, book: &Rulebook, expected: &mut Expected) {
-    let new = book.recorded("Balena.file_first_start").after.expect("a file");
-    let (mut settings, mut files) = (new["settings"].clone(), json!({}));
+    let mut settings = book.recorded("Balena.file_first_start").after.expect("a file")["settings"].clone();
+    let mut files = json!({});
     for (path, text) in case.files_before.as_ref().and_then(Value::as_object).into_iter().flatten() {
-        let lines = text.as_str().unwrap_or_default().lines();
-        for (name, value) in lines.filter_map(|line| line.split_once(" = ")) {
-            settings[name] = json!(value);
+        let lines = || text.as_str().unwrap_or_default().lines();
+        let own = || lines().filter_map(|line| line.split_once(" = "));
+        if let Some((_, host)) = own().find(|(name, _)| *name == "balena_host") {
+            move_to(&mut settings, host);
+        }
+        for (name, value) in own() {
+            settings[name] = match value {
+                "true" | "false" => json!(value == "true"),
+                _ => json!(value),
+            };
         }
         let line = |(name, value): (&String, &Value)| match value {
             Value::Bool(flag) => format!("{name} = {flag}"),
             other => format!("{name} = {}", other.as_str().unwrap_or_default()),
         };
+        let section = lines().next().unwrap_or_default();
         let lines: Vec<String> = settings.as_object().into_iter().flatten().map(line).collect();
-        files[path] = json!(format!("[Settings]\n{}", lines.join("\n")));
+        files[path] = json!(format!("{section}\n{}", lines.join("\n")));
     }
     let token = settings.get("token").cloned();
     expected.after = Some(json!({ "settings": settings, "files": files }));
@@ -123,6 +128,14 @@ pub(super) fn completed(case: &Case, book: &Rulebook, expected: &mut Expected) {
         after["token"] = token;
     }
     expected.outcome = Expect::Value(Value::Null);
+}
+
+/// The addresses below a host.
+fn move_to(settings: &mut Value, host: &str) {
+    let version = settings["api_version"].as_str().unwrap_or_default().to_owned();
+    settings["builder_url"] = json!(format!("https://builder.{host}/"));
+    settings["api_endpoint"] = json!(format!("https://api.{host}/"));
+    settings["pine_endpoint"] = json!(format!("https://api.{host}/{version}/"));
 }
 
 /// Q33: a flag is one, wherever it is kept.
