@@ -41,7 +41,8 @@ impl Version {
             }
             None => (text, None),
         };
-        let (text, build) = text.split_once(['+', '_']).map_or((text, None), |(text, build)| (text, Some(build)));
+        let (text, build) =
+            text.split_once(['+', '_']).map_or((text, None), |(text, build)| (text, Some(build)));
         let (numbers, prerelease) =
             text.split_once('-').map_or((text, None), |(numbers, rest)| (numbers, Some(rest)));
         let mut parts: Vec<&str> = numbers.split('.').collect();
@@ -99,7 +100,9 @@ impl Version {
     /// `dev` or `prod`, where it says so.
     pub(crate) fn variant(&self) -> Option<&'static str> {
         let words = || self.precedence.prerelease.iter().filter_map(Part::word);
-        ["dev", "prod"].into_iter().find(|variant| self.has_build(variant) || words().any(|word| word == *variant))
+        ["dev", "prod"]
+            .into_iter()
+            .find(|variant| self.has_build(variant) || words().any(|word| word == *variant))
     }
 
     pub(crate) fn has_build(&self, part: &str) -> bool {
@@ -327,8 +330,24 @@ mod tests {
     #[test]
     fn what_is_no_version_is_told() {
         for text in [
-            "", "weird", "v", "balenaOS", "2.x.1", "1.2.3.4.5", "2.98.33.1", "+1.2.3", "-1.0.0", "1..2", "2.0.0-",
-            "2.0.0+", "2.0.0 prod", "2.0.0 (", "2.0.0+a..b", "1.2.3-é", "2.0.0 (a b)", "99999999999999999999.0.0",
+            "",
+            "weird",
+            "v",
+            "balenaOS",
+            "2.x.1",
+            "1.2.3.4.5",
+            "2.98.33.1",
+            "+1.2.3",
+            "-1.0.0",
+            "1..2",
+            "2.0.0-",
+            "2.0.0+",
+            "2.0.0 prod",
+            "2.0.0 (",
+            "2.0.0+a..b",
+            "1.2.3-é",
+            "2.0.0 (a b)",
+            "99999999999999999999.0.0",
         ] {
             assert_eq!(Version::parse(text), None, "{text}");
         }
@@ -336,7 +355,8 @@ mod tests {
 
     fn any_version() -> impl Strategy<Value = Version> {
         // Few values each, so that many are nearly equal.
-        let part = prop_oneof!["[01]{1,2}", "[aAb]", Just("dev".to_owned()), "rev[0-9]", Just("prod".to_owned())];
+        let part =
+            prop_oneof!["[01]{1,2}", "[aAb]", Just("dev".to_owned()), "rev[0-9]", Just("prod".to_owned())];
         let parts = || proptest::collection::vec(part.clone(), 0..3);
         (0..3u64, 0..2u64, 0..2u64, parts(), parts()).prop_map(|(major, minor, patch, before, behind)| {
             let mut text = format!("{major}.{minor}.{patch}");

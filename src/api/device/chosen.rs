@@ -114,8 +114,7 @@ pub(super) fn groups<K: PartialEq>(
 
 /// Gives these devices these columns.
 pub(super) async fn give(core: &Core, devices: &[&Device], columns: &Value) -> Result<()> {
-    let ids: Vec<DeviceId> =
-        devices.iter().map(|device| told(device.id, "id")).collect::<Result<_>>()?;
+    let ids: Vec<DeviceId> = devices.iter().map(|device| told(device.id, "id")).collect::<Result<_>>()?;
     for some in ids.chunks(IDS) {
         let rows = match (some, core.settings.api_version) {
             ([id], ApiVersion::V6) => Rows::id(id.get()),

@@ -93,12 +93,15 @@ pub(super) fn check(
     let current = Version::whole(text);
     let variant = device.os_variant.as_deref().unwrap_or_default();
     let is_year = |version: Option<&Version>| version.is_some_and(|version| version.major() > 2000);
-    let is_it = mode == Mode::Pin && current.as_ref().is_some_and(|current| is_current(current, variant, target));
+    let is_it =
+        mode == Mode::Pin && current.as_ref().is_some_and(|current| is_current(current, variant, target));
     if !is_it {
         let with_variant = current.clone().map(|current| current.with_variant(variant).to_string());
         let from = with_variant.as_deref().unwrap_or(text);
         let allowed = |target: &str| {
-            update_type(api, slug, from, target).map(drop).map_err(|error| error.operation(format!("device {uuid}")).sent(true))
+            update_type(api, slug, from, target)
+                .map(drop)
+                .map_err(|error| error.operation(format!("device {uuid}")).sent(true))
         };
         allowed(target)?;
         // The numbers of versions with extended support are years, and higher than all others.

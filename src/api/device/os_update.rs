@@ -179,8 +179,7 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
         let slug = types.slug(device).await?;
         let slug = told(slug, "is_of__device_type")?;
         let is_draft = Version::parse(target).is_some_and(|version| version.is_prerelease());
-        let wanted =
-            if api == ApiVersion::V7 && is_draft { Wanted::WithDrafts } else { Wanted::Available };
+        let wanted = if api == ApiVersion::V7 && is_draft { Wanted::WithDrafts } else { Wanted::Available };
         let sought = Version::whole(target);
         let is_it = |raw: &str| match api {
             ApiVersion::V6 => raw == target,
@@ -211,7 +210,8 @@ async fn endpoint(core: &Arc<Core>, version: ActionsVersion) -> Result<Endpoint>
         None => told(Config::new(core).get_all().await?.device_urls_base, "deviceUrlsBase")?,
     };
     // The token goes there: it has to be a domain and nothing else.
-    if domain.is_empty() || !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte)) {
+    if domain.is_empty() || !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte))
+    {
         let text = format!("\"{}\" is no domain of devices", domain.escape_debug());
         return Err(Error::new(ErrorKind::Decode, text).sent(true));
     }

@@ -49,7 +49,8 @@ impl Devices {
 
 /// As version 6 has it: supervisors are a resource of their own, for a device type each.
 async fn by_device_type(core: &Core, devices: &DeviceKeys, release: &SupervisorReleaseKey) -> Result<()> {
-    let query = columns(["id", "supervisor_version", "os_version"]).expand(Device::DEVICE_TYPE.select(["slug"]));
+    let query =
+        columns(["id", "supervisor_version", "os_version"]).expand(Device::DEVICE_TYPE.select(["slug"]));
     let devices = chosen(core, devices, query).await?;
     let groups = groups(&devices, |device| {
         let slug = device.is_of_device_type.get().and_then(|device_type| device_type.slug.clone());

@@ -81,13 +81,15 @@ impl DeviceOs {
             body.insert("appId".to_owned(), id.into());
             let plain = Plain::post(Method::POST, "/download-config", Some(Value::Object(body)));
             let reply = core.plain(plain).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("application {application} not found"))
-                    .operation("POST /download-config")
-                    .with_status(404)
-                    .with_body(error.body().unwrap_or_default().to_owned())
-                    .with_attempts(error.attempts())
-                    .sent(true)
-                    .because(error),
+                ErrorKind::NotFound => {
+                    Error::new(ErrorKind::NotFound, format!("application {application} not found"))
+                        .operation("POST /download-config")
+                        .with_status(404)
+                        .with_body(error.body().unwrap_or_default().to_owned())
+                        .with_attempts(error.attempts())
+                        .sent(true)
+                        .because(error)
+                }
                 _ => error,
             })?;
             decode(&reply)

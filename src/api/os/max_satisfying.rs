@@ -87,7 +87,9 @@ impl MaxSatisfyingVersion {
                     Some((Version::whole(version.raw_version())?, version.raw_version()))
                 });
                 let within = parsed.filter(|(version, _)| range.contains(version));
-                within.min_by(|(left, _), (right, _)| newest_first(api, left, right)).map(|(_, raw)| raw.to_owned())
+                within
+                    .min_by(|(left, _), (right, _)| newest_first(api, left, right))
+                    .map(|(_, raw)| raw.to_owned())
             }
         })
     }

@@ -18,8 +18,8 @@ use serde_json::Value;
 use crate::api::answer::decode;
 use crate::api::device::{runs, told};
 use crate::api::device_type::DeviceTypes;
-use crate::api::keys::DeviceTypeKey;
 use crate::api::filled::Filled;
+use crate::api::keys::DeviceTypeKey;
 use crate::api::read::about;
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
@@ -149,7 +149,11 @@ impl DeviceOs {
 
     /// Whether a host OS of one CPU architecture runs what was built for another. Asks nobody.
     #[doc(alias = "isArchitectureCompatibleWith")]
-    pub fn is_architecture_compatible_with(&self, os_architecture: &str, application_architecture: &str) -> bool {
+    pub fn is_architecture_compatible_with(
+        &self,
+        os_architecture: &str,
+        application_architecture: &str,
+    ) -> bool {
         runs(os_architecture, application_architecture)
     }
 }

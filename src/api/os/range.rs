@@ -18,7 +18,9 @@ impl VersionRange {
     /// `is_invalid_argument` for what is no range.
     pub(super) fn parse(argument: &'static str, text: &str) -> Result<Self> {
         let known = match text.trim().strip_prefix("!=") {
-            Some(version) => Version::whole(version).map(|version| Self::AllBut(version.precedence().clone())),
+            Some(version) => {
+                Version::whole(version).map(|version| Self::AllBut(version.precedence().clone()))
+            }
             None => npm(text).map(Self::Npm),
         };
         known.ok_or_else(|| {
@@ -48,14 +50,29 @@ impl VersionRange {
 fn npm(text: &str) -> Option<NpmRange> {
     let text = bare(text);
     let text = text.strip_prefix('=').filter(|rest| rest.starts_with('=')).unwrap_or(text);
-    // The crate reads words that are no versions as "any".
-    let sensible = |part: &str| {
+    let mut versions = 0;
+    for part in text.split(|c: char| c.is_whitespace() || c == '|') {
         let part = part.trim_start_matches(['<', '>', '=', '^', '~', 'v']);
-        part.is_empty() || part == "-" || part.starts_with(|c: char| c.is_ascii_digit() || "xX*".contains(c))
+        if part.is_empty() || part == "-" {
+            continue;
+        }
+        // The crate makes something of words that are no versions.
+        if !is_partial(part) {
+            return None;
+        }
+        versions += 1;
+    }
+    (versions > 0).then(|| NpmRange::parse(text).ok())?
+}
+
+/// Whether it is a version, or the beginning of one: `2`, `2.x`, `2.80.*`.
+fn is_partial(text: &str) -> bool {
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let mut parts = numbers.split('.');
+    let known = |part: &str| {
+        matches!(part, "x" | "X" | "*") || !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let said = text.chars().any(|c| c.is_ascii_digit() || "xX*".contains(c));
-    let parts = || text.split(|c: char| c.is_whitespace() || c == '|' || c == ',');
-    (said && parts().all(sensible)).then(|| NpmRange::parse(text).ok())?
+    numbers.split('.').count() <= 3 && parts.all(known) && (rest.is_empty() || Version::whole(text).is_some())
 }
 
 #[cfg(test)]
@@ -105,9 +122,27 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for text in
-            ["", " ", "newest", ">=", "!=", "!=2", "^", "foo || bar", "2.0.0 or newer", "a.b.c", "||", ">=two", "$2"]
-        {
+        for text in [
+            "",
+            " ",
+            "newest",
+            ">=",
+            "!=",
+            "!=2",
+            "^",
+            "foo || bar",
+            "2.0.0 or newer",
+            "2.98.33.1",
+            "1.2.3.4.5",
+            "^1.2.3.4",
+            "2.0.0-",
+            "01.2.3x",
+            "2.80.3foo",
+            "a.b.c",
+            "||",
+            ">=two",
+            "$2",
+        ] {
             let refused = VersionRange::parse("version_or_range", text);
             let error = refused.err().unwrap_or_else(|| panic!("{text:?} is no range"));
             assert!(error.is_invalid_argument() && error.to_string().contains("version_or_range"), "{error}");
@@ -116,9 +151,8 @@ mod tests {
 
     #[test]
     fn lines_of_a_host_os_are_told_by_their_beginning() {
-        let within = |line: &str, version: &str| {
-            VersionRange::line_contains(line, &Version::parse(version).unwrap())
-        };
+        let within =
+            |line: &str, version: &str| VersionRange::line_contains(line, &Version::parse(version).unwrap());
         assert!(within("2021.4.x", "2021.4.0+rev1") && !within("2021.4.x", "2021.1.1"));
         assert!(within("2023.1.0", "2023.1.5") && !within("", "2023.1.5") && !within("weird", "2023.1.5"));
     }

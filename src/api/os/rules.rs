@@ -52,7 +52,10 @@ pub(crate) fn update_type(
 ) -> Result<OsUpdateType> {
     let refuse = |why: &str| {
         let (from, to) = (current.escape_debug(), target.escape_debug());
-        Err(Error::new(ErrorKind::Unsupported, format!("no update of the host OS from \"{from}\" to \"{to}\": {why}")))
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("no update of the host OS from \"{from}\" to \"{to}\": {why}"),
+        ))
     };
     let Some(from) = Version::whole(current) else { return refuse("the first is no version of it") };
     let Some(to) = Version::whole(target) else { return refuse("the second is no version of it") };
@@ -88,7 +91,11 @@ pub(crate) fn update_type(
             if Some(&to) < Version::parse(V7_TARGET).as_ref() {
                 return refuse(&format!("it has to be {V7_TARGET} or newer"));
             }
-            Ok(if is_takeover(device_type, from, &to) { OsUpdateType::Takeover } else { OsUpdateType::Balenahup })
+            Ok(if is_takeover(device_type, from, &to) {
+                OsUpdateType::Takeover
+            } else {
+                OsUpdateType::Balenahup
+            })
         }
     }
 }

@@ -76,7 +76,8 @@ impl SupportedOsUpdateVersions {
         let slug = slug_of(&self.core, self.device_type).await?;
         let all = versions_of(&self.core, &slug, self.wanted).await?;
         let api = self.core.settings.api_version;
-        let is_current = |version: &&OsVersion| Version::whole(version.raw_version()).as_ref() == Some(&current);
+        let is_current =
+            |version: &&OsVersion| Version::whole(version.raw_version()).as_ref() == Some(&current);
         let leads_to = |target: &str| update_type(api, &slug, &self.current, target).is_ok();
         let of_type = || all.iter().filter(|version| version.is_of(self.os_type.as_ref()));
         // Version 6 looks for the current one among those that it offers.
@@ -89,7 +90,8 @@ impl SupportedOsUpdateVersions {
             .filter(|version| !asks_for_base(api, &current, version) || leads_to(&version.based_on_version))
             .map(|version| version.raw_version().to_owned())
             .collect();
-        let is_release = |text: &&String| Version::parse(text).is_some_and(|version| !version.is_prerelease());
+        let is_release =
+            |text: &&String| Version::parse(text).is_some_and(|version| !version.is_prerelease());
         Ok(OsUpdateVersions {
             recommended: versions.iter().find(is_release).cloned(),
             current: found.map(|version| version.raw_version().to_owned()),

@@ -221,7 +221,8 @@ impl Found {
         let variant = if variant.is_empty() { Value::Null } else { variant.into() };
         columns.insert("variant".to_owned(), variant);
         let release = serde_json::from_value(Value::Object(columns)).map_err(|cause| {
-            Error::new(ErrorKind::Decode, format!("a release in the answer can't be read: {cause}")).sent(true)
+            Error::new(ErrorKind::Decode, format!("a release in the answer can't be read: {cause}"))
+                .sent(true)
         })?;
         let formatted_version = is_recommended.then(|| match &line {
             Some(line) => format!("v{stripped_version} ({line}, recommended)"),

@@ -6,14 +6,8 @@ use super::cases::Case;
 
 /// Functions that a later step brings: logins, the settings file, logs, OS images, builds.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 6] = [
-    "auth.",
-    "settings.",
-    "logs.",
-    "models.os.download",
-    "Balena",
-    "models.release.create_from_url",
-];
+const FUNCTIONS: [&str; 6] =
+    ["auth.", "settings.", "logs.", "models.os.download", "Balena", "models.release.create_from_url"];
 
 type Around = fn(&Case) -> bool;
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use balena_agent::api::os::{DeviceOs, DeviceTypeSlugs, Network, One, OsType, OsVersion, OsVersions, Several};
+use balena_agent::api::os::{
+    DeviceOs, DeviceTypeSlugs, Network, One, OsType, OsVersion, OsVersions, Several,
+};
 use balena_agent::api::rows::Release;
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::SecretString;
@@ -37,9 +39,8 @@ pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
 }
 
 async fn start(balena: &Balena, args: &Args) -> Outcome {
-    let request = balena
-        .device()
-        .start_os_update(args.device(0, "uuid_or_id")?, args.text(1, "target_os_version")?);
+    let request =
+        balena.device().start_os_update(args.device(0, "uuid_or_id")?, args.text(1, "target_os_version")?);
     // The SDK answers for its one device.
     json(request.await.map(|started| started.into_values().next()))
 }
@@ -97,7 +98,14 @@ pub(crate) fn of_one(versions: Vec<OsVersion<Columns>>) -> Vec<Value> {
     for row in &rows {
         fits_without::<Release>(
             row,
-            &["os_type", "line", "stripped_version", "based_on_version", "is_recommended", "formatted_version"],
+            &[
+                "os_type",
+                "line",
+                "stripped_version",
+                "based_on_version",
+                "is_recommended",
+                "formatted_version",
+            ],
         );
     }
     rows

@@ -126,6 +126,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
     let mut expected = Expected { exchange: case.exchange.clone(), outcome };
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
+        _ if os::owns(&case.function) => os::adjust,
         "auth_js" => auth::adjust,
         "billing_js" => billing::adjust,
         "config_js" => config::adjust,
