@@ -28,6 +28,11 @@ pub struct Settings {
     pub builder_url: Option<String>,
     /// Version of the API that resources are asked of.
     pub api_version: ApiVersion,
+    /// Domain of the public URLs of devices; asked of the API where it is needed.
+    pub device_urls_base: Option<String>,
+    /// Version of the endpoints with which the host OS of devices is updated; by default the first with
+    /// version 6 of the API, and the second, which lets updates run on their own, with version 7.
+    pub device_actions_endpoint_version: Option<ActionsVersion>,
     /// The age at which a session token is exchanged for a new one, by the next request. API keys have no age.
     pub token_refresh_interval: Duration,
     /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
@@ -83,6 +88,26 @@ impl ApiVersion {
     }
 }
 
+/// A version of the endpoints with which the host OS of devices is updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ActionsVersion {
+    /// The platform stays connected to the device for as long as the update runs.
+    V1,
+    /// The update runs on its own: it goes on when the connection is lost.
+    V2,
+}
+
+impl ActionsVersion {
+    /// As in a path: `v1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -90,6 +115,8 @@ impl Default for Settings {
             api_endpoint: None,
             builder_url: None,
             api_version: ApiVersion::V6,
+            device_urls_base: None,
+            device_actions_endpoint_version: None,
             token_refresh_interval: Duration::from_secs(60 * 60),
             timeout: Duration::from_secs(30),
             request_limit: None,
@@ -125,6 +152,13 @@ impl Settings {
             Some(address) => address.trim_end_matches('/').to_owned(),
             None => format!("https://builder.{}", self.balena_host),
         }
+    }
+
+    pub(crate) fn actions_version(&self) -> ActionsVersion {
+        self.device_actions_endpoint_version.unwrap_or(match self.api_version {
+            ApiVersion::V6 => ActionsVersion::V1,
+            ApiVersion::V7 => ActionsVersion::V2,
+        })
     }
 
     /// # Errors

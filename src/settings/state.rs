@@ -167,10 +167,11 @@ pub(super) fn token(values: &Values) -> Option<&str> {
     values.get(TOKEN).map(Setting::expose)
 }
 
-/// The addresses are what they are from now on: another host does not move them.
+/// The addresses and endpoints are what they are from now on: another host, or version, does not move them.
 pub(super) fn settled(mut settings: Settings) -> Settings {
     settings.api_endpoint = Some(settings.api());
     settings.builder_url = Some(settings.builder());
+    settings.device_actions_endpoint_version = Some(settings.actions_version());
     settings
 }
 

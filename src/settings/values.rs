@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ApiVersion, Settings};
+use super::{ActionsVersion, ApiVersion, Settings};
 
 /// The name of the session token, or key, among the settings.
 pub(crate) const TOKEN: &str = "token";
@@ -101,8 +101,8 @@ impl Values {
         let version = settings.api_version;
         add("balena_host", text(&settings.balena_host));
         add("api_version", text(&version.as_str()));
-        // The SDK refuses a file without these two, which nobody reads here.
-        add("device_actions_endpoint_version", "v1".into());
+        add("device_actions_endpoint_version", text(&settings.actions_version().as_str()));
+        // The SDK refuses a file without it, and nobody reads it.
         add("image_cache_time", "604800000".into());
         add("token_refresh_interval", text(&settings.token_refresh_interval.as_millis()));
         add("timeout", text(&settings.timeout.as_millis()));
@@ -143,6 +143,11 @@ impl Settings {
                 let known = versions.into_iter().find(|version| version.as_str() == text);
                 self.api_version = known.ok_or("it has to be v6 or v7")?;
             }
+            "device_actions_endpoint_version" => {
+                let versions = [ActionsVersion::V1, ActionsVersion::V2];
+                let known = versions.into_iter().find(|version| version.as_str() == text);
+                self.device_actions_endpoint_version = Some(known.ok_or("it has to be v1 or v2")?);
+            }
             "token_refresh_interval" => self.token_refresh_interval = Duration::from_millis(number()?),
             "timeout" => self.timeout = Duration::from_millis(number()?),
             "request_limit" => {
@@ -167,6 +172,7 @@ impl Settings {
             "api_endpoint" => self.api_endpoint = None,
             "builder_url" => self.builder_url = None,
             "api_version" => self.api_version = usual.api_version,
+            "device_actions_endpoint_version" => self.device_actions_endpoint_version = None,
             "token_refresh_interval" => self.token_refresh_interval = usual.token_refresh_interval,
             "timeout" => self.timeout = usual.timeout,
             "request_limit" => self.request_limit = None,

@@ -4,15 +4,9 @@ use serde_json::Value;
 
 use super::cases::Case;
 
-/// Functions that a later step brings: logs, OS versions and updates, builds.
+/// Functions that a later step brings: logs, OS images, builds.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 5] = [
-    "logs.",
-    "models.os.",
-    "models.device.start_os_update",
-    "models.device.get_os_update_status",
-    "models.release.create_from_url",
-];
+const FUNCTIONS: [&str; 3] = ["logs.", "models.os.download", "models.release.create_from_url"];
 
 type Around = fn(&Case) -> bool;
 

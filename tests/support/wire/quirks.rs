@@ -10,6 +10,7 @@ use super::cases::{Case, Exchange};
 use super::outcomes::{self, Expect};
 use super::quirks_auth as auth;
 use super::quirks_options as options;
+use super::quirks_os as os;
 use super::rulebook::{self, Rulebook};
 
 /// What is promised of a case.
@@ -33,7 +34,7 @@ enum Row {
 use Row::{Change, Copy, Drop};
 
 /// The rows, in the order in which they are applied.
-const ROWS: [(&str, Row); 50] = [
+const ROWS: [(&str, Row); 55] = [
     // Requests.
     ("Q03", Change(|_, _, expected| in_paths(expected, "/supervisor//", "/supervisor/"))),
     ("Q04", Change(|_, _, expected| in_paths(expected, "/applcation/", "/application/"))),
@@ -72,6 +73,10 @@ const ROWS: [(&str, Row); 50] = [
     ("Q75", Copy),
     ("Q76", Copy),
     ("Q79", Change(options::order_of_the_caller)),
+    ("Q81", Change(os::ranges)),
+    ("Q82", Drop),
+    ("Q84", Copy),
+    ("Q85", Copy),
     // Outcomes.
     ("Q02", Change(broken)),
     ("Q11", Change(broken)),
@@ -84,6 +89,7 @@ const ROWS: [(&str, Row); 50] = [
     ("Q26", Change(|_, _, expected| expected.outcome = error(ErrorKind::Unsupported))),
     ("Q30", Change(auth::constructor_wins)),
     ("Q31", Change(auth::completed)),
+    ("Q32", Change(auth::percent)),
     ("Q34", Change(auth::any_case)),
     ("Q36", Change(auth::removed)),
     ("Q38", Copy),
@@ -351,6 +357,9 @@ fn goes_on(case: &Case, book: &Rulebook, expected: &mut Expected) {
 fn unparsable(case: &Case, book: &Rulebook, expected: &mut Expected) {
     let message = outcomes::message(case);
     let Some(version) = message.strip_suffix(" is not valid SemVer string") else { return };
+    if os::unparsable(case, book, expected) {
+        return;
+    }
     if version.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
         goes_on(case, book, expected);
     } else {

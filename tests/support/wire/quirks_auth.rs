@@ -90,6 +90,11 @@ pub(super) fn constructor_wins(case: &Case, _: &Rulebook, expected: &mut Expecte
     for (name, value) in asked {
         settings[name] = value.clone();
     }
+    if asked.get("api_version") == Some(&json!("v7"))
+        && !asked.contains_key("device_actions_endpoint_version")
+    {
+        settings["device_actions_endpoint_version"] = json!("v2");
+    }
     if let Some(host) = asked.get("balena_host").and_then(Value::as_str) {
         move_to(settings, host);
     } else if let Some(version) = asked.get("api_version").and_then(Value::as_str) {
@@ -136,6 +141,26 @@ fn move_to(settings: &mut Value, host: &str) {
     settings["builder_url"] = json!(format!("https://builder.{host}/"));
     settings["api_endpoint"] = json!(format!("https://api.{host}/"));
     settings["pine_endpoint"] = json!(format!("https://api.{host}/{version}/"));
+}
+
+/// Q32: a `%` is as good as any other character; in a file it is written twice.
+pub(super) fn percent(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let arguments = case.arguments();
+    let text =
+        |place, name| arguments.get(place, name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (name, value) = (text(0, "key"), text(1, "value"));
+    let Some(after) = expected.after.as_mut().filter(|_| case.function == "settings.set") else { return };
+    expected.outcome = Expect::Value(Value::Null);
+    if let Some(settings) = after.get_mut("settings") {
+        settings[&name] = json!(value);
+    }
+    for (_, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
+        let lines = text.as_str().unwrap_or_default().lines();
+        let mut lines: Vec<String> =
+            lines.filter(|line| !line.starts_with(&format!("{name} ="))).map(str::to_owned).collect();
+        lines.push(format!("{} = {}", name.to_lowercase(), value.replace('%', "%%")));
+        *text = json!(lines.join("\n"));
+    }
 }
 
 /// Q33: a flag is one, wherever it is kept.
