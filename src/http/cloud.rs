@@ -24,11 +24,16 @@ pub(crate) struct Way {
     pub(crate) https_proxy: Option<SecretString>,
     pub(crate) http_proxy: Option<SecretString>,
     pub(crate) no_proxy: Option<String>,
+    #[cfg_attr(
+        not(feature = "rustls-ring"),
+        expect(dead_code, reason = "without TLS nobody is asked who he is")
+    )]
     pub(crate) authorities: Vec<Authorities>,
 }
 
 /// Certificates of authorities to trust, besides the public ones.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "rustls-ring"), expect(dead_code, reason = "without TLS nobody is asked who he is"))]
 pub(crate) enum Authorities {
     File(PathBuf),
     Pem(Vec<u8>),
