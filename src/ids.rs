@@ -67,6 +67,10 @@ ids! {
     SupervisorReleaseId;
     /// Id of a tag.
     TagId;
+    /// Id of a team.
+    TeamId;
+    /// Id of a user.
+    UserId;
     /// Id of a variable.
     VariableId;
 }

@@ -39,7 +39,7 @@ pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Lo
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey, UserKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
@@ -54,7 +54,7 @@ pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
     ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, VariableId,
+    SupervisorReleaseId, TagId, TeamId, UserId, VariableId,
 };
 pub use jiff;
 pub use secrecy;
