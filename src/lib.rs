@@ -39,7 +39,8 @@ pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Lo
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey, UserKey,
+    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+    UserKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};

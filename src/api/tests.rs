@@ -25,8 +25,10 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
     let (balena, transport) = answering("{\"d\":[]}");
     let (organization, release, service) = (balena.organization(), balena.release(), balena.service());
     let (billing, keys, types) = (balena.billing(), balena.api_key(), balena.device_type());
-    let member = OrganizationMembershipKey::Member { user: UserId::new(1), organization: OrganizationId::new(2) };
-    let nobody = OrganizationMembershipKey::Member { user: UserId::new(0), organization: OrganizationId::new(2) };
+    let member =
+        OrganizationMembershipKey::Member { user: UserId::new(1), organization: OrganizationId::new(2) };
+    let nobody =
+        OrganizationMembershipKey::Member { user: UserId::new(0), organization: OrganizationId::new(2) };
     let token = BillingToken::new("");
     let no_plan = PlanChange::new("", BillingCycle::Annual);
     let errors: Vec<Option<Error>> = vec![

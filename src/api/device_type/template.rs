@@ -2,7 +2,8 @@
 //!
 //! `{{path}}` with the escapes of HTML and `{{{path}}}` without, `{{resolveContractAlias path}}`,
 //! `{{#each path}}…{{/each}}` and `{{#if path}}…{{/if}}`; a path is `this`, or `name.name.[0]`. All else that
-//! Handlebars knows is refused, and so is what never ends well: there is no loop but over what is there.
+//! Handlebars knows is refused. Held against Handlebars 4.7: the same text, or refused; but the members of an
+//! object come by name, a text is a list of one, and a block tag does not take its own line's end along.
 
 use std::fmt;
 
@@ -79,7 +80,12 @@ fn parse(template: &str) -> Result<Vec<Node<'_>>> {
         }
         let (raw, after) = after.strip_prefix('{').map_or((false, after), |after| (true, after));
         let end = if raw { "}}}" } else { "}}" };
-        let Some((tag, after)) = after.split_once(end) else { return refuse(format!("`{{{{` without `{end}`")) };
+        let Some((tag, after)) = after.split_once(end) else {
+            return refuse(format!("`{{{{` without `{end}`"));
+        };
+        if after.starts_with('}') {
+            return refuse(format!("`{{{{{tag}` is closed by too many braces"));
+        }
         rest = after;
         match tag.chars().next() {
             Some('#') if !raw => {
@@ -102,7 +108,7 @@ fn parse(template: &str) -> Result<Vec<Node<'_>>> {
             }
             _ => nodes.push(match words(tag)? {
                 (ALIAS, Some(path)) => Node::Value { path: self::path(path)?, alias: true, raw },
-                (ALIAS | "each" | "if", _) | (_, Some(_)) => {
+                (ALIAS | "each" | "else" | "if" | "log" | "lookup" | "unless" | "with", _) | (_, Some(_)) => {
                     return refuse(format!("`{{{{{tag}}}}}` is not known here"));
                 }
                 (path, None) => Node::Value { path: self::path(path)?, alias: false, raw },
@@ -131,7 +137,9 @@ fn words(tag: &str) -> Result<(&str, Option<&str>)> {
 fn path(text: &str) -> Result<Vec<&str>> {
     let odd = |c: char| "!\"#%&'()*+,./;<=>@[\\]^`{|}~".contains(c);
     let known_otherwise = |name: &str| {
-        matches!(name, "true" | "false" | "null" | "undefined") || name.parse::<f64>().is_ok()
+        let digits = name.strip_prefix('-').unwrap_or(name);
+        matches!(name, "true" | "false" | "null" | "undefined")
+            || digits.bytes().all(|byte| byte.is_ascii_digit())
     };
     let mut names = Vec::new();
     for (place, name) in text.split('.').enumerate() {
@@ -213,7 +221,11 @@ fn as_text(value: &Value, out: &mut String, depth: usize, budget: &mut Budget) -
     match value {
         Value::Null => Ok(()),
         Value::Bool(yes) => put(if *yes { "true" } else { "false" }, out, budget),
-        Value::Number(number) => put(&number.to_string(), out, budget),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            // Without the `.0` of a whole one.
+            Some(number) => put(&number.to_string(), out, budget),
+            None => put(&number.to_string(), out, budget),
+        },
         Value::String(text) => put(text, out, budget),
         Value::Object(_) => put("[object Object]", out, budget),
         Value::Array(_) if depth == 0 => refuse("there are too many lists within lists"),

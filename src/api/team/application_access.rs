@@ -63,8 +63,7 @@ impl TeamApplicationAccesses {
         application: impl Into<ApplicationKey>,
         role_name: impl Into<String>,
     ) -> Create<TeamApplicationAccess> {
-        let (core, team, key, name) =
-            (self.core.clone(), team.into(), application.into(), role_name.into());
+        let (core, team, key, name) = (self.core.clone(), team.into(), application.into(), role_name.into());
         Create::new(&self.core, move |_| async move {
             let team = an_id("team", team.get())?;
             let role = role::<ApplicationMembershipRole>(&name)?;

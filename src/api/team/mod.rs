@@ -38,11 +38,7 @@ impl Teams {
     ///
     /// # Errors
     /// `is_not_found` when the organization is not there; `is_conflict` when it has a team of that name.
-    pub fn create(
-        &self,
-        organization: impl Into<OrganizationKey>,
-        name: impl Into<String>,
-    ) -> Create<Team> {
+    pub fn create(&self, organization: impl Into<OrganizationKey>, name: impl Into<String>) -> Create<Team> {
         let (core, key, name) = (self.core.clone(), organization.into(), name.into());
         Create::new(&self.core, |_| async move {
             not_empty("name", &name)?;
@@ -81,8 +77,7 @@ impl Teams {
         let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
         Request::new(async move {
             not_empty("new_name", &name)?;
-            let namesakes =
-                Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
+            let namesakes = Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
             let organization = Team::ORGANIZATION.select(["id"]).expand(namesakes);
             let asked = target(team, Query::new().select(["id"]).expand(organization))?;
             let row: Team = core.row_of(asked).await?;
