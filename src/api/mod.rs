@@ -15,6 +15,7 @@ pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
+pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
 pub(crate) mod pages;

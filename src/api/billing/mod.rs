@@ -16,6 +16,7 @@ use crate::open_enum::open_enum;
 
 use super::answer::Answer;
 use super::keys::OrganizationKey;
+use super::names::Names;
 use super::request::Request;
 
 pub use rows::{BillingAccount, BillingAddress, BillingInfo, BillingPlan, Invoice};
@@ -87,13 +88,14 @@ impl Billing {
         })
     }
 
-    /// Changes the plan (`PATCH /billing/v1/account/:organization`). This may cost money.
+    /// Changes the plan (`PATCH /billing/v1/account/:organization`; version 7: `…/plan`). This may cost money.
     ///
     /// # Errors
     /// `is_invalid_argument` for an empty tier.
     #[doc(alias = "changePlan")]
     pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
-        self.patch(organization.into(), "", move || plan.body())
+        let names = self.core.names();
+        self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
 
     /// The file of an invoice (`GET /billing/v1/account/:organization/invoices/:number/download`).
@@ -248,15 +250,17 @@ impl PlanChange {
         self
     }
 
-    fn body(self) -> Result<Value> {
+    fn body(self, names: &Names) -> Result<Value> {
         if self.tier.trim().is_empty() {
             return Err(Error::argument("tier", "it is empty"));
         }
         let mut body = Map::from_iter([
             ("tier".to_owned(), self.tier.into()),
-            ("cycle".to_owned(), self.cycle.as_str().into()),
             ("annual".to_owned(), (self.cycle == BillingCycle::Annual).into()),
         ]);
+        if names.billing_cycle_by_name {
+            body.insert("cycle".to_owned(), self.cycle.as_str().into());
+        }
         if let Some(reason) = self.reason {
             body.insert("planChangeReason".to_owned(), reason.into());
         }
