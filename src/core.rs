@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Form, Http, Opened, Outgoing, Refusals, Reply};
+use crate::http::{Form, Http, Opened, Outgoing, Refusals, Reply, Turn};
 use crate::odata::Address;
-use crate::settings::Settings;
+use crate::settings::{ApiVersion, Settings};
 use crate::supervisor::Supervisor;
 
 /// Shared by all clones of a [`Balena`](crate::Balena) and by the requests it made.
@@ -89,6 +89,14 @@ impl Core {
         self.resource_as(method, address, headers, body, false).await
     }
 
+    fn turn(&self) -> Turn {
+        match (self.settings.retry_rate_limited_request, self.settings.api_version) {
+            (false, _) => Turn::No,
+            (true, ApiVersion::V6) => Turn::WholeSeconds,
+            (true, ApiVersion::V7) => Turn::Seconds,
+        }
+    }
+
     async fn resource_as(
         &self,
         method: Method,
@@ -106,7 +114,7 @@ impl Core {
                 token: self.token(),
                 headers,
                 body,
-                waits_for_its_turn: self.settings.retry_rate_limited_request,
+                turn: self.turn(),
                 timeout: self.settings.timeout,
                 what: Refusals::OfAThing,
                 secret: None,
@@ -158,7 +166,7 @@ impl Core {
             headers,
             body,
             repeatable: plain.repeatable,
-            waits_for_its_turn: false,
+            turn: Turn::No,
             timeout: plain.timeout.unwrap_or(self.settings.timeout),
             what: plain.refusals,
             secret: plain.secret,

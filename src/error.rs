@@ -126,6 +126,13 @@ impl fmt::Display for LockHolder {
 /// side said and what to do. No key, token or query string is ever in it.
 pub struct Error(Box<Inner>);
 
+/// How long the other side asked to wait, by the form in which it did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RetryAfter {
+    Seconds(Duration),
+    Date(Duration),
+}
+
 #[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
@@ -134,8 +141,7 @@ struct Inner {
     operation: Option<Cow<'static, str>>,
     status: Option<u16>,
     body: Option<String>,
-    /// And whether it was given in whole seconds.
-    retry_after: Option<(Duration, bool)>,
+    retry_after: Option<RetryAfter>,
     attempts: u32,
     sent: bool,
     out_of_scope: bool,
@@ -193,7 +199,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_retry_after(mut self, wait: Option<(Duration, bool)>) -> Self {
+    pub(crate) fn with_retry_after(mut self, wait: Option<RetryAfter>) -> Self {
         self.0.retry_after = wait;
         self
     }
@@ -240,12 +246,17 @@ impl Error {
 
     /// How long the other side asked to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after.map(|(wait, _)| wait)
+        self.0.retry_after.map(|told| match told {
+            RetryAfter::Seconds(wait) | RetryAfter::Date(wait) => wait,
+        })
     }
 
-    /// Whether `Retry-After` was a whole number of seconds, not a date.
-    pub(crate) fn waits_whole_seconds(&self) -> bool {
-        matches!(self.0.retry_after, Some((_, true)))
+    /// `Retry-After` in seconds; a date is none.
+    pub(crate) fn retry_after_seconds(&self) -> Option<Duration> {
+        match self.0.retry_after {
+            Some(RetryAfter::Seconds(wait)) => Some(wait),
+            _ => None,
+        }
     }
 
     /// How many times the request was tried; 0 when it was refused before the first try.

@@ -1,8 +1,8 @@
-//! Every recorded call of the Python SDK: the same requests, the same outcome.
+//! Every recorded call of the Python SDK, and of the JS SDK what that lacks: the same requests, the same outcome.
 //!
 //! `WIRE_CASES=<folder>` plays another folder of the same format, `WIRE_ONLY=<text>` only the cases with the
 //! text in their id (`^` before it: at its beginning, `$` behind it: at its end). `SDK_MAP=write` renews the
-//! page `docs/sdk-map.md`.
+//! page `docs/sdk-map.md`. `WIRE_JS_CASES=<folder>` is the same for the recordings of the JS SDK.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
@@ -19,9 +20,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use wire::cases::{self, Case, Outcome};
-use wire::replay::{Verdict, play};
+use wire::replay::{Verdict, play, play_as};
 use wire::rulebook::Rulebook;
-use wire::{later, sdk_map};
+use wire::{js, later, sdk_map};
 
 #[path = "support/canonical.rs"]
 mod canonical;
@@ -48,7 +49,7 @@ fn chosen(case: &Case) -> bool {
 /// Plays a case; a panic in it is its own.
 fn verdict(case: &Case, book: &Rulebook) -> Verdict {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let played = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(case, book))));
+    let played = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(as_its_sdk(case, book))));
     played.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -56,20 +57,27 @@ fn verdict(case: &Case, book: &Rulebook) -> Verdict {
     })
 }
 
-#[test]
-fn every_recorded_call_is_reproduced() {
-    let folder = env::var_os("WIRE_CASES").map_or_else(cases::home, PathBuf::from);
-    let all = cases::read(&folder);
-    assert!(!all.is_empty(), "no cases in {}", folder.display());
-    let book = Rulebook::read(&folder);
+async fn as_its_sdk(case: &Case, book: &Rulebook) -> Verdict {
+    if !case.of_js {
+        return play(case, book).await;
+    }
+    match js::expected(case, book) {
+        Ok(Some(expected)) => play_as(case, &expected).await,
+        Ok(None) => Verdict::Dropped,
+        Err(why) => Verdict::Failed(why),
+    }
+}
+
+/// Plays the chosen ones of the cases and prints what came of them; how many failed.
+fn play_all(all: &[Case], book: &Rulebook) -> usize {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut without: BTreeMap<&str, usize> = BTreeMap::new();
     let mut later: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     // Not through `println!`, which the test runner keeps to itself when all goes well.
-    let mut out = io::stdout().lock();
+    let mut out = String::new();
     for case in all.iter().filter(|case| chosen(case)) {
         let tally = areas.entry(&case.area).or_default();
-        match verdict(case, &book) {
+        match verdict(case, book) {
             Verdict::Passed => tally.passed += 1,
             Verdict::Dropped => tally.dropped += 1,
             Verdict::Later(reason) => {
@@ -99,8 +107,28 @@ fn every_recorded_call_is_reproduced() {
     let passed: usize = areas.values().map(|tally| tally.passed).sum();
     let failed: usize = areas.values().map(|tally| tally.failed).sum();
     writeln!(out, "{passed} passed, {failed} failed").unwrap();
-    drop(out);
-    assert_eq!(failed, 0, "recorded calls that are not reproduced");
+    io::stdout().lock().write_all(out.as_bytes()).unwrap();
+    failed
+}
+
+fn folder(variable: &str, home: PathBuf) -> PathBuf {
+    env::var_os(variable).map_or(home, PathBuf::from)
+}
+
+#[test]
+fn every_recorded_call_is_reproduced() {
+    let folder = folder("WIRE_CASES", cases::home());
+    let all = cases::read(&folder);
+    assert!(!all.is_empty(), "no cases in {}", folder.display());
+    assert_eq!(play_all(&all, &Rulebook::read(&folder)), 0, "recorded calls that are not reproduced");
+}
+
+#[test]
+fn every_recorded_call_of_the_js_sdk_is_reproduced() {
+    let folder = folder("WIRE_JS_CASES", js::home());
+    let all = js::read(&folder);
+    assert!(!all.is_empty(), "no cases in {}", folder.display());
+    assert_eq!(play_all(&all, &Rulebook::read(&cases::home())), 0, "recorded calls that are not reproduced");
 }
 
 #[test]

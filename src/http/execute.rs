@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result, RetryAfter};
 
 use super::limiter::Limiter;
 use super::opened::Opened;
@@ -45,13 +45,36 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
     /// Whether it may arrive twice.
     pub(crate) repeatable: bool,
-    /// Whether `retry_rate_limited_request` is for it.
-    pub(crate) waits_for_its_turn: bool,
+    /// What the setting `retry_rate_limited_request` means for it.
+    pub(crate) turn: Turn,
     /// For each try.
     pub(crate) timeout: Duration,
     pub(crate) what: Refusals,
     /// A part of the path that must not be shown, as it is there.
     pub(crate) secret: Option<String>,
+}
+
+/// Whether a request that was one too many (429) waits as many seconds as it is told, and goes out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It does not wait.
+    No,
+    /// For a whole number of seconds only, as the Python SDK does.
+    WholeSeconds,
+    /// For the whole seconds of any number, as the JS SDK does.
+    Seconds,
+}
+
+impl Turn {
+    fn wait(self, error: &Error) -> Option<Duration> {
+        let told = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
+        let whole = Duration::from_secs(told.as_secs());
+        match self {
+            Self::No => None,
+            Self::WholeSeconds => (told == whole).then_some(whole),
+            Self::Seconds => Some(whole),
+        }
+    }
 }
 
 /// What a 404 of this request means.
@@ -148,8 +171,7 @@ impl Http {
                 Ok(Err(error)) => error.operation(operation.clone()).with_attempts(tries),
                 Err(_) => no_answer(&outgoing, limit).operation(operation.clone()).with_attempts(tries),
             };
-            if outgoing.waits_for_its_turn && error.is_rate_limited() && error.waits_whole_seconds() {
-                let wait = error.retry_after().unwrap_or_default();
+            if let Some(wait) = outgoing.turn.wait(&error) {
                 tracing::debug!(?wait, %operation, "one request too many, waiting as told");
                 self.clock.sleep(wait).await;
                 started += wait;
@@ -222,13 +244,14 @@ impl Http {
     }
 
     /// `Retry-After` as seconds or as a date.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<(Duration, bool)> {
+    fn retry_after(&self, headers: &HeaderMap) -> Option<RetryAfter> {
         let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some((Duration::from_secs(text.parse().ok()?), true));
+        if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return Some(RetryAfter::Seconds(Duration::try_from_secs_f64(text.parse().ok()?).ok()?));
         }
         let date: Timestamp = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Some((Duration::try_from(date.duration_since(self.clock.now())).unwrap_or_default(), false))
+        let wait = Duration::try_from(date.duration_since(self.clock.now()));
+        Some(RetryAfter::Date(wait.unwrap_or_default()))
     }
 }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 pub use body::Body;
 pub(crate) use body::BodyError;
 pub(crate) use cloud::Cloud;
-pub(crate) use execute::{Http, Outgoing, Refusals, Reply};
+pub(crate) use execute::{Http, Outgoing, Refusals, Reply, Turn};
 pub(crate) use limiter::Limiter;
 pub(crate) use multipart::Form;
 pub(crate) use opened::Opened;

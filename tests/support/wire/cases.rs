@@ -17,6 +17,9 @@ pub(crate) struct Case {
     /// The file that it stands in.
     #[serde(skip)]
     pub(crate) area: String,
+    /// Recorded from the JS SDK.
+    #[serde(skip)]
+    pub(crate) of_js: bool,
     pub(crate) id: String,
     pub(crate) function: String,
     pub(crate) args: Vec<Value>,
@@ -29,6 +32,11 @@ pub(crate) struct Case {
     pub(crate) before: Vec<Before>,
     pub(crate) exchange: Vec<Exchange>,
     pub(crate) outcome: Outcome,
+    /// In the recordings of the JS SDK: the function of the Python SDK with the same purpose.
+    #[serde(default)]
+    pub(crate) seed: Option<String>,
+    #[serde(default, rename = "seed_case")]
+    _seed_case: Option<String>,
     #[serde(default)]
     pub(crate) quirks: Vec<String>,
     #[serde(default)]
@@ -40,8 +48,8 @@ pub(crate) struct Case {
     _clock_dependent: Option<String>,
     #[serde(default, rename = "files_before")]
     _files_before: Option<Value>,
-    #[serde(default, rename = "events")]
-    _events: Option<Value>,
+    #[serde(default)]
+    pub(crate) events: Option<Value>,
     #[serde(default, rename = "client_closed_stream")]
     _client_closed_stream: Option<Value>,
     #[serde(default, rename = "stderr")]
@@ -64,6 +72,23 @@ pub(crate) struct Before {
 pub(crate) struct Exchange {
     pub(crate) request: Request,
     pub(crate) response: Response,
+    /// The request may come as soon as so many answers of the case were given; otherwise in its turn.
+    #[serde(default)]
+    pub(crate) issued_after: Option<usize>,
+    /// How strictly it is held against what is sent.
+    #[serde(skip)]
+    pub(crate) check: Check,
+}
+
+/// What of a recorded request is promised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Check {
+    /// It need not be sent at all.
+    pub(crate) optional: bool,
+    /// Any request will do: what is promised is how the answer is taken.
+    pub(crate) any_request: bool,
+    /// A member of a body that was left out and one that is `null` are the same.
+    pub(crate) absent_is_null: bool,
 }
 
 /// A request as it was on the wire.
@@ -86,6 +111,11 @@ pub(crate) struct Request {
     pub(crate) multipart: Option<Value>,
     #[serde(default)]
     pub(crate) text: Option<String>,
+    #[serde(default)]
+    pub(crate) hex: Option<String>,
+    /// Length and checksum of a long body.
+    #[serde(default)]
+    pub(crate) blob: Option<Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

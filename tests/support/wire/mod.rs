@@ -5,6 +5,7 @@ pub(crate) mod args;
 pub(crate) mod cases;
 pub(crate) mod device;
 pub(crate) mod device_values;
+pub(crate) mod js;
 pub(crate) mod judge;
 pub(crate) mod later;
 pub(crate) mod loopback;

@@ -89,7 +89,7 @@ pub(crate) fn refused(last: &Exchange) -> Expect {
     Expect::Error { kind: by_status(status, Some(last)), status: Some(status), says: None }
 }
 
-fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
+pub(crate) fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
     let proxied =
         last.is_some_and(|last| last.request.host == "api" && last.request.path.starts_with("/supervisor/"));
     match status {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use balena_agent::secrecy::SecretString;
 use balena_agent::{Balena, Environment, Retry};
 
-use super::args::{Args, Failure};
+use super::args::{Args, Failure, Outcome};
 use super::cases::Case;
+use super::quirks::Expected;
 use super::rulebook::Rulebook;
 use super::script::{Frozen, Script, difference};
-use super::{call, judge, later, loopback, outcomes, quirks, settings};
+use super::{call, js, judge, later, loopback, outcomes, quirks, settings};
 
 /// No recorded call takes any time; one that hangs has failed.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -33,11 +34,15 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     if let Some(reason) = later::reason(case) {
         return Verdict::Later(reason);
     }
-    let expected = match quirks::expected(case, book) {
-        Ok(Some(expected)) => expected,
-        Ok(None) => return Verdict::Dropped,
-        Err(why) => return Verdict::Failed(why),
-    };
+    match quirks::expected(case, book) {
+        Ok(Some(expected)) => play_as(case, &expected).await,
+        Ok(None) => Verdict::Dropped,
+        Err(why) => Verdict::Failed(why),
+    }
+}
+
+/// Plays the case and holds it against this.
+pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
     let script = Script::new(expected.exchange.clone());
     let (listener, address) = loopback::listen().await;
     let played = async {
@@ -48,10 +53,15 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
         let mut outcomes = Vec::new();
         for before in &case.before {
             let args = Args { positional: before.args.clone(), named: before.kwargs.clone() };
-            let outcome = call(&balena, &before.function, &args).await?;
-            outcomes.push((outcomes::recorded(&before.outcome, None), outcome));
+            let outcome = make(&balena, case, &before.function, &args).await?;
+            let promised = if case.of_js {
+                js::recorded(&before.outcome, None)
+            } else {
+                outcomes::recorded(&before.outcome, None)
+            };
+            outcomes.push((promised, outcome));
         }
-        let outcome = call(&balena, &case.function, &case.arguments()).await?;
+        let outcome = make(&balena, case, &case.function, &case.arguments()).await?;
         outcomes.push((expected.outcome.clone(), outcome));
         Some(outcomes)
     };
@@ -76,10 +86,16 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     if faults.is_empty() { Verdict::Passed } else { Verdict::Failed(faults.join("\n    ")) }
 }
 
+/// A call of the SDK that the case was recorded from.
+async fn make(balena: &Balena, case: &Case, function: &str, args: &Args) -> Option<Outcome> {
+    if case.of_js { js::call(balena, case, function, args).await } else { call(balena, function, args).await }
+}
+
 fn build(case: &Case, script: &Script, supervisor: &str) -> Result<Balena, Failure> {
     let in_a_file = || Failure::NoSuchType("settings in a file".into());
     let recorded = case.settings.as_ref().ok_or_else(in_a_file)?;
-    let settings = settings::settings(recorded).map_err(Failure::NoSuchType)?;
+    let settings = if case.of_js { js::settings(recorded) } else { settings::settings(recorded) };
+    let settings = settings.map_err(Failure::NoSuchType)?;
     let vars = case.env.iter().map(|(name, value)| match name.as_str() {
         "BALENA_SUPERVISOR_ADDRESS" => (name.clone(), moved(value, supervisor)),
         _ => (name.clone(), value.clone()),

@@ -34,6 +34,8 @@ pub(crate) fn recorded(request: &Request) -> Value {
         request.json.as_ref().map(|json| ("json", json.clone())),
         request.multipart.as_ref().map(|parts| ("multipart", parts.clone())),
         request.text.as_ref().map(|text| ("text", json!(text))),
+        request.hex.as_ref().map(|hex| ("hex", json!(hex))),
+        request.blob.as_ref().map(|blob| ("blob", blob.clone())),
     ];
     out.extend(body.into_iter().flatten().map(|(kind, value)| (kind.to_owned(), value)));
     Value::Object(out)

@@ -93,7 +93,7 @@ pub(super) fn in_exchanges(exchange: &mut [Exchange], from: &Value, to: &Value) 
     if from == to {
         return;
     }
-    for Exchange { request, response } in exchange {
+    for Exchange { request, response, .. } in exchange {
         response.json.iter_mut().for_each(|answer| replace(answer, from, to));
         request.path = request.path.replace(&old, &new);
         for value in request.json.iter_mut().chain(&mut request.canonical_query) {

@@ -18,6 +18,8 @@ use super::request::{self, Sent};
 #[derive(Debug, Default)]
 struct State {
     open: VecDeque<Exchange>,
+    /// How many there were.
+    all: usize,
     faults: Vec<String>,
     sleeps: Vec<f64>,
     slept: Duration,
@@ -29,8 +31,8 @@ pub(crate) struct Script(Arc<Mutex<State>>);
 
 impl Script {
     pub(crate) fn new(exchange: impl IntoIterator<Item = Exchange>) -> Self {
-        let open = exchange.into_iter().collect();
-        Self(Arc::new(Mutex::new(State { open, ..State::default() })))
+        let open: VecDeque<Exchange> = exchange.into_iter().collect();
+        Self(Arc::new(Mutex::new(State { all: open.len(), open, ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -40,13 +42,15 @@ impl Script {
     /// Checks a request and says what to answer; `None` if it is not expected at all.
     pub(crate) fn answer(&self, sent: &Sent<'_>) -> Option<Answer> {
         let mut state = self.state();
-        let Some(next) = state.open.pop_front() else {
+        let Some(next) = state.take(sent) else {
             state.faults.push(format!("one request too many: {} {}?{}", sent.method, sent.path, sent.query));
             return None;
         };
-        let (expected, found) = (request::recorded(&next.request), request::sent(sent, &next.request));
-        if expected != found {
-            state.faults.push(difference("request", &expected, &found));
+        if !next.check.any_request {
+            let (expected, found) = compared(&next, sent);
+            if expected != found {
+                state.faults.push(difference("request", &expected, &found));
+            }
         }
         Some(next.response)
     }
@@ -55,7 +59,7 @@ impl Script {
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut state = self.state();
         let mut faults = std::mem::take(&mut state.faults);
-        faults.extend(state.open.drain(..).map(|exchange| {
+        faults.extend(state.open.drain(..).filter(|exchange| !exchange.check.optional).map(|exchange| {
             let request = exchange.request;
             format!("never sent: {} {} {:?}", request.method, request.path, request.query)
         }));
@@ -65,6 +69,44 @@ impl Script {
     pub(crate) fn sleeps(&self) -> Vec<f64> {
         self.state().sleeps.clone()
     }
+}
+
+impl State {
+    /// The exchange that a request belongs to: the first that is equal among those that may come now, or else
+    /// the next one.
+    fn take(&mut self, sent: &Sent<'_>) -> Option<Exchange> {
+        let next = self.open.iter().position(|exchange| !exchange.check.optional);
+        let answered = self.all - self.open.len();
+        let mut now = self.open.iter().enumerate().filter(|(index, exchange)| {
+            next.is_none_or(|next| *index <= next)
+                || exchange.issued_after.is_some_and(|after| after <= answered)
+        });
+        let equal = now.find(|(_, exchange)| {
+            exchange.check.any_request || {
+                let (expected, found) = compared(exchange, sent);
+                expected == found
+            }
+        });
+        let index = equal.map(|(index, _)| index).or(next)?;
+        let taken = self.open.remove(index)?;
+        // What is optional and stands before it comes no more.
+        let mut before = 0..index;
+        self.open.retain(|exchange| before.next().is_none() || !exchange.check.optional);
+        Some(taken)
+    }
+}
+
+/// The recorded request and the one that was sent, in one form.
+fn compared(exchange: &Exchange, sent: &Sent<'_>) -> (serde_json::Value, serde_json::Value) {
+    let expected = request::recorded(&exchange.request);
+    let mut found = request::sent(sent, &exchange.request);
+    if exchange.check.absent_is_null
+        && let (Some(left), Some(right)) = (expected.get("json"), found.get_mut("json"))
+        && let (Some(left), Some(right)) = (left.as_object(), right.as_object_mut())
+    {
+        right.retain(|name, value| !value.is_null() || left.contains_key(name));
+    }
+    (expected, found)
 }
 
 /// Expected and found, one line each, with the fields that are equal left out.
