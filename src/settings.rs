@@ -14,7 +14,8 @@ pub struct Settings {
     /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
     /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
-    /// Version of the API that resources are asked of.
+    /// Version of the API that resources are asked of. The few names and endpoints that the versions call
+    /// differently follow it; the row types say which columns a version lacks.
     pub api_version: ApiVersion,
     /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
     /// have 60 s.
@@ -35,7 +36,8 @@ pub struct Settings {
 pub enum ApiVersion {
     /// Version 6, which the Python SDK 14 speaks.
     V6,
-    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version.
+    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version, and a request for
+    /// what it has no more is refused.
     V7,
 }
 

@@ -141,7 +141,9 @@ impl ApiKeys {
         self.list(async move {
             let target = target(Query::new().select(["actor"]))?;
             let row: Row = core.look(target, Query::new()).await?.one()?;
-            let actor = row.actor.id().ok_or_else(|| {
+            // An id by itself in version 6, a reference in version 7.
+            let actor = row.actor.id().or_else(|| row.actor.get().and_then(|actor| actor.id));
+            let actor = actor.ok_or_else(|| {
                 Error::new(ErrorKind::Decode, "the answer does not tell whose keys to look for").sent(true)
             })?;
             Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor)))

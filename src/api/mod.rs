@@ -16,6 +16,7 @@ pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
 pub(crate) mod membership;
+pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
 pub(crate) mod pages;

@@ -42,7 +42,9 @@ impl Core {
     }
 
     async fn post(&self, resource: &str, body: &Value) -> Result<crate::http::Reply> {
-        self.resource(Method::POST, &Query::new().address(resource, None)?, Some(body), false).await
+        let address = Query::new().address(resource, None)?;
+        self.check_names(&address)?;
+        self.resource(Method::POST, &address, Some(body), false).await
     }
 
     /// Changes columns of rows (`PATCH`). A change that matches nothing succeeds too: the server does not tell.
@@ -86,6 +88,7 @@ impl Core {
                 format!("this would be for every {resource} there is"),
             ));
         }
+        self.check_names(&address)?;
         // Setting a column, or deleting, has the same effect however often it arrives.
         self.resource(method, &address, body, true).await.map(drop)
     }

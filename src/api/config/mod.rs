@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Reply;
-use crate::settings::ApiVersion;
 
 use super::answer::{Answer, decode};
 use super::filled::Filled;
@@ -46,11 +45,11 @@ impl Config {
         let core = self.core.clone();
         Answer::new(async move {
             let config = Plain::get("/config");
-            match core.settings.api_version {
-                ApiVersion::V6 => core.plain(config).await,
+            if core.names().public_config {
                 // Device types have an endpoint of their own.
-                _ => changed(core.plain_as(config, None).await?, |config| remove(config, "deviceTypes")),
+                return changed(core.plain_as(config, None).await?, |config| remove(config, "deviceTypes"));
             }
+            core.plain(config).await
         })
     }
 

@@ -32,4 +32,6 @@ pub use variable::{
     ApplicationConfigVariable, ApplicationVariable, BuildVariable, DeviceConfigVariable,
     DeviceServiceVariable, DeviceVariable, ServiceVariable,
 };
-pub use words::{ApplicationClass, BuildStatus, HeartbeatState, PaymentStatus, ReleasePhase};
+pub use words::{
+    ApplicationClass, BuildStatus, HeartbeatState, OverallStatus, PaymentStatus, ReleasePhase, UpdateStatus,
+};
