@@ -39,17 +39,17 @@ impl From<Value> for ContractKey {
 
 impl DeviceTypes {
     /// How an OS gets onto devices of a type; `None` when the API has no contract of it
-    /// (`GET /v6/device_type`).
+    /// (`GET /v6/device_type`, unless a contract is given).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type; `is_unsupported` when its contract does not
-    /// tell.
+    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
+    /// `is_unsupported` when the contract of the device type does not tell.
     #[doc(alias = "getInstallMethod")]
-    pub fn get_install_method(&self, device_type: impl Into<String>) -> Request<Option<InstallMethod>> {
-        let (types, name) = (self.clone(), device_type.into());
+    pub fn get_install_method(&self, contract: impl Into<ContractKey>) -> Request<Option<InstallMethod>> {
+        let (types, key) = (self.clone(), contract.into());
         Request::new(async move {
-            let Some(contract) = types.contract(&name).await? else { return Ok(None) };
-            contract::install_method(&contract).map(Some).map_err(|fault| of_type(fault, &name))
+            let Some(contract) = types.contract(&key).await? else { return Ok(None) };
+            contract::install_method(&contract).map(Some).map_err(|fault| key.explain(fault))
         })
     }
 
@@ -64,68 +64,75 @@ impl DeviceTypes {
     pub fn get_instructions(&self, contract: impl Into<ContractKey>) -> Request<Option<Instructions>> {
         let (types, key) = (self.clone(), contract.into());
         Request::new(async move {
-            match key {
-                ContractKey::DeviceType(name) => match types.contract(&name).await? {
-                    Some(contract) if contract::partials(&contract).is_some() => {
-                        contract::instructions(contract).map_err(|fault| of_type(fault, &name))
-                    }
-                    _ => Err(missing("instructions", &name)),
-                },
-                ContractKey::Given(contract) => {
-                    if !contract.is_object() {
-                        return Err(Error::argument("contract", "it is not an object"));
-                    }
-                    contract::instructions(contract).map_err(|fault| match fault {
-                        Fault::NoMethod => Error::argument("contract", NO_METHOD),
-                        Fault::Odd(place, why) => {
-                            Error::argument("contract", format_args!("at {place}: {why}"))
-                        }
-                    })
-                }
-            }
+            let contract = match (types.contract(&key).await?, &key) {
+                // A contract without texts still has its method.
+                (Some(contract), ContractKey::Given(_)) => contract,
+                (Some(contract), _) if contract::partials(&contract).is_some() => contract,
+                _ => return Err(key.missing("instructions")),
+            };
+            contract::instructions(contract).map_err(|fault| key.explain(fault))
         })
     }
 
     /// The contract of a device type, with everything filled in where its texts leave a place for it
-    /// (`GET /v6/device_type`).
+    /// (`GET /v6/device_type`, unless a contract is given).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type; `is_not_found` when the API has no contract of
-    /// it; `is_decode` when its texts can't be made out.
+    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
+    /// `is_not_found` when the API has no contract of the device type; `is_decode` when its texts can't be made
+    /// out.
     #[doc(alias = "getInterpolatedPartials")]
-    pub fn get_interpolated_partials(&self, device_type: impl Into<String>) -> Request<Value> {
-        let (types, name) = (self.clone(), device_type.into());
+    pub fn get_interpolated_partials(&self, contract: impl Into<ContractKey>) -> Request<Value> {
+        let (types, key) = (self.clone(), contract.into());
         Request::new(async move {
-            let contract = types.contract(&name).await?.ok_or_else(|| missing("contract", &name))?;
-            contract::interpolated(contract).map_err(|fault| of_type(fault, &name))
+            let contract = types.contract(&key).await?.ok_or_else(|| key.missing("contract"))?;
+            contract::interpolated(contract).map_err(|fault| key.explain(fault))
         })
     }
 
-    /// The contract of the device type with this slug or name.
-    async fn contract(&self, name: &str) -> Result<Option<Value>> {
+    async fn contract(&self, key: &ContractKey) -> Result<Option<Value>> {
         #[derive(Deserialize)]
         struct Row {
             contract: Option<Value>,
         }
-        let row = self.get_by_slug_or_name(name).select(["contract"]).rows::<Row>().await?;
-        Ok(row.contract)
+        match key {
+            ContractKey::DeviceType(name) => {
+                let row = self.get_by_slug_or_name(name).select(["contract"]).rows::<Row>().await?;
+                Ok(row.contract)
+            }
+            ContractKey::Given(contract) if contract.is_object() => Ok(Some(contract.clone())),
+            ContractKey::Given(_) => Err(Error::argument("contract", "it is not an object")),
+        }
+    }
+}
+
+impl ContractKey {
+    fn explain(&self, fault: Fault) -> Error {
+        let (kind, text) = match fault {
+            Fault::NoMethod => (ErrorKind::Unsupported, format!(": {NO_METHOD}")),
+            Fault::Odd(place, why) => (ErrorKind::Decode, format!(", at {place}: {why}")),
+        };
+        match self {
+            Self::DeviceType(name) => {
+                told(kind, format!("the contract of device type {}{text}", name.escape_debug()))
+            }
+            Self::Given(_) => Error::argument("contract", text.trim_start_matches([':', ',', ' '])),
+        }
+    }
+
+    fn missing(&self, what: &str) -> Error {
+        match self {
+            Self::DeviceType(name) => {
+                let text = format!("{what} of device type {} not found", name.escape_debug());
+                told(ErrorKind::NotFound, text)
+            }
+            Self::Given(_) => Error::argument("contract", format_args!("it has no {what}")),
+        }
     }
 }
 
 const NO_METHOD: &str =
     "it does not tell how an OS is installed: neither data.flashProtocol nor data.media.defaultBoot";
-
-fn missing(what: &str, device_type: &str) -> Error {
-    told(ErrorKind::NotFound, format!("{what} of device type {} not found", device_type.escape_debug()))
-}
-
-fn of_type(fault: Fault, device_type: &str) -> Error {
-    let contract = format!("the contract of device type {}", device_type.escape_debug());
-    match fault {
-        Fault::NoMethod => told(ErrorKind::Unsupported, format!("{contract}: {NO_METHOD}")),
-        Fault::Odd(place, why) => told(ErrorKind::Decode, format!("{contract}, at {place}: {why}")),
-    }
-}
 
 fn told(kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation("GET device_type").sent(true)
