@@ -3,6 +3,8 @@
 mod changes;
 mod rows;
 mod setup_intent;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -5,10 +5,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::api::answer::decode;
 use crate::api::filled::Filled;
 use crate::api::keys::OrganizationKey;
+use crate::api::read::about;
 use crate::core::Plain;
+use crate::error::ErrorKind;
 
 use super::changes::RECAPTCHA;
 use super::{Billing, account};
@@ -39,7 +40,10 @@ impl Billing {
         let (core, key) = (self.core.clone(), organization.into());
         Filled::new(move |given: Map<String, Value>| async move {
             let path = account(&core, &key, "/setup-intent").await?;
-            decode(&core.plain(Plain::post(Method::POST, path, Some(given.into()))).await?)
+            let reply = core.plain(Plain::post(Method::POST, path, Some(given.into()))).await?;
+            // Without what was answered: there may be a secret in it.
+            serde_json::from_slice(&reply.body)
+                .map_err(|_| about(&reply, ErrorKind::Decode, "the answer is not a setup intent".to_owned()))
         })
     }
 }
