@@ -20,6 +20,9 @@ pub(crate) struct Case {
     /// Recorded from the JS SDK.
     #[serde(skip)]
     pub(crate) of_js: bool,
+    /// To be played under version 7 of the API.
+    #[serde(skip)]
+    pub(crate) under_v7: bool,
     pub(crate) id: String,
     pub(crate) function: String,
     pub(crate) args: Vec<Value>,

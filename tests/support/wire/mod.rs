@@ -22,6 +22,7 @@ pub(crate) mod sdk_map;
 pub(crate) mod settings;
 mod source;
 mod typed;
+pub(crate) mod v7;
 
 use args::{Args, Outcome};
 use balena_agent::Balena;

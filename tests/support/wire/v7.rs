@@ -1,0 +1,235 @@
+//! The recorded calls of the Python SDK under version 7 of the API: the same calls with the one setting changed,
+//! and what `tests/cases/wire-js/v6-v7.md` §1 says that changes with it.
+//!
+//! A case is first brought to what is promised of it, as recorded (`quirks`), then each rule of [`RULES`] that
+//! finds what it is about changes that. A case whose own settings name a version is played as it is.
+
+use serde_json::{Map, Value, json};
+
+use super::cases::{Case, Exchange, Request};
+use super::outcomes::Expect;
+use super::quirks::{self, Expected};
+use super::replay::{Verdict, play_as};
+use super::{later, rulebook::Rulebook};
+
+/// What a rule does to a case: to a request, or to what is said of rows in answers and outcomes.
+enum Rule {
+    Request(fn(&Case, &mut Request)),
+    Answer(fn(&Case, &mut Exchange)),
+    /// To an object in an answer, and to the same in the outcome.
+    Row(fn(&Case, &mut Map<String, Value>)),
+}
+
+use Rule::{Answer, Request as InRequest, Row};
+
+/// Section of `v6-v7.md`, what it says, and what that means for a case.
+const RULES: [(&str, &str, Rule); 11] = [
+    ("", "resources are below the version", InRequest(path)),
+    ("1a", "a device's pin is is_pinned_on__release, to write and to read", InRequest(pin)),
+    ("1a", "… and so the answer calls it", Row(pin_in_rows)),
+    ("1b", "an actor is a reference", Row(actor)),
+    ("1b", "overall_status has other words", Row(status)),
+    ("1b", "a contract is an object, image_size a text", Row(forms)),
+    ("1b", "writes are answered with nothing, and so may refusals be", Answer(empty)),
+    ("1c", "columns that are gone", Row(gone)),
+    ("1d", "provisioning keys are made at /api-key/v2/", InRequest(provisioning_key)),
+    (
+        "1d",
+        "aged tokens are exchanged at /user/v1/refresh-token, OS updates start by v2",
+        InRequest(endpoints),
+    ),
+    ("1d", "plans are changed at …/plan, without the word for the cycle", InRequest(plan)),
+];
+
+/// Functions that ask for other things under version 7; cases of the JS SDK cover that.
+const OTHER_REQUESTS: [(&str, &str); 1] = [(
+    "models.device.set_supervisor_release",
+    "1a: under version 7 supervisors are releases, found by the architecture of the CPU",
+)];
+
+/// Plays the case under version 7.
+pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
+    if let Some(reason) = later::reason(case) {
+        return Verdict::Later(reason);
+    }
+    if let Some((_, reason)) = OTHER_REQUESTS.iter().find(|(function, _)| *function == case.function) {
+        return Verdict::NotTranslated(reason);
+    }
+    let mut expected = match quirks::expected(case, book) {
+        Ok(Some(expected)) => expected,
+        Ok(None) => return Verdict::Dropped,
+        Err(why) => return Verdict::Failed(why),
+    };
+    let mut case = case.clone();
+    if set_version(&mut case) {
+        translate(&case, &mut expected);
+    }
+    play_as(&case, &expected).await
+}
+
+/// Sets version 7, unless the case says a version itself.
+fn set_version(case: &mut Case) -> bool {
+    let settings = case.settings.get_or_insert_default();
+    let named = settings.contains_key("api_version");
+    settings.entry("api_version").or_insert(json!("v7"));
+    !named
+}
+
+fn translate(case: &Case, expected: &mut Expected) {
+    let Expected { exchange, outcome } = expected;
+    for (_, _, rule) in &RULES {
+        for exchange in exchange.iter_mut() {
+            match rule {
+                InRequest(change) => change(case, &mut exchange.request),
+                Answer(change) => change(case, exchange),
+                Row(change) if exchange.request.canonical_query.is_some() => {
+                    let rows = exchange.response.json.iter_mut();
+                    rows.for_each(|answer| objects(answer, &mut |row| change(case, row)));
+                }
+                Row(_) => {}
+            }
+        }
+        if let (Row(change), Expect::Value(value)) = (rule, &mut *outcome) {
+            objects(value, &mut |row| change(case, row));
+        }
+    }
+    if let (Expect::Value(Value::String(word)), "models.device.get_status") = (outcome, &*case.function) {
+        *word = word_for(word);
+    }
+}
+
+/// Every object within.
+fn objects(value: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(map) => {
+            change(map);
+            map.values_mut().for_each(|value| objects(value, change));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| objects(item, change)),
+        _ => {}
+    }
+}
+
+fn path(_: &Case, request: &mut Request) {
+    if let Some(rest) = request.path.strip_prefix("/v6/") {
+        request.path = format!("/v7/{rest}");
+    }
+}
+
+/// §1a, the first three rows: by their functions, since elsewhere the name of version 6 stands for what the
+/// release of an application, or of a device, is in version 7 too.
+fn is_about_a_pin(case: &Case) -> bool {
+    let functions = ["pin_to_release", "track_application_release", "is_tracking_application_release"];
+    functions.iter().any(|name| case.function == format!("models.device.{name}"))
+}
+
+const PIN: (&str, &str) = ("should_be_running__release", "is_pinned_on__release");
+
+fn pin(case: &Case, request: &mut Request) {
+    if !is_about_a_pin(case) {
+        return;
+    }
+    if let Some(body) = request.json.as_mut().and_then(Value::as_object_mut) {
+        rename(body, PIN);
+    }
+    let selected =
+        request.canonical_query.as_mut().and_then(|query| query.get_mut("$select")?.as_array_mut());
+    for name in selected.into_iter().flatten().filter(|name| *name == PIN.0) {
+        *name = json!(PIN.1);
+    }
+}
+
+fn pin_in_rows(case: &Case, row: &mut Map<String, Value>) {
+    if is_about_a_pin(case) {
+        rename(row, PIN);
+    }
+}
+
+fn rename(map: &mut Map<String, Value>, (from, to): (&str, &str)) {
+    if let Some(value) = map.remove(from) {
+        map.insert(to.into(), value);
+    }
+}
+
+fn actor(_: &Case, row: &mut Map<String, Value>) {
+    if let Some(actor) = row.get_mut("actor").filter(|actor| actor.is_i64()) {
+        *actor = json!({ "__id": actor });
+    }
+}
+
+fn word_for(word: &str) -> String {
+    match word {
+        "idle" => "operational",
+        "offline" => "disconnected",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn status(_: &Case, row: &mut Map<String, Value>) {
+    if let Some(Value::String(word)) = row.get_mut("overall_status") {
+        *word = word_for(word);
+    }
+}
+
+fn forms(_: &Case, row: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = row.get("contract")
+        && let Ok(contract @ Value::Object(_)) = serde_json::from_str(text)
+    {
+        row.insert("contract".into(), contract);
+    }
+    if let Some(size) = row.get_mut("image_size").filter(|size| size.is_number()) {
+        *size = json!(size.to_string());
+    }
+}
+
+fn empty(_: &Case, exchange: &mut Exchange) {
+    let (request, response) = (&exchange.request, &mut exchange.response);
+    let filled = match response.status {
+        200 => request.method != "GET" && response.text.as_deref() == Some("OK"),
+        401 => response.text.as_deref() == Some("Unauthorized"),
+        404 => response.text.as_deref() == Some("Not Found"),
+        _ => false,
+    };
+    if request.canonical_query.is_some() && filled {
+        response.text = None;
+    }
+}
+
+fn gone(_: &Case, row: &mut Map<String, Value>) {
+    const GONE: [&str; 7] = [
+        "depends_on__application",
+        "is_depended_on_by__application",
+        "is_managed_by__device",
+        "logs_channel",
+        "release_type",
+        "status_sort_index",
+        "vpn_address",
+    ];
+    row.retain(|column, _| !GONE.contains(&column.as_str()));
+}
+
+fn provisioning_key(_: &Case, request: &mut Request) {
+    if request.host == "api" && request.path == "/api-key/v1/" {
+        request.path = "/api-key/v2/".into();
+        let body = request.json.as_mut().and_then(Value::as_object_mut);
+        body.expect("a key is asked for with a body").entry("expiryDate").or_insert(Value::Null);
+    }
+}
+
+fn endpoints(_: &Case, request: &mut Request) {
+    match request.host.as_str() {
+        "api" if request.path == "/whoami" => request.path = "/user/v1/refresh-token".into(),
+        "actions" if request.path.ends_with("/resinhup") => {
+            request.path = request.path.replacen("/v1/", "/v2/", 1);
+        }
+        _ => {}
+    }
+}
+
+fn plan(case: &Case, request: &mut Request) {
+    if case.function == "models.billing.change_plan" && request.method == "PATCH" {
+        request.path.push_str("/plan");
+        request.json.as_mut().and_then(Value::as_object_mut).expect("a plan is a body").remove("cycle");
+    }
+}
