@@ -22,8 +22,6 @@ pub(crate) struct Names {
     pub(crate) billing_plan: &'static str,
     /// Whether that says how often is paid in a word too, besides whether it is once a year.
     pub(crate) billing_cycle_by_name: bool,
-    /// Whether everybody may ask for the API's own configuration.
-    pub(crate) public_config: bool,
 }
 
 const V6: Names = Names {
@@ -31,7 +29,6 @@ const V6: Names = Names {
     provisioning_keys: "/api-key/v1/",
     billing_plan: "",
     billing_cycle_by_name: true,
-    public_config: false,
 };
 
 const V7: Names = Names {
@@ -39,7 +36,6 @@ const V7: Names = Names {
     provisioning_keys: "/api-key/v2/",
     billing_plan: "/plan",
     billing_cycle_by_name: false,
-    public_config: true,
 };
 
 /// What version 7 has no more, and what to do instead. No other resource or column has one of these names.

@@ -35,21 +35,16 @@ impl Config {
         Self { core: core.clone() }
     }
 
-    /// All of it (`GET /config`). Version 7 tells it to everybody: no token is sent then.
+    /// All of it, but for the device types that older servers tell here: they have an
+    /// [endpoint](Self::get_device_types) of their own (`GET /config`).
     ///
     /// # Errors
-    /// `is_unauthorized` when version 6 is asked and nobody is logged in; `is_not_found` on a server without
-    /// it, such as openBalena.
+    /// `is_unauthorized` when nobody is logged in; `is_not_found` on a server without it, such as openBalena.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> Answer<ApiConfig> {
         let core = self.core.clone();
         Answer::new(async move {
-            let config = Plain::get("/config");
-            if core.names().public_config {
-                // Device types have an endpoint of their own.
-                return changed(core.plain_as(config, None).await?, |config| remove(config, "deviceTypes"));
-            }
-            core.plain(config).await
+            changed(core.plain(Plain::get("/config")).await?, |config| remove(config, "deviceTypes"))
         })
     }
 

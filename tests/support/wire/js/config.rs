@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::patterns;
 use crate::wire::args::{Args, Failure, Outcome, json};
-use crate::wire::cases::Case;
+use crate::wire::cases::{Auth, Case};
 use crate::wire::outcomes::Expect;
 use crate::wire::quirks::{Expected, error};
 use crate::wire::rulebook::Rulebook;
@@ -57,8 +57,14 @@ pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Resu
     let device_type = case.args.first().and_then(Value::as_str);
     let function = case.function.trim_start_matches("models.config.");
     match function {
-        // JS sends no token for these even if it has one: there is nobody who is not logged in.
-        "getAll" => recorded(case, expected),
+        // Class S: JS tells nobody's name here; ours does, as the Python SDK.
+        "getAll" => {
+            for exchange in &mut expected.exchange {
+                let credential = case.token.clone().unwrap_or_default();
+                exchange.request.auth = Some(Auth { scheme: "Bearer".into(), credential });
+            }
+        }
+        // No token is sent even if there is one: there is nobody who is not logged in.
         "getConfigVarSchema" if device_type.is_none() => recorded(case, expected),
         "getDeviceTypeManifestBySlug" | "getDeviceOptions" if device_type.is_none() => {
             patterns::no_such_type(expected);
