@@ -35,7 +35,11 @@ mod version;
 
 pub use crate::http::Retry;
 pub use api::answer::Answer;
-pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
+pub use api::batch::{
+    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
+    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
+};
+pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
@@ -59,4 +63,4 @@ pub use ids::{
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ApiVersion, Settings};
+pub use settings::{ApiVersion, ChunkSize, Settings};

@@ -66,7 +66,7 @@ pub(crate) fn not_empty(argument: &'static str, text: &str) -> Result<()> {
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             /// By its id.
             Id($id),

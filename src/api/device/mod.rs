@@ -37,7 +37,6 @@ use crate::supervisor::{
 };
 
 pub use action::DeviceAction;
-pub use batch::DeviceKeys;
 pub use change::Location;
 pub use device_key::NewDeviceKey;
 pub use history::DeviceHistories;
