@@ -69,6 +69,8 @@ ids! {
     TagId;
     /// Id of a team.
     TeamId;
+    /// Id of a membership of a team.
+    TeamMembershipId;
     /// Id of a user.
     UserId;
     /// Id of a variable.

@@ -59,7 +59,7 @@ pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
     ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, TeamId, UserId, VariableId,
+    SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
 pub use secrecy;

@@ -7,13 +7,10 @@ use serde_json::{Map, Value};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json;
-use crate::odata::{Column, Filter, Key, LiteralOf, Query};
+use crate::odata::{Filter, Key, Query};
 
 use super::read::unreadable;
 use super::resource::Resource;
-
-/// Ids in one request: what both SDKs send, and some 2 KiB of address.
-const IDS: usize = 200;
 
 /// Which rows a write is for. There is no "all".
 #[derive(Debug)]
@@ -55,26 +52,6 @@ impl Core {
     /// Deletes rows (`DELETE`). Deleting nothing succeeds too: the server does not tell.
     pub(crate) async fn delete(&self, resource: &str, rows: &Rows) -> Result<()> {
         self.write(Method::DELETE, resource, rows, None).await
-    }
-
-    /// Changes the rows with these ids, or deletes them when there is nothing to change them to: part by part,
-    /// each in one request. An empty list is fine: there is nothing to do then.
-    pub(crate) async fn write_in_parts<R: Resource, I: LiteralOf<I> + Copy>(
-        &self,
-        id: &Column<R, I>,
-        ids: &[I],
-        body: Option<&Value>,
-    ) -> Result<()> {
-        let method = body.map_or(Method::DELETE, |_| Method::PATCH);
-        for (part, some) in ids.chunks(IDS).enumerate() {
-            let rows = Rows::filter(id.is_in(some.iter().copied()));
-            let sent = self.write(method.clone(), R::NAME, &rows, body).await;
-            sent.map_err(|error| match part * IDS {
-                0 => error,
-                done => error.help(format!("the first {done} of the list are changed already")),
-            })?;
-        }
-        Ok(())
     }
 
     async fn write(&self, method: Method, resource: &str, rows: &Rows, body: Option<&Value>) -> Result<()> {

@@ -38,8 +38,8 @@ impl BillingToken {
     }
 
     /// What kind of token it is.
-    pub fn token_type(self, kind: BillingTokenType) -> Self {
-        self.with("token_type", kind.as_str())
+    pub fn token_type(self, kind: impl Into<BillingTokenType>) -> Self {
+        self.with("token_type", kind.into().as_str())
     }
 
     /// The address that belongs to it is that of the company, too.

@@ -100,8 +100,7 @@ async fn the_secret_of_an_intent_is_shown_to_nobody() {
     let intent = create.await.unwrap();
     assert_eq!((&*intent.id, intent.client_secret.expose_secret()), ("seti_1", "seti_1_secret"));
     assert!(!format!("{intent:?}").contains("seti_1_secret"));
-    let asked = provider.asked.lock().unwrap();
-    let body: Value = serde_json::from_slice(&asked[0].1).unwrap();
+    let body: Value = serde_json::from_slice(&provider.asked.lock().unwrap()[0].1).unwrap();
     assert_eq!(body, json!({ "g-recaptcha-response": "answer", "currency": "eur" }));
 
     let odd = answering(r#"{"id":"seti_1","client_secret":{"secret":"seti_1_secret"}}"#).0;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::resource::resource;
-use crate::ids::TeamId;
+use crate::ids::{TeamId, TeamMembershipId};
 
 use super::{Application, ApplicationMembershipRole, Organization, User};
 
@@ -33,7 +33,7 @@ resource! {
     /// That a user is a member of a team.
     TeamMembership = "team_membership", "team membership" {
         /// Id.
-        id / ID: i64,
+        id / ID: TeamMembershipId,
         /// When it was created.
         created_at / CREATED_AT: Timestamp,
     }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::api::batch::{Batch, BatchKey as _, Deed, Keys, ListedRow, Named, OfRows};
 use crate::api::keys::{UserKey, an_id, not_empty};
 use crate::api::membership::of_user;
 use crate::api::read::{Get, List, Target};
-use crate::api::request::{Create, Request};
+use crate::api::request::Create;
 use crate::api::rows::TeamMembership;
 use crate::core::Core;
-use crate::ids::TeamId;
+use crate::error::Result;
+use crate::ids::{TeamId, TeamMembershipId};
 use crate::odata::{Key, Query};
 
 /// Memberships of teams. From [`Teams::membership`](super::Teams::membership).
@@ -28,10 +30,11 @@ impl TeamMemberships {
     ///
     /// # Errors
     /// `is_not_found`.
-    pub fn get(&self, membership: i64) -> Get<TeamMembership> {
+    pub fn get(&self, membership: impl Into<TeamMembershipId>) -> Get<TeamMembership> {
+        let membership = membership.into();
         Get::new(&self.core, async move {
-            let key = Key::id(an_id("membership", membership)?);
-            Ok(Target::one::<TeamMembership>(Some(key), Query::new(), membership))
+            membership.check()?;
+            Ok(Target::one::<TeamMembership>(Some(Key::id(membership)), Query::new(), membership))
         })
     }
 
@@ -65,50 +68,30 @@ impl TeamMemberships {
         })
     }
 
-    /// Ends a membership, or several (`DELETE /v6/team_membership`, 200 at a time). Succeeds when there is
-    /// none: the server does not tell.
-    pub fn remove(&self, memberships: impl Into<TeamMembershipIds>) -> Request<()> {
-        let (core, TeamMembershipIds(ids)) = (self.core.clone(), memberships.into());
-        Request::new(async move {
-            ids.iter().try_for_each(|id| an_id("memberships", *id).map(drop))?;
-            core.write_in_parts(&TeamMembership::ID, &ids, None).await
-        })
+    /// Ends a membership, or those of a list (`DELETE /v6/team_membership`). Succeeds when there is none: the
+    /// server does not tell.
+    pub fn remove(&self, memberships: impl Into<Keys<TeamMembershipId>>) -> Batch<TeamMembershipId> {
+        let deed: Deed<TeamMembership> = Deed::Delete;
+        let rows = OfRows { core: self.core.clone(), identity: json!(["delete"]), deed, single: false };
+        Batch::new(&self.core, memberships.into().into_list(), Ok(Box::new(rows)))
     }
 }
 
-/// The memberships that [`TeamMemberships::remove`] is for: the id of one, or a list of ids.
-///
-/// An empty list is fine: there is nothing to do then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamMembershipIds(Vec<i64>);
+impl ListedRow for TeamMembership {
+    type Key = TeamMembershipId;
 
-impl From<i64> for TeamMembershipIds {
-    fn from(id: i64) -> Self {
-        Self(vec![id])
+    const ORDER: &'static str = "id";
+
+    fn named(key: &TeamMembershipId) -> Result<Named> {
+        key.check()?;
+        Ok(Named::Id(key.get()))
     }
-}
 
-// So that a bare number in the source text will do, too.
-impl From<i32> for TeamMembershipIds {
-    fn from(id: i32) -> Self {
-        Self(vec![id.into()])
+    fn id(&self) -> Option<i64> {
+        self.id.map(TeamMembershipId::get)
     }
-}
 
-impl From<Vec<i64>> for TeamMembershipIds {
-    fn from(ids: Vec<i64>) -> Self {
-        Self(ids)
-    }
-}
-
-impl<const N: usize> From<[i64; N]> for TeamMembershipIds {
-    fn from(ids: [i64; N]) -> Self {
-        Self(ids.into())
-    }
-}
-
-impl From<&[i64]> for TeamMembershipIds {
-    fn from(ids: &[i64]) -> Self {
-        Self(ids.into())
+    fn name(&self, _: &'static str) -> Option<String> {
+        None
     }
 }

@@ -21,7 +21,7 @@ use super::rows::{Organization, Team};
 use super::write::Rows;
 
 pub use application_access::{TeamApplicationAccessKey, TeamApplicationAccesses};
-pub use membership::{TeamMembershipIds, TeamMemberships};
+pub use membership::TeamMemberships;
 
 /// Teams. From [`Balena::team`](crate::Balena::team).
 #[derive(Debug, Clone)]

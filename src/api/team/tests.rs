@@ -56,7 +56,7 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
         let error = error.unwrap_or_else(|| panic!("number {index} went through"));
         assert!(error.is_invalid_argument() && !error.was_sent(), "{index}: {error}");
     }
-    members.remove(Vec::new()).await.unwrap();
+    members.remove(Vec::<i64>::new()).await.unwrap();
     assert_eq!(*transport.asked.lock().unwrap(), [""; 0]);
 }
 

@@ -81,7 +81,7 @@ fn token(fields: &Map<String, Value>) -> Result<BillingToken, Failure> {
         token = match name.as_str() {
             "token_id" => token,
             "g-recaptcha-response" => token.recaptcha(text(name, value)?),
-            "token_type" => token.token_type((&*text(name, value)?).into()),
+            "token_type" => token.token_type(text(name, value)?),
             "setAsCompanyAddress" if value == true => token.set_as_company_address(),
             _ => return Err(odd(name, Some(value))),
         };

@@ -1,8 +1,8 @@
 //! The family `team`: teams, their members, and their accesses to applications.
 
 use balena_agent::api::rows::{Team, TeamApplicationAccess, TeamMembership};
-use balena_agent::api::team::{TeamApplicationAccessKey, TeamMembershipIds, Teams};
-use balena_agent::{ApplicationId, Balena, TeamId};
+use balena_agent::api::team::{TeamApplicationAccessKey, Teams};
+use balena_agent::{ApplicationId, Balena, Keys, TeamId, TeamMembershipId};
 use serde_json::{Value, json};
 
 use super::patterns;
@@ -74,7 +74,7 @@ async fn memberships(teams: &Teams, function: &str, args: &Args) -> Found {
 }
 
 /// One id, or a list of them.
-fn ids(argument: Option<&Value>) -> Result<TeamMembershipIds, Failure> {
+fn ids(argument: Option<&Value>) -> Result<Keys<TeamMembershipId>, Failure> {
     let refuse = || Failure::NoSuchType(format!("{argument:?}"));
     match argument {
         Some(Value::Array(ids)) => {
