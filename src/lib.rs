@@ -43,8 +43,8 @@ pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
-    UserKey,
+    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
+    OsReleaseKey, SupervisorReleaseKey, UserKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
@@ -58,9 +58,9 @@ pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
     SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ApiVersion, ChunkSize, Settings};
+pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Settings};

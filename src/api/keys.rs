@@ -11,7 +11,8 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
 use crate::ids::{
-    ApplicationId, DeviceId, DeviceTypeId, OrganizationId, ServiceId, SupervisorReleaseId, UserId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId, UserId,
 };
 use crate::odata::{Key, Query};
 
@@ -152,6 +153,16 @@ key! {
 key! {
     /// A user: its id or its name to log in with.
     UserKey(UserId) "user"
+}
+
+key! {
+    /// A CPU architecture: its id, or its slug (`aarch64`).
+    CpuArchitectureKey(CpuArchitectureId) "cpu_architecture"
+}
+
+key! {
+    /// A release of the host OS: its id, or its version as it was published (`2.98.33+rev1`).
+    OsReleaseKey(ReleaseId) "os_release"
 }
 
 key! {

@@ -20,6 +20,7 @@ pub(crate) mod membership;
 pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
+pub mod os;
 pub(crate) mod pages;
 pub(crate) mod proxy;
 pub(crate) mod read;

@@ -24,7 +24,7 @@ pub use keys::{ApplicationKeys, BatchKey, DeviceKeys, Keys};
 pub(crate) use look_up::{ListedRow, Named};
 pub(crate) use plan::{Each, Operation};
 pub use report::{BatchChunk, BatchCounts, BatchItem, BatchProgress, BatchReport, BatchState};
-pub(crate) use rows::{Deed, Grouped, OfRows};
+pub(crate) use rows::{Deed, Grouped, OfRows, listed};
 pub use token::ResumeToken;
 
 use patience::Patience;

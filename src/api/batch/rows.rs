@@ -1,7 +1,7 @@
 //! What is done to rows of one resource, many in one request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 use crate::http::BoxFuture;
 use crate::odata::{Column, Query};
 
-use super::look_up::{Found, ListedRow, Named, Row, Search, look_up};
+use super::keys::Keys;
+use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
+use super::patience::Patience;
 use super::plan::{Chunk, Group, Manner, Open, Operation, Plan};
 
 /// A change whose columns depend on the row: rows of one group get the same.
@@ -100,24 +102,13 @@ impl<R: ListedRow + Sync> OfRows<R> {
     }
 
     async fn find(&self, sorted: Sorted, manner: &Manner<'_>) -> Result<Found> {
-        let size = self.core.settings.request_batching_chunk_size;
         let grouped = match &self.deed {
             Deed::SetByGroup(grouped) => Some(grouped),
             _ => None,
         };
         let columns = grouped.map_or_else(Query::new, |grouped| grouped.columns());
         let group = |row: &R| grouped.map(|grouped| grouped.group(row)).transpose();
-        let mut search = Search { columns, single: self.single, at_a_time: size.ids.get() };
-        let (by_id, id) = (Column::<R, i64>::new("id"), |row: &R, _| row.id());
-        let mut found = look_up(&self.core, by_id, id, sorted.ids, &group, &search, manner).await?;
-        search.at_a_time = size.names.get();
-        for (column, names) in sorted.names {
-            let by_name = Column::<R, String>::new(column);
-            let more = look_up(&self.core, by_name, R::name, names, &group, &search, manner).await?;
-            found.rows.extend(more.rows);
-            found.missing.extend(more.missing);
-        }
-        Ok(found)
+        find(&self.core, sorted, columns, self.single, &group, manner).await
     }
 
     async fn made(&self, keys: &[R::Key], open: Vec<Open>, manner: &Manner<'_>) -> Result<Plan> {
@@ -186,6 +177,53 @@ fn in_groups(rows: Vec<Row>) -> Vec<(Option<i64>, Vec<Row>)> {
         }
     }
     groups
+}
+
+async fn find<R: ListedRow + Sync>(
+    core: &Core,
+    sorted: Sorted,
+    columns: Query,
+    single: bool,
+    group: GroupOf<'_, R>,
+    manner: &Manner<'_>,
+) -> Result<Found> {
+    let size = core.settings.request_batching_chunk_size;
+    let mut search = Search { columns, single, at_a_time: size.ids.get() };
+    let (by_id, id) = (Column::<R, i64>::new("id"), |row: &R, _| row.id());
+    let mut found = look_up(core, by_id, id, sorted.ids, group, &search, manner).await?;
+    search.at_a_time = size.names.get();
+    for (column, names) in sorted.names {
+        let by_name = Column::<R, String>::new(column);
+        let more = look_up(core, by_name, R::name, names, group, &search, manner).await?;
+        found.rows.extend(more.rows);
+        found.missing.extend(more.missing);
+    }
+    Ok(found)
+}
+
+/// The rows of a list, every one of which has to be there.
+pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
+    core: &Core,
+    keys: &Keys<R::Key>,
+    columns: Query,
+) -> Result<Vec<R>> {
+    let (keys, single) = match keys {
+        Keys::One(key) => (std::slice::from_ref(key), true),
+        Keys::Several(keys) => (&**keys, false),
+    };
+    let clock = &*core.http.clock;
+    let manner = Manner { concurrency: 1, keep_going: false, patience: Patience::None, clock };
+    let open: Vec<Open> = (0..keys.len()).map(|item| Open { item, unknown: false }).collect();
+    let rows = Mutex::new(Vec::new());
+    let keep = |row: &R| {
+        rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+        Ok(None)
+    };
+    let found = find::<R>(core, sorted::<R>(keys, &open)?, columns, single, &keep, &manner).await?;
+    if !found.missing.is_empty() {
+        return Err(refusal::<R>(keys, found.missing));
+    }
+    Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Names of those that keep a batch from beginning; there may be thousands.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Grouped, Keys, ListedRow, Named, OfRows, Operation};
 use crate::api::keys::DeviceKey;
+use crate::api::read::told;
 use crate::api::resource::Resource;
 use crate::api::rows::Device;
 use crate::api::write::Rows;
@@ -151,9 +152,18 @@ impl Devices {
 
 /// Whether the row of a single device is asked for before a change, as the SDK of version 7 does: then a uuid
 /// that is not there is an error. Version 6 is told the uuid, and says nothing of one that is not there.
-fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
+pub(super) fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
     core.settings.api_version == ApiVersion::V7
         && matches!(key, DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid))
+}
+
+/// A change by group for a single device that has no list of its own.
+pub(super) async fn one_of_group(core: &Core, key: &DeviceKey, grouped: &dyn Grouped<Device>) -> Result<()> {
+    let query = grouped.columns().select(["id"]);
+    let row: Device = core.row_of(key.target::<Device>(query)?).await?;
+    let columns = grouped.values(grouped.group(&row)?).await?;
+    let id = told(row.id, "id")?;
+    core.change(Device::NAME, &Rows::id(id.get()), &columns).await
 }
 
 pub(super) async fn change_one(core: &Core, key: DeviceKey, change: &Change) -> Result<()> {
