@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cases::{Case, Exchange, Request};
+use super::cases::{Case, Exchange, Outcome, Request};
 use super::outcomes::Expect;
 use super::quirks::{self, Expected};
 use super::replay::{Verdict, play_as};
@@ -23,8 +23,9 @@ enum Rule {
 use Rule::{Answer, Request as InRequest, Row};
 
 /// Section of `v6-v7.md`, what it says, and what that means for a case.
-const RULES: [(&str, &str, Rule); 11] = [
+const RULES: [(&str, &str, Rule); 12] = [
     ("", "resources are below the version", InRequest(path)),
+    ("", "… and so a server that sends on knows them", Answer(location)),
     ("1a", "a device's pin is is_pinned_on__release, to write and to read", InRequest(pin)),
     ("1a", "… and so the answer calls it", Row(pin_in_rows)),
     ("1b", "an actor is a reference", Row(actor)),
@@ -63,6 +64,11 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     let mut case = case.clone();
     if set_version(&mut case) {
         translate(&case, &mut expected);
+        for index in 0..case.before.len() {
+            let Outcome::Ok(mut value) = case.before[index].outcome.clone() else { continue };
+            translate_value(&case, &mut value);
+            case.before[index].outcome = Outcome::Ok(value);
+        }
     }
     play_as(&case, &expected).await
 }
@@ -89,12 +95,20 @@ fn translate(case: &Case, expected: &mut Expected) {
                 Row(_) => {}
             }
         }
-        if let (Row(change), Expect::Value(value)) = (rule, &mut *outcome) {
-            objects(value, &mut |row| change(case, row));
-        }
+    }
+    if let Expect::Value(value) = outcome {
+        translate_value(case, value);
     }
     if let (Expect::Value(Value::String(word)), "models.device.get_status") = (outcome, &*case.function) {
         *word = word_for(word);
+    }
+}
+
+fn translate_value(case: &Case, value: &mut Value) {
+    for (_, _, rule) in &RULES {
+        if let Row(change) = rule {
+            objects(value, &mut |row| change(case, row));
+        }
     }
 }
 
@@ -113,6 +127,12 @@ fn objects(value: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)) {
 fn path(_: &Case, request: &mut Request) {
     if let Some(rest) = request.path.strip_prefix("/v6/") {
         request.path = format!("/v7/{rest}");
+    }
+}
+
+fn location(_: &Case, exchange: &mut Exchange) {
+    if let Some(location) = exchange.response.headers.get_mut("location") {
+        *location = location.replacen("/v6/", "/v7/", 1);
     }
 }
 
