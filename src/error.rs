@@ -194,6 +194,12 @@ impl Error {
         self
     }
 
+    /// The same error in other words.
+    pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     pub(crate) fn with_body(mut self, body: String) -> Self {
         self.0.body = Some(body);
         self
@@ -267,6 +273,11 @@ impl Error {
     /// Whether the request, or part of it, may have reached the other side. `false` means: nothing happened.
     pub fn was_sent(&self) -> bool {
         self.0.sent
+    }
+
+    /// Whether what failed was a read: nothing has changed then, even if it arrived.
+    pub(crate) fn is_of_a_read(&self) -> bool {
+        self.0.operation.as_ref().is_some_and(|operation| operation.starts_with("GET "))
     }
 
     /// Who holds the update lock, for [`ErrorKind::Locked`], where it could be told.

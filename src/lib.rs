@@ -35,11 +35,16 @@ mod version;
 
 pub use crate::http::Retry;
 pub use api::answer::Answer;
-pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
+pub use api::batch::{
+    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
+    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
+};
+pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
+    OsReleaseKey, SupervisorReleaseKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
@@ -53,9 +58,9 @@ pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
     SupervisorReleaseId, TagId, VariableId,
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ApiVersion, Settings};
+pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Settings};

@@ -9,8 +9,11 @@ mod device_key;
 mod history;
 mod local_mode;
 mod lock_override;
+mod os_target;
+mod os_update;
 mod os_version;
 mod pin;
+mod pin_os;
 mod progress;
 mod read;
 mod register;
@@ -37,11 +40,12 @@ use crate::supervisor::{
 };
 
 pub use action::DeviceAction;
-pub use batch::DeviceKeys;
+pub(crate) use architecture::runs;
 pub use change::Location;
 pub use device_key::NewDeviceKey;
 pub use history::DeviceHistories;
 pub use local_mode::LocalModeSupport;
+pub use os_update::{NewOsUpdate, OsUpdateAction, OsUpdateStatus};
 pub use read::DeviceMetrics;
 pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
