@@ -80,9 +80,9 @@ impl ApiVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActionsVersion {
-    /// The connection to the device lasts for as long as the update runs.
+    /// The platform stays connected to the device for as long as the update runs.
     V1,
-    /// The update runs on its own.
+    /// The update runs on its own: it goes on when the connection is lost.
     V2,
 }
 

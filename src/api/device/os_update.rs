@@ -81,8 +81,8 @@ pub struct OsUpdateAction {
 pub struct NewOsUpdate;
 
 impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
-    /// Has the device's connection last for as long as the update runs, instead of letting it run on its own:
-    /// what version 6 of the API always does.
+    /// Has the platform stay connected to the device for as long as the update runs, instead of letting it run on
+    /// its own: what version 6 of the API does anyway.
     #[doc(alias = "runDetached")]
     pub fn not_detached(self) -> Self {
         self.give("detached", false)
@@ -125,12 +125,12 @@ impl Devices {
             let body = json!({ "parameters": { "target_version": target } });
             for uuid in uuids {
                 let action = endpoint.call(&core, Method::POST, &uuid, Some(body.clone())).await;
-                let action = action.map_err(|error| match started.len() {
-                    0 => error,
-                    _ => {
-                        let told: Vec<&str> = started.keys().map(String::as_str).collect();
-                        error.help(format!("the updates of these were started already: {}", told.join(", ")))
+                let action = action.map_err(|error| {
+                    let told: Vec<&str> = started.keys().map(String::as_str).collect();
+                    if told.is_empty() {
+                        return error;
                     }
+                    error.help(format!("the updates of these were started already: {}", told.join(", ")))
                 })?;
                 started.insert(uuid, action);
             }

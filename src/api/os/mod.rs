@@ -6,6 +6,8 @@ mod range;
 mod request;
 mod rules;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod update_versions;
 mod versions;
 
