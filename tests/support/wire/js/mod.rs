@@ -72,6 +72,10 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
     for (name, value) in recorded {
         match (name.as_str(), value) {
             ("dataDirectory" | "debug", Value::Bool(_)) => {}
+            ("apiUrl", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
+            ("dashboardUrl", Value::String(address)) => settings.dashboard_url = Some(address.clone()),
+            // Told to be left out.
+            (_, Value::Object(members)) if members.contains_key("$undefined") => {}
             ("retryRateLimitedRequests", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
             ("deviceUrlsBase", Value::String(domain)) => settings.device_urls_base = Some(domain.clone()),
             ("requestLimit", Value::Number(limit)) => {
