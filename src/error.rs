@@ -194,12 +194,6 @@ impl Error {
         self
     }
 
-    /// The same error in other words.
-    pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.0.message = message.into();
-        self
-    }
-
     pub(crate) fn with_body(mut self, body: String) -> Self {
         self.0.body = Some(body);
         self

@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use serde::de::DeserializeOwned;
 
-use crate::api::read::{about, rows};
+use crate::api::read::{about, rows, told};
 use crate::api::resource::Resource;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -52,13 +52,28 @@ pub(crate) struct Search {
     pub(crate) at_a_time: usize,
 }
 
-/// What was found.
-pub(crate) struct Found<R> {
-    /// In the order of the answers, with their places in the list.
-    pub(crate) rows: Vec<(R, Vec<usize>)>,
-    /// Those that are not there, or there twice.
+/// What was found: of each row no more than is needed, for there may be thousands.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// In the order of the answers.
+    pub(crate) rows: Vec<Row>,
+    /// Those that are not there, or there twice, or refused.
     pub(crate) missing: Vec<(Vec<usize>, Error)>,
 }
+
+/// A row of the list.
+pub(crate) struct Row {
+    pub(crate) id: i64,
+    pub(crate) group: Option<i64>,
+    /// Its places in the list.
+    pub(crate) items: Vec<usize>,
+}
+
+/// The group of a row, where rows are grouped.
+///
+/// # Errors
+/// It is refused.
+pub(crate) type GroupOf<'a, R> = &'a (dyn Fn(&R) -> Result<Option<i64>> + Sync);
 
 /// Names of rows with their places in the list.
 type Places<T> = Vec<(usize, T)>;
@@ -72,15 +87,16 @@ pub(crate) async fn look_up<R: ListedRow, T>(
     column: Column<R, T>,
     value: fn(&R, &'static str) -> Option<T>,
     names: Places<T>,
+    group: GroupOf<'_, R>,
     search: &Search,
     manner: &Manner<'_>,
-) -> Result<Found<R>>
+) -> Result<Found>
 where
     T: LiteralOf<T> + Clone + Eq + Hash + fmt::Display + Send + Sync,
 {
     let mut parts = names.chunks(search.at_a_time).enumerate();
     let mut flight = Flight::new();
-    let mut answers: Vec<(usize, Found<R>)> = Vec::new();
+    let mut answers: Vec<(usize, Found)> = Vec::new();
     loop {
         while flight.len() < manner.concurrency {
             let Some((number, names)) = parts.next() else { break };
@@ -89,13 +105,14 @@ where
             let ask = async move {
                 let ask = || core.read(R::NAME, None, &query);
                 let reply = manner.patience.ask(manner.clock, ask).await?;
-                assign(&reply, rows(&reply)?, names, |row: &R| {
+                let name = |row: &R| {
                     if search.single {
                         names.first().map(|(_, name)| name.clone())
                     } else {
                         value(row, column)
                     }
-                })
+                };
+                assign(&reply, rows(&reply)?, names, name, group)
             };
             flight.push(number, Box::pin(ask));
         }
@@ -103,7 +120,7 @@ where
         answers.push((number, found?));
     }
     answers.sort_by_key(|(number, _)| *number);
-    let mut all = Found { rows: Vec::new(), missing: Vec::new() };
+    let mut all = Found::default();
     for (_, found) in answers {
         all.rows.extend(found.rows);
         all.missing.extend(found.missing);
@@ -131,7 +148,8 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     rows: Vec<R>,
     names: &[(usize, T)],
     name: impl Fn(&R) -> Option<T>,
-) -> Result<Found<R>> {
+    group: GroupOf<'_, R>,
+) -> Result<Found> {
     let mut places: HashMap<&T, Vec<usize>> = HashMap::new();
     for (item, name) in names {
         places.entry(name).or_default().push(*item);
@@ -140,7 +158,7 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     for row in &rows {
         *times.entry(name(row).ok_or_else(|| absent(reply))?).or_default() += 1;
     }
-    let mut found = Found { rows: Vec::new(), missing: Vec::new() };
+    let mut found = Found::default();
     for (item, name) in names {
         let (kind, what) = match times.get(name) {
             Some(1) => continue,
@@ -152,8 +170,10 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     for row in rows {
         let name = name(&row).ok_or_else(|| absent(reply))?;
         // What was not asked for is nobody's.
-        if let Some(items) = places.remove(&name).filter(|_| times.get(&name) == Some(&1)) {
-            found.rows.push((row, items));
+        let Some(items) = places.remove(&name).filter(|_| times.get(&name) == Some(&1)) else { continue };
+        match group(&row) {
+            Ok(group) => found.rows.push(Row { id: told(row.id(), "id")?, group, items }),
+            Err(error) => found.missing.push((items, error)),
         }
     }
     Ok(found)

@@ -50,7 +50,8 @@ struct Options {
 /// [`report`](Self::report) tells more, and how to go on.
 ///
 /// Uuids are looked up before anything is changed, 50 in one request, and all of them have to be there. Of ids
-/// that are not there the server tells nothing. Dropping it cancels it; the part that was on its way may still
+/// that are not there the server tells nothing, and version 6 of the API tells nothing of a single uuid either.
+/// Dropping it cancels it; the part that was on its way may still
 /// happen.
 ///
 /// # Errors

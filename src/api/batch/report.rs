@@ -5,8 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::api::keys::DeviceKey;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
+use super::BatchKey;
 use super::token::{Mark, ResumeToken};
 
 /// What became of a part of a batch.
@@ -242,35 +243,39 @@ impl<K> BatchReport<K> {
     /// That one, unless all is done.
     pub fn into_result(mut self) -> Result<()>
     where
-        K: super::BatchKey,
+        K: BatchKey,
     {
         let counts = self.counts();
         let in_order = self.ledger.states().take(counts.done).all(|state| state == BatchState::Done);
-        let error = self.ledger.chunks.iter_mut().find_map(|chunk| chunk.error.take());
-        match error {
-            None if counts.unknown > 0 => Err(unknown_before::<K>(&counts)),
-            None => Ok(()),
-            Some(error) if counts.done == 0 => Err(error),
-            Some(error) if in_order && counts.done > 1 => Err(error.help(format!(
-                "the first {} {}s of the list are changed already",
-                counts.done,
-                K::NOUN
-            ))),
-            Some(error) => Err(error.help(format!(
-                "{} of the {} {}s of the list are changed already",
-                counts.done,
+        let Some(chunk) = self.ledger.chunks.iter_mut().find(|chunk| chunk.error.is_some()) else {
+            return if counts.unknown > 0 { Err(unknown_before::<K>(&counts)) } else { Ok(()) };
+        };
+        let who = match chunk.items.as_slice() {
+            [item] if self.keys.len() > 1 => self.keys.get(*item),
+            _ => None,
+        };
+        let Some(error) = chunk.error.take() else { return Ok(()) };
+        let mut advice: Vec<String> = error.advice().map(str::to_owned).into_iter().collect();
+        advice.extend(who.map(|key| format!("this is about {} {key}", K::NOUN)));
+        match counts.done {
+            0 => {}
+            done if in_order && done > 1 => {
+                advice.push(format!("the first {done} {}s of the list are changed already", K::NOUN));
+            }
+            done => advice.push(format!(
+                "{done} of the {} {}s of the list are changed already",
                 counts.total(),
                 K::NOUN
-            ))),
+            )),
         }
+        Err(if advice.is_empty() { error } else { error.help(advice.join("; ")) })
     }
 }
 
 /// An earlier run left some unknown, and they were not tried again.
-fn unknown_before<K: super::BatchKey>(counts: &BatchCounts) -> Error {
+fn unknown_before<K: BatchKey>(counts: &BatchCounts) -> Error {
     let text = format!("what became of {} {}s is unknown since an earlier run", counts.unknown, K::NOUN);
-    Error::new(crate::error::ErrorKind::UnknownOutcome, text)
-        .help("look, and try them again with retry_unknown")
+    Error::new(ErrorKind::UnknownOutcome, text).help("look, and try them again with retry_unknown")
 }
 
 /// How far a batch is, just before a part of it is sent.

@@ -1,12 +1,11 @@
 //! What is done to rows of one resource, many in one request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::api::read::told;
 use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -14,7 +13,7 @@ use crate::http::BoxFuture;
 use crate::odata::{Column, Query};
 
 use super::keys::Keys;
-use super::look_up::{Found, ListedRow, Named, Search, look_up};
+use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
 use super::patience::Patience;
 use super::plan::{Chunk, Group, Manner, Open, Operation, Plan};
 
@@ -102,34 +101,30 @@ impl<R: ListedRow + Sync> OfRows<R> {
         }
     }
 
-    async fn find(&self, sorted: Sorted, manner: &Manner<'_>) -> Result<Found<R>> {
-        let columns = match &self.deed {
-            Deed::SetByGroup(grouped) => grouped.columns(),
-            _ => Query::new(),
+    async fn find(&self, sorted: Sorted, manner: &Manner<'_>) -> Result<Found> {
+        let grouped = match &self.deed {
+            Deed::SetByGroup(grouped) => Some(grouped),
+            _ => None,
         };
-        find(&self.core, sorted, columns, self.single, manner).await
+        let columns = grouped.map_or_else(Query::new, |grouped| grouped.columns());
+        let group = |row: &R| grouped.map(|grouped| grouped.group(row)).transpose();
+        find(&self.core, sorted, columns, self.single, &group, manner).await
     }
 
     async fn made(&self, keys: &[R::Key], open: Vec<Open>, manner: &Manner<'_>) -> Result<Plan> {
         let sorted = sorted::<R>(keys, &open)?;
-        let mut plan = Plan::default();
-        let groups = match &self.deed {
+        if let Deed::SetByGroup(grouped) = &self.deed {
+            manner.patience.ask(manner.clock, || grouped.prepare()).await?;
+        }
+        let found = match &self.deed {
             // The server is told ids as they are.
             Deed::Set(_) | Deed::Delete | Deed::Each(_) if sorted.names.is_empty() => {
-                vec![(None, sorted.ids.into_iter().map(|(item, id)| (id, vec![item])).collect())]
+                let row = |(item, id)| Row { id, group: None, items: vec![item] };
+                Found { rows: sorted.ids.into_iter().map(row).collect(), missing: Vec::new() }
             }
-            Deed::SetByGroup(grouped) => {
-                manner.patience.ask(manner.clock, || grouped.prepare()).await?;
-                let found = self.find(sorted, manner).await?;
-                plan.refused = found.missing;
-                in_groups(&**grouped, found.rows, &mut plan.refused)?
-            }
-            Deed::Set(_) | Deed::Delete | Deed::Each(_) => {
-                let found = self.find(sorted, manner).await?;
-                plan.refused = found.missing;
-                vec![(None, ids(found.rows)?)]
-            }
+            _ => self.find(sorted, manner).await?,
         };
+        let mut plan = Plan { refused: found.missing, ..Plan::default() };
         if let Deed::Delete = self.deed {
             // It was on its way when an earlier run ended, and it is gone.
             let unknown = |item: &usize| {
@@ -144,11 +139,11 @@ impl<R: ListedRow + Sync> OfRows<R> {
         if !manner.keep_going && !plan.refused.is_empty() {
             return Err(refusal::<R>(keys, plan.refused));
         }
-        for (group, rows) in groups {
+        for (group, rows) in in_groups(found.rows) {
             let group = group.map(|key| Arc::new(Group { key, columns: OnceCell::new() }));
             plan.chunks.extend(rows.chunks(self.ids_at_a_time()).map(|rows| Chunk {
-                ids: rows.iter().map(|(id, _)| *id).collect(),
-                items: rows.iter().flat_map(|(_, items)| items.iter().copied()).collect(),
+                ids: rows.iter().map(|row| row.id).collect(),
+                items: rows.iter().flat_map(|row| row.items.iter().copied()).collect(),
                 group: group.clone(),
             }));
         }
@@ -170,21 +165,36 @@ impl<R: ListedRow + Sync> OfRows<R> {
     }
 }
 
+/// In the order in which the groups come up.
+fn in_groups(rows: Vec<Row>) -> Vec<(Option<i64>, Vec<Row>)> {
+    let mut groups: Vec<(Option<i64>, Vec<Row>)> = Vec::new();
+    let mut places: HashMap<Option<i64>, usize> = HashMap::new();
+    for row in rows {
+        let place = *places.entry(row.group).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((row.group, vec![row])),
+        }
+    }
+    groups
+}
+
 async fn find<R: ListedRow + Sync>(
     core: &Core,
     sorted: Sorted,
     columns: Query,
     single: bool,
+    group: GroupOf<'_, R>,
     manner: &Manner<'_>,
-) -> Result<Found<R>> {
+) -> Result<Found> {
     let size = core.settings.request_batching_chunk_size;
     let mut search = Search { columns, single, at_a_time: size.ids.get() };
-    let by_id = Column::<R, i64>::new("id");
-    let mut found = look_up(core, by_id, |row: &R, _| row.id(), sorted.ids, &search, manner).await?;
+    let (by_id, id) = (Column::<R, i64>::new("id"), |row: &R, _| row.id());
+    let mut found = look_up(core, by_id, id, sorted.ids, group, &search, manner).await?;
     search.at_a_time = size.names.get();
     for (column, names) in sorted.names {
         let by_name = Column::<R, String>::new(column);
-        let more = look_up(core, by_name, R::name, names, &search, manner).await?;
+        let more = look_up(core, by_name, R::name, names, group, &search, manner).await?;
         found.rows.extend(more.rows);
         found.missing.extend(more.missing);
     }
@@ -192,7 +202,7 @@ async fn find<R: ListedRow + Sync>(
 }
 
 /// The rows of a list, every one of which has to be there.
-pub(crate) async fn listed<R: ListedRow + Sync>(
+pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
     core: &Core,
     keys: &Keys<R::Key>,
     columns: Query,
@@ -204,49 +214,16 @@ pub(crate) async fn listed<R: ListedRow + Sync>(
     let clock = &*core.http.clock;
     let manner = Manner { concurrency: 1, keep_going: false, patience: Patience::None, clock };
     let open: Vec<Open> = (0..keys.len()).map(|item| Open { item, unknown: false }).collect();
-    let found = find::<R>(core, sorted::<R>(keys, &open)?, columns, single, &manner).await?;
+    let rows = Mutex::new(Vec::new());
+    let keep = |row: &R| {
+        rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+        Ok(None)
+    };
+    let found = find::<R>(core, sorted::<R>(keys, &open)?, columns, single, &keep, &manner).await?;
     if !found.missing.is_empty() {
         return Err(refusal::<R>(keys, found.missing));
     }
-    Ok(found.rows.into_iter().map(|(row, _)| row).collect())
-}
-
-/// Rows by their ids, with their places in the list.
-type Ids = Vec<(i64, Vec<usize>)>;
-
-fn ids<R: ListedRow>(rows: Vec<(R, Vec<usize>)>) -> Result<Ids> {
-    rows.into_iter().map(|(row, items)| Ok((id(&row)?, items))).collect()
-}
-
-fn id<R: ListedRow>(row: &R) -> Result<i64> {
-    told(row.id(), "id")
-}
-
-/// In the order in which the groups come up.
-fn in_groups<R: ListedRow>(
-    grouped: &dyn Grouped<R>,
-    rows: Vec<(R, Vec<usize>)>,
-    refused: &mut Vec<(Vec<usize>, Error)>,
-) -> Result<Vec<(Option<i64>, Ids)>> {
-    let mut groups: Vec<(Option<i64>, Ids)> = Vec::new();
-    let mut places = HashMap::new();
-    for (row, items) in rows {
-        let group = match grouped.group(&row) {
-            Ok(group) => group,
-            Err(error) => {
-                refused.push((items, error));
-                continue;
-            }
-        };
-        let place = *places.entry(group).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push((Some(group), Ids::new()));
-        }
-        if let Some((_, ids)) = groups.get_mut(place) {
-            ids.push((id(&row)?, items));
-        }
-    }
-    Ok(groups)
+    Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Names of those that keep a batch from beginning; there may be thousands.
@@ -257,9 +234,8 @@ fn refusal<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> 
     let mut refused = refused.into_iter();
     let Some((mut items, error)) = refused.next() else { return Error::argument("list", "it is refused") };
     items.extend(refused.filter(|(_, other)| other.kind() == error.kind()).flat_map(|(items, _)| items));
-    let error = error.help("nothing was changed");
     if items.len() == 1 || !error.is_not_found() {
-        return error;
+        return error.help("nothing was changed");
     }
     let names = items.iter().take(NAMES_IN_ERRORS).filter_map(|item| keys.get(*item));
     let names: Vec<String> = names.map(ToString::to_string).collect();
@@ -267,7 +243,7 @@ fn refusal<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> 
         0 => String::new(),
         rest => format!(" and {rest} more"),
     };
-    error.with_message(format!("{}s {}{rest} not found", R::NOUN, names.join(",")))
+    error.help(format!("nothing was changed; not there are {}{rest}", names.join(",")))
 }
 
 impl<R: ListedRow + Sync> Operation<R::Key> for OfRows<R> {

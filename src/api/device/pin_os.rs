@@ -1,5 +1,6 @@
 //! Which version of the host OS devices should run.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -65,12 +66,16 @@ fn offered(api: ApiVersion) -> Result<()> {
         .help("set api_version to version 7, or update it now with start_os_update"))
 }
 
+/// What a check depends on: device type, version and variant of the host OS.
+type Kind = (i64, Option<String>, Option<String>);
+
 /// Devices get a version of the host OS.
 struct PinOs {
     core: Arc<Core>,
     release: OsReleaseKey,
-    /// What was told of the devices, with their types: they are checked once the version is found.
-    rows: Mutex<Vec<(i64, Device)>>,
+    /// What was told of the devices, with their types: they are checked once the version is found. One of those
+    /// that have the same is enough.
+    rows: Mutex<HashMap<Kind, Device>>,
 }
 
 impl Grouped<Device> for PinOs {
@@ -80,7 +85,9 @@ impl Grouped<Device> for PinOs {
 
     fn group(&self, row: &Device) -> Result<i64> {
         let group = told(row.is_of_device_type.id(), "is_of__device_type")?;
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).push((group, row.clone()));
+        let same = (group, row.os_version.clone(), row.os_variant.clone());
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.entry(same).or_insert_with(|| row.clone());
         Ok(group)
     }
 
@@ -90,7 +97,7 @@ impl Grouped<Device> for PinOs {
             let found = self.find(&slug).await?;
             let target = (found.raw_version(), Some(&*found.based_on_version));
             let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-            for (_, device) in rows.iter().filter(|(of, _)| *of == group) {
+            for (_, device) in rows.iter().filter(|((of, ..), _)| *of == group) {
                 check(ApiVersion::V7, device, Some(&slug), target, Mode::Pin)?;
             }
             Ok(json!({ "should_be_operated_by__release": told(found.release.id, "id")? }))

@@ -118,7 +118,7 @@ pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> R
     } else if name == "pinToRelease" {
         of_pin(&keys, expected);
     } else if ids(&keys).is_some() {
-        directly(case, "device", body(name, &case.args), &keys, expected);
+        directly(case, "device", body(name, &case.args).as_ref(), &keys, expected);
     }
     Ok(())
 }
@@ -155,16 +155,16 @@ fn ids_at_a_time(case: &Case) -> usize {
 
 /// J06: ids are written to as they are, as the Python SDK does: nothing is asked before, and of one that is not
 /// there the server says nothing.
-fn directly(case: &Case, resource: &str, body: Option<Value>, keys: &Value, expected: &mut Expected) {
+fn directly(case: &Case, resource: &str, body: Option<&Value>, keys: &Value, expected: &mut Expected) {
     let Some(ids) = ids(keys) else { return };
-    let (reads, mut writes): (Vec<Exchange>, Vec<Exchange>) =
+    let (reads, writes): (Vec<Exchange>, Vec<Exchange>) =
         expected.exchange.drain(..).partition(|exchange| exchange.request.method == "GET");
     let Some(like) = reads.first() else { return };
-    let mut answers = writes.drain(..).map(|write| write.response);
+    let mut answers = writes.into_iter().map(|write| write.response);
     for ids in ids.chunks(ids_at_a_time(case)) {
         let mut write = like.clone();
         write.request.method = if body.is_some() { "PATCH" } else { "DELETE" }.into();
-        write.request.json.clone_from(&body);
+        write.request.json = body.cloned();
         write.request.content_type = body.is_some().then(|| "application/json".into());
         let list: Vec<String> = ids.iter().map(ToString::to_string).collect();
         (write.request.path, write.request.canonical_query) = match keys {
@@ -195,52 +195,76 @@ fn done(exchange: &Exchange) -> crate::wire::cases::Response {
 
 /// J10: ids, uuids and slugs, alone or in lists.
 fn of_applications(case: &Case, keys: &Value, book: &Rulebook, expected: &mut Expected) {
-    let recorded = expected.exchange.first().cloned();
-    let like = recorded.unwrap_or_else(|| book.recorded("application.remove.by_id").exchange.remove(0));
     if ids(keys).is_some() {
         return directly(case, "application", None, keys, expected);
     }
-    match keys {
-        // By the filter that finds it by either name.
-        Value::String(name) if !name.is_empty() && !expected.exchange.is_empty() => {
-            let name = name.to_lowercase();
-            let filter = json!({ "or": [format!("slug eq '{name}'"), format!("uuid eq '{name}'")] });
-            let query = json!({ "$select": ["id"], "$filter": filter });
-            let row =
-                expected.exchange.first().and_then(|read| read.response.json.clone()).unwrap_or_default();
-            for exchange in &mut expected.exchange {
-                if exchange.request.method == "GET" {
-                    exchange.request.canonical_query = Some(query.clone());
-                } else {
-                    exchange.request.canonical_query = Some(json!({}));
-                    exchange.request.path = format!("/v7/application({})", row["d"][0]["id"]);
-                }
-            }
+    let names: Option<Vec<&str>> = match keys {
+        Value::Array(list) => list.iter().map(Value::as_str).collect(),
+        one => one.as_str().map(|name| vec![name]),
+    };
+    let Some(names) = names.filter(|names| names.iter().all(|name| !name.is_empty())) else { return };
+    if expected.exchange.is_empty() {
+        // JS takes no slugs; ours looks them up as it does uuids.
+        by_names(&names, keys.is_array(), book, expected);
+    } else if let Some(name) = keys.as_str() {
+        by_either_name(name, expected);
+    }
+}
+
+/// What JS refuses: a read for each kind of name, and the deletion of what they found.
+fn by_names(names: &[&str], listed: bool, book: &Rulebook, expected: &mut Expected) {
+    let mut like = book.recorded("application.remove.by_id").exchange.remove(0);
+    like.request.auth.as_mut().expect("it is logged in").credential = "session-token-0001".into();
+    let mut columns: Vec<(&str, Vec<Value>)> = Vec::new();
+    for (name, id) in names.iter().zip(50_001..) {
+        let whole = matches!(name.chars().count(), 32 | 62) && !name.contains('/');
+        let column = if whole { "uuid" } else { "slug" };
+        let row = json!({ "id": id, column: name.to_lowercase() });
+        match columns.iter_mut().find(|(known, _)| *known == column) {
+            Some((_, rows)) => rows.push(row),
+            None => columns.push((column, vec![row])),
         }
-        Value::Array(list)
-            if list.iter().all(|name| name.as_str().is_some_and(|name| name.contains('/'))) =>
-        {
-            let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-            let mut read = like;
-            read.request.method = "GET".into();
-            read.request.path = "/v7/application".into();
-            let filter = format!("slug in ('{}')", names.join("', '"));
-            read.request.canonical_query =
-                Some(json!({ "$select": ["id", "slug"], "$filter": filter, "$orderby": ["app_name asc"] }));
-            let rows: Vec<Value> =
-                names.iter().zip(50_001..).map(|(slug, id)| json!({ "id": id, "slug": slug })).collect();
-            let ids: Vec<String> = rows.iter().map(|row| row["id"].to_string()).collect();
-            read.response.status = 200;
-            read.response.json = Some(json!({ "d": rows }));
-            read.request.auth.as_mut().expect("it is logged in").credential = "session-token-0001".into();
-            let mut write = read.clone();
-            write.request.method = "DELETE".into();
-            write.request.canonical_query = Some(json!({ "$filter": format!("id in ({})", ids.join(", ")) }));
-            write.response = done(&write);
-            expected.exchange = vec![read, write];
-            expected.outcome = Expect::Value(Value::Null);
+    }
+    let found: Vec<String> =
+        columns.iter().flat_map(|(_, rows)| rows.iter().map(|row| row["id"].to_string())).collect();
+    expected.exchange.clear();
+    for (column, rows) in columns {
+        let mut read = like.clone();
+        read.request.method = "GET".into();
+        read.request.path = "/v7/application".into();
+        let values: Vec<&str> = rows.iter().filter_map(|row| row[column].as_str()).collect();
+        let filter = format!("{column} in ('{}')", values.join("', '"));
+        let select = json!(["id", column]);
+        read.request.canonical_query =
+            Some(json!({ "$select": select, "$filter": filter, "$orderby": ["app_name asc"] }));
+        read.response.status = 200;
+        read.response.json = Some(json!({ "d": rows }));
+        expected.exchange.push(read);
+    }
+    let Some(mut write) = expected.exchange.first().cloned() else { return };
+    write.request.method = "DELETE".into();
+    write.request.canonical_query = Some(json!({ "$filter": format!("id in ({})", found.join(", ")) }));
+    write.response = done(&write);
+    expected.exchange.push(write);
+    expected.outcome = Expect::Value(Value::Null);
+    if !listed {
+        by_either_name(names[0], expected);
+    }
+}
+
+/// One application by the filter that finds it by either name.
+fn by_either_name(name: &str, expected: &mut Expected) {
+    let name = name.to_lowercase();
+    let filter = json!({ "or": [format!("slug eq '{name}'"), format!("uuid eq '{name}'")] });
+    let row = expected.exchange.first().and_then(|read| read.response.json.clone()).unwrap_or_default();
+    for exchange in &mut expected.exchange {
+        let request = &mut exchange.request;
+        if request.method == "GET" {
+            request.canonical_query = Some(json!({ "$select": ["id"], "$filter": filter }));
+        } else {
+            request.canonical_query = Some(json!({}));
+            request.path = format!("/v7/application({})", row["d"][0]["id"]);
         }
-        _ => {}
     }
 }
 
@@ -285,12 +309,9 @@ fn of_pin(keys: &Value, expected: &mut Expected) {
     let id = keys.as_i64();
     for exchange in &mut expected.exchange {
         let request = &mut exchange.request;
-        if request.path == "/v7/release" {
-            if let Some(Value::Array(all)) =
-                request.canonical_query.as_mut().map(|query| &mut query["$filter"]["and"])
-            {
-                begins(all);
-            }
+        let conditions = request.canonical_query.as_mut().and_then(|query| query.pointer_mut("/$filter/and"));
+        if let (Some(Value::Array(all)), "/v7/release") = (conditions, &*request.path) {
+            begins(all);
         }
         let Some(id) = id.filter(|_| request.path == "/v7/device") else { continue };
         request.path = format!("/v7/device({id})");
