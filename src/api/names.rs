@@ -98,7 +98,6 @@ mod tests {
     use super::super::always::Always;
     use super::super::billing::{BillingCycle, PlanChange};
     use super::super::rows::{Application, Device, DeviceType, DeviceTypeAlias, OverallStatus};
-    use super::{V6, V7};
     use crate::{ApiVersion, Balena, Retry, Settings};
 
     /// A client that speaks this version, to a cloud with one answer.
@@ -173,11 +172,6 @@ mod tests {
             let url = format!("PATCH https://api.balena-cloud.com/billing/v1/account/{plan}");
             assert_eq!(asked, Some(url), "{version:?}");
         }
-    }
-
-    #[test]
-    fn only_version_6_has_a_word_for_the_cycle_of_a_plan() {
-        assert!(V6.billing_cycle_by_name && !V7.billing_cycle_by_name);
     }
 
     #[tokio::test]

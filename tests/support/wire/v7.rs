@@ -52,8 +52,10 @@ const RULES: [(&str, &str, Rule); 14] = [
     ),
 ];
 
+type Concerns = fn(&Case) -> bool;
+
 /// Cases that ask for other things under version 7; cases of the JS SDK cover that.
-const OTHER_REQUESTS: [(&str, fn(&Case) -> bool); 3] = [
+const OTHER_REQUESTS: [(&str, Concerns); 3] = [
     ("1a: supervisors are releases, found by the architecture of the CPU", |case| {
         case.function == "models.device.set_supervisor_release"
     }),
