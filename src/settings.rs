@@ -14,6 +14,9 @@ pub struct Settings {
     /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
     /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
+    /// Base address of the dashboard, where it is not beside the API: `https://dashboard.<balena_host>`.
+    #[doc(alias = "dashboardUrl")]
+    pub dashboard_url: Option<String>,
     /// Version of the API that resources are asked of. The few names and endpoints that the versions call
     /// differently follow it; the row types say which columns a version lacks.
     pub api_version: ApiVersion,
@@ -101,6 +104,7 @@ impl Default for Settings {
         Self {
             balena_host: "balena-cloud.com".into(),
             api_endpoint: None,
+            dashboard_url: None,
             api_version: ApiVersion::V6,
             device_urls_base: None,
             device_actions_endpoint_version: None,
@@ -122,8 +126,12 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard: beside an API of its own address, where that begins with `api.`.
+    /// Base address of the dashboard: its own, or beside an API of its own address, where that begins with
+    /// `api.`.
     pub(crate) fn dashboard(&self) -> String {
+        if let Some(address) = &self.dashboard_url {
+            return address.trim_end_matches('/').to_owned();
+        }
         let own = self.api_endpoint.as_deref().and_then(|endpoint| {
             let (scheme, rest) = endpoint.split_once("://")?;
             let authority = rest.split('/').next().unwrap_or_default();

@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
 
@@ -142,7 +143,9 @@ fn every_recorded_call_is_reproduced() {
 fn every_recorded_call_is_reproduced_under_version_7() {
     let folder = folder("WIRE_CASES", cases::home());
     let mut all = cases::read(&folder);
-    all.iter_mut().for_each(|case| case.under_v7 = true);
+    for case in &mut all {
+        case.under_v7 = true;
+    }
     assert_eq!(play_all(&all, &Rulebook::read(&folder)), 0, "recorded calls that are not reproduced");
 }
 

@@ -161,6 +161,11 @@ impl Filled<NewApiKey, SecretString> {
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
         self.give("expiryDate", date.to_string())
     }
+
+    /// It never stops to work by itself, and the request says so: some servers want one or the other told.
+    pub fn no_expiry_date(self) -> Self {
+        self.give("expiryDate", Value::Null)
+    }
 }
 
 impl Filled<ApiKeyUpdate> {

@@ -96,7 +96,8 @@ mod tests {
     use serde_json::json;
 
     use super::super::always::Always;
-    use super::super::rows::{Application, Device, DeviceType, DeviceTypeAlias};
+    use super::super::billing::{BillingCycle, PlanChange};
+    use super::super::rows::{Application, Device, DeviceType, DeviceTypeAlias, OverallStatus};
     use crate::{ApiVersion, Balena, Retry, Settings};
 
     /// A client that speaks this version, to a cloud with one answer.
@@ -158,6 +159,46 @@ mod tests {
             let version = version.as_str();
             let url = format!("GET https://api.balena-cloud.com/{version}/device(5)?$select={column}");
             assert_eq!(*asked, [url]);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_version_changes_plans_at_its_own_endpoint() {
+        for (version, plan) in [(ApiVersion::V6, "5"), (ApiVersion::V7, "5/plan")] {
+            let (balena, transport) = cloud(version, r#"{"d":[{"id":5}]}"#);
+            let change = PlanChange::new("prototype", BillingCycle::Annual);
+            balena.billing().change_plan(5, change).await.unwrap();
+            let asked = transport.asked.lock().unwrap().pop();
+            let url = format!("PATCH https://api.balena-cloud.com/billing/v1/account/{plan}");
+            assert_eq!(asked, Some(url), "{version:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn writes_are_answered_with_nothing_in_version_7() {
+        for (version, body) in [(ApiVersion::V6, "OK"), (ApiVersion::V7, "")] {
+            let (balena, _) = cloud(version, body);
+            balena.device().rename(5, "name").await.unwrap();
+            balena.device().track_application_release(5).await.unwrap();
+            balena.key().remove(5).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn the_words_of_both_versions_are_known() {
+        for word in [
+            "inactive",
+            "post-provisioning",
+            "configuring",
+            "updating",
+            "offline",
+            "idle",
+            "disconnected",
+            "reduced-functionality",
+            "operational",
+        ] {
+            let status = OverallStatus::from(word);
+            assert!(status.as_str() == word && !matches!(status, OverallStatus::Other(_)), "{word}");
         }
     }
 

@@ -20,7 +20,8 @@ resource! {
         commit / COMMIT: String,
         /// The compose file that it was built from.
         composition / COMPOSITION: Value,
-        /// What it needs and provides.
+        /// What it needs and provides. Version 6 may tell it as text; here it is the object either way.
+        #[serde(deserialize_with = "object_or_text")]
         contract / CONTRACT: Value,
         /// State of the build.
         status / STATUS: BuildStatus,
@@ -205,4 +206,36 @@ fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i
         Some(Form::Number(number)) => Some(number),
         Some(Form::Text(text)) => Some(text.parse().map_err(D::Error::custom)?),
     })
+}
+
+/// An object that some versions of the API tell as the text of its JSON.
+fn object_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let object = value.as_ref().and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+    Ok(object.filter(Value::is_object).or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_contract_and_of_a_size_are_read() {
+        let object = json!({ "type": "sw.application" });
+        for contract in [object.clone(), json!(object.to_string())] {
+            let release: Release = serde_json::from_value(json!({ "contract": contract })).unwrap();
+            assert_eq!(release.contract.as_ref(), Some(&object));
+        }
+        for (other, read) in [(json!(null), None), (json!("no json"), Some(json!("no json")))] {
+            let release: Release = serde_json::from_value(json!({ "contract": other })).unwrap();
+            assert_eq!(release.contract, read);
+        }
+        for size in [json!(134_217_728), json!("134217728")] {
+            let image: Image = serde_json::from_value(json!({ "image_size": size })).unwrap();
+            assert_eq!(image.image_size, Some(134_217_728));
+        }
+        assert_eq!(serde_json::from_value::<Image>(json!({})).unwrap().image_size, None);
+    }
 }

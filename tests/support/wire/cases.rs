@@ -39,7 +39,7 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) seed: Option<String>,
     #[serde(default, rename = "seed_case")]
-    _seed_case: Option<String>,
+    _same_situation: Option<String>,
     #[serde(default)]
     pub(crate) quirks: Vec<String>,
     #[serde(default)]
