@@ -27,5 +27,6 @@ pub mod rows;
 pub mod service;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload;
 pub(crate) mod whoami;
 pub(crate) mod write;
