@@ -63,6 +63,11 @@ impl Balena {
         crate::api::api_key::ApiKeys::new(&self.0)
     }
 
+    /// The host OS of devices: its versions, updates and configuration.
+    pub fn os(&self) -> crate::api::os::DeviceOs {
+        crate::api::os::DeviceOs::new(&self.0)
+    }
+
     /// SSH keys of the user.
     pub fn key(&self) -> crate::api::key::SshKeys {
         crate::api::key::SshKeys::new(&self.0)

@@ -51,6 +51,8 @@ macro_rules! ids {
 ids! {
     /// Id of an application (fleet).
     ApplicationId;
+    /// Id of a CPU architecture.
+    CpuArchitectureId;
     /// Id of a device.
     DeviceId;
     /// Id of a device type.

@@ -39,7 +39,8 @@ pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Lo
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
+    OsReleaseKey, SupervisorReleaseKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
@@ -54,9 +55,9 @@ pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, VariableId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId, ReleaseId,
+    ServiceId, SupervisorReleaseId, TagId, VariableId,
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ApiVersion, Settings};
+pub use settings::{ActionsVersion, ApiVersion, Settings};

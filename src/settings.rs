@@ -16,6 +16,11 @@ pub struct Settings {
     pub api_endpoint: Option<String>,
     /// Version of the API that resources are asked of.
     pub api_version: ApiVersion,
+    /// Domain of the public URLs of devices; asked of the API where it is needed.
+    pub device_urls_base: Option<String>,
+    /// Version of the endpoints with which the host OS of devices is updated; by default the first with
+    /// version 6 of the API, and the second, which lets updates run on their own, with version 7.
+    pub device_actions_endpoint_version: Option<ActionsVersion>,
     /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
     /// have 60 s.
     pub timeout: Duration,
@@ -49,12 +54,34 @@ impl ApiVersion {
     }
 }
 
+/// A version of the endpoints with which the host OS of devices is updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ActionsVersion {
+    /// The connection to the device lasts for as long as the update runs.
+    V1,
+    /// The update runs on its own.
+    V2,
+}
+
+impl ActionsVersion {
+    /// As in a path: `v1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             balena_host: "balena-cloud.com".into(),
             api_endpoint: None,
             api_version: ApiVersion::V6,
+            device_urls_base: None,
+            device_actions_endpoint_version: None,
             timeout: Duration::from_secs(30),
             request_limit: None,
             request_limit_interval: Duration::from_secs(60),
@@ -85,6 +112,13 @@ impl Settings {
             Some(format!("{scheme}://dashboard.{}", authority.strip_prefix("api.")?))
         });
         own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
+    }
+
+    pub(crate) fn actions_version(&self) -> ActionsVersion {
+        self.device_actions_endpoint_version.unwrap_or(match self.api_version {
+            ApiVersion::V6 => ActionsVersion::V1,
+            ApiVersion::V7 => ActionsVersion::V2,
+        })
     }
 
     /// # Errors

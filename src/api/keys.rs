@@ -10,7 +10,10 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, DeviceTypeId, OrganizationId, ServiceId, SupervisorReleaseId};
+use crate::ids::{
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId,
+};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -139,6 +142,16 @@ key! {
 key! {
     /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
     DeviceTypeKey(DeviceTypeId) "device_type"
+}
+
+key! {
+    /// A CPU architecture: its id, or its slug (`aarch64`).
+    CpuArchitectureKey(CpuArchitectureId) "cpu_architecture"
+}
+
+key! {
+    /// A release of the host OS: its id, or its version as it was published (`2.98.33+rev1`).
+    OsReleaseKey(ReleaseId) "os_release"
 }
 
 key! {

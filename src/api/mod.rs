@@ -17,6 +17,7 @@ pub(crate) mod key_value;
 pub(crate) mod keys;
 pub(crate) mod new_key;
 pub mod organization;
+pub mod os;
 pub(crate) mod pages;
 pub(crate) mod proxy;
 pub(crate) mod read;

@@ -219,7 +219,7 @@ pub(super) fn columns<const N: usize>(names: [&str; N]) -> Query {
 }
 
 /// What was selected is in the answer, unless the other side is no balena API.
-pub(super) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
+pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
     value.ok_or_else(|| {
         Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
     })

@@ -4,18 +4,10 @@ use serde_json::Value;
 
 use super::cases::Case;
 
-/// Functions that a later step brings: logins, the settings file, logs, OS versions and updates, builds.
+/// Functions that a later step brings: logins, the settings file, logs, OS images, builds.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 8] = [
-    "auth.",
-    "settings.",
-    "logs.",
-    "models.os.",
-    "Balena",
-    "models.device.start_os_update",
-    "models.device.get_os_update_status",
-    "models.release.create_from_url",
-];
+const FUNCTIONS: [&str; 6] =
+    ["auth.", "settings.", "logs.", "models.os.download", "Balena", "models.release.create_from_url"];
 
 type Around = fn(&Case) -> bool;
 

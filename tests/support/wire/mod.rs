@@ -9,11 +9,13 @@ pub(crate) mod js;
 pub(crate) mod judge;
 pub(crate) mod later;
 pub(crate) mod loopback;
+pub(crate) mod os;
 pub(crate) mod others;
 pub(crate) mod outcomes;
 pub(crate) mod quirks;
 mod quirks_filter;
 mod quirks_options;
+mod quirks_os;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod rulebook;
@@ -36,6 +38,9 @@ pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
         return Some(outcome);
     }
     if let Some(outcome) = Box::pin(device_values::call(balena, function, args)).await {
+        return Some(outcome);
+    }
+    if let Some(outcome) = Box::pin(os::call(balena, function, args)).await {
         return Some(outcome);
     }
     Box::pin(others::call(balena, function, args)).await

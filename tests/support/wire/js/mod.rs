@@ -72,6 +72,7 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
         match (name.as_str(), value) {
             ("dataDirectory" | "debug", Value::Bool(_)) => {}
             ("retryRateLimitedRequests", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
+            ("deviceUrlsBase", Value::String(domain)) => settings.device_urls_base = Some(domain.clone()),
             ("requestLimit", Value::Number(limit)) => {
                 settings.request_limit = limit.as_u64().and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?));
             }
@@ -125,6 +126,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
     let mut expected = Expected { exchange: case.exchange.clone(), outcome };
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
+        _ if os::owns(&case.function) => os::adjust,
         "auth_js" => auth::adjust,
         "billing_js" => billing::adjust,
         "config_js" => config::adjust,
