@@ -55,8 +55,8 @@ pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId, ReleaseId,
-    ServiceId, SupervisorReleaseId, TagId, VariableId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId,
+    ReleaseId, ServiceId, SupervisorReleaseId, TagId, VariableId,
 };
 pub use jiff;
 pub use secrecy;

@@ -115,7 +115,7 @@ mod tests {
 
     fn told(headers: &[(&'static str, &str)]) -> Option<Checksum> {
         let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Checksum::told(&HeaderMap::from_iter(pairs))
+        Checksum::told(&pairs.collect())
     }
 
     #[test]

@@ -94,6 +94,21 @@ impl<T> Create<Organization, T> {
         self.give("handle", handle.into())
     }
 
+    /// Its web site.
+    pub fn website(self, website: impl Into<String>) -> Self {
+        self.give("website", website.into())
+    }
+
+    /// What it is busy with.
+    pub fn industry(self, industry: impl Into<String>) -> Self {
+        self.give("industry", industry.into())
+    }
+
+    /// The name of the company behind it.
+    pub fn company_name(self, name: impl Into<String>) -> Self {
+        self.give("company_name", name.into())
+    }
+
     /// A picture, at most 16 MiB.
     #[doc(alias = "logoImage")]
     pub fn logo_image(self, logo: impl Into<UploadFile>) -> Self {

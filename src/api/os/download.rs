@@ -29,7 +29,7 @@ const IMAGE_TYPE: &str = "imageType";
 pub struct OsImage;
 
 impl DeviceOs {
-    /// An image of the host OS for a device type: of the latest version unless told
+    /// An image of the host OS for a device type: of the recommended version unless told, or else of the newest
     /// (`GET /download`, after `GET /v6/device_type`, and `GET /v6/application` for the latest).
     ///
     /// The answer is a [`Download`] whose head is there, or with [`to_file`](Filled::to_file) the file. The token
@@ -68,17 +68,20 @@ impl DeviceOs {
                 "" => String::new(),
                 kind => format!(" and image type {}", kind.escape_debug()),
             };
-            let missing =
-                format!("there is no image for device type {slug} and version {version}{of}: get_available_os_versions tells which there are");
+            let missing = format!(
+                "there is no image for device type {slug} and version {version}{of}: get_available_os_versions tells which there are"
+            );
             query.push(pair(DEVICE_TYPE, &slug));
             query.push(pair(VERSION, &version));
             open(os.core, format!("/download?{}", query.join("&")), missing).await
         })
     }
 
+    /// The recommended one, or else the newest.
     async fn latest(&self, slug: &str) -> Result<String> {
-        let versions = self.get_available_os_versions(slug).await?;
-        let latest = versions.iter().find(|version| version.os_type == OsType::Default);
+        let mut versions = self.get_available_os_versions(slug).await?;
+        versions.retain(|version| version.os_type == OsType::Default);
+        let latest = versions.iter().find(|version| version.is_recommended).or(versions.first());
         latest.map(|version| version.raw_version().to_owned()).ok_or_else(|| {
             let text = format!("there is no published version of the host OS for device type {slug}");
             Error::new(ErrorKind::NotFound, text).sent(true).help("name a version with `.version()`")
@@ -120,7 +123,8 @@ fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
             Value::String(text) => pairs.push(pair(name, text)),
             Value::Bool(_) | Value::Number(_) => pairs.push(pair(name, &value.to_string())),
             Value::Array(_) | Value::Object(_) => {
-                let why = format_args!("`{}` is neither a text nor a number nor yes or no", name.escape_debug());
+                let why =
+                    format_args!("`{}` is neither a text nor a number nor yes or no", name.escape_debug());
                 return Err(Error::argument("options", why));
             }
         }
@@ -129,7 +133,7 @@ fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
 }
 
 impl Filled<OsImage, Download> {
-    /// The version: `2.98.33`, `balenaOS 2.12.7+rev1`, or `latest`.
+    /// The version: `2.98.33`, `balenaOS 2.12.7+rev1`, or `latest` for the recommended one.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.give(VERSION, version.into())
     }

@@ -77,7 +77,7 @@ impl Filled<BuildFromUrl, ReleaseId> {
 
 /// The builder tells in a 200 that it does not begin.
 fn started(reply: &Reply) -> Result<ReleaseId> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Answer {
         started: bool,
@@ -85,17 +85,9 @@ fn started(reply: &Reply) -> Result<ReleaseId> {
         message: Option<String>,
         error: Option<String>,
     }
-    impl Default for Answer {
-        fn default() -> Self {
-            Self { started: false, release_id: None, message: None, error: None }
-        }
-    }
     let answer: Answer = decode(reply)?;
-    match answer.release_id.filter(|_| answer.started) {
-        Some(id) => Ok(id),
-        None => {
-            let words = answer.message.or(answer.error).unwrap_or_else(|| "it does not say why".to_owned());
-            Err(about(reply, ErrorKind::Rejected, format!("the builder does not begin: {words}")))
-        }
-    }
+    answer.release_id.filter(|_| answer.started).ok_or_else(|| {
+        let words = answer.message.or(answer.error).unwrap_or_else(|| "it does not say why".to_owned());
+        about(reply, ErrorKind::Rejected, format!("the builder does not begin: {words}"))
+    })
 }

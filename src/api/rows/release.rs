@@ -117,15 +117,19 @@ resource! {
 #[non_exhaustive]
 pub struct WebResource {
     /// What it was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
     /// Where it is, for as long as this address is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub href: Option<String>,
     /// What it is, e.g. `text/plain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// How it is shown, as in the header of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
     /// Its size in bytes.
-    #[serde(deserialize_with = "number_or_text")]
+    #[serde(deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
 }
 

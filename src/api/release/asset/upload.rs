@@ -185,12 +185,11 @@ impl Upload {
         if file.size() <= PART {
             return self.send_form(release, there, file).await;
         }
-        let id = match there {
-            Some(id) => id,
-            None => {
-                let body = json!({ "asset_key": self.asset_key, "release": release, "asset": null });
-                self.core.create::<ReleaseAsset, IdRow>(&body).await?.id
-            }
+        let id = if let Some(id) = there {
+            id
+        } else {
+            let body = json!({ "asset_key": self.asset_key, "release": release, "asset": null });
+            self.core.create::<ReleaseAsset, IdRow>(&body).await?.id
         };
         match self.send_parts(id, file).await {
             Err(error) if there.is_none() && error.advice().is_none() => {
