@@ -7,7 +7,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::cast_precision_loss,
     reason = "a benchmark stops at what it can't do, and its figures are small"
 )]
@@ -23,6 +22,7 @@ use file_server::{FileServer, Turn, content};
 use sha2::{Digest as _, Sha256};
 
 #[path = "../tests/support/file_server.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
 mod file_server;
 
 /// Set in the process that downloads: the server's address, and where to.

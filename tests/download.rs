@@ -1,8 +1,8 @@
 //! What a download promises: the whole file or none, whatever the connection and the server do.
+#![cfg(feature = "service")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::jiff::Timestamp;
-use balena_agent::transport::BoxFuture;
+use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
 use balena_agent::{Balena, Clock, Download, Error, Progress, Retry, Settings};
 use file_server::{FileServer, Turn, content};
+use futures_util::stream::{self, StreamExt as _};
 
 #[path = "support/file_server.rs"]
 mod file_server;
@@ -66,7 +67,7 @@ impl Dir {
 
     /// The part that is left.
     fn part(&self) -> PathBuf {
-        let part = self.names().into_iter().find(|name| name.ends_with(".part")).expect("a part");
+        let part = self.names().into_iter().find(|name| name.starts_with(".balena.img.")).expect("a part");
         self.0.join(part)
     }
 }
@@ -225,6 +226,54 @@ async fn a_stream_gives_every_byte_once() {
     }
     assert!(all == bytes(&turn));
     assert_eq!(server.asked().len(), 3);
+}
+
+/// Says so much of ten bytes with each connection, and then nothing more.
+#[derive(Debug)]
+struct Silent(usize);
+
+impl Transport for Silent {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        if request.uri().path() != "/file" {
+            let row = r#"{"d":[{"asset":{"href":"https://assets.example/file"}}]}"#;
+            let body = Body::new(stream::iter([Ok(row.into())]));
+            return Box::pin(async { Ok(http::Response::new(body)) });
+        }
+        let range = request.headers().get("range").map(|range| range.to_str().unwrap().to_owned());
+        let start = range.map_or(0, |range| range["bytes=".len()..range.len() - 1].parse().unwrap());
+        let some: Vec<_> = (start..(start + self.0).min(10))
+            .map(|at| Ok(vec![b'0' + u8::try_from(at).unwrap()].into()))
+            .collect();
+        let rest = stream::iter(some).chain(stream::pending());
+        let answer = http::Response::builder().header("etag", "\"one\"");
+        let answer = match start {
+            0 => answer.header("content-length", 10),
+            _ => answer.status(206).header("content-range", format!("bytes {start}-9/10")),
+        };
+        Box::pin(async { Ok(answer.body(Body::new(rest)).unwrap()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_falls_silent_is_given_up_for_another() {
+    let silent = async |bytes| {
+        let transport = Arc::new(Silent(bytes));
+        let balena = Balena::builder().token("t0ken".to_owned().into()).transport(transport).build();
+        let mut stream = balena.release().asset().download(1).await.unwrap().stream();
+        let (mut all, started) = (Vec::new(), tokio::time::Instant::now());
+        loop {
+            match stream.next().await {
+                Some(Ok(piece)) => all.extend_from_slice(&piece),
+                end => return (all, end.map(Result::unwrap_err), started.elapsed().as_secs() / 90),
+            }
+        }
+    };
+    let (all, error, silences) = silent(4).await;
+    assert_eq!((String::from_utf8(all).unwrap().as_str(), silences), ("0123456789", 2));
+    assert!(error.is_none(), "{error:?}");
+    // Nothing at all, nine times.
+    let (all, error, silences) = silent(0).await;
+    assert!(all.is_empty() && error.unwrap().is_timeout() && (9..12).contains(&silences), "{silences}");
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ pub(crate) type Report = Box<dyn FnMut(Progress) + Send>;
 ///
 /// Bytes come as the server keeps them, never unpacked on the way. Where it tells a checksum (`Repr-Digest`,
 /// `Content-Digest`, `Digest`, `Content-MD5`, `x-amz-checksum-…`), they are held against it. An `ETag` is taken
-/// for none: one that looks like an MD5 may be that of something else.
+/// for none: one that looks like an MD5 may be that of something else. That an answer without length, chunks and
+/// checksum has ended too early, nobody can tell.
 #[must_use = "its bytes come when it is written or read"]
 pub struct Download {
     source: Source,
@@ -137,6 +138,7 @@ impl Download {
     async fn next(&mut self) -> Option<Result<Piece>> {
         while !self.ended {
             let error = match &mut self.body {
+                Some(_) if self.head.length == Some(self.done) => break,
                 None => match self.connect().await {
                     Ok(None) => continue,
                     Ok(Some(anew)) => return Some(Ok(anew)),
@@ -146,7 +148,7 @@ impl Download {
                     Some(Ok(piece)) if piece.is_empty() => continue,
                     Some(Ok(piece)) => return Some(self.take(piece)),
                     Some(Err(error)) => error,
-                    None if self.head.length.is_none_or(|length| self.done >= length) => break,
+                    None if self.head.length.is_none() => break,
                     None => broken_off(body),
                 },
             };

@@ -13,6 +13,7 @@ use serde_json::json;
 
 /// How one connection to the file goes.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Turn {
     /// Which file: its bytes follow from it.
     pub(crate) seed: u64,
