@@ -35,7 +35,11 @@ mod version;
 
 pub use crate::http::{Download, DownloadStream, Progress, Retry};
 pub use api::answer::Answer;
-pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
+pub use api::batch::{
+    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
+    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
+};
+pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
@@ -60,4 +64,4 @@ pub use ids::{
 };
 pub use jiff;
 pub use secrecy;
-pub use settings::{ActionsVersion, ApiVersion, Settings};
+pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Settings};

@@ -1,6 +1,6 @@
 //! Where the cloud is and how it is spoken to.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +32,26 @@ pub struct Settings {
     /// Whether a resource request that was refused as one too many (429) waits as many seconds as the server
     /// says and is sent again, for as long as that goes on.
     pub retry_rate_limited_request: bool,
+    /// How many things one request of a change for many names at most.
+    pub request_batching_chunk_size: ChunkSize,
+}
+
+/// How many things one request names at most, by what names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "requestBatchingChunkSize")]
+pub struct ChunkSize {
+    /// Ids: 200, some 2 KiB of address.
+    #[doc(alias = "numericId")]
+    pub ids: NonZeroUsize,
+    /// Uuids and slugs, which are longer: 50.
+    #[doc(alias = "stringId")]
+    pub names: NonZeroUsize,
+}
+
+impl Default for ChunkSize {
+    fn default() -> Self {
+        Self { ids: NonZeroUsize::MIN.saturating_add(199), names: NonZeroUsize::MIN.saturating_add(49) }
+    }
 }
 
 /// A version of the cloud API.
@@ -58,9 +78,9 @@ impl ApiVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActionsVersion {
-    /// The connection to the device lasts for as long as the update runs.
+    /// The platform stays connected to the device for as long as the update runs.
     V1,
-    /// The update runs on its own.
+    /// The update runs on its own: it goes on when the connection is lost.
     V2,
 }
 
@@ -86,6 +106,7 @@ impl Default for Settings {
             request_limit: None,
             request_limit_interval: Duration::from_secs(60),
             retry_rate_limited_request: false,
+            request_batching_chunk_size: ChunkSize::default(),
         }
     }
 }

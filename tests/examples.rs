@@ -3,12 +3,17 @@
 #![cfg(feature = "simulator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
 use balena_agent::simulator::{Device, Power};
 use tokio::process::Command;
+
+#[path = "batch/cloud.rs"]
+#[allow(dead_code, clippy::indexing_slicing, reason = "these tests need less of it, and stop at a surprise")]
+mod cloud;
 
 /// `cargo test` builds the examples beside the test's own binary.
 fn example(name: &str) -> PathBuf {
@@ -25,6 +30,18 @@ async fn run(device: &Device, name: &str, arguments: &[&str]) -> Output {
         .unwrap_or_else(|cause| {
             panic!("{name}: {cause}; `cargo test` builds the examples, `cargo test --test …` does not")
         })
+}
+
+/// In the environment of a program that has a cloud and no supervisor.
+async fn run_in(cloud: &cloud::Cloud, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(example(name));
+    command
+        .env_clear()
+        .env("BALENA_API_URL", format!("http://{}", cloud.address))
+        .env("BALENA_API_KEY", "k")
+        .args(arguments)
+        .kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap()
 }
 
 #[track_caller]
@@ -90,4 +107,27 @@ async fn hold_update_lock() {
     let text = printed(&run(&device, "hold_update_lock", &[]).await);
     assert!(text.starts_with("locked\n") && text.ends_with("unlocked\n"), "{text}");
     assert_eq!(device.locks(), []);
+}
+
+#[tokio::test]
+async fn batch_note() {
+    let cloud = cloud::Cloud::start().await;
+    cloud.fault(1, cloud::Fault::Status(500));
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("devices.txt");
+    let uuids: Vec<String> = (1..=600).map(cloud::uuid).collect();
+    std::fs::File::create(&list).and_then(|mut file| file.write_all(uuids.join("\n").as_bytes())).unwrap();
+    let list = list.to_str().unwrap();
+
+    let output = run_in(&cloud, "batch_note", &["hall 3", list]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && text.starts_with("400 of 600 done, 200 failed\n"), "{text}");
+    assert!(text.ends_with("run it again to go on\n"), "{text}");
+
+    let other = run_in(&cloud, "batch_note", &["hall 4", list]).await;
+    assert!(String::from_utf8(other.stderr).unwrap().contains("the token is of another call"));
+
+    assert_eq!(printed(&run_in(&cloud, "batch_note", &["hall 3", list]).await), "600 of 600 done\n");
+    cloud.assert_changed(1..=600, 1);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
 }

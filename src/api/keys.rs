@@ -61,7 +61,7 @@ pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             /// By its id.
             Id($id),

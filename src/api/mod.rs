@@ -5,6 +5,7 @@ mod always;
 pub(crate) mod answer;
 pub mod api_key;
 pub mod application;
+pub mod batch;
 pub mod billing;
 pub mod config;
 pub mod credit_bundle;

@@ -5,7 +5,6 @@ mod action;
 mod architecture;
 mod batch;
 mod change;
-mod chosen;
 mod device_key;
 mod history;
 mod local_mode;
@@ -40,14 +39,12 @@ use crate::supervisor::{
 
 pub use action::DeviceAction;
 pub(crate) use architecture::runs;
-pub use batch::DeviceKeys;
 pub use change::Location;
 pub use device_key::NewDeviceKey;
 pub use history::DeviceHistories;
 pub use local_mode::LocalModeSupport;
 pub use os_update::{NewOsUpdate, OsUpdateAction, OsUpdateStatus};
 pub use read::DeviceMetrics;
-pub(crate) use read::told;
 pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
 pub(crate) use services::services;

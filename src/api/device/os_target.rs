@@ -76,13 +76,14 @@ pub(super) fn check(
         ApiVersion::V6 => device.is_online,
         ApiVersion::V7 => device.is_connected_to_vpn,
     };
-    let offline = mode == Mode::Start && is_there != Some(true);
-    let offline = || match offline {
-        true => Err(Error::new(ErrorKind::DeviceOffline, format!("device {uuid} is offline")).sent(true)),
-        false => Ok(()),
+    let there = || {
+        if mode == Mode::Pin || is_there == Some(true) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::DeviceOffline, format!("device {uuid} is offline")).sent(true))
     };
     if api == ApiVersion::V6 {
-        offline()?;
+        there()?;
     }
     let Some(text) = device.os_version.as_deref().filter(|text| !text.is_empty()) else {
         return unknown(format!("the host OS of device {uuid} is not known"));
@@ -110,7 +111,7 @@ pub(super) fn check(
             allowed(based_on)?;
         }
     }
-    offline()
+    there()
 }
 
 /// Whether a device has a published version already.
@@ -121,4 +122,68 @@ fn is_current(current: &Version, variant: &str, target: &str) -> bool {
     };
     of_variant.is_none_or(|of_variant| of_variant == variant)
         && Version::whole(target).as_ref() == Some(current)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(os_version: &str, os_variant: Option<&str>) -> Device {
+        Device {
+            uuid: Some("8deb12a58e3b6d3920db1c2b6303d1ff".to_owned()),
+            os_version: Some(os_version.to_owned()),
+            os_variant: os_variant.map(str::to_owned),
+            is_online: Some(true),
+            is_connected_to_vpn: Some(true),
+            ..Device::default()
+        }
+    }
+
+    fn v7(device: &Device, target: &str, based_on: Option<&str>, mode: Mode) -> Result<()> {
+        check(ApiVersion::V7, device, Some("raspberrypi3"), (target, based_on), mode)
+    }
+
+    #[test]
+    fn what_a_device_has_can_be_pinned_and_not_started() {
+        let prod = device("balenaOS 2.85.2+rev4", Some("prod"));
+        for target in ["2.85.2+rev4", "2.85.2+rev4.prod"] {
+            v7(&prod, target, None, Mode::Pin).unwrap();
+            assert!(v7(&prod, target, None, Mode::Start).unwrap_err().is_unsupported(), "{target}");
+        }
+        assert!(v7(&prod, "2.85.2+rev4.dev", None, Mode::Pin).unwrap_err().is_unsupported());
+        assert!(v7(&prod, "2.85.2+rev3", None, Mode::Pin).unwrap_err().is_unsupported());
+    }
+
+    #[test]
+    fn extended_support_has_to_be_based_on_something_newer() {
+        let rolling = device("balenaOS 2.113.4", Some("prod"));
+        v7(&rolling, "2023.4.1", Some("2.120.0"), Mode::Start).unwrap();
+        assert!(v7(&rolling, "2021.4.0", Some("2.80.0"), Mode::Start).unwrap_err().is_unsupported());
+        v7(&device("balenaOS 2021.1.1", Some("prod")), "2023.4.1", Some("2.50.0"), Mode::Start).unwrap();
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_not_started() {
+        let away = Device { is_online: Some(false), is_connected_to_vpn: None, ..device("2.80.0", None) };
+        assert!(v7(&away, "2.98.33", None, Mode::Start).unwrap_err().is_device_offline());
+        v7(&away, "2.98.33", None, Mode::Pin).unwrap();
+        let old = check(ApiVersion::V6, &away, Some("raspberrypi3"), ("2.98.33", None), Mode::Start);
+        assert!(old.unwrap_err().is_device_offline());
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_device_is_told() {
+        let known = device("2.80.0", None);
+        let unknown = [
+            Device { uuid: None, ..known.clone() },
+            Device { os_version: None, ..known.clone() },
+            device("weird", None),
+        ];
+        for device in &unknown {
+            let error = v7(device, "2.98.33", None, Mode::Start).unwrap_err();
+            assert!(error.is_unsupported(), "{error}");
+        }
+        let no_type = check(ApiVersion::V7, &known, None, ("2.98.33", None), Mode::Start);
+        assert!(no_type.unwrap_err().to_string().contains("type"));
+    }
 }

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::answer::decode;
+use crate::api::batch::{DeviceKeys, Keys, listed};
 use crate::api::config::Config;
 use crate::api::filled::Filled;
 use crate::api::keys::DeviceKey;
 use crate::api::os::Wanted;
+use crate::api::read::told;
 use crate::api::request::Request;
 use crate::api::rows::Device;
 use crate::core::{Core, Plain};
@@ -21,10 +23,9 @@ use crate::settings::{ActionsVersion, ApiVersion};
 use crate::version::Version;
 
 use super::Devices;
-use super::batch::DeviceKeys;
-use super::chosen::chosen;
+use super::batch::is_looked_up;
 use super::os_target::{Mode, Types, check};
-use super::read::{columns, told};
+use super::read::columns;
 
 open_enum! {
     /// How far an update of the host OS is.
@@ -80,8 +81,8 @@ pub struct OsUpdateAction {
 pub struct NewOsUpdate;
 
 impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
-    /// Has the device's connection last for as long as the update runs, instead of letting it run on its own:
-    /// what version 6 of the API always does.
+    /// Has the platform stay connected to the device for as long as the update runs, instead of letting it run on
+    /// its own: what version 6 of the API does anyway.
     #[doc(alias = "runDetached")]
     pub fn not_detached(self) -> Self {
         self.give("detached", false)
@@ -124,12 +125,12 @@ impl Devices {
             let body = json!({ "parameters": { "target_version": target } });
             for uuid in uuids {
                 let action = endpoint.call(&core, Method::POST, &uuid, Some(body.clone())).await;
-                let action = action.map_err(|error| match started.len() {
-                    0 => error,
-                    _ => {
-                        let told: Vec<&str> = started.keys().map(String::as_str).collect();
-                        error.help(format!("the updates of these were started already: {}", told.join(", ")))
+                let action = action.map_err(|error| {
+                    let told: Vec<&str> = started.keys().map(String::as_str).collect();
+                    if told.is_empty() {
+                        return error;
                     }
+                    error.help(format!("the updates of these were started already: {}", told.join(", ")))
                 })?;
                 started.insert(uuid, action);
             }
@@ -169,7 +170,12 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
             "is_of__device_type",
         ]),
     };
-    let devices = chosen(core, devices, query).await?;
+    let devices = match devices {
+        Keys::One(key) if !is_looked_up(core, key) => {
+            vec![core.row_of(key.target::<Device>(query)?).await?]
+        }
+        keys => listed::<Device>(core, keys, query).await?,
+    };
     let mut types = Types::new(core);
     for device in &devices {
         // Version 6 checks what it was told, version 7 what was published.

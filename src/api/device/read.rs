@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
+pub(super) use crate::api::read::told;
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
 use crate::api::rows::{Application, Device, Organization};
@@ -219,12 +220,6 @@ pub(super) fn columns<const N: usize>(names: [&str; N]) -> Query {
 }
 
 /// What was selected is in the answer, unless the other side is no balena API.
-pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
-    })
-}
-
 fn words(text: Option<String>) -> Vec<String> {
     text.map(|text| text.split(' ').map(str::to_owned).collect()).unwrap_or_default()
 }

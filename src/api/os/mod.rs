@@ -7,6 +7,8 @@ mod range;
 mod request;
 mod rules;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod update_versions;
 mod versions;
 
@@ -17,11 +19,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::answer::decode;
-use crate::api::device::{runs, told};
+use crate::api::device::runs;
 use crate::api::device_type::DeviceTypes;
 use crate::api::filled::Filled;
 use crate::api::keys::DeviceTypeKey;
-use crate::api::read::about;
+use crate::api::read::{about, told};
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};

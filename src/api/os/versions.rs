@@ -178,22 +178,18 @@ impl Found {
         let mut variant = text("variant");
         // Versions from before there were columns for them stand in tags, and 0.0.0 in the column.
         let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::whole);
-        let stripped_version = match told {
-            Some(version) => stripped(api, version, &variant).to_string(),
-            None => {
-                let Some(version) = tag(&tags, "version") else { return Ok(None) };
-                variant = match tag(&tags, "variant") {
-                    Some("production") => "prod".to_owned(),
-                    Some("development") => "dev".to_owned(),
-                    Some(other) => other.to_owned(),
-                    None => variant,
-                };
-                raw = version.to_owned();
-                if !variant.is_empty() {
-                    raw = format!("{raw}.{variant}");
-                }
-                version.to_owned()
-            }
+        let stripped_version = if let Some(version) = told {
+            stripped(api, version, &variant).to_string()
+        } else {
+            let Some(version) = tag(&tags, "version") else { return Ok(None) };
+            variant = match tag(&tags, "variant") {
+                Some("production") => "prod".to_owned(),
+                Some("development") => "dev".to_owned(),
+                Some(other) => other.to_owned(),
+                None => variant,
+            };
+            raw = if variant.is_empty() { version.to_owned() } else { format!("{version}.{variant}") };
+            version.to_owned()
         };
         let Some(version) = Version::whole(&raw) else { return Ok(None) };
         let phase = columns.get("phase").and_then(Value::as_str);

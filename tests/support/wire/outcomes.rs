@@ -45,8 +45,11 @@ const CLASSES: [(&str, ErrorKind); 19] = [
 ];
 
 /// Checks that Python raises as bare exceptions: beginning of the text → kind.
-const MESSAGES: [(&str, ErrorKind); 2] =
-    [("Incompatible ", ErrorKind::Unsupported), ("Supervisor release not found", ErrorKind::NotFound)];
+const MESSAGES: [(&str, ErrorKind); 3] = [
+    ("Incompatible ", ErrorKind::Unsupported),
+    ("Supervisor release not found", ErrorKind::NotFound),
+    ("OS update failed: The device is offline", ErrorKind::DeviceOffline),
+];
 
 const ACCIDENTS: [&str; 4] = ["KeyError", "TypeError", "IndexError", "AttributeError"];
 

@@ -44,8 +44,8 @@ fn parsed(text: &str) -> Option<Version> {
 }
 
 fn policy(app: &Value) -> &str {
-    let tags = app["application_tag"].as_array().into_iter().flatten();
-    let policy = tags.filter(|tag| tag["tag_key"] == "release-policy").last();
+    let mut tags = app["application_tag"].as_array().into_iter().flatten();
+    let policy = tags.rfind(|tag| tag["tag_key"] == "release-policy");
     policy.and_then(|tag| tag["value"].as_str()).unwrap_or("default")
 }
 

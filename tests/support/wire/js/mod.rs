@@ -18,11 +18,11 @@ mod outcomes;
 pub(super) mod patterns;
 mod team;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use balena_agent::{ApiVersion, Balena, Settings};
+use balena_agent::{ApiVersion, Balena, ChunkSize, Settings};
 use serde_json::{Map, Value, json};
 
 pub(crate) use outcomes::recorded;
@@ -46,6 +46,7 @@ pub(crate) fn read(folder: &Path) -> Vec<Case> {
             exchange.check.absent_is_null = true;
             // JS asks for a column twice where two parts of it want it.
             exchange.request.canonical_query.iter_mut().for_each(once);
+            exchange.request.canonical_query.iter_mut().for_each(patterns::spaced);
         }
     }
     all
@@ -78,6 +79,14 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
             }
             ("requestLimitInterval", Value::Number(ms)) => {
                 settings.request_limit_interval = Duration::from_millis(ms.as_u64().unwrap_or(0));
+            }
+            ("requestBatchingChunkSize", size) => {
+                let given = |size: &Value| NonZeroUsize::new(usize::try_from(size.as_u64()?).ok()?);
+                let known = settings.request_batching_chunk_size;
+                settings.request_batching_chunk_size = ChunkSize {
+                    ids: given(size).or_else(|| given(&size["numericId"])).unwrap_or(known.ids),
+                    names: given(size).or_else(|| given(&size["stringId"])).unwrap_or(known.names),
+                };
             }
             _ => return Err(format!("setting {name}: {value}")),
         }

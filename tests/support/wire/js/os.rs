@@ -147,7 +147,7 @@ pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Resu
     }
     match case.function.as_str() {
         "models.device.startOsUpdate" => started(case, expected),
-        function if owns(function) => pinned(case, expected),
+        function if owns(function) => of_devices(case, expected),
         "models.os.getAvailableOsVersions" => asked_again(case, expected),
         "models.os.getSupervisorReleasesForCpuArchitecture" => replaced_select(case, expected),
         _ => {}
@@ -182,13 +182,7 @@ fn of_devices(case: &Case, expected: &mut Expected) {
         expected.outcome = Expect::Value(Value::Null);
         return;
     }
-    // J05.
-    if let (true, Some(start)) = (is_short_uuid(case.args.first()), case.args.first().and_then(Value::as_str))
-        && let Some(query) =
-            expected.exchange.first_mut().and_then(|read| read.request.canonical_query.as_mut())
-    {
-        query["$filter"] = json!(format!("startswith(uuid,'{start}')"));
-    }
+    as_one(case, expected);
     // J16, and the first of several that are not there.
     let message = match &case.outcome {
         cases::Outcome::Error(raised) => raised.message.as_str(),
@@ -201,28 +195,44 @@ fn of_devices(case: &Case, expected: &mut Expected) {
     } else if let Expect::Error { says: Some(says), .. } = &mut expected.outcome {
         *says = says.split(',').next().unwrap_or_default().to_owned();
     }
-    // All of them are checked before the first one is changed.
-    let is_write = |exchange: &Exchange| exchange.request.method != "GET";
-    expected.exchange.sort_by_key(is_write);
-    let reads = expected.exchange.iter().filter(|exchange| !is_write(exchange)).count();
-    for exchange in &mut expected.exchange {
-        // The changes may come in any order.
-        exchange.issued_after = is_write(exchange).then_some(reads);
-    }
-    if !expected.exchange.iter().any(is_write) {
-        // A failure is found at the first device that it is true of.
-        expected.exchange.iter_mut().for_each(|exchange| exchange.issued_after = None);
-    }
 }
 
-fn pinned(case: &Case, expected: &mut Expected) {
-    of_devices(case, expected);
+/// `batch`, J05, J06: one device by its id, or by the beginning of its uuid, is asked for and changed as in the
+/// Python SDK.
+fn as_one(case: &Case, expected: &mut Expected) {
+    let key = case.args.first().cloned().unwrap_or_default();
+    let start = key.as_str().filter(|_| is_short_uuid(Some(&key)));
+    if start.is_none() && !key.is_number() {
+        return;
+    }
+    let row = expected.exchange.iter().find(|exchange| exchange.request.path == "/v7/device");
+    let row = row.and_then(|read| read.response.json.as_ref()).map(|answer| answer["d"][0]["id"].clone());
+    let row = row.unwrap_or_default();
+    for Exchange { request, .. } in &mut expected.exchange {
+        let Some(query) = request.canonical_query.as_mut().filter(|_| request.path == "/v7/device") else {
+            continue;
+        };
+        if let Some(options) = query.as_object_mut() {
+            options.remove("$orderby");
+            options.remove("$filter");
+        }
+        match start {
+            Some(start) if request.method == "GET" => {
+                query["$filter"] = json!(format!("startswith(uuid,'{start}')"));
+            }
+            Some(_) => request.path = format!("/v7/device({row})"),
+            None => request.path = format!("/v7/device({key})"),
+        }
+    }
 }
 
 /// J07, J08, Q84: the domain of the devices is asked for last, and with the token; the endpoint follows from
 /// whether the caller wants the update detached; the answer is the device's.
 fn started(case: &Case, expected: &mut Expected) {
     of_devices(case, expected);
+    // All of them are checked before the first one is updated.
+    expected.exchange.sort_by_key(|exchange| exchange.request.method != "GET");
+    expected.exchange.iter_mut().for_each(|exchange| exchange.issued_after = None);
     let is_config = |exchange: &Exchange| exchange.request.path == "/config";
     let config = expected.exchange.iter().position(is_config).map(|at| expected.exchange.remove(at));
     let detached = case.args.get(2).is_none_or(|options| options["runDetached"] != false);

@@ -13,6 +13,31 @@ pub(super) fn apply(case: &Case, expected: &mut Expected) {
     logged_out(case, expected);
 }
 
+/// A list of values in a filter as ours writes it: JS puts no space after its commas.
+pub(super) fn spaced(value: &mut Value) {
+    match value {
+        Value::String(leaf) if leaf.contains(" in (") => *leaf = spaced_lists(leaf),
+        Value::Array(items) => items.iter_mut().for_each(spaced),
+        Value::Object(map) => map.values_mut().for_each(spaced),
+        _ => {}
+    }
+}
+
+fn spaced_lists(leaf: &str) -> String {
+    let (mut out, mut quoted, mut listed) = (String::new(), false, false);
+    for c in leaf.chars() {
+        out.push(c);
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => listed = out.ends_with(" in ("),
+            ')' if !quoted => listed = false,
+            ',' if listed && !quoted => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
 /// `id-check`: a read that only tells whether an id is there need not be sent. A call that ended in it ends
 /// in the request that ours sends instead.
 fn id_check(expected: &mut Expected) {
