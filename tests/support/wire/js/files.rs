@@ -160,7 +160,7 @@ async fn upload(balena: &Balena, args: &Args) -> Outcome {
         upload = upload.chunk_size(size);
     }
     let Some(callback) = options["onUploadProgress"]["$callback"].as_str() else {
-        return typed(upload.rows::<Value>().await?);
+        return Ok(upload.rows::<Value>().await.inspect(fits::<ReleaseAsset>)?);
     };
     let events = Arc::new(Mutex::new(Vec::new()));
     let (told, callback) = (events.clone(), callback.to_owned());
@@ -168,13 +168,8 @@ async fn upload(balena: &Balena, args: &Args) -> Outcome {
         let value = json!({ "total": so_far.total, "uploaded": so_far.done });
         told.lock().expect("it is free").push(json!({ "callback": callback, "value": value }));
     });
-    let row = typed(upload.rows::<Value>().await?)?;
+    let row = upload.rows::<Value>().await.inspect(fits::<ReleaseAsset>)?;
     Ok(json!({ "row": row, "events": *events.lock().expect("it is free") }))
-}
-
-fn typed(row: Value) -> Outcome {
-    fits::<ReleaseAsset>(&row);
-    Ok(row)
 }
 
 async fn image(balena: &Balena, args: &Args) -> Outcome {
