@@ -32,5 +32,6 @@ pub mod service;
 pub mod team;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload;
 pub(crate) mod whoami;
 pub(crate) mod write;
