@@ -1,11 +1,15 @@
 //! The only place that makes files: whole or not at all, never half of one after a power cut.
 
+mod part;
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
+
+pub(crate) use part::Part;
 
 /// Readable and writable by the owner only: the mode for whatever has no reason to be read by others.
 pub(crate) const PRIVATE: u32 = 0o600;

@@ -61,6 +61,8 @@ ids! {
     ImageId;
     /// Id of an organization.
     OrganizationId;
+    /// Id of a file beside a release.
+    ReleaseAssetId;
     /// Id of a release.
     ReleaseId;
     /// Id of a service of an application.
@@ -69,6 +71,12 @@ ids! {
     SupervisorReleaseId;
     /// Id of a tag.
     TagId;
+    /// Id of a team.
+    TeamId;
+    /// Id of a membership of a team.
+    TeamMembershipId;
+    /// Id of a user.
+    UserId;
     /// Id of a variable.
     VariableId;
 }

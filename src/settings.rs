@@ -26,7 +26,11 @@ pub struct Settings {
     pub api_endpoint: Option<String>,
     /// Base address of the builder, where it is not `https://builder.<balena_host>`.
     pub builder_url: Option<String>,
-    /// Version of the API that resources are asked of.
+    /// Base address of the dashboard, where it is not beside the API: `https://dashboard.<balena_host>`.
+    #[doc(alias = "dashboardUrl")]
+    pub dashboard_url: Option<String>,
+    /// Version of the API that resources are asked of. The few names and endpoints that the versions call
+    /// differently follow it; the row types say which columns a version lacks.
     pub api_version: ApiVersion,
     /// Domain of the public URLs of devices; asked of the API where it is needed.
     pub device_urls_base: Option<String>,
@@ -74,7 +78,8 @@ impl Default for ChunkSize {
 pub enum ApiVersion {
     /// Version 6, which the Python SDK 14 speaks.
     V6,
-    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version.
+    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version, and a request for
+    /// what it has no more is refused.
     V7,
 }
 
@@ -114,6 +119,7 @@ impl Default for Settings {
             balena_host: "balena-cloud.com".into(),
             api_endpoint: None,
             builder_url: None,
+            dashboard_url: None,
             api_version: ApiVersion::V6,
             device_urls_base: None,
             device_actions_endpoint_version: None,
@@ -136,8 +142,12 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard: beside an API of its own address, where that begins with `api.`.
+    /// Base address of the dashboard: its own, or beside an API of its own address, where that begins with
+    /// `api.`.
     pub(crate) fn dashboard(&self) -> String {
+        if let Some(address) = &self.dashboard_url {
+            return address.trim_end_matches('/').to_owned();
+        }
         let own = self.api_endpoint.as_deref().and_then(|endpoint| {
             let (scheme, rest) = endpoint.split_once("://")?;
             let authority = rest.split('/').next().unwrap_or_default();

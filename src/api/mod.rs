@@ -16,6 +16,8 @@ pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
+pub(crate) mod membership;
+pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
 pub mod os;
@@ -27,7 +29,9 @@ pub(crate) mod request;
 pub(crate) mod resource;
 pub mod rows;
 pub mod service;
+pub mod team;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload;
 pub(crate) mod whoami;
 pub(crate) mod write;

@@ -184,7 +184,9 @@ impl Core {
     }
 
     pub(crate) async fn read(&self, resource: &str, key: Option<&Key>, query: &Query) -> Result<Reply> {
-        self.resource(Method::GET, &query.address(resource, key)?, None, true).await
+        let address = query.address(resource, key)?;
+        self.check_names(&address)?;
+        self.resource(Method::GET, &address, None, true).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_core::Stream;
+use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -118,6 +119,8 @@ fn proxy_address(text: &str) -> Option<reqwest::Url> {
 pub(crate) struct Cloud {
     way: Way,
     client: OnceLock<reqwest::Client>,
+    /// Hands on what comes as it is, whatever it says of itself: for downloads.
+    raw: OnceLock<reqwest::Client>,
 }
 
 impl fmt::Debug for Cloud {
@@ -128,21 +131,26 @@ impl fmt::Debug for Cloud {
 
 impl Cloud {
     pub(crate) fn new(way: Way) -> Self {
-        Self { way, client: OnceLock::new() }
+        Self { way, client: OnceLock::new(), raw: OnceLock::new() }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
+        let is_raw = request.headers().get(header::ACCEPT_ENCODING).is_some_and(|what| what == "identity");
+        let client = if is_raw { &self.raw } else { &self.client };
+        if let Some(client) = client.get() {
             return Ok(client);
         }
-        let client = build(&self.way).map_err(not_sent)?;
-        Ok(self.client.get_or_init(|| client))
+        let made = build(reqwest::Client::builder().gzip(!is_raw), &self.way).map_err(not_sent)?;
+        Ok(client.get_or_init(|| made))
     }
 }
 
-fn build(way: &Way) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+fn build(
+    builder: reqwest::ClientBuilder,
+    way: &Way,
+) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
     // Without this, reqwest looks for proxies in the process's environment, which may not be the one to go by.
-    let mut builder = reqwest::Client::builder()
+    let mut builder = builder
         .no_proxy()
         .connect_timeout(CONNECT_LIMIT)
         .pool_idle_timeout(IDLE_LIMIT)
@@ -174,9 +182,10 @@ fn not_sent(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Trans
 impl Transport for Cloud {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
+            let client = self.client(&request)?;
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
-            let answer = self.client()?.execute(request).await.map_err(|cause| TransportError {
+            let answer = client.execute(request).await.map_err(|cause| TransportError {
                 sent: !cause.is_connect() && !cause.is_builder(),
                 reused: false,
                 cause: cause.without_url().into(),

@@ -27,7 +27,9 @@ pub struct LocalModeSupport {
 }
 
 impl LocalModeSupport {
-    fn of(device: &Device) -> Self {
+    /// By what the row of a device says, without asking anybody. It takes the columns `os_version`,
+    /// `os_variant`, `supervisor_version` and `last_connectivity_event`.
+    pub fn of(device: &Device) -> Self {
         let no = |message: &str| Self { supported: false, message: message.to_owned() };
         let version = |text: &Option<String>| text.as_deref().and_then(Precedence::of);
         let supervisor = device.supervisor_version.as_deref().unwrap_or_default();

@@ -15,7 +15,6 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::http::BoxFuture;
 use crate::odata::Query;
-use crate::settings::ApiVersion;
 
 use super::Devices;
 use super::batch::Change;
@@ -30,7 +29,7 @@ impl Devices {
     pub fn is_tracking_application_release(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
-            let column = core.pin_column();
+            let column = core.names().pinned_release;
             let row: Map<String, Value> = core.row_of(key.target::<Device>(columns([column]))?).await?;
             Ok(match row.get(column) {
                 None | Some(Value::Null) => true,
@@ -120,15 +119,7 @@ impl Grouped<Device> for Pin {
 }
 
 impl Core {
-    /// In version 7 the other name stands for what the device runs in the end, pinned or not.
-    fn pin_column(&self) -> &'static str {
-        match self.settings().api_version {
-            ApiVersion::V6 => "should_be_running__release",
-            ApiVersion::V7 => "is_pinned_on__release",
-        }
-    }
-
     fn pin(&self, release: Option<i64>) -> Value {
-        Value::Object(Map::from_iter([(self.pin_column().to_owned(), release.into())]))
+        Value::Object(Map::from_iter([(self.names().pinned_release.to_owned(), release.into())]))
     }
 }

@@ -6,7 +6,7 @@ use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
 pub(super) use crate::api::read::told;
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
-use crate::api::rows::{Application, Device, Organization};
+use crate::api::rows::{Application, Device, Organization, OverallStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Filter, Query};
 
@@ -200,12 +200,13 @@ impl Devices {
         Request::new(async move { core.row_of(key.target::<Device>(query)?).await })
     }
 
-    /// Its state in one word, as the dashboard shows it: `idle`, `updating`, `offline` … (`GET /v6/device`).
+    /// Its state in one word, as the dashboard shows it (`GET /v6/device`). The words are those of the API's
+    /// version: `idle`, `offline` … or `operational`, `disconnected` ….
     ///
     /// # Errors
     /// As [`get`](Self::get).
     #[doc(alias = "getStatus")]
-    pub fn get_status(&self, device: impl Into<DeviceKey>) -> Request<String> {
+    pub fn get_status(&self, device: impl Into<DeviceKey>) -> Request<OverallStatus> {
         self.ask(device, columns(["overall_status"]), |device| told(device.overall_status, "overall_status"))
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod others;
 pub(crate) mod outcomes;
 pub(crate) mod quirks;
 pub(crate) mod quirks_auth;
+mod quirks_files;
 mod quirks_filter;
 mod quirks_options;
 mod quirks_os;
@@ -28,6 +29,7 @@ pub(crate) mod sdk_map;
 pub(crate) mod settings;
 mod source;
 mod typed;
+pub(crate) mod v7;
 
 use args::{Args, Outcome};
 use balena_agent::Balena;

@@ -72,6 +72,10 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
     for (name, value) in recorded {
         match (name.as_str(), value) {
             ("dataDirectory" | "debug", Value::Bool(_)) => {}
+            ("apiUrl", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
+            ("dashboardUrl", Value::String(address)) => settings.dashboard_url = Some(address.clone()),
+            // Told to be left out.
+            (_, Value::Object(members)) if members.contains_key("$undefined") => {}
             ("retryRateLimitedRequests", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
             ("deviceUrlsBase", Value::String(domain)) => settings.device_urls_base = Some(domain.clone()),
             ("requestLimit", Value::Number(limit)) => {
@@ -136,18 +140,18 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
         _ if os::owns(&case.function) => os::adjust,
+        _ if files::owns(&case.function) => files::adjust,
         "auth_js" => auth::adjust,
         "billing_js" => billing::adjust,
         "config_js" => config::adjust,
         "device_batch" => batch::adjust,
         "device_js" => device::adjust,
         "device_type_js" => device_type::adjust,
-        "errors_js" => files::adjust,
+        "errors_js" | "release_asset" => files::adjust,
         "forms_js" => forms::adjust,
         "logs_js" => logs::adjust,
         "membership_js" => membership::adjust,
         "os_js" => os::adjust,
-        "release_asset" => files::adjust,
         "team" => team::adjust,
         other => return Err(format!("no family for {other}")),
     };
