@@ -89,6 +89,10 @@ impl State {
         if token(&kept) != token(&self.kept) {
             self.epoch += 1;
         }
+        if ["api_endpoint", "api_version"].iter().any(|name| self.asked_for.get(name).is_some()) {
+            let pine = format!("{}/{}/", typed.api(), typed.api_version.as_str());
+            self.asked_for.set("pine_endpoint", pine.into());
+        }
         self.kept = kept;
         self.typed = Arc::new(settled(typed));
         self.seen = seen;

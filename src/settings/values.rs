@@ -122,6 +122,8 @@ impl Values {
         let usual = Self::of(&Settings::default());
         let mut values = Self::of(settings);
         values.0.retain(|(name, value)| usual.get(name).is_none_or(|usual| usual.expose() != value.expose()));
+        // It follows from others: see `State::take_over`.
+        values.remove("pine_endpoint");
         values
     }
 }

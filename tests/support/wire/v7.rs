@@ -217,12 +217,13 @@ fn settings(case: &Case, after: &mut Value) {
     if let Some(settings) = after.get_mut("settings") {
         of_version_7(settings);
     }
-    let section = |text: &Value| text.as_str().and_then(|text| text.lines().next()).map(str::to_owned);
+    let files = after.get("files").and_then(Value::as_object);
+    let names: Vec<String> = files.into_iter().flatten().map(|(name, _)| name.clone()).collect();
     for (path, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
         // What the constructor was asked for goes into a file that it begins, and into no other.
-        let before = case.files_before.as_ref().and_then(|files| files.get(path));
-        let goes_on = path.strip_suffix(".old").is_some()
-            || before.is_some_and(|before| section(before) == section(text));
+        let before = case.files_before.as_ref().is_some_and(|files| files.get(path).is_some());
+        let goes_on =
+            path.strip_suffix(".old").is_some() || before && !names.contains(&format!("{path}.old"));
         if let Value::String(text) = text
             && !goes_on
         {
