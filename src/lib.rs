@@ -21,6 +21,7 @@ pub mod transport {
 
 mod ids;
 mod json;
+mod names;
 pub mod odata;
 mod open_enum;
 #[cfg(feature = "service")]

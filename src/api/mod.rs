@@ -16,7 +16,6 @@ pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
-pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
 pub mod os;
@@ -30,5 +29,7 @@ pub mod rows;
 pub mod service;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 pub(crate) mod whoami;
 pub(crate) mod write;

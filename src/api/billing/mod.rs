@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::open_enum::open_enum;
 
 use super::answer::Answer;
 use super::keys::OrganizationKey;
-use super::names::Names;
 use super::request::Request;
 
 pub use rows::{BillingAccount, BillingAddress, BillingInfo, BillingPlan, Invoice};
@@ -94,7 +94,7 @@ impl Billing {
     /// `is_invalid_argument` for an empty tier.
     #[doc(alias = "changePlan")]
     pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
-        let names = self.core.names();
+        let names = self.core.settings.api_version.names();
         self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
 
