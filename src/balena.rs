@@ -78,6 +78,11 @@ impl Balena {
         crate::api::organization::Organizations::new(&self.0)
     }
 
+    /// Teams of organizations, their members, and the applications that they work on.
+    pub fn team(&self) -> crate::api::team::Teams {
+        crate::api::team::Teams::new(&self.0)
+    }
+
     /// What the API tells about itself.
     pub fn config(&self) -> crate::api::config::Config {
         crate::api::config::Config::new(&self.0)

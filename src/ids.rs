@@ -69,6 +69,12 @@ ids! {
     SupervisorReleaseId;
     /// Id of a tag.
     TagId;
+    /// Id of a team.
+    TeamId;
+    /// Id of a membership of a team.
+    TeamMembershipId;
+    /// Id of a user.
+    UserId;
     /// Id of a variable.
     VariableId;
 }

@@ -45,7 +45,7 @@ pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
     ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
-    OsReleaseKey, SupervisorReleaseKey,
+    OsReleaseKey, SupervisorReleaseKey, UserKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
@@ -60,7 +60,7 @@ pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
     ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, VariableId,
+    SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
 pub use secrecy;

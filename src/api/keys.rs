@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::BoxFuture;
 use crate::ids::{
     ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId,
+    SupervisorReleaseId, UserId,
 };
 use crate::odata::{Key, Query};
 
@@ -52,9 +52,15 @@ impl Core {
 /// An id that is not a row's own type.
 ///
 /// # Errors
-/// `is_invalid_argument` for 0, which is what a missing id looks like.
+/// `is_invalid_argument` for 0, which is what a missing id looks like, and below.
 pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
-    if id == 0 { Err(Error::argument(argument, "0 is not an id")) } else { Ok(id) }
+    if id > 0 { Ok(id) } else { Err(Error::argument(argument, format_args!("{id} is not an id"))) }
+}
+
+/// # Errors
+/// `is_invalid_argument` for a text without anything in it.
+pub(crate) fn not_empty(argument: &'static str, text: &str) -> Result<()> {
+    if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }
 
 /// A key type: an id, or a text in one or several meanings.
@@ -142,6 +148,11 @@ key! {
 key! {
     /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
     DeviceTypeKey(DeviceTypeId) "device_type"
+}
+
+key! {
+    /// A user: its id or its name to log in with.
+    UserKey(UserId) "user"
 }
 
 key! {

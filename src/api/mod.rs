@@ -16,6 +16,7 @@ pub mod image;
 pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
+pub(crate) mod membership;
 pub(crate) mod new_key;
 pub mod organization;
 pub mod os;
@@ -27,6 +28,7 @@ pub(crate) mod request;
 pub(crate) mod resource;
 pub mod rows;
 pub mod service;
+pub mod team;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

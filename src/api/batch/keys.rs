@@ -3,10 +3,10 @@
 use std::fmt;
 use std::hash::Hash;
 
-use crate::api::keys::{ApplicationKey, DeviceKey};
+use crate::api::keys::{ApplicationKey, DeviceKey, an_id};
 use crate::api::rows::Device;
 use crate::error::Result;
-use crate::ids::{ApplicationId, DeviceId};
+use crate::ids::{ApplicationId, DeviceId, TeamMembershipId};
 
 /// A key of things that batches are for. Made by the library only.
 pub trait BatchKey: Clone + fmt::Display + Eq + Hash + Send + Sync + 'static {
@@ -33,6 +33,14 @@ impl BatchKey for ApplicationKey {
 
     fn check(&self) -> Result<()> {
         Self::check(self)
+    }
+}
+
+impl BatchKey for TeamMembershipId {
+    const NOUN: &'static str = "team membership";
+
+    fn check(&self) -> Result<()> {
+        an_id("membership", self.get()).map(drop)
     }
 }
 
@@ -79,6 +87,7 @@ macro_rules! from_one {
 
 from_one!(DeviceKey: DeviceKey, DeviceId, &Device, &str, String, i32, u32, i64, u64);
 from_one!(ApplicationKey: ApplicationKey, ApplicationId, &str, String, i32, u32, i64, u64);
+from_one!(TeamMembershipId: TeamMembershipId, i32, i64);
 
 impl<T: Into<K>, K> From<Vec<T>> for Keys<K> {
     fn from(keys: Vec<T>) -> Self {

@@ -104,6 +104,16 @@ pub(super) fn no_such_type(expected: &mut Expected) {
     expected.outcome = Expect::NoSuchType;
 }
 
+/// Whether an argument, or a member of one, is an empty text or 0: it names nothing (row Q51).
+pub(super) fn names_nothing(argument: &Value) -> bool {
+    match argument {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Number(id) => id.as_i64() == Some(0),
+        Value::Object(members) => members.values().any(names_nothing),
+        _ => false,
+    }
+}
+
 /// Whether an argument of the case is the beginning of a uuid: text that is too short for a whole one.
 pub(super) fn is_short_uuid(value: Option<&Value>) -> bool {
     let text = value.and_then(Value::as_str);

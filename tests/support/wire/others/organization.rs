@@ -1,6 +1,6 @@
 //! Organizations, their members and invites.
 
-use balena_agent::{Balena, OrganizationId, OrganizationMembershipKey};
+use balena_agent::{Balena, OrganizationId, OrganizationMembershipKey, UserId};
 use serde_json::Value;
 
 use super::{many, one};
@@ -107,7 +107,8 @@ fn membership(args: &Args) -> Result<OrganizationMembershipKey, Failure> {
     let id = |name: &str| members.get(name).and_then(Value::as_i64);
     match (id("user"), id("is_member_of__organization")) {
         (Some(user), Some(organization)) => {
-            Ok(OrganizationMembershipKey::Member { user, organization: OrganizationId::new(organization) })
+            let (user, organization) = (UserId::new(user), OrganizationId::new(organization));
+            Ok(OrganizationMembershipKey::Member { user, organization })
         }
         _ => Err(Failure::NoSuchType(format!("membership_id: {members:?}"))),
     }
