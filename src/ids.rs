@@ -61,6 +61,8 @@ ids! {
     ImageId;
     /// Id of an organization.
     OrganizationId;
+    /// Id of a file beside a release.
+    ReleaseAssetId;
     /// Id of a release.
     ReleaseId;
     /// Id of a service of an application.

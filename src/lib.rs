@@ -34,7 +34,7 @@ pub mod supervisor;
 mod tasks;
 mod version;
 
-pub use crate::http::Retry;
+pub use crate::http::{Download, DownloadStream, Progress, Retry};
 pub use api::answer::Answer;
 pub use api::batch::{
     ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
@@ -50,17 +50,18 @@ pub use api::keys::{
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
 pub use api::read::{First, Get, List};
-pub use api::release::ReleaseKey;
+pub use api::release::{ReleaseAssetKey, ReleaseKey};
 pub use api::request::{Create, Request};
 pub use api::resource::Resource;
 pub use api::service::ServiceKey;
+pub use api::upload::UploadFile;
 pub use balena::{Balena, Builder};
 pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId,
+    ReleaseId, ServiceId, SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
 pub use secrecy;

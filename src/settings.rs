@@ -126,6 +126,11 @@ impl Settings {
         }
     }
 
+    /// Base address of the builder, without a slash at its end.
+    pub(crate) fn builder(&self) -> String {
+        format!("https://builder.{}", self.balena_host)
+    }
+
     /// Base address of the dashboard: its own, or beside an API of its own address, where that begins with
     /// `api.`.
     pub(crate) fn dashboard(&self) -> String {

@@ -78,19 +78,18 @@ fn read(resource: &str, row: &Value) -> Option<Reading> {
         ApiKey Application ApplicationConfigVariable ApplicationTag ApplicationType ApplicationVariable
         CpuArchitecture Device DeviceConfigVariable DeviceFamily DeviceManufacturer DeviceServiceVariable
         DeviceTag DeviceType DeviceTypeAlias DeviceVariable Image ImageInstall Organization
-        OrganizationMembership Release ReleaseImage ReleaseTag Service ServiceInstall ServiceInstance
+        OrganizationMembership Release ReleaseAsset ReleaseImage ReleaseTag Service ServiceInstall ServiceInstance
         ServiceVariable SshKey User
     }
     None
 }
 
 /// Resources of the open server that no function asks for.
-const NOT_OURS: [&str; 8] = [
+const NOT_OURS: [&str; 7] = [
     "image__is_part_of__release",
     "image_environment_variable",
     "image_label",
     "my_application",
-    "release_asset",
     "service_label",
     "user__has_direct_access_to__application",
     "user_public_key",

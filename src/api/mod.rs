@@ -31,6 +31,7 @@ pub mod service;
 pub mod team;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload;
 #[cfg(test)]
 mod version_tests;
 pub(crate) mod whoami;

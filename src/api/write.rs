@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::Form;
 use crate::json;
 use crate::odata::{Filter, Key, Query};
 
@@ -35,6 +36,12 @@ impl Core {
     /// Creates a row and returns it (`POST /v6/<resource>`).
     pub(crate) async fn create<R: Resource, T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
         let reply = self.post(R::NAME, body).await?;
+        json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
+    }
+
+    /// The same with files.
+    pub(crate) async fn create_by_form<R: Resource, T: DeserializeOwned>(&self, form: Form) -> Result<T> {
+        let reply = self.resource_form(Method::POST, &Query::new().address(R::NAME, None)?, form).await?;
         json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
     }
 

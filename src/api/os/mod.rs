@@ -1,6 +1,7 @@
 //! The host OS of devices: its versions, what they can be updated to, and what a new device starts with.
 
 mod config;
+mod download;
 mod max_satisfying;
 mod range;
 mod request;
@@ -28,6 +29,7 @@ use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use config::{Network, NewOsConfig, OsConfig};
+pub use download::OsImage;
 pub use max_satisfying::MaxSatisfyingVersion;
 pub use request::{DeviceTypeSlugs, Form, One, OsVersions, Several};
 pub(crate) use request::{Wanted, versions_of};

@@ -23,7 +23,7 @@ pub use organization::{
     Organization, OrganizationInvite, OrganizationMembership, OrganizationMembershipRole,
     OrganizationPrivateDeviceTypeAccess, PublicOrganization,
 };
-pub use release::{Image, ImageInstall, Release, ReleaseImage, SupervisorRelease};
+pub use release::{Image, ImageInstall, Release, ReleaseAsset, ReleaseImage, SupervisorRelease, WebResource};
 pub use service::{Service, ServiceInstall};
 pub use tag::{ApplicationTag, DeviceTag, OrganizationMembershipTag, ReleaseTag};
 pub use team::{Team, TeamApplicationAccess, TeamMembership};

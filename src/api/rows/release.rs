@@ -1,11 +1,11 @@
 //! Rows: releases, their images, supervisor releases, image installs.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use crate::api::resource::resource;
-use crate::ids::{ImageId, ReleaseId, SupervisorReleaseId};
+use crate::ids::{ImageId, ReleaseAssetId, ReleaseId, SupervisorReleaseId};
 
 use super::{Application, BuildStatus, Device, DeviceType, ReleasePhase, ReleaseTag, Service, User};
 
@@ -87,7 +87,51 @@ resource! {
         should_be_running_on_device / SHOULD_BE_RUNNING_ON_DEVICE = "should_be_running_on__device": Device,
         /// Tags.
         release_tag / RELEASE_TAG = "release_tag": ReleaseTag,
+        /// Files that lie beside it; version 7 only.
+        release_asset / RELEASE_ASSET = "release_asset": ReleaseAsset,
     }
+}
+
+resource! {
+    /// A file that lies beside a release: its notes, a firmware.
+    ReleaseAsset = "release_asset", "release asset" {
+        /// Id.
+        id / ID: ReleaseAssetId,
+        /// When it was created.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was changed.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Its name, unique within the release.
+        asset_key / ASSET_KEY: String,
+        /// Where the file is; none before it was uploaded.
+        asset / ASSET: WebResource,
+    }
+    navigation {
+        /// The release.
+        release / RELEASE = "release": Release,
+    }
+}
+
+/// A file in the cloud's storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct WebResource {
+    /// What it was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// Where it is, for as long as this address is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub href: Option<String>,
+    /// What it is, e.g. `text/plain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// How it is shown, as in the header of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// Its size in bytes.
+    #[serde(deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
 }
 
 resource! {

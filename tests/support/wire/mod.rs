@@ -13,6 +13,7 @@ pub(crate) mod os;
 pub(crate) mod others;
 pub(crate) mod outcomes;
 pub(crate) mod quirks;
+mod quirks_files;
 mod quirks_filter;
 mod quirks_options;
 mod quirks_os;

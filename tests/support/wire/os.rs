@@ -11,7 +11,7 @@ use balena_agent::secrecy::SecretString;
 use balena_agent::{Balena, DeviceTypeKey};
 use serde_json::{Map, Value};
 
-use super::args::{Args, Failure, Outcome, json};
+use super::args::{Args, Failure, Outcome, json, streamed};
 use super::typed::fits_without;
 
 /// The columns of a row as they came.
@@ -34,8 +34,18 @@ pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
         "get_supported_os_update_versions" => update_versions(&os, args).await,
         "is_architecture_compatible_with" => architecture(&os, args),
         "get_config" => config(&os, args).await,
+        "download" => download(&os, args).await,
         _ => return None,
     })
+}
+
+async fn download(os: &DeviceOs, args: &Args) -> Outcome {
+    let device_type: DeviceTypeKey = args.key(0, "device_type")?;
+    let mut request = os.download(device_type).options(&args.options(2, "options"));
+    if let Some(version) = args.text_if_any(1, "version")? {
+        request = request.version(version);
+    }
+    streamed(request.await?).await
 }
 
 async fn start(balena: &Balena, args: &Args) -> Outcome {

@@ -24,7 +24,7 @@ pub(crate) enum Expect {
 }
 
 /// Exception class → kind. `…NotFound` and `Ambiguous…` are told by their names.
-const CLASSES: [(&str, ErrorKind); 18] = [
+const CLASSES: [(&str, ErrorKind); 19] = [
     ("NotLoggedIn", ErrorKind::Unauthorized),
     ("Unauthorized", ErrorKind::Unauthorized),
     ("LoginFailed", ErrorKind::Unauthorized),
@@ -43,6 +43,7 @@ const CLASSES: [(&str, ErrorKind); 18] = [
     ("UnsupportedFeature", ErrorKind::Unsupported),
     ("DeviceNotWebAccessible", ErrorKind::Unsupported),
     ("DeviceOffline", ErrorKind::DeviceOffline),
+    ("BuilderRequestError", ErrorKind::Rejected),
 ];
 
 /// Checks that Python raises as bare exceptions: beginning of the text → kind.

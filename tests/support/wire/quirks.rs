@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cases::{Case, Exchange};
 use super::outcomes::{self, Expect};
+use super::quirks_files as files;
 use super::quirks_options as options;
 use super::quirks_os as os;
 use super::rulebook::{self, Rulebook};
@@ -31,9 +32,12 @@ enum Row {
 use Row::{Change, Copy, Drop};
 
 /// The rows, in the order in which they are applied.
-const ROWS: [(&str, Row); 42] = [
+const ROWS: [(&str, Row); 45] = [
     // Requests.
     ("Q03", Change(|_, _, expected| in_paths(expected, "/supervisor//", "/supervisor/"))),
+    ("Q08", Change(files::sent_again)),
+    ("Q77", Change(files::encoded)),
+    ("Q80", Change(files::image)),
     ("Q04", Change(|_, _, expected| in_paths(expected, "/applcation/", "/application/"))),
     ("Q40", Change(options::merged)),
     ("Q41", Copy),

@@ -140,6 +140,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
         _ if os::owns(&case.function) => os::adjust,
+        _ if files::owns(&case.function) => files::adjust,
         "auth_js" => auth::adjust,
         "billing_js" => billing::adjust,
         "config_js" => config::adjust,

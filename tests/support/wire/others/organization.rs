@@ -4,7 +4,7 @@ use balena_agent::{Balena, OrganizationId, OrganizationMembershipKey, UserId};
 use serde_json::Value;
 
 use super::{many, one};
-use crate::wire::args::{Args, Failure, Outcome, json, unit};
+use crate::wire::args::{Args, Failure, Outcome, file, json, unit};
 
 pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
     let found = match function.split_once('.') {
@@ -26,12 +26,13 @@ async fn organizations(balena: &Balena, function: &str, args: &Args) -> Found {
     let key = || args.organization(0, "handle_or_id");
     Ok(Some(match function {
         "create" => {
-            if args.some(2, "logo_image").is_some() {
-                return Err(Failure::NoSuchType("a logo".into()));
-            }
             let mut create = organizations.create(args.text(0, "name")?);
             if let Some(handle) = args.text_if_any(1, "handle")? {
                 create = create.handle(handle);
+            }
+            if let Some(logo) = args.some(2, "logo_image") {
+                let logo = file(logo).ok_or_else(|| Failure::NoSuchType(format!("logo_image: {logo}")))?;
+                create = create.logo_image(logo);
             }
             create.rows::<Value>().await?
         }
