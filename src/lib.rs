@@ -21,6 +21,7 @@ pub mod transport {
 
 mod ids;
 mod json;
+pub mod logs;
 pub mod odata;
 mod open_enum;
 #[cfg(feature = "service")]
@@ -57,5 +58,6 @@ pub use ids::{
     SupervisorReleaseId, TagId, VariableId,
 };
 pub use jiff;
+pub use logs::{All, LogEvent, LogLine, LogStream};
 pub use secrecy;
 pub use settings::{ApiVersion, Settings};
