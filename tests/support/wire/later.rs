@@ -4,12 +4,11 @@ use serde_json::Value;
 
 use super::cases::Case;
 
-/// Functions that a later step brings: logins, the settings file, logs, OS versions and updates, builds.
+/// Functions that a later step brings: logins, the settings file, OS versions and updates, builds.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 7] = [
     "auth.",
     "settings.",
-    "logs.",
     "models.os.",
     "Balena",
     "models.device.start_os_update",
