@@ -5,10 +5,11 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 
 /// Lines that are remembered: more than the cloud keeps of a device, which is 1,000.
 const REMEMBERED: usize = 1024;
-/// Of these, how many are asked for once more after a break, and at least what came in this time (ms): lines
-/// do not come exactly in the order of their times.
+/// Of these, how many are asked for once more after a break: lines do not come exactly in the order of their
+/// times. Not too many, or a bad connection brings nothing else.
 const OVERLAP: usize = 64;
-const STRAGGLING: i64 = 1000;
+/// How much later (ms) than all that was told a line is when nothing comes twice any more.
+const OVER: i64 = 1000;
 
 /// The lines that were told last.
 #[derive(Debug, Default)]
@@ -87,7 +88,6 @@ impl Seen {
         }
         self.replay = Some(Replay { floor, newest, known, met: false });
         let overlap = times().take(OVERLAP).min()?;
-        let overlap = overlap.min(newest?.saturating_sub(STRAGGLING));
         Some(floor.map_or(overlap, |floor| floor.max(overlap)))
     }
 
@@ -126,7 +126,7 @@ impl Replay {
     }
 
     fn is_over(&self, mark: Mark) -> bool {
-        let end = self.newest.map_or(i64::MIN, |newest| newest.saturating_add(STRAGGLING));
+        let end = self.newest.map_or(i64::MIN, |newest| newest.saturating_add(OVER));
         mark.at.is_some_and(|at| at > end)
     }
 }
@@ -169,7 +169,7 @@ mod tests {
             seen.judge(Some(at), at);
         }
         assert_eq!(seen.marks.len(), REMEMBERED);
-        assert_eq!(seen.resume(), Some(8999), "a second back");
+        assert_eq!(seen.resume(), Some(9936), "a few lines back");
         // A server that tells all it has, whatever it was asked.
         assert!((0..10_000).all(|at| seen.judge(Some(at), at) == Known));
         assert_eq!(seen.judge(Some(10_000), 10_000), New);

@@ -51,8 +51,7 @@ pub enum LogEvent {
 /// random pause that grows, and goes on where it was: it asks for what came lately once more and drops what
 /// it had. So nothing is lost and nothing comes twice, as long as the cloud still has what came meanwhile
 /// (it keeps 1,000 lines, for 30 days; else there is a [`LogEvent::Missed`]), as no more than 1,000 lines have the same
-/// `created_at`, and as a line arrives in the cloud before the 64 lines, or the second, that follow it by
-/// their `created_at`. Lines are told apart by all that is in them, equal ones by their number.
+/// `created_at`, and as a line is in the cloud before the 64 that follow it by their `created_at`. Lines are told apart by all that is in them, equal ones by their number.
 /// Before the first line, it goes on from the second in which it first connected.
 ///
 /// An error is its last item: anything but a break (401, 404 …), or a break for longer than its

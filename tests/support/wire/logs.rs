@@ -91,7 +91,7 @@ impl Logs {
                 Ok(lines) => self.wait(lines).await,
                 Err(failure) => Err(failure),
             },
-            "logs.history" => self::history(balena, args).await,
+            "logs.history" => history(balena, args).await,
             "logs.subscribe" => match self.subscribe(balena, case, args).await {
                 Ok(()) => Ok(Value::Null),
                 Err(failure) => Err(failure),
@@ -245,7 +245,7 @@ fn in_options<R: Wanting>(request: R, options: &Map<String, Value>) -> Result<R,
         None | Some(Value::Null) => request,
         Some(Value::String(time)) => request.from(time.as_str().into()),
         Some(time) => {
-            let time = time.as_i64().and_then(|ms| balena_agent::jiff::Timestamp::from_millisecond(ms).ok());
+            let time = time.as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
             request.from(time.ok_or_else(|| Failure::NoSuchType(format!("start: {options:?}")))?.into())
         }
     })
