@@ -79,7 +79,7 @@ fn pieces() -> Vec<Bytes> {
         let mut text = String::new();
         for line in number * PIECE..(number + 1) * PIECE {
             let at = 1_705_314_030_123 + line;
-            let source = ["src/sensors/temperature.py", "src/sensors/humidity.py"][line % 2];
+            let source = if line % 2 == 0 { "src/sensors/temperature.py" } else { "src/sensors/humidity.py" };
             writeln!(
                 text,
                 r#"{{"createdAt":{at},"timestamp":{},"isSystem":false,"isStdErr":{},"message":"2024-01-15T10:20:30.123Z INFO {source}: reading \"{line}\" taken, 21.5 \u00b0C, queued for upload","serviceId":28970}}"#,

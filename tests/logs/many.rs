@@ -18,7 +18,7 @@ fn uuid(number: usize) -> String {
 #[tokio::test]
 async fn each_line_comes_with_its_device_and_one_that_fails_is_no_loss() {
     let log = |number| {
-        let lines = (0..LINES).map(|at| (at as i64, line(at as i64, &format!("{number}/{at}")))).collect();
+        let lines = (0..).take(LINES).map(|at| (at, line(at, &format!("{number}/{at}")))).collect();
         // Some are cut in the middle.
         let cuts = if number % 3 == 0 { vec![5000, 20_000] } else { vec![] };
         (uuid(number), Log { lines, cuts, knows_times: true, ..Log::default() })
@@ -72,7 +72,7 @@ async fn each_line_comes_with_its_device_and_one_that_fails_is_no_loss() {
 
 #[tokio::test]
 async fn one_that_logs_a_lot_does_not_keep_the_others_waiting() {
-    let lines = |count: usize| (0..count).map(|at| (at as i64, line(at as i64, "x"))).collect();
+    let lines = |count: usize| (0..).take(count).map(|at| (at, line(at, "x"))).collect();
     let log = |count| Log { lines: lines(count), ..Log::default() };
     let server = Server::start([(uuid(1), log(900)), (uuid(2), log(20))]);
     let mut logs =

@@ -12,7 +12,7 @@ use balena_agent::{All, Balena, DeviceKey, DeviceTarget, ErrorKind, LogEvent, Lo
 use futures_util::Stream as _;
 use serde_json::{Map, Value, json};
 
-use super::args::{Args, Failure, Outcome, json};
+use super::args::{Args, Failure, Outcome};
 use super::cases::{Case, Exchange};
 use super::judge;
 use super::outcomes::{self, Expect};
