@@ -39,3 +39,17 @@ fn line(at: i64, message: &str) -> String {
     });
     format!("{line}\n")
 }
+
+#[cfg(test)]
+impl server::Server {
+    fn builder(&self) -> balena_agent::Builder {
+        let settings =
+            balena_agent::Settings { api_endpoint: Some(self.url()), ..balena_agent::Settings::default() };
+        balena_agent::Balena::builder().settings(settings).token("t0ken".to_owned().into())
+    }
+
+    /// A new line, for those who follow too.
+    fn write(&self, device: &str, at: i64, line: &str) {
+        self.logs().get_mut(device).unwrap().lines.push((at, line.to_owned()));
+    }
+}

@@ -57,6 +57,9 @@ pub enum LogEvent {
 /// An error is its last item: anything but a break (401, 404 …), or a break for longer than its
 /// [patience](super::Subscribe::patience). With [`Retry::never`] the first break is the end: an
 /// error if the connection broke, none if the server closed it.
+#[doc(alias = "unsubscribe")]
+#[doc(alias = "unsubscribe_all")]
+#[doc(alias = "stop")]
 pub struct LogStream {
     core: Arc<Core>,
     source: Source,

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-
-use balena_agent::{Balena, Settings};
 
 /// Lines that are kept of a device.
 pub(crate) const KEPT: usize = 1000;
@@ -29,13 +27,13 @@ pub(crate) struct Log {
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     address: SocketAddr,
-    logs: Arc<(Mutex<BTreeMap<String, Log>>, Condvar)>,
+    logs: Arc<Mutex<BTreeMap<String, Log>>>,
 }
 
 impl Server {
     pub(crate) fn start(logs: impl IntoIterator<Item = (String, Log)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let logs = Arc::new((Mutex::new(logs.into_iter().collect()), Condvar::new()));
+        let logs = Arc::new(Mutex::new(logs.into_iter().collect()));
         let server = Self { address: listener.local_addr().unwrap(), logs };
         let own = server.clone();
         std::thread::spawn(move || {
@@ -48,20 +46,12 @@ impl Server {
         server
     }
 
-    pub(crate) fn builder(&self) -> balena_agent::Builder {
-        let address = format!("http://{}", self.address);
-        let settings = Settings { api_endpoint: Some(address), ..Settings::default() };
-        Balena::builder().settings(settings).token("t0ken".to_owned().into())
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub(crate) fn logs(&self) -> MutexGuard<'_, BTreeMap<String, Log>> {
-        self.logs.0.lock().unwrap()
-    }
-
-    /// A new line, for those who follow too.
-    pub(crate) fn write(&self, device: &str, at: i64, line: &str) {
-        self.logs().get_mut(device).unwrap().lines.push((at, line.to_owned()));
-        self.logs.1.notify_all();
+        self.logs.lock().unwrap()
     }
 
     fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -151,21 +141,17 @@ impl Server {
         is_cut: bool,
         stream: &TcpStream,
     ) -> std::io::Result<Vec<u8>> {
-        let mut logs = self.logs();
         loop {
+            let mut logs = self.logs();
             let log = logs.get_mut(device).unwrap();
             let lines: String = log.lines.iter().skip(*next).take(7).map(|(_, line)| line.as_str()).collect();
-            if !lines.is_empty() {
+            if !lines.is_empty() || is_cut {
                 *next = log.lines.len().min(*next + 7);
                 return Ok(lines.into_bytes());
             }
-            if is_cut {
-                return Ok(Vec::new());
-            }
-            let wait = self.logs.1.wait_timeout(logs, Duration::from_millis(20)).unwrap();
-            logs = wait.0;
+            drop(logs);
+            std::thread::sleep(Duration::from_millis(10));
             if is_closed(stream)? {
-                drop(logs);
                 self.went_away(device);
                 return Err(std::io::ErrorKind::ConnectionAborted.into());
             }
