@@ -63,6 +63,11 @@ impl Balena {
         crate::api::api_key::ApiKeys::new(&self.0)
     }
 
+    /// The host OS of devices: its versions, updates and configuration.
+    pub fn os(&self) -> crate::api::os::DeviceOs {
+        crate::api::os::DeviceOs::new(&self.0)
+    }
+
     /// SSH keys of the user.
     pub fn key(&self) -> crate::api::key::SshKeys {
         crate::api::key::SshKeys::new(&self.0)
@@ -71,6 +76,11 @@ impl Balena {
     /// Organizations, their members and invites.
     pub fn organization(&self) -> crate::api::organization::Organizations {
         crate::api::organization::Organizations::new(&self.0)
+    }
+
+    /// Teams of organizations, their members, and the applications that they work on.
+    pub fn team(&self) -> crate::api::team::Teams {
+        crate::api::team::Teams::new(&self.0)
     }
 
     /// What the API tells about itself.

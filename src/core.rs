@@ -89,6 +89,34 @@ impl Core {
         self.resource_as(method, address, headers, body, false).await
     }
 
+    /// Bytes to an address that is allowed to whoever has it, and may come there twice.
+    pub(crate) async fn put(&self, url: String, body: Bytes) -> Result<Reply> {
+        self.http
+            .execute(Outgoing {
+                method: Method::PUT,
+                url,
+                token: None,
+                headers: HeaderMap::new(),
+                body,
+                repeatable: true,
+                turn: Turn::No,
+                timeout: self.settings.timeout,
+                what: Refusals::OfAThing,
+                secret: None,
+            })
+            .await
+    }
+
+    /// Version 6 has no release assets: those are asked of version 7.
+    fn version_for(&self, address: &Address) -> ApiVersion {
+        let is_new = |text: &str| text.starts_with("release_asset");
+        let expands = address.query().split('&').filter_map(|option| option.strip_prefix("$expand="));
+        if is_new(address.path()) || expands.into_iter().any(is_new) {
+            return ApiVersion::V7;
+        }
+        self.settings.api_version
+    }
+
     fn turn(&self) -> Turn {
         match (self.settings.retry_rate_limited_request, self.settings.api_version) {
             (false, _) => Turn::No,
@@ -105,7 +133,7 @@ impl Core {
         body: Bytes,
         repeatable: bool,
     ) -> Result<Reply> {
-        let url = format!("{}/{}/{address}", self.settings.api(), self.settings.api_version.as_str());
+        let url = format!("{}/{}/{address}", self.settings.api(), self.version_for(address).as_str());
         self.http
             .execute(Outgoing {
                 repeatable: repeatable || method == Method::GET,

@@ -269,6 +269,11 @@ impl Error {
         self.0.sent
     }
 
+    /// Whether what failed was a read: nothing has changed then, even if it arrived.
+    pub(crate) fn is_of_a_read(&self) -> bool {
+        self.0.operation.as_ref().is_some_and(|operation| operation.starts_with("GET "))
+    }
+
     /// Who holds the update lock, for [`ErrorKind::Locked`], where it could be told.
     pub fn lock_holder(&self) -> Option<&LockHolder> {
         self.0.lock_holder.as_ref()

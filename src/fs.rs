@@ -1,9 +1,15 @@
 //! The only place that makes files: whole or not at all, never half of one after a power cut.
 
+mod part;
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind};
+
+pub(crate) use part::Part;
 
 /// Readable and writable by the owner only: the mode for whatever has no reason to be read by others.
 #[cfg(any(test, all(feature = "cli", feature = "simulator")))]
@@ -17,8 +23,6 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// `is_io`, `is_config` when the directory is missing. The file is then as it was.
 #[cfg(any(test, all(feature = "cli", feature = "simulator")))]
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Result<()> {
-    use crate::error::{Error, ErrorKind};
-
     let write = || {
         let (draft, mut file) = Draft::beside(path, mode)?;
         io::Write::write_all(&mut file, bytes)?;
@@ -28,19 +32,22 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Resul
         // The name itself is content of the directory.
         File::open(directory_of(path))?.sync_all()
     };
-    write().map_err(|cause| {
-        let kind = match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
-            _ => ErrorKind::Io,
-        };
-        let advice = advice_on(&cause);
-        let error =
-            Error::new(kind, cause.to_string()).operation(format!("write {}", path.display())).because(cause);
-        match advice {
-            Some(advice) => error.help(advice),
-            None => error,
-        }
-    })
+    write().map_err(|cause| failed("write", path, cause))
+}
+
+/// What it means that `action` on `path` failed, and what to do about it.
+pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
+    let kind = match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
+        _ => ErrorKind::Io,
+    };
+    let advice = advice_on(&cause);
+    let error =
+        Error::new(kind, cause.to_string()).operation(format!("{action} {}", path.display())).because(cause);
+    match advice {
+        Some(advice) => error.help(advice),
+        None => error,
+    }
 }
 
 /// What to do about a failure that has nothing to do with the particular file.

@@ -51,6 +51,8 @@ macro_rules! ids {
 ids! {
     /// Id of an application (fleet).
     ApplicationId;
+    /// Id of a CPU architecture.
+    CpuArchitectureId;
     /// Id of a device.
     DeviceId;
     /// Id of a device type.
@@ -59,6 +61,8 @@ ids! {
     ImageId;
     /// Id of an organization.
     OrganizationId;
+    /// Id of a file beside a release.
+    ReleaseAssetId;
     /// Id of a release.
     ReleaseId;
     /// Id of a service of an application.
@@ -67,6 +71,12 @@ ids! {
     SupervisorReleaseId;
     /// Id of a tag.
     TagId;
+    /// Id of a team.
+    TeamId;
+    /// Id of a membership of a team.
+    TeamMembershipId;
+    /// Id of a user.
+    UserId;
     /// Id of a variable.
     VariableId;
 }

@@ -34,30 +34,36 @@ pub mod supervisor;
 mod tasks;
 mod version;
 
-pub use crate::http::Retry;
+pub use crate::http::{Download, DownloadStream, Progress, Retry};
 pub use api::answer::Answer;
-pub use api::device::{DeviceAction, DeviceKeys, DeviceTarget, Devices, Local, Location};
+pub use api::batch::{
+    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
+    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
+};
+pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
 pub use api::keys::{
-    ApplicationKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey, SupervisorReleaseKey,
+    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
+    OsReleaseKey, SupervisorReleaseKey, UserKey,
 };
 pub use api::organization::OrganizationMembershipKey;
 pub use api::pages::{Items, Pages};
 pub use api::read::{First, Get, List};
-pub use api::release::ReleaseKey;
+pub use api::release::{ReleaseAssetKey, ReleaseKey};
 pub use api::request::{Create, Request};
 pub use api::resource::Resource;
 pub use api::service::ServiceKey;
+pub use api::upload::UploadFile;
 pub use balena::{Balena, Builder};
 pub use clock::{Clock, SystemClock};
 pub use env::Environment;
 pub use error::{Error, ErrorKind, LockHolder, Result};
 pub use ids::{
-    ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, VariableId,
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseAssetId,
+    ReleaseId, ServiceId, SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
 pub use logs::{All, LogEvent, LogLine, LogStream};
 pub use secrecy;
-pub use settings::{ApiVersion, Settings};
+pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Settings};

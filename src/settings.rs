@@ -1,6 +1,6 @@
 //! Where the cloud is and how it is spoken to.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -14,8 +14,17 @@ pub struct Settings {
     /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
     /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
-    /// Version of the API that resources are asked of.
+    /// Base address of the dashboard, where it is not beside the API: `https://dashboard.<balena_host>`.
+    #[doc(alias = "dashboardUrl")]
+    pub dashboard_url: Option<String>,
+    /// Version of the API that resources are asked of. The few names and endpoints that the versions call
+    /// differently follow it; the row types say which columns a version lacks.
     pub api_version: ApiVersion,
+    /// Domain of the public URLs of devices; asked of the API where it is needed.
+    pub device_urls_base: Option<String>,
+    /// Version of the endpoints with which the host OS of devices is updated; by default the first with
+    /// version 6 of the API, and the second, which lets updates run on their own, with version 7.
+    pub device_actions_endpoint_version: Option<ActionsVersion>,
     /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
     /// have 60 s.
     pub timeout: Duration,
@@ -27,6 +36,26 @@ pub struct Settings {
     /// Whether a resource request that was refused as one too many (429) waits as many seconds as the server
     /// says and is sent again, for as long as that goes on.
     pub retry_rate_limited_request: bool,
+    /// How many things one request of a change for many names at most.
+    pub request_batching_chunk_size: ChunkSize,
+}
+
+/// How many things one request names at most, by what names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "requestBatchingChunkSize")]
+pub struct ChunkSize {
+    /// Ids: 200, some 2 KiB of address.
+    #[doc(alias = "numericId")]
+    pub ids: NonZeroUsize,
+    /// Uuids and slugs, which are longer: 50.
+    #[doc(alias = "stringId")]
+    pub names: NonZeroUsize,
+}
+
+impl Default for ChunkSize {
+    fn default() -> Self {
+        Self { ids: NonZeroUsize::MIN.saturating_add(199), names: NonZeroUsize::MIN.saturating_add(49) }
+    }
 }
 
 /// A version of the cloud API.
@@ -35,7 +64,8 @@ pub struct Settings {
 pub enum ApiVersion {
     /// Version 6, which the Python SDK 14 speaks.
     V6,
-    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version.
+    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version, and a request for
+    /// what it has no more is refused.
     V7,
 }
 
@@ -49,16 +79,40 @@ impl ApiVersion {
     }
 }
 
+/// A version of the endpoints with which the host OS of devices is updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ActionsVersion {
+    /// The platform stays connected to the device for as long as the update runs.
+    V1,
+    /// The update runs on its own: it goes on when the connection is lost.
+    V2,
+}
+
+impl ActionsVersion {
+    /// As in a path: `v1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             balena_host: "balena-cloud.com".into(),
             api_endpoint: None,
+            dashboard_url: None,
             api_version: ApiVersion::V6,
+            device_urls_base: None,
+            device_actions_endpoint_version: None,
             timeout: Duration::from_secs(30),
             request_limit: None,
             request_limit_interval: Duration::from_secs(60),
             retry_rate_limited_request: false,
+            request_batching_chunk_size: ChunkSize::default(),
         }
     }
 }
@@ -72,14 +126,30 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard: beside an API of its own address, where that begins with `api.`.
+    /// Base address of the builder, without a slash at its end.
+    pub(crate) fn builder(&self) -> String {
+        format!("https://builder.{}", self.balena_host)
+    }
+
+    /// Base address of the dashboard: its own, or beside an API of its own address, where that begins with
+    /// `api.`.
     pub(crate) fn dashboard(&self) -> String {
+        if let Some(address) = &self.dashboard_url {
+            return address.trim_end_matches('/').to_owned();
+        }
         let own = self.api_endpoint.as_deref().and_then(|endpoint| {
             let (scheme, rest) = endpoint.split_once("://")?;
             let authority = rest.split('/').next().unwrap_or_default();
             Some(format!("{scheme}://dashboard.{}", authority.strip_prefix("api.")?))
         });
         own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
+    }
+
+    pub(crate) fn actions_version(&self) -> ActionsVersion {
+        self.device_actions_endpoint_version.unwrap_or(match self.api_version {
+            ApiVersion::V6 => ActionsVersion::V1,
+            ApiVersion::V7 => ActionsVersion::V2,
+        })
     }
 
     /// # Errors

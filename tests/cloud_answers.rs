@@ -78,19 +78,18 @@ fn read(resource: &str, row: &Value) -> Option<Reading> {
         ApiKey Application ApplicationConfigVariable ApplicationTag ApplicationType ApplicationVariable
         CpuArchitecture Device DeviceConfigVariable DeviceFamily DeviceManufacturer DeviceServiceVariable
         DeviceTag DeviceType DeviceTypeAlias DeviceVariable Image ImageInstall Organization
-        OrganizationMembership Release ReleaseImage ReleaseTag Service ServiceInstall ServiceInstance
+        OrganizationMembership Release ReleaseAsset ReleaseImage ReleaseTag Service ServiceInstall ServiceInstance
         ServiceVariable SshKey User
     }
     None
 }
 
 /// Resources of the open server that no function asks for.
-const NOT_OURS: [&str; 8] = [
+const NOT_OURS: [&str; 7] = [
     "image__is_part_of__release",
     "image_environment_variable",
     "image_label",
     "my_application",
-    "release_asset",
     "service_label",
     "user__has_direct_access_to__application",
     "user_public_key",
@@ -105,15 +104,12 @@ const UNDOCUMENTED: [(&str, &[&str]); 25] = [
     ("application_tag", &["created_at", "modified_at"]),
     ("application_type", &["created_at", "modified_at", "supports_gateway_mode"]),
     ("cpu_architecture", &["created_at", "modified_at"]),
-    (
-        "device",
-        &["api_port", "api_secret", "changed_api_heartbeat_state_on__date", "should_be_operated_by__release"],
-    ),
+    ("device", &["api_port", "api_secret"]),
     ("device_config_variable", &["created_at", "modified_at"]),
     ("device_environment_variable", &["created_at", "modified_at"]),
     ("device_service_environment_variable", &["created_at", "modified_at"]),
     ("device_tag", &["created_at", "modified_at"]),
-    ("device_type_alias", &["created_at", "device_type", "modified_at"]),
+    ("device_type_alias", &["created_at", "modified_at"]),
     ("image", &["modified_at"]),
     ("organization", &["modified_at"]),
     ("organization_membership", &["modified_at"]),

@@ -143,6 +143,25 @@ async fn the_beginning_of_a_uuid_is_looked_up_before_a_change() {
 }
 
 #[tokio::test]
+async fn devices_that_cannot_run_the_code_keep_the_others_from_moving_unless_told() {
+    let architecture = |slug: &str| json!([{ "id": 1, "is_of__cpu_architecture": [{ "slug": slug }] }]);
+    let fleet = || (200, json!({ "d": [{ "id": 9, "is_for__device_type": architecture("aarch64") }] }));
+    let row = |id: i64, slug: &str| json!({ "id": id, "is_of__device_type": architecture(slug), "belongs_to__application": { "__id": 3 } });
+    let found = || (200, json!({ "d": [row(1, "aarch64"), row(2, "rpi"), row(3, "aarch64")] }));
+    let (balena, cloud) = client([fleet(), found()]);
+    let error = balena.device().move_to([1, 2, 3], "my/app").await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("device 2 (rpi)"), "{error}");
+    assert_eq!(cloud.asked.lock().unwrap().len(), 2, "nothing is moved");
+
+    let (balena, cloud) = client([fleet(), found(), done()]);
+    let report = balena.device().move_to([1, 2, 3], "my/app").keep_going().report().await.unwrap();
+    assert_eq!((report.counts().done, report.counts().failed), (2, 1));
+    assert!(report.items().nth(1).unwrap().error.unwrap().is_unsupported());
+    let asked = cloud.asked.lock().unwrap();
+    assert_eq!(asked[2], r#"PATCH /v6/device?$filter=id in (1, 3) {"belongs_to__application":9}"#);
+}
+
+#[tokio::test]
 async fn a_device_that_is_gone_has_no_target_state() {
     let (balena, _) = client([rows([7]), (304, json!(null))]);
     assert!(balena.device().get_supervisor_target_state(7).await.unwrap_err().is_not_found());

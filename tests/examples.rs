@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use std::time::Duration;
 use balena_agent::simulator::{Device, Power};
 use tokio::process::Command;
 
+#[path = "batch/cloud.rs"]
+#[allow(dead_code, clippy::indexing_slicing, reason = "these tests need less of it, and stop at a surprise")]
+mod cloud;
 #[path = "logs/server.rs"]
 mod server;
 
@@ -33,6 +37,18 @@ async fn run_with(environment: BTreeMap<String, String>, name: &str, arguments: 
         .unwrap_or_else(|cause| {
             panic!("{name}: {cause}; `cargo test` builds the examples, `cargo test --test …` does not")
         })
+}
+
+/// In the environment of a program that has a cloud and no supervisor.
+async fn run_in(cloud: &cloud::Cloud, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(example(name));
+    command
+        .env_clear()
+        .env("BALENA_API_URL", format!("http://{}", cloud.address))
+        .env("BALENA_API_KEY", "k")
+        .args(arguments)
+        .kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap()
 }
 
 #[track_caller]
@@ -128,4 +144,27 @@ async fn follow_logs() {
     assert_eq!(lines, expected);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.starts_with("3333333: it is over: ") && told.contains("not found"), "{told}");
+}
+
+#[tokio::test]
+async fn batch_note() {
+    let cloud = cloud::Cloud::start().await;
+    cloud.fault(1, cloud::Fault::Status(500));
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("devices.txt");
+    let uuids: Vec<String> = (1..=600).map(cloud::uuid).collect();
+    std::fs::File::create(&list).and_then(|mut file| file.write_all(uuids.join("\n").as_bytes())).unwrap();
+    let list = list.to_str().unwrap();
+
+    let output = run_in(&cloud, "batch_note", &["hall 3", list]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && text.starts_with("400 of 600 done, 200 failed\n"), "{text}");
+    assert!(text.ends_with("run it again to go on\n"), "{text}");
+
+    let other = run_in(&cloud, "batch_note", &["hall 4", list]).await;
+    assert!(String::from_utf8(other.stderr).unwrap().contains("the token is of another call"));
+
+    assert_eq!(printed(&run_in(&cloud, "batch_note", &["hall 3", list]).await), "600 of 600 done\n");
+    cloud.assert_changed(1..=600, 1);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
 }

@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
 
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use wire::cases::{self, Case, Outcome};
 use wire::replay::{Verdict, play, play_as};
 use wire::rulebook::Rulebook;
-use wire::{js, later, sdk_map};
+use wire::{js, later, sdk_map, v7};
 
 #[path = "support/canonical.rs"]
 mod canonical;
@@ -36,6 +37,7 @@ struct Tally {
     passed: usize,
     failed: usize,
     later: usize,
+    not_translated: usize,
     dropped: usize,
 }
 
@@ -58,6 +60,9 @@ fn verdict(case: &Case, book: &Rulebook) -> Verdict {
 }
 
 async fn as_its_sdk(case: &Case, book: &Rulebook) -> Verdict {
+    if case.under_v7 {
+        return v7::play(case, book).await;
+    }
     if !case.of_js {
         return play(case, book).await;
     }
@@ -73,6 +78,7 @@ fn play_all(all: &[Case], book: &Rulebook) -> usize {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut without: BTreeMap<&str, usize> = BTreeMap::new();
     let mut later: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut others: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     // Not through `println!`, which the test runner keeps to itself when all goes well.
     let mut out = String::new();
     for case in all.iter().filter(|case| chosen(case)) {
@@ -83,6 +89,10 @@ fn play_all(all: &[Case], book: &Rulebook) -> usize {
             Verdict::Later(reason) => {
                 tally.later += 1;
                 *later.entry((&case.function, reason)).or_default() += 1;
+            }
+            Verdict::NotTranslated(reason) => {
+                tally.not_translated += 1;
+                *others.entry((&case.function, reason)).or_default() += 1;
             }
             Verdict::NoCall => {
                 tally.failed += 1;
@@ -97,12 +107,18 @@ fn play_all(all: &[Case], book: &Rulebook) -> usize {
     for ((function, reason), count) in &later {
         writeln!(out, "later: {function} ({count} cases): {reason}").unwrap();
     }
+    for ((function, reason), count) in &others {
+        writeln!(out, "not translated: {function} ({count} cases): {reason}").unwrap();
+    }
     for (function, count) in &without {
         writeln!(out, "no call yet: {function} ({count} cases)").unwrap();
     }
     for (area, tally) in &areas {
-        let Tally { passed, failed, later, dropped } = tally;
-        writeln!(out, "{area}: {passed} passed, {failed} failed, {later} later, {dropped} dropped").unwrap();
+        let Tally { passed, failed, later, not_translated, dropped } = tally;
+        let other =
+            if *not_translated > 0 { format!(", {not_translated} not translated") } else { String::new() };
+        writeln!(out, "{area}: {passed} passed, {failed} failed, {later} later{other}, {dropped} dropped")
+            .unwrap();
     }
     let passed: usize = areas.values().map(|tally| tally.passed).sum();
     let failed: usize = areas.values().map(|tally| tally.failed).sum();
@@ -120,6 +136,16 @@ fn every_recorded_call_is_reproduced() {
     let folder = folder("WIRE_CASES", cases::home());
     let all = cases::read(&folder);
     assert!(!all.is_empty(), "no cases in {}", folder.display());
+    assert_eq!(play_all(&all, &Rulebook::read(&folder)), 0, "recorded calls that are not reproduced");
+}
+
+#[test]
+fn every_recorded_call_is_reproduced_under_version_7() {
+    let folder = folder("WIRE_CASES", cases::home());
+    let mut all = cases::read(&folder);
+    for case in &mut all {
+        case.under_v7 = true;
+    }
     assert_eq!(play_all(&all, &Rulebook::read(&folder)), 0, "recorded calls that are not reproduced");
 }
 

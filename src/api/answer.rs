@@ -49,6 +49,30 @@ impl<T> fmt::Debug for Answer<T> {
     }
 }
 
+/// Makes types for what plain endpoints answer with: every field optional, unknown ones kept in `other`.
+macro_rules! answers {
+    ($(
+        $(#[doc = $doc:literal])* $(#[serde($($how:tt)*)])?
+        $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+    )*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, $($($how)*)?)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[$field_doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )*
+            /// What this version of the library has no name for.
+            #[serde(flatten)]
+            pub other: serde_json::Map<String, serde_json::Value>,
+        }
+    )*};
+}
+pub(crate) use answers;
+
 /// The whole answer as a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))

@@ -141,7 +141,9 @@ impl ApiKeys {
         self.list(async move {
             let target = target(Query::new().select(["actor"]))?;
             let row: Row = core.look(target, Query::new()).await?.one()?;
-            let actor = row.actor.id().ok_or_else(|| {
+            // An id by itself in version 6, a reference in version 7.
+            let actor = row.actor.id().or_else(|| row.actor.get().and_then(|actor| actor.id));
+            let actor = actor.ok_or_else(|| {
                 Error::new(ErrorKind::Decode, "the answer does not tell whose keys to look for").sent(true)
             })?;
             Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor)))
@@ -158,6 +160,11 @@ impl Filled<NewApiKey, SecretString> {
     /// When it stops to work: a [`Timestamp`](jiff::Timestamp), or the text of one.
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
         self.give("expiryDate", date.to_string())
+    }
+
+    /// It never stops to work by itself, and the request says so: some servers want one or the other told.
+    pub fn no_expiry_date(self) -> Self {
+        self.give("expiryDate", Value::Null)
     }
 }
 

@@ -33,8 +33,8 @@ impl<K, T> Filled<K, T> {
     }
 
     /// What a builder method was told; the last one counts.
-    pub(crate) fn give(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.given.insert(name.to_owned(), value.into());
+    pub(crate) fn give(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.given.insert(name.into(), value.into());
         self
     }
 }

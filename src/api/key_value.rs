@@ -116,6 +116,6 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
     }
 }
 
-fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
+pub(crate) fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
     if key.is_empty() { Err(Error::argument(R::KEY, "it is empty")) } else { Ok(()) }
 }

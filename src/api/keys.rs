@@ -10,7 +10,10 @@ use serde_json::json;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::{ApplicationId, DeviceId, DeviceTypeId, OrganizationId, ServiceId, SupervisorReleaseId};
+use crate::ids::{
+    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
+    SupervisorReleaseId, UserId,
+};
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
@@ -49,16 +52,22 @@ impl Core {
 /// An id that is not a row's own type.
 ///
 /// # Errors
-/// `is_invalid_argument` for 0, which is what a missing id looks like.
+/// `is_invalid_argument` for 0, which is what a missing id looks like, and below.
 pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
-    if id == 0 { Err(Error::argument(argument, "0 is not an id")) } else { Ok(id) }
+    if id > 0 { Ok(id) } else { Err(Error::argument(argument, format_args!("{id} is not an id"))) }
+}
+
+/// # Errors
+/// `is_invalid_argument` for a text without anything in it.
+pub(crate) fn not_empty(argument: &'static str, text: &str) -> Result<()> {
+    if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }
 
 /// A key type: an id, or a text in one or several meanings.
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             /// By its id.
             Id($id),
@@ -139,6 +148,21 @@ key! {
 key! {
     /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
     DeviceTypeKey(DeviceTypeId) "device_type"
+}
+
+key! {
+    /// A user: its id or its name to log in with.
+    UserKey(UserId) "user"
+}
+
+key! {
+    /// A CPU architecture: its id, or its slug (`aarch64`).
+    CpuArchitectureKey(CpuArchitectureId) "cpu_architecture"
+}
+
+key! {
+    /// A release of the host OS: its id, or its version as it was published (`2.98.33+rev1`).
+    OsReleaseKey(ReleaseId) "os_release"
 }
 
 key! {

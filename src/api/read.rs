@@ -184,7 +184,9 @@ impl Core {
     }
 
     pub(crate) async fn read(&self, resource: &str, key: Option<&Key>, query: &Query) -> Result<Reply> {
-        self.resource(Method::GET, &query.address(resource, key)?, None, true).await
+        let address = query.address(resource, key)?;
+        self.check_names(&address)?;
+        self.resource(Method::GET, &address, None, true).await
     }
 }
 
@@ -234,6 +236,13 @@ pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Rep
 fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
     about(reply, kind, format!("{sought} not found"))
         .help("check the name; what a key may not read looks like what is not there")
+}
+
+/// What a row has in a column that was asked for.
+pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
+    })
 }
 
 /// An error that an answer with a success status amounts to.

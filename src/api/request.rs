@@ -10,10 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::core::Core;
-use crate::error::Result;
-use crate::http::BoxFuture;
+use crate::error::{Error, Result};
+use crate::http::{BoxFuture, Form};
 
 use super::resource::Resource;
+use super::upload::UploadFile;
+
+/// A file that goes in one piece, as a logo does.
+const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// A request. Nothing is sent before `.await`; it owns what it needs, so it can be spawned or stored.
 ///
@@ -53,6 +57,9 @@ type Body = Box<dyn FnOnce(Map<String, Value>) -> BoxFuture<'static, Result<Valu
 pub struct Create<R, T = R> {
     core: Arc<Core>,
     given: Map<String, Value>,
+    /// What was given, in this order.
+    order: Vec<&'static str>,
+    files: Vec<(&'static str, UploadFile)>,
     body: Body,
     types: PhantomData<fn() -> (R, T)>,
 }
@@ -67,18 +74,29 @@ impl<R: Resource, T> Create<R, T> {
         F: Future<Output = Result<Value>> + Send + 'static,
     {
         let body: Body = Box::new(|given| Box::pin(body(given)));
-        Self { core: core.clone(), given: Map::new(), body, types: PhantomData }
+        let (given, order, files) = (Map::new(), Vec::new(), Vec::new());
+        Self { core: core.clone(), given, order, files, body, types: PhantomData }
     }
 
     /// What a builder method was told; the last one counts.
     pub(crate) fn give(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.given.insert(name.to_owned(), value.into());
+        self.order.push(name);
+        self
+    }
+
+    /// The same with a file.
+    pub(crate) fn attach(mut self, name: &'static str, file: UploadFile) -> Self {
+        self.files.retain(|(known, _)| *known != name);
+        self.files.push((name, file));
+        self.order.push(name);
         self
     }
 
     /// Decodes into a type of your own.
     pub fn rows<U>(self) -> Create<R, U> {
-        Create { core: self.core, given: self.given, body: self.body, types: PhantomData }
+        let Self { core, given, order, files, body, .. } = self;
+        Create { core, given, order, files, body, types: PhantomData }
     }
 }
 
@@ -95,7 +113,41 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for Create<R,
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let body = (self.body)(self.given).await?;
-            self.core.create::<R, T>(&body).await
+            if self.files.is_empty() {
+                return self.core.create::<R, T>(&body).await;
+            }
+            let form = form(body, &self.order, self.files).await?;
+            self.core.create_by_form::<R, T>(form).await
         })
     }
+}
+
+/// The columns as a form: those that have to be there, then what was given, in its order.
+async fn form(body: Value, order: &[&'static str], files: Vec<(&'static str, UploadFile)>) -> Result<Form> {
+    let mut columns = match body {
+        Value::Object(columns) => columns,
+        _ => Map::new(),
+    };
+    let mut files: Vec<_> = files.into_iter().map(|(name, file)| (name, Some(file))).collect();
+    let required = columns.keys().filter(|name| !order.contains(&name.as_str())).cloned();
+    let names: Vec<String> = required.chain(order.iter().map(|name| (*name).to_owned())).collect();
+    let mut form = Form::new();
+    for name in names {
+        match columns.remove(&name) {
+            Some(Value::String(text)) => form = form.text(&name, &text),
+            Some(Value::Null) | None => {}
+            Some(other) => form = form.text(&name, &other.to_string()),
+        }
+        let attached = files.iter_mut().find(|(known, _)| *known == name);
+        if let Some((name, file)) = attached.and_then(|(name, file)| Some((*name, file.take()?))) {
+            let mut file = file.open(name).await?;
+            if file.size() > LONGEST_FILE {
+                let why = format_args!("it has {} bytes, more than {LONGEST_FILE}", file.size()).to_string();
+                return Err(Error::argument(name, why));
+            }
+            let content = file.piece(0, file.size()).await?;
+            form = form.file(name, &file.name, file.content_type.as_deref(), &content);
+        }
+    }
+    Ok(form)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::always::Always;
 use crate::api::billing::{AccountUpdate, BillingCycle, BillingToken, PlanChange};
 use crate::odata::Query;
-use crate::{Balena, Error, OrganizationId, OrganizationMembershipKey, Retry};
+use crate::{Balena, Error, OrganizationId, OrganizationMembershipKey, Retry, UserId};
 
 fn answering(body: &'static str) -> (Balena, Arc<Always>) {
     let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
@@ -25,8 +25,10 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
     let (balena, transport) = answering("{\"d\":[]}");
     let (organization, release, service) = (balena.organization(), balena.release(), balena.service());
     let (billing, keys, types) = (balena.billing(), balena.api_key(), balena.device_type());
-    let member = OrganizationMembershipKey::Member { user: 1, organization: OrganizationId::new(2) };
-    let nobody = OrganizationMembershipKey::Member { user: 0, organization: OrganizationId::new(2) };
+    let member =
+        OrganizationMembershipKey::Member { user: UserId::new(1), organization: OrganizationId::new(2) };
+    let nobody =
+        OrganizationMembershipKey::Member { user: UserId::new(0), organization: OrganizationId::new(2) };
     let token = BillingToken::new("");
     let no_plan = PlanChange::new("", BillingCycle::Annual);
     let errors: Vec<Option<Error>> = vec![
@@ -39,6 +41,12 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
         organization.membership().get(0).await.err(),
         organization.membership().get(nobody).await.err(),
         organization.membership().get_all_by_organization("").await.err(),
+        organization.membership().get_all_by_user("").await.err(),
+        organization.membership().get_all_by_user(0).await.err(),
+        organization.membership().change_role(0, "member").await.err(),
+        organization.membership().change_role(5, " ").await.err(),
+        organization.membership().remove(nobody).await.err(),
+        balena.application().membership().get_all_by_user(" ").await.err(),
         organization.membership().tags().set(member, "key", "value").await.err(),
         organization.membership().tags().remove(0, "key").await.err(),
         organization.membership().tags().remove(5, "").await.err(),

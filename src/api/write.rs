@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::Form;
 use crate::json;
 use crate::odata::{Filter, Key, Query};
 
@@ -38,8 +39,16 @@ impl Core {
         json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
     }
 
+    /// The same with files.
+    pub(crate) async fn create_by_form<R: Resource, T: DeserializeOwned>(&self, form: Form) -> Result<T> {
+        let reply = self.resource_form(Method::POST, &Query::new().address(R::NAME, None)?, form).await?;
+        json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
+    }
+
     async fn post(&self, resource: &str, body: &Value) -> Result<crate::http::Reply> {
-        self.resource(Method::POST, &Query::new().address(resource, None)?, Some(body), false).await
+        let address = Query::new().address(resource, None)?;
+        self.check_names(&address)?;
+        self.resource(Method::POST, &address, Some(body), false).await
     }
 
     /// Changes columns of rows (`PATCH`). A change that matches nothing succeeds too: the server does not tell.
@@ -63,6 +72,7 @@ impl Core {
                 format!("this would be for every {resource} there is"),
             ));
         }
+        self.check_names(&address)?;
         // Setting a column, or deleting, has the same effect however often it arrives.
         self.resource(method, &address, body, true).await.map(drop)
     }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_core::Stream;
+use http::header;
 
 use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
 
@@ -14,20 +15,26 @@ const IDLE_LIMIT: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 pub(crate) struct Cloud {
     client: OnceLock<reqwest::Client>,
+    /// Hands on what comes as it is, whatever it says of itself: for downloads.
+    raw: OnceLock<reqwest::Client>,
 }
 
 impl Cloud {
-    fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
+        let is_raw = request.headers().get(header::ACCEPT_ENCODING).is_some_and(|what| what == "identity");
+        let client = if is_raw { &self.raw } else { &self.client };
+        if let Some(client) = client.get() {
             return Ok(client);
         }
-        let client = build().map_err(not_sent)?;
-        Ok(self.client.get_or_init(|| client))
+        let made = build(reqwest::Client::builder().gzip(!is_raw)).map_err(not_sent)?;
+        Ok(client.get_or_init(|| made))
     }
 }
 
-fn build() -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
-    let builder = reqwest::Client::builder()
+fn build(
+    builder: reqwest::ClientBuilder,
+) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+    let builder = builder
         .connect_timeout(CONNECT_LIMIT)
         .pool_idle_timeout(IDLE_LIMIT)
         .redirect(reqwest::redirect::Policy::none())
@@ -57,9 +64,10 @@ fn not_sent(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Trans
 impl Transport for Cloud {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
+            let client = self.client(&request)?;
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
-            let answer = self.client()?.execute(request).await.map_err(|cause| TransportError {
+            let answer = client.execute(request).await.map_err(|cause| TransportError {
                 sent: !cause.is_connect() && !cause.is_builder(),
                 reused: false,
                 cause: cause.without_url().into(),

@@ -20,6 +20,8 @@ use super::{Request, Response, Transport, TransportError};
 
 /// For a call with all its tries and pauses; waiting for the limiter does not count.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
+/// Bytes per second of a slow way up: a long body has more time than a short one.
+const SLOW: u64 = 16 * 1024;
 const REDIRECTS: usize = 10;
 const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));
 
@@ -156,6 +158,9 @@ impl Http {
         let operation = outgoing.operation();
         let mut started = Instant::now();
         let mut tries = 0;
+        let length = u64::try_from(outgoing.body.len()).unwrap_or(u64::MAX);
+        let to_send = Duration::from_secs(length / SLOW);
+        let total = TOTAL_LIMIT + to_send;
         loop {
             if let Some(limiter) = &self.limiter {
                 let before = Instant::now();
@@ -163,8 +168,8 @@ impl Http {
                 started += before.elapsed();
             }
             tries += 1;
-            let left = TOTAL_LIMIT.saturating_sub(started.elapsed());
-            let limit = outgoing.timeout.min(left);
+            let left = total.saturating_sub(started.elapsed());
+            let limit = (outgoing.timeout + to_send).min(left);
             let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation, wanted)).await;
             let error = match result {
                 Ok(Ok(answer)) => return Ok(answer),
@@ -181,7 +186,7 @@ impl Http {
                 return Err(error);
             }
             let pause = error.retry_after().unwrap_or_else(|| Retry::pause(tries));
-            if started.elapsed() + pause >= TOTAL_LIMIT {
+            if started.elapsed() + pause >= total {
                 return Err(error);
             }
             tracing::debug!(%operation, tries, ?pause, %error, "trying again");

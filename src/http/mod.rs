@@ -1,10 +1,13 @@
 //! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
 
 mod body;
+mod checksum;
 mod cloud;
+mod download;
 mod execute;
 mod limiter;
 mod lines;
+mod media_type;
 mod multipart;
 mod opened;
 mod plain;
@@ -21,9 +24,12 @@ use bytes::Bytes;
 pub use body::Body;
 pub(crate) use body::BodyError;
 pub(crate) use cloud::Cloud;
+pub use download::{Download, DownloadStream, Progress};
+pub(crate) use download::{Report, Source};
 pub(crate) use execute::{Http, Outgoing, Refusals, Reply, Turn};
 pub(crate) use limiter::Limiter;
 pub(crate) use lines::{Line, Lines};
+pub(crate) use media_type::media_type;
 pub(crate) use multipart::Form;
 pub(crate) use opened::Opened;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};

@@ -31,13 +31,16 @@ impl Form {
     }
 
     /// A part that is a file.
-    pub(crate) fn file(self, name: &str, filename: &str, content_type: &str, content: &[u8]) -> Self {
-        let head = format!(
-            "Content-Disposition: form-data; name=\"{}\"; filename=\"{}\"\r\nContent-Type: {}",
+    pub(crate) fn file(self, name: &str, filename: &str, content_type: Option<&str>, content: &[u8]) -> Self {
+        let mut head = format!(
+            "Content-Disposition: form-data; name=\"{}\"; filename=\"{}\"",
             escaped(name),
-            escaped(filename),
-            escaped(content_type)
+            escaped(filename)
         );
+        if let Some(content_type) = content_type {
+            head += "\r\nContent-Type: ";
+            head += &escaped(content_type);
+        }
         self.part(&head, content)
     }
 
@@ -71,7 +74,8 @@ mod tests {
 
     #[test]
     fn parts_stay_apart_whatever_their_names() {
-        let form = Form::new().text("na\"me", "a\r\nb").file("logo", "l\r\n.png", "image/png", b"\x89PNG");
+        let form =
+            Form::new().text("na\"me", "a\r\nb").file("logo", "l\r\n.png", Some("image/png"), b"\x89PNG");
         let (content_type, body) = form.finish();
         let boundary = content_type.to_str().unwrap().rsplit('=').next().unwrap();
         let expected = format!(

@@ -18,9 +18,11 @@ pub struct Retry {
 
 /// Before the second try, at most; the bound doubles with every try.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl Retry {
+    /// Before any try, at most.
+    pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
     /// Up to four tries.
     pub const fn standard() -> Self {
         Self { tries: 4 }
@@ -39,7 +41,7 @@ impl Retry {
     /// How long to wait after this many tries: anything up to the bound, so that a fleet does not come back
     /// in step.
     pub(crate) fn pause(tries: u32) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+        let bound = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(Self::LONGEST_PAUSE);
         // Without randomness the bound itself is a fair pause.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -85,7 +87,10 @@ mod tests {
     fn pauses_stay_below_their_bound() {
         for tries in 1..40 {
             let pause = Retry::pause(tries);
-            assert!(pause <= LONGEST_PAUSE && pause <= FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(10)));
+            assert!(
+                pause <= Retry::LONGEST_PAUSE
+                    && pause <= FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(10))
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use super::encode::{check_text, push_quoted};
 use super::fault::{Check, refuse};
 use crate::ids::{
     ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, TagId, VariableId,
+    SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 
 /// A value in a query, whatever the column's type: made from Rust values by [`Literal`].
@@ -212,6 +212,9 @@ ids!(
     ServiceId,
     SupervisorReleaseId,
     TagId,
+    TeamId,
+    TeamMembershipId,
+    UserId,
     VariableId
 );
 

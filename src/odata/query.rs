@@ -257,6 +257,13 @@ impl Address {
         &self.path
     }
 
+    /// The same row's action of this name: `release_asset(5)/beginUpload`.
+    pub(crate) fn action(mut self, name: &'static str) -> Self {
+        self.path.push('/');
+        self.path.push_str(name);
+        self
+    }
+
     /// The text behind the `?`, percent-encoded; empty without options.
     pub fn query(&self) -> &str {
         &self.query

@@ -112,17 +112,18 @@ impl Server {
         let head = format!("HTTP/1.1 200 OK\r\nDate: {date}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let mut bytes = head.into_bytes();
         loop {
-            let room = left.unwrap_or(bytes.len()).min(bytes.len());
-            stream.write_all(&bytes[..room]).inspect_err(|_| self.went_away(device))?;
-            if room < bytes.len() {
+            let whole = bytes.len();
+            bytes.truncate(left.unwrap_or(whole));
+            stream.write_all(&bytes).inspect_err(|_| self.went_away(device))?;
+            if bytes.len() < whole {
                 return stream.shutdown(Shutdown::Both);
             }
-            left = left.map(|left| left - room);
-            let lines = self.next_lines(device, &mut next, left.is_some(), stream)?;
+            left = left.map(|left| left - whole);
+            let mut lines = self.next_lines(device, &mut next, left.is_some(), stream)?;
             if left.is_some_and(|left| lines.is_empty() || (left % 2 == 0 && left < lines.len())) {
                 // It ends in an orderly way, though in mid-line.
-                let lines = &lines[..left.unwrap_or_default().min(lines.len())];
-                stream.write_all(&[&chunk(lines)[..], b"0\r\n\r\n"].concat())?;
+                lines.truncate(left.unwrap_or_default());
+                stream.write_all(&[&chunk(&lines)[..], b"0\r\n\r\n"].concat())?;
                 return stream.shutdown(Shutdown::Both);
             }
             bytes = chunk(&lines);

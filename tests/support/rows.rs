@@ -48,6 +48,9 @@ fn compare(row: &Value, typed: &Value, place: &str, reading: &mut Reading) {
             }
         }
         (Value::Number(left), Value::Number(right)) if left.as_f64() == right.as_f64() => {}
+        // Version 6 writes a contract as the text of its JSON.
+        (Value::String(text), Value::Object(_))
+            if serde_json::from_str(text).is_ok_and(|row: Value| row == *typed) => {}
         // Version 7 writes a number beyond 32 bits as text.
         (Value::String(text), Value::Number(number)) if *text == number.to_string() => {}
         (Value::String(left), Value::String(right)) if same_time(left, right) => {}

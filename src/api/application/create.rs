@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::keys::OrganizationKey;
+use crate::api::keys::{DeviceTypeKey, OrganizationKey};
 use crate::api::read::{Target, rows};
 use crate::api::request::Create;
 use crate::api::rows::{Application, ApplicationClass, DeviceType, DeviceTypeAlias, Organization};
@@ -22,14 +22,14 @@ impl Applications {
     pub fn create(
         &self,
         name: impl Into<String>,
-        device_type: impl Into<String>,
+        device_type: impl Into<DeviceTypeKey>,
         organization: impl Into<OrganizationKey>,
     ) -> Create<Application> {
         let (core, name, device_type) = (self.core.clone(), name.into(), device_type.into());
         let organization = organization.into();
         Create::new(&self.core, |given| async move {
             not_empty("name", &name)?;
-            not_empty("device_type", &device_type)?;
+            device_type.check()?;
             organization.check()?;
             let device_type = device_type_in_use(&core, &device_type).await?;
             let organization = core.id_of(organization_by_column(&organization)?).await?;
@@ -43,6 +43,11 @@ impl Applications {
 }
 
 impl<T> Create<Application, T> {
+    /// With this uuid, instead of one that the server chooses.
+    pub fn uuid(self, uuid: impl Into<String>) -> Self {
+        self.give("uuid", uuid.into())
+    }
+
     /// What kind of application it is: `fleet` (unless told otherwise), `block` or `app`.
     #[doc(alias = "applicationClass")]
     pub fn application_class(self, class: impl Into<ApplicationClass>) -> Self {
@@ -60,24 +65,27 @@ fn organization_by_column(organization: &OrganizationKey) -> Result<Target> {
 }
 
 /// The id of a device type that new devices can still have.
-async fn device_type_in_use(core: &Core, slug: &str) -> Result<Value> {
+async fn device_type_in_use(core: &Core, device_type: &DeviceTypeKey) -> Result<Value> {
     let host_apps = DeviceType::APPLICATION
         .select([Application::IS_ARCHIVED.name()])
         .filter(Application::IS_HOST.eq(true));
-    let query = Query::new()
-        .select([DeviceType::ID.name()])
-        .expand(host_apps)
-        .filter(DeviceType::DEVICE_TYPE_ALIAS.any(DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(slug)))
-        .order_by(DeviceType::NAME.asc())
-        .top(1);
-    let reply = core.read("device_type", None, &query).await?;
+    let query = Query::new().select([DeviceType::ID.name()]).expand(host_apps);
+    let (key, query) = match device_type {
+        DeviceTypeKey::Id(id) => (Some(Key::id(*id)), query),
+        DeviceTypeKey::Name(alias) => {
+            let this = DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(alias.as_str());
+            let this = DeviceType::DEVICE_TYPE_ALIAS.any(this);
+            (None, query.filter(this).order_by(DeviceType::NAME.asc()).top(1))
+        }
+    };
+    let reply = core.read("device_type", key.as_ref(), &query).await?;
     let Some(row) = rows::<DeviceType>(&reply)?.into_iter().next() else {
-        let why = format_args!("there is no device type {}", slug.escape_debug()).to_string();
+        let why = format!("there is no device type {device_type}");
         return Err(Error::argument("device_type", why).operation(reply.operation).sent(true));
     };
     let host_apps = row.is_default_for_application.rows();
     if !host_apps.is_empty() && host_apps.iter().all(|app| app.is_archived == Some(true)) {
-        let text = format!("device type {} was discontinued", slug.escape_debug());
+        let text = format!("device type {device_type} was discontinued");
         return Err(Error::new(ErrorKind::Unsupported, text).sent(true));
     }
     Ok(json!(row.id))

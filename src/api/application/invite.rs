@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::api::keys::ApplicationKey;
+use crate::api::membership::ROLE_NAME;
 use crate::api::read::{List, Target};
 use crate::api::request::{Create, Request};
 use crate::api::rows::{Application, ApplicationInvite, ApplicationMembershipRole};
@@ -15,7 +16,7 @@ use crate::core::{Core, Plain};
 use crate::error::Error;
 use crate::odata::Query;
 
-use super::membership::{DEFAULT_ROLE, ROLE_NAME};
+use super::membership::DEFAULT_ROLE;
 use super::{Applications, not_empty};
 
 const MESSAGE: &str = "message";

@@ -3,28 +3,41 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::api::batch::{ApplicationKeys, Batch, Deed, Each, Keys, ListedRow, Named, OfRows, Operation};
 use crate::api::key_value::ParentKey;
-use crate::api::keys::ApplicationKey;
+use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::request::Request;
+use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, Device};
 use crate::api::write::Rows;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::ids::ApplicationId;
 use crate::odata::Query;
 
 use super::{Applications, not_empty};
 
 impl Applications {
-    /// Deletes an application with all its devices and releases (`DELETE /v6/application`). There is no way
-    /// back. Succeeds for an id that does not exist: the server does not tell.
+    /// Deletes applications with all their devices and releases (`DELETE /v6/application`). There is no way
+    /// back. Succeeds for ids that do not exist: the server does not tell.
     ///
     /// # Errors
-    /// `is_not_found` for a slug or uuid that does not exist.
-    pub fn remove(&self, application: impl Into<ApplicationKey>) -> Request<()> {
-        let (core, key) = (self.core.clone(), application.into());
-        Request::new(async move {
-            let id = key.resolve(core.clone()).await?;
-            core.delete("application", &Rows::id(id)).await
-        })
+    /// `is_not_found` for a slug or uuid that does not exist, before anything is deleted.
+    pub fn remove(&self, applications: impl Into<ApplicationKeys>) -> Batch<ApplicationKey> {
+        let (core, applications) = (self.core.clone(), applications.into());
+        let identity = json!(["delete"]);
+        let operation: Box<dyn Operation<ApplicationKey>> = match &applications {
+            Keys::One(_) => Box::new(Each::new(identity, move |key: ApplicationKey| {
+                let core = core.clone();
+                async move {
+                    let id = key.resolve(core.clone()).await?;
+                    core.delete(Application::NAME, &Rows::id(id)).await
+                }
+            })),
+            Keys::Several(_) => {
+                Box::new(OfRows { core, identity, deed: Deed::<Application>::Delete, single: false })
+            }
+        };
+        Batch::new(&self.core, applications.into_list(), Ok(operation))
     }
 
     /// Another name (`PATCH /v6/application`). The slug changes with it.
@@ -109,5 +122,31 @@ impl Applications {
             let id = key.resolve(core.clone()).await?;
             core.change("application", &Rows::id(id), &columns).await
         })
+    }
+}
+
+impl ListedRow for Application {
+    type Key = ApplicationKey;
+
+    const ORDER: &'static str = "app_name";
+
+    /// A uuid is as long as that of a device; a slug has a slash in it.
+    fn named(key: &ApplicationKey) -> Result<Named> {
+        key.check()?;
+        Ok(match key {
+            ApplicationKey::Id(id) => Named::Id(id.get()),
+            ApplicationKey::Name(name) if DeviceKey::is_whole_uuid(name) && !name.contains('/') => {
+                Named::By("uuid", name.to_lowercase())
+            }
+            ApplicationKey::Name(name) => Named::By("slug", name.to_lowercase()),
+        })
+    }
+
+    fn id(&self) -> Option<i64> {
+        self.id.map(ApplicationId::get)
+    }
+
+    fn name(&self, column: &'static str) -> Option<String> {
+        if column == "uuid" { self.uuid.clone() } else { self.slug.clone() }
     }
 }

@@ -1,69 +1,33 @@
 //! Members of applications: users that work on one without being members of its organization.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::keys::ApplicationKey;
+use crate::api::keys::{ApplicationKey, UserKey};
+use crate::api::membership::{ROLE_NAME, of_user, pair_key, role};
 use crate::api::read::{Get, List, Target};
 use crate::api::request::{Create, Request};
 use crate::api::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
 use crate::api::write::Rows;
 use crate::core::Core;
-use crate::error::{Error, Result};
-use crate::ids::ApplicationId;
-use crate::odata::{Key, Query};
+use crate::ids::{ApplicationId, UserId};
+use crate::odata::Query;
 
 use super::{Applications, not_empty};
 
 /// The role of a new member, or of one that is invited, unless told otherwise.
 pub(super) const DEFAULT_ROLE: &str = "developer";
-pub(super) const ROLE_NAME: &str = "role_name";
 
-/// Which membership: its id, or the ids of user and application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ApplicationMembershipKey {
-    /// By its id.
-    Id(i64),
-    /// By who is a member of what.
+pair_key! {
+    /// A membership of an application: its id, or who is a member of what.
+    ApplicationMembershipKey, "membership";
+    /// By the ids of the two.
     Of {
         /// Id of the user.
-        user: i64,
+        user: UserId = "user",
         /// Id of the application.
-        application: ApplicationId,
-    },
-}
-
-impl ApplicationMembershipKey {
-    fn key(self) -> Result<Key> {
-        let positive = |id: i64| {
-            if id > 0 {
-                Ok(id)
-            } else {
-                Err(Error::argument("membership", format_args!("{id} is not an id")))
-            }
-        };
-        Ok(match self {
-            Self::Id(id) => Key::id(positive(id)?),
-            Self::Of { user, application } => Key::of("user", positive(user)?)
-                .and("is_member_of__application", positive(application.get())?),
-        })
-    }
-}
-
-impl From<i64> for ApplicationMembershipKey {
-    fn from(id: i64) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl fmt::Display for ApplicationMembershipKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Of { user, application } => write!(f, "of user {user} in application {application}"),
-        }
+        application: ApplicationId = "is_member_of__application",
     }
 }
 
@@ -116,6 +80,14 @@ impl ApplicationMemberships {
         })
     }
 
+    /// The memberships of a user, as far as the token may see them (`GET /v6/user__is_member_of__application`).
+    /// Empty when there is no such user.
+    #[doc(alias = "getAllByUser")]
+    pub fn get_all_by_user(&self, user: impl Into<UserKey>) -> List<ApplicationMembership> {
+        let key = user.into();
+        List::new(&self.core, async move { of_user(&ApplicationMembership::USER, &key) })
+    }
+
     /// Makes a user a member of an application (`POST /v6/user__is_member_of__application`, after
     /// `GET /v6/application` and `GET /v6/application_membership_role`).
     ///
@@ -129,13 +101,13 @@ impl ApplicationMemberships {
         let (core, key, username) = (self.core.clone(), application.into(), username.into());
         Create::new(&self.core, |given| async move {
             not_empty("username", &username)?;
-            let role = given.get(ROLE_NAME).and_then(|role| role.as_str()).unwrap_or(DEFAULT_ROLE);
-            not_empty(ROLE_NAME, role)?;
+            let name = given.get(ROLE_NAME).and_then(|name| name.as_str()).unwrap_or(DEFAULT_ROLE);
+            let role = role::<ApplicationMembershipRole>(name)?;
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
             Ok(json!({
                 "username": username,
                 "is_member_of__application": id,
-                "application_membership_role": core.id_of(role_by_name(role)).await?,
+                "application_membership_role": core.id_of(role).await?,
             }))
         })
     }
@@ -152,11 +124,10 @@ impl ApplicationMemberships {
         membership: impl Into<ApplicationMembershipKey>,
         role_name: impl Into<String>,
     ) -> Request<()> {
-        let (core, membership, role) = (self.core.clone(), membership.into(), role_name.into());
+        let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
         Request::new(async move {
             let row = Rows::Key(membership.key()?);
-            not_empty(ROLE_NAME, &role)?;
-            let role = core.id_of(role_by_name(&role)).await?;
+            let role = core.id_of(role::<ApplicationMembershipRole>(&name)?).await?;
             let change = json!({ "application_membership_role": role });
             core.change("user__is_member_of__application", &row, &change).await
         })
@@ -178,8 +149,4 @@ impl<T> Create<ApplicationMembership, T> {
     pub fn role_name(self, role: impl Into<String>) -> Self {
         self.give(ROLE_NAME, role.into())
     }
-}
-
-fn role_by_name(role: &str) -> Target {
-    Target::one::<ApplicationMembershipRole>(Some(Key::of("name", role)), Query::new(), role.escape_debug())
 }

@@ -20,7 +20,7 @@ use crate::ids::ApplicationId;
 use crate::odata::{Filter, Key, Query};
 
 use super::key_value::ParentKey;
-use super::keys::{ApplicationKey, OrganizationKey};
+use super::keys::{ApplicationKey, OrganizationKey, not_empty};
 use super::read::{Get, List, Target};
 use super::request::Request;
 use super::rows::{Application, Organization};
@@ -196,8 +196,4 @@ impl<T> List<Application, T> {
 
 fn directly_accessible() -> Filter<Application> {
     Application::DIRECTLY_ACCESSIBLE_BY.exists()
-}
-
-fn not_empty(argument: &'static str, text: &str) -> Result<()> {
-    if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }

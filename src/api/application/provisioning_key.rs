@@ -14,7 +14,6 @@ use crate::api::keys::ApplicationKey;
 use crate::api::new_key::make_key;
 use crate::core::Core;
 use crate::error::Result;
-use crate::settings::ApiVersion;
 
 use super::Applications;
 
@@ -29,8 +28,8 @@ pub struct GenerateProvisioningKey {
 }
 
 impl Applications {
-    /// A new key with which devices register with an application (`POST /api-key/v1/`). Every call makes one;
-    /// it is not shown again.
+    /// A new key with which devices register with an application (`POST /api-key/v1/`; version 7:
+    /// `/api-key/v2/`). Every call makes one; it is not shown again.
     ///
     /// # Errors
     /// `is_not_found` when the application is not there; `is_unauthorized` also when the token may not make
@@ -71,10 +70,7 @@ impl GenerateProvisioningKey {
 
     async fn send(self) -> Result<SecretString> {
         let id = self.application.clone().resolve(self.core.clone()).await?;
-        let path = match self.core.settings.api_version {
-            ApiVersion::V6 => "/api-key/v1/",
-            _ => "/api-key/v2/",
-        };
+        let path = self.core.names().provisioning_keys;
         // What was not told goes as null: version 2 refuses a request without an expiry date.
         let body = json!({
             "actorType": "application",

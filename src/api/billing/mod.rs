@@ -1,24 +1,28 @@
 //! Billing of an organization. openBalena has none.
 
+mod changes;
 mod rows;
+mod setup_intent;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::core::{Core, Plain};
-use crate::error::{Error, Result};
-use crate::open_enum::open_enum;
+use crate::error::Result;
 
 use super::answer::Answer;
-use super::keys::OrganizationKey;
+use super::keys::{OrganizationKey, not_empty};
 use super::request::Request;
 
-pub use rows::{BillingAccount, BillingAddress, BillingInfo, BillingPlan, Invoice};
+pub use changes::{AccountUpdate, BillingCycle, BillingToken, BillingTokenType, PlanChange};
+pub use rows::{BillingAccount, BillingAddress, BillingInfo, BillingPlan, Invoice, TaxId};
+pub use setup_intent::{NewSetupIntent, SetupIntent};
 
 /// Billing of organizations, by id or handle. From [`Balena::billing`](crate::Balena::billing).
 ///
@@ -46,9 +50,9 @@ impl Billing {
         self.get(organization.into(), "/plan")
     }
 
-    /// Who pays, and how (`GET /billing/v1/account/:organization/info`).
+    /// Who pays, and how; `None` when nothing is known of that (`GET /billing/v1/account/:organization/info`).
     #[doc(alias = "getBillingInfo")]
-    pub fn get_billing_info(&self, organization: impl Into<OrganizationKey>) -> Answer<BillingInfo> {
+    pub fn get_billing_info(&self, organization: impl Into<OrganizationKey>) -> Answer<Option<BillingInfo>> {
         self.get(organization.into(), "/info")
     }
 
@@ -71,7 +75,18 @@ impl Billing {
         self.patch(organization.into(), "/info", move || billing_info.body())
     }
 
-    /// Changes the addresses that bills go to (`PATCH /billing/v1/account/:organization`).
+    /// Forgets how is paid (`DELETE /billing/v1/account/:organization/info`).
+    #[doc(alias = "removeBillingInfo")]
+    pub fn remove_billing_info(&self, organization: impl Into<OrganizationKey>) -> Request<()> {
+        let (core, key) = (self.core.clone(), organization.into());
+        Request::new(async move {
+            let path = account(&core, &key, "/info").await?;
+            let forget = Plain { repeatable: true, ..Plain::post(Method::DELETE, path, None) };
+            core.plain(forget).await.map(drop)
+        })
+    }
+
+    /// Changes whom bills are for, and where they go to (`PATCH /billing/v1/account/:organization`).
     ///
     /// # Errors
     /// `is_invalid_argument` when there is nothing to change.
@@ -81,19 +96,17 @@ impl Billing {
         organization: impl Into<OrganizationKey>,
         account_info: AccountUpdate,
     ) -> Answer<Value> {
-        self.patch(organization.into(), "", move || match account_info.0 {
-            fields if fields.is_empty() => Err(Error::argument("account_info", "there is nothing to change")),
-            fields => Ok(Value::Object(fields)),
-        })
+        self.patch(organization.into(), "", move || account_info.body())
     }
 
-    /// Changes the plan (`PATCH /billing/v1/account/:organization`). This may cost money.
+    /// Changes the plan (`PATCH /billing/v1/account/:organization`; version 7: `…/plan`). This may cost money.
     ///
     /// # Errors
     /// `is_invalid_argument` for an empty tier.
     #[doc(alias = "changePlan")]
     pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
-        self.patch(organization.into(), "", move || plan.body())
+        let names = self.core.names();
+        self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
 
     /// The file of an invoice (`GET /billing/v1/account/:organization/invoices/:number/download`).
@@ -108,9 +121,7 @@ impl Billing {
     ) -> Request<InvoiceFile> {
         let (core, key, number) = (self.core.clone(), organization.into(), invoice_number.into());
         Request::new(async move {
-            if number.trim().is_empty() {
-                return Err(Error::argument("invoice_number", "it is empty"));
-            }
+            not_empty("invoice_number", &number)?;
             let number = utf8_percent_encode(&number, NON_ALPHANUMERIC);
             let path = account(&core, &key, &format!("/invoices/{number}/download")).await?;
             let reply = core.plain(Plain::get(path)).await?;
@@ -138,7 +149,12 @@ impl Billing {
         Answer::new(async move {
             let body = body()?;
             let path = account(&core, &key, rest).await?;
-            core.plain(Plain::post(Method::PATCH, path, Some(body))).await
+            let mut reply = core.plain(Plain::post(Method::PATCH, path, Some(body))).await?;
+            // Some servers have nothing to say about a change.
+            if matches!(&*reply.body, b"" | b"OK") {
+                reply.body = Bytes::from_static(b"null");
+            }
+            Ok(reply)
         })
     }
 }
@@ -161,105 +177,4 @@ pub struct InvoiceFile {
     pub content_type: Option<String>,
     /// What the server calls the file, as in the header of this name.
     pub content_disposition: Option<String>,
-}
-
-/// What the payment provider gave in place of a card's or an account's data.
-#[derive(Debug, Clone)]
-pub struct BillingToken {
-    token_id: SecretString,
-    recaptcha: Option<String>,
-}
-
-impl BillingToken {
-    /// With the token's id.
-    pub fn new(token_id: impl Into<SecretString>) -> Self {
-        Self { token_id: token_id.into(), recaptcha: None }
-    }
-
-    /// The answer to the `reCAPTCHA` of the form (`g-recaptcha-response`).
-    pub fn recaptcha(mut self, response: impl Into<String>) -> Self {
-        self.recaptcha = Some(response.into());
-        self
-    }
-
-    fn body(self) -> Result<Value> {
-        let token = self.token_id.expose_secret();
-        if token.is_empty() {
-            return Err(Error::argument("token_id", "it is empty"));
-        }
-        let mut body = Map::from_iter([("token_id".to_owned(), token.into())]);
-        if let Some(response) = self.recaptcha {
-            body.insert("g-recaptcha-response".to_owned(), response.into());
-        }
-        Ok(Value::Object(body))
-    }
-}
-
-/// What is to change in a billing account; what is not given stays.
-#[derive(Debug, Clone, Default)]
-pub struct AccountUpdate(Map<String, Value>);
-
-impl AccountUpdate {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The address that bills go to.
-    pub fn email(mut self, address: impl Into<String>) -> Self {
-        self.0.insert("email".to_owned(), address.into().into());
-        self
-    }
-
-    /// Further addresses, separated by commas.
-    pub fn cc_emails(mut self, addresses: impl Into<String>) -> Self {
-        self.0.insert("cc_emails".to_owned(), addresses.into().into());
-        self
-    }
-}
-
-open_enum! {
-    /// How often is paid.
-    BillingCycle {
-        /// Every month.
-        Monthly = "monthly",
-        /// Every year.
-        Annual = "annual",
-    }
-}
-
-/// A plan to change to.
-#[derive(Debug, Clone)]
-pub struct PlanChange {
-    tier: String,
-    cycle: BillingCycle,
-    reason: Option<String>,
-}
-
-impl PlanChange {
-    /// To this tier, e.g. `prototype`.
-    pub fn new(tier: impl Into<String>, cycle: BillingCycle) -> Self {
-        Self { tier: tier.into(), cycle, reason: None }
-    }
-
-    /// Why (`planChangeReason`).
-    pub fn reason(mut self, text: impl Into<String>) -> Self {
-        self.reason = Some(text.into());
-        self
-    }
-
-    fn body(self) -> Result<Value> {
-        if self.tier.trim().is_empty() {
-            return Err(Error::argument("tier", "it is empty"));
-        }
-        let mut body = Map::from_iter([
-            ("tier".to_owned(), self.tier.into()),
-            ("cycle".to_owned(), self.cycle.as_str().into()),
-            ("annual".to_owned(), (self.cycle == BillingCycle::Annual).into()),
-        ]);
-        if let Some(reason) = self.reason {
-            body.insert("planChangeReason".to_owned(), reason.into());
-        }
-        Ok(Value::Object(body))
-    }
 }

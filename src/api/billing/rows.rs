@@ -1,26 +1,8 @@
 //! What billing answers with. Every field may be absent; amounts come as texts or numbers.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-macro_rules! answers {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(default)]
-        #[non_exhaustive]
-        pub struct $name {
-            $(
-                $(#[$field_doc])*
-                #[serde(skip_serializing_if = "Option::is_none")]
-                pub $field: Option<$type>,
-            )*
-            /// What this version of the library has no name for.
-            #[serde(flatten)]
-            pub other: Map<String, Value>,
-        }
-    )*};
-}
+use crate::api::answer::answers;
 
 answers! {
     /// The billing account of an organization.
@@ -41,6 +23,17 @@ answers! {
         vat_number: String,
         /// Postal address.
         address: BillingAddress,
+        /// Number for taxes, and its kind.
+        tax_id: TaxId,
+    }
+
+    /// A number for taxes.
+    TaxId {
+        /// Kind, e.g. `eu_vat`.
+        #[serde(rename = "type")]
+        kind: String,
+        /// The number.
+        value: String,
     }
 
     /// A postal address.
@@ -87,7 +80,7 @@ answers! {
         country: String,
         /// Telephone number.
         phone: String,
-        /// `credit_card`, `bank_account` or `paypal`.
+        /// `credit_card`, `card`, `bank_account`, `sepa_debit`, `paypal` …
         #[serde(rename = "type")]
         kind: String,
     }
@@ -138,7 +131,7 @@ answers! {
         total_in_cents: Value,
         /// Uuid.
         uuid: String,
-        /// `pending`, `paid`, `failed` or `past_due`.
+        /// `open`, `paid`, `failed`, `past_due`, `void` …
         state: String,
     }
 }

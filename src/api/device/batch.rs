@@ -1,90 +1,26 @@
 //! One change for one device or for many.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use serde_json::{Value, json};
 
-use serde::Deserialize;
-use serde_json::Value;
-
+use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Grouped, Keys, ListedRow, Named, OfRows, Operation};
 use crate::api::keys::DeviceKey;
-use crate::api::read::{Target, about, rows};
-use crate::api::request::Request;
+use crate::api::read::told;
 use crate::api::resource::Resource;
 use crate::api::rows::Device;
 use crate::api::write::Rows;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::DeviceId;
-use crate::odata::Query;
+use crate::odata::{Key, Query};
+use crate::settings::ApiVersion;
 
 use super::Devices;
 
-/// Ids in one request: what both SDKs send, and some 2 KiB of address.
-const IDS: usize = 200;
-/// Whole uuids in one request, which are longer.
-const UUIDS: usize = 50;
 /// A shorter beginning of a uuid is no name for a device that is to be changed.
 const SHORTEST: usize = 6;
 
-/// The devices that a change is for: one, by any [`DeviceKey`], or a list of ids or of whole uuids.
-///
-/// An empty list is fine: there is nothing to do then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceKeys {
-    /// One device.
-    One(DeviceKey),
-    /// Several devices.
-    Several(Vec<DeviceKey>),
-}
-
-macro_rules! from_one {
-    ($($key:ty),*) => {$(
-        impl From<$key> for DeviceKeys {
-            fn from(key: $key) -> Self {
-                Self::One(key.into())
-            }
-        }
-    )*};
-}
-
-from_one!(DeviceKey, DeviceId, &Device, &str, String, i32, u32, i64, u64);
-
-impl<K: Into<DeviceKey>> From<Vec<K>> for DeviceKeys {
-    fn from(keys: Vec<K>) -> Self {
-        keys.into_iter().collect()
-    }
-}
-
-impl<K: Into<DeviceKey>, const N: usize> From<[K; N]> for DeviceKeys {
-    fn from(keys: [K; N]) -> Self {
-        keys.into_iter().collect()
-    }
-}
-
-impl<K: Clone + Into<DeviceKey>> From<&[K]> for DeviceKeys {
-    fn from(keys: &[K]) -> Self {
-        keys.iter().cloned().collect()
-    }
-}
-
-impl<K: Into<DeviceKey>> FromIterator<K> for DeviceKeys {
-    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
-        Self::Several(keys.into_iter().map(Into::into).collect())
-    }
-}
-
-/// By its id, or else by its uuid. A row that has neither is refused when the request is sent.
-impl From<&Device> for DeviceKey {
-    fn from(device: &Device) -> Self {
-        match (device.id, &device.uuid) {
-            (Some(id), _) => Self::Id(id),
-            (None, uuid) => Self::Name(uuid.clone().unwrap_or_default()),
-        }
-    }
-}
-
 /// What is done to each of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Change {
     /// These columns get these values.
     Set(Value),
@@ -92,39 +28,152 @@ pub(super) enum Change {
     Delete,
 }
 
+impl ListedRow for Device {
+    type Key = DeviceKey;
+
+    const ORDER: &'static str = "device_name";
+
+    fn named(key: &DeviceKey) -> Result<Named> {
+        key.check()?;
+        match key {
+            DeviceKey::Id(id) => Ok(Named::Id(id.get())),
+            DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid) => Ok(Named::By("uuid", uuid.clone())),
+            DeviceKey::Name(_) => {
+                let why = format_args!("{key} is not a whole uuid, and in a list it has to be one");
+                Err(Error::argument("devices", why))
+            }
+        }
+    }
+
+    fn id(&self) -> Option<i64> {
+        self.id.map(DeviceId::get)
+    }
+
+    fn name(&self, _: &'static str) -> Option<String> {
+        self.uuid.clone()
+    }
+}
+
 impl Devices {
     /// One change for all these devices.
-    pub(super) fn change(&self, devices: impl Into<DeviceKeys>, change: Change) -> Request<()> {
-        let (core, devices) = (self.core.clone(), devices.into());
-        Request::new(async move { apply(&core, devices, &change).await })
+    pub(super) fn change(&self, devices: impl Into<DeviceKeys>, change: Change) -> Batch {
+        let identity = match &change {
+            Change::Set(columns) => json!(["set", columns]),
+            Change::Delete => json!(["delete"]),
+        };
+        let core = self.core.clone();
+        let one = {
+            let change = change.clone();
+            move |key| {
+                let (core, change) = (core.clone(), change.clone());
+                async move { change_one(&core, key, &change).await }
+            }
+        };
+        let deed = match change {
+            Change::Set(columns) => Deed::Set(columns),
+            Change::Delete => Deed::Delete,
+        };
+        self.batch(devices.into(), identity, one, deed)
+    }
+
+    /// A change whose columns depend on the device; `one` makes it for a single one, as the seed does.
+    pub(super) fn change_by_group<F>(
+        &self,
+        devices: DeviceKeys,
+        identity: Value,
+        one: impl Fn(DeviceKey) -> F + Send + Sync + 'static,
+        grouped: impl Grouped<Device> + 'static,
+    ) -> Batch
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.batch(devices, identity, one, Deed::SetByGroup(Box::new(grouped)))
+    }
+
+    fn batch<F>(
+        &self,
+        devices: DeviceKeys,
+        identity: Value,
+        one: impl Fn(DeviceKey) -> F + Send + Sync + 'static,
+        deed: Deed<Device>,
+    ) -> Batch
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let core = &self.core;
+        let operation: Box<dyn Operation<DeviceKey>> = match &devices {
+            Keys::One(key) if !is_looked_up(core, key) => Box::new(Each::new(identity, one)),
+            Keys::One(_) => Box::new(OfRows { core: core.clone(), identity, deed, single: true }),
+            Keys::Several(_) => Box::new(OfRows { core: core.clone(), identity, deed, single: false }),
+        };
+        Batch::new(core, devices.into_list(), Ok(operation))
+    }
+
+    /// Does something on each of these devices on its own: reboots them, restarts a service on them.
+    ///
+    /// `action` makes the call for one device, and `name` tells a [token](crate::ResumeToken) which call it is: the
+    /// same name for the same action. What was sent without an answer is not done again by
+    /// [`resume`](Batch::resume) unless [`retry_unknown`](Batch::retry_unknown) says so. A device that is in the
+    /// list twice has it done once.
+    ///
+    /// ```no_run
+    /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {
+    /// let reboot = balena.device().each(ids, "reboot", |devices, device| devices.reboot(device).force());
+    /// let report = reboot.concurrency(8).keep_going().report().await?;
+    /// for item in report.items().filter(|item| item.error.is_some()) {
+    ///     println!("{}: {}", item.key, item.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the action.
+    pub fn each<A, T>(
+        &self,
+        devices: impl Into<DeviceKeys>,
+        name: impl Into<String>,
+        action: impl Fn(&Self, DeviceKey) -> A + Send + Sync + 'static,
+    ) -> Batch
+    where
+        A: IntoFuture<Output = Result<T>>,
+        A::IntoFuture: Send + 'static,
+        T: Send,
+    {
+        let handle = self.clone();
+        let work = move |key| {
+            let call = action(&handle, key).into_future();
+            async move { call.await.map(drop) }
+        };
+        let operation = Each::new(json!(["each", name.into()]), work).once_only();
+        Batch::new(&self.core, devices.into().into_list(), Ok(Box::new(operation)))
     }
 }
 
-pub(super) async fn apply(core: &Arc<Core>, devices: DeviceKeys, change: &Change) -> Result<()> {
-    let ids = match devices {
-        DeviceKeys::One(key) => {
-            let row = match settle(core, key).await? {
-                DeviceKey::Id(id) => Rows::id(id.get()),
-                DeviceKey::Name(uuid) => Rows::Key(crate::odata::Key::of("uuid", uuid)),
-            };
-            return send(core, &row, change).await;
-        }
-        DeviceKeys::Several(keys) => ids(core, keys).await?,
+/// Whether the row of a single device is asked for before a change, as the SDK of version 7 does: then a uuid
+/// that is not there is an error. Version 6 is told the uuid, and says nothing of one that is not there.
+pub(super) fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
+    core.settings.api_version == ApiVersion::V7
+        && matches!(key, DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid))
+}
+
+/// A change by group for a single device that has no list of its own.
+pub(super) async fn one_of_group(core: &Core, key: &DeviceKey, grouped: &dyn Grouped<Device>) -> Result<()> {
+    let query = grouped.columns().select(["id"]);
+    let row: Device = core.row_of(key.target::<Device>(query)?).await?;
+    let columns = grouped.values(grouped.group(&row)?).await?;
+    let id = told(row.id, "id")?;
+    core.change(Device::NAME, &Rows::id(id.get()), &columns).await
+}
+
+pub(super) async fn change_one(core: &Core, key: DeviceKey, change: &Change) -> Result<()> {
+    let row = match settle(core, key).await? {
+        DeviceKey::Id(id) => Rows::id(id.get()),
+        DeviceKey::Name(uuid) => Rows::Key(Key::of("uuid", uuid)),
     };
-    for (part, some) in ids.chunks(IDS).enumerate() {
-        let sent = send(core, &Rows::filter(Device::ID.is_in(some)), change).await;
-        sent.map_err(|error| match part * IDS {
-            0 => error,
-            done => error.help(format!("the first {done} devices of the list are changed already")),
-        })?;
-    }
-    Ok(())
-}
-
-async fn send(core: &Core, rows: &Rows, change: &Change) -> Result<()> {
     match change {
-        Change::Set(columns) => core.change(Device::NAME, rows, columns).await,
-        Change::Delete => core.delete(Device::NAME, rows).await,
+        Change::Set(columns) => core.change(Device::NAME, &row, columns).await,
+        Change::Delete => core.delete(Device::NAME, &row).await,
     }
 }
 
@@ -144,61 +193,4 @@ pub(super) async fn settle(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
         }
         _ => Ok(key),
     }
-}
-
-/// The ids of a list. Uuids are looked up first, all of them before anything is changed: one that is not
-/// there is an error and not silence.
-async fn ids(core: &Core, keys: Vec<DeviceKey>) -> Result<Vec<DeviceId>> {
-    let mut ids = Vec::new();
-    let mut uuids = Vec::new();
-    for key in keys {
-        key.check()?;
-        match key {
-            DeviceKey::Id(id) => ids.push(id),
-            DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(&uuid) => uuids.push(uuid),
-            DeviceKey::Name(_) => {
-                let why = format_args!("{key} is not a whole uuid, and in a list it has to be one");
-                return Err(Error::argument("devices", why));
-            }
-        }
-    }
-    if !uuids.is_empty() && !ids.is_empty() {
-        return Err(Error::argument("devices", "a list is of ids or of uuids, not of both"));
-    }
-    for some in uuids.chunks(UUIDS) {
-        ids.extend(look_up(core, some).await?);
-    }
-    Ok(ids)
-}
-
-async fn look_up(core: &Core, uuids: &[String]) -> Result<Vec<DeviceId>> {
-    #[derive(Deserialize)]
-    struct Row {
-        id: DeviceId,
-        uuid: String,
-    }
-    let query = Query::new()
-        .select(["id", "uuid"])
-        .filter(Device::UUID.is_in(uuids))
-        .order_by(Device::DEVICE_NAME.asc());
-    let target = Target::list::<Device>(query);
-    let reply = core.read(target.resource, None, &target.defaults).await?;
-    let found: Vec<Row> = rows(&reply)?;
-    let mut times: HashMap<&str, usize> = HashMap::new();
-    for row in &found {
-        *times.entry(&row.uuid).or_default() += 1;
-    }
-    for uuid in uuids {
-        let kind = match times.get(uuid.as_str()) {
-            Some(1) => continue,
-            Some(_) => ErrorKind::Ambiguous,
-            None => ErrorKind::NotFound,
-        };
-        let text = match kind {
-            ErrorKind::NotFound => format!("device {uuid} not found"),
-            _ => format!("device {uuid} is ambiguous"),
-        };
-        return Err(about(&reply, kind, text).help("nothing was changed"));
-    }
-    Ok(found.into_iter().map(|row| row.id).collect())
 }

@@ -1,17 +1,23 @@
 //! Changing what the cloud keeps of devices.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
+use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::request::Request;
 use crate::api::rows::{Application, CpuArchitecture, Device, DeviceType};
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::BoxFuture;
 use crate::odata::Query;
 
 use super::Devices;
 use super::architecture::runs;
-use super::batch::{Change, DeviceKeys, apply, settle};
+use super::batch::{Change, change_one, settle};
 use super::read::{columns, told};
 
 /// Where a device is, in degrees: `("52.52", "13.40")` or `(52.52, 13.40)`.
@@ -39,12 +45,12 @@ impl Devices {
     /// Deletes devices from their application (`DELETE /v6/device`). They have to be provisioned anew.
     ///
     /// Of ids that are not there it says nothing: the server does not tell. Of a list longer than 200, what
-    /// was sent stays done when a later part fails.
+    /// was sent stays done when a later part fails; [`report`](Batch::report) tells which, and goes on.
     ///
     /// # Errors
     /// `is_invalid_argument` for a beginning of a uuid shorter than 6 characters; `is_not_found`,
     /// `is_ambiguous` for the beginning of a uuid, and for uuids in a list.
-    pub fn remove(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn remove(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.change(devices, Change::Delete)
     }
 
@@ -53,7 +59,7 @@ impl Devices {
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
-    pub fn deactivate(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn deactivate(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.set(devices, json!({ "is_active": false }))
     }
 
@@ -62,7 +68,7 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     pub fn rename(&self, device: impl Into<DeviceKey>, name: impl Into<String>) -> Request<()> {
-        self.set(device.into(), json!({ "device_name": name.into() }))
+        Request::new(self.set(device.into(), json!({ "device_name": name.into() })).into_future())
     }
 
     /// Another note; an empty one takes it away (`PATCH /v6/device`).
@@ -70,7 +76,7 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "setNote")]
-    pub fn set_note(&self, devices: impl Into<DeviceKeys>, note: impl Into<String>) -> Request<()> {
+    pub fn set_note(&self, devices: impl Into<DeviceKeys>, note: impl Into<String>) -> Batch {
         self.set(devices, json!({ "note": note.into() }))
     }
 
@@ -83,7 +89,7 @@ impl Devices {
         &self,
         devices: impl Into<DeviceKeys>,
         location: impl Into<Location>,
-    ) -> Request<()> {
+    ) -> Batch {
         let Location { latitude, longitude } = location.into();
         self.set(devices, json!({ "custom_latitude": latitude, "custom_longitude": longitude }))
     }
@@ -93,7 +99,7 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "unsetCustomLocation")]
-    pub fn unset_custom_location(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn unset_custom_location(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.set_custom_location(devices, ("", ""))
     }
 
@@ -102,20 +108,13 @@ impl Devices {
     /// # Errors
     /// `is_invalid_argument` for a time that is past; else as [`remove`](Self::remove).
     #[doc(alias = "grantSupportAccess")]
-    pub fn grant_support_access(
-        &self,
-        devices: impl Into<DeviceKeys>,
-        expiry_timestamp: Timestamp,
-    ) -> Request<()> {
-        let (core, devices) = (self.core.clone(), devices.into());
-        Request::new(async move {
-            let milliseconds = expiry_timestamp.as_millisecond();
-            if milliseconds <= core.http.clock.now().as_millisecond() {
-                return Err(Error::argument("expiry_timestamp", "it is not in the future"));
-            }
-            let change = Change::Set(json!({ "is_accessible_by_support_until__date": milliseconds }));
-            apply(&core, devices, &change).await
-        })
+    pub fn grant_support_access(&self, devices: impl Into<DeviceKeys>, expiry_timestamp: Timestamp) -> Batch {
+        let milliseconds = expiry_timestamp.as_millisecond();
+        let batch = self.set(devices, json!({ "is_accessible_by_support_until__date": milliseconds }));
+        if milliseconds <= self.core.http.clock.now().as_millisecond() {
+            return batch.refused(Error::argument("expiry_timestamp", "it is not in the future"));
+        }
+        batch
     }
 
     /// Takes back [`grant_support_access`](Self::grant_support_access) (`PATCH /v6/device`).
@@ -123,45 +122,96 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "revokeSupportAccess")]
-    pub fn revoke_support_access(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn revoke_support_access(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.set(devices, json!({ "is_accessible_by_support_until__date": null }))
     }
 
-    /// Moves a device to another application whose code it can run (`PATCH /v6/device`). Called so because
+    /// Moves devices to another application whose code they can run (`PATCH /v6/device`). Called so because
     /// `move` is a word of the language.
     ///
+    /// The devices of a list are asked for first, and moved in parts by the application that they come from.
+    ///
     /// # Errors
-    /// `is_unsupported` when the application is for another CPU architecture; `is_not_found` when either is
-    /// not there; else as [`remove`](Self::remove).
+    /// `is_unsupported` when the application is for another CPU architecture, before any device is moved;
+    /// `is_not_found` when one of them is not there; else as [`remove`](Self::remove).
     #[doc(alias = "move")]
-    pub fn move_to(
-        &self,
-        device: impl Into<DeviceKey>,
-        application: impl Into<ApplicationKey>,
-    ) -> Request<()> {
-        let (core, device, application) = (self.core.clone(), device.into(), application.into());
-        Request::new(async move {
-            let device = settle(&core, device).await?;
-            let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
-            let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
-            let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
-            let row: Device = core.row_of(device.target::<Device>(query)?).await?;
-            let ours = slug(row.is_of_device_type.get())?;
-            let theirs = slug(fleet.is_for_device_type.get())?;
-            if !runs(ours, theirs) {
-                let text = format!(
-                    "device {device} ({ours}) can't run the code of application {application} ({theirs})"
-                );
-                return Err(Error::new(ErrorKind::Unsupported, text).sent(true));
-            }
-            let fleet = told(fleet.id, "id")?;
-            let change = Change::Set(json!({ "belongs_to__application": fleet }));
-            apply(&core, DeviceKeys::One(device), &change).await
-        })
+    pub fn move_to(&self, devices: impl Into<DeviceKeys>, application: impl Into<ApplicationKey>) -> Batch {
+        let (core, application) = (self.core.clone(), application.into());
+        let identity = json!(["move", application.to_string()]);
+        let list = Move { core: core.clone(), application: application.clone(), fleet: OnceCell::new() };
+        let one = move |device| move_one(core.clone(), device, application.clone());
+        self.change_by_group(devices.into(), identity, one, list)
     }
 
-    pub(super) fn set(&self, devices: impl Into<DeviceKeys>, columns: Value) -> Request<()> {
+    pub(super) fn set(&self, devices: impl Into<DeviceKeys>, columns: Value) -> Batch {
         self.change(devices, Change::Set(columns))
+    }
+}
+
+async fn move_one(core: Arc<Core>, device: DeviceKey, application: ApplicationKey) -> Result<()> {
+    let device = settle(&core, device).await?;
+    let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
+    let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
+    let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
+    let row: Device = core.row_of(device.target::<Device>(query)?).await?;
+    let theirs = slug(fleet.is_for_device_type.get())?;
+    check_architecture(&device, &row, &application, theirs)?;
+    let fleet = told(fleet.id, "id")?;
+    change_one(&core, device, &Change::Set(json!({ "belongs_to__application": fleet }))).await
+}
+
+fn check_architecture(
+    device: &DeviceKey,
+    row: &Device,
+    application: &ApplicationKey,
+    theirs: &str,
+) -> Result<()> {
+    let ours = slug(row.is_of_device_type.get())?;
+    if runs(ours, theirs) {
+        return Ok(());
+    }
+    let text = format!("device {device} ({ours}) can't run the code of application {application} ({theirs})");
+    Err(Error::new(ErrorKind::Unsupported, text).sent(true))
+}
+
+/// A list of devices that move.
+struct Move {
+    core: Arc<Core>,
+    application: ApplicationKey,
+    /// Id of the application, and the architecture that its code is for.
+    fleet: OnceCell<(i64, String)>,
+}
+
+impl Move {
+    async fn fleet(&self) -> Result<&(i64, String)> {
+        let ask = || async {
+            let with = columns(["id"]).expand(DeviceType::CPU_ARCHITECTURE.select(["slug"]));
+            let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(with));
+            let fleet: Application = self.core.row_of(self.application.target::<Application>(query)?).await?;
+            Ok((told(fleet.id, "id")?.get(), slug(fleet.is_for_device_type.get())?.to_owned()))
+        };
+        self.fleet.get_or_try_init(ask).await
+    }
+}
+
+impl Grouped<Device> for Move {
+    fn columns(&self) -> Query {
+        columns(["is_of__device_type", "belongs_to__application"])
+            .expand(Device::DEVICE_TYPE.with(architecture()))
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.fleet().await.map(drop) })
+    }
+
+    fn group(&self, row: &Device) -> Result<i64> {
+        let (_, theirs) = told(self.fleet.get(), "is_for__device_type")?;
+        check_architecture(&row.into(), row, &self.application, theirs)?;
+        told(row.belongs_to_application.id(), "belongs_to__application")
+    }
+
+    fn values(&self, _: i64) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(async { Ok(json!({ "belongs_to__application": self.fleet().await?.0 })) })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::resource::Resource;
 use crate::api::rows::{Device, DeviceConfigVariable};
 use crate::error::{Error, ErrorKind};
 use crate::odata::{Key, Query};
-use crate::version::Version;
+use crate::version::Precedence;
 
 use super::Devices;
 use super::read::columns;
@@ -27,17 +27,19 @@ pub struct LocalModeSupport {
 }
 
 impl LocalModeSupport {
-    fn of(device: &Device) -> Self {
+    /// By what the row of a device says, without asking anybody. It takes the columns `os_version`,
+    /// `os_variant`, `supervisor_version` and `last_connectivity_event`.
+    pub fn of(device: &Device) -> Self {
         let no = |message: &str| Self { supported: false, message: message.to_owned() };
-        let version = |text: &Option<String>| text.as_deref().and_then(Version::parse);
+        let version = |text: &Option<String>| text.as_deref().and_then(Precedence::of);
         let supervisor = device.supervisor_version.as_deref().unwrap_or_default();
         if supervisor.is_empty() || device.last_connectivity_event.is_none() {
             return no("Device is not yet fully provisioned");
         }
-        if version(&device.os_version) < Version::parse("2.0.0") {
+        if version(&device.os_version) < Precedence::of("2.0.0") {
             return no("Device OS version does not support local mode");
         }
-        if version(&device.supervisor_version) < Version::parse("4.0.0") {
+        if version(&device.supervisor_version) < Precedence::of("4.0.0") {
             return no("Device supervisor version does not support local mode");
         }
         if device.os_variant.as_deref() != Some("dev") {

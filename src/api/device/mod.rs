@@ -9,7 +9,12 @@ mod device_key;
 mod history;
 mod local_mode;
 mod lock_override;
+mod os_target;
+mod os_update;
+mod os_version;
 mod pin;
+mod pin_os;
+mod progress;
 mod read;
 mod register;
 mod remote;
@@ -35,19 +40,20 @@ use crate::supervisor::{
 };
 
 pub use action::DeviceAction;
-pub use batch::DeviceKeys;
+pub(crate) use architecture::runs;
 pub use change::Location;
 pub use device_key::NewDeviceKey;
 pub use history::DeviceHistories;
 pub use local_mode::LocalModeSupport;
+pub use os_update::{NewOsUpdate, OsUpdateAction, OsUpdateStatus};
 pub use read::DeviceMetrics;
 pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
 pub(crate) use services::services;
-pub use services::{CurrentService, DeviceWithServices};
+pub use services::{CurrentService, CurrentServices, DeviceWithServices, DeviceWithServicesByApp};
 pub(crate) use target::Way;
 pub use target::{DeviceTarget, Local};
-pub use target_state::TargetStateForApp;
+pub use target_state::{TargetState, TargetStateForApp};
 pub use variables::DeviceValue;
 
 use remote::Needs;

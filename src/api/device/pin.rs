@@ -1,7 +1,10 @@
 //! Which release of the application a device should run.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
+use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::keys::DeviceKey;
 use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
@@ -9,11 +12,12 @@ use crate::api::resource::Resource;
 use crate::api::rows::{Device, Release};
 use crate::api::write::Rows;
 use crate::core::Core;
+use crate::error::Result;
+use crate::http::BoxFuture;
 use crate::odata::Query;
-use crate::settings::ApiVersion;
 
 use super::Devices;
-use super::batch::{Change, DeviceKeys};
+use super::batch::Change;
 use super::read::{columns, told};
 
 impl Devices {
@@ -25,7 +29,7 @@ impl Devices {
     pub fn is_tracking_application_release(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
-            let column = core.pin_column();
+            let column = core.names().pinned_release;
             let row: Map<String, Value> = core.row_of(key.target::<Device>(columns([column]))?).await?;
             Ok(match row.get(column) {
                 None | Some(Value::Null) => true,
@@ -35,38 +39,28 @@ impl Devices {
         })
     }
 
-    /// Pins a device to a release of its application: it stays there whatever the application goes on to
+    /// Pins devices to a release of their application: they stay there whatever the application goes on to
     /// (`PATCH /v6/device`).
     ///
+    /// The devices of a list are asked for first, and pinned in parts by their application: each of these has to
+    /// have the release, which is looked up before the first part of it is sent.
+    ///
     /// # Errors
-    /// `is_not_found` when the device is not there, or its application has no successful release with this id
+    /// `is_not_found` when a device is not there, or its application has no successful release with this id
     /// or whole commit; `is_ambiguous`.
     #[doc(alias = "pinToRelease")]
     #[doc(alias = "set_to_release")]
-    pub fn pin_to_release(
-        &self,
-        device: impl Into<DeviceKey>,
-        release: impl Into<ReleaseKey>,
-    ) -> Request<()> {
-        let (core, key, release) = (self.core.clone(), device.into(), release.into());
-        Request::new(async move {
-            release.check()?;
-            let query = columns(["id"]).expand(Device::APPLICATION.select(["id"]));
-            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
-            let application = device.belongs_to_application.get().and_then(|row| row.id);
-            let application = told(application, "belongs_to__application/id")?;
-            let successful =
-                Release::STATUS.eq("success").and(Release::BELONGS_TO_APPLICATION.id().eq(application));
-            let this = match &release {
-                ReleaseKey::Id(id) => successful.and(Release::ID.eq(*id)),
-                ReleaseKey::Commit(commit) => successful.and(Release::COMMIT.eq(commit.as_str())),
-                ReleaseKey::RawVersion { .. } => successful,
-            };
-            let query: Query = Query::new().filter(this).order_by(Release::CREATED_AT.desc()).top(1);
-            let release = core.id_of(release.target(&core, query).await?).await?;
-            let id = told(device.id, "id")?;
-            core.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
-        })
+    pub fn pin_to_release(&self, devices: impl Into<DeviceKeys>, release: impl Into<ReleaseKey>) -> Batch {
+        let (core, release) = (self.core.clone(), release.into());
+        let identity = json!(["pin_to_release", release.to_string()]);
+        let checked = release.check();
+        let list = Pin { core: core.clone(), release: release.clone() };
+        let one = move |device| pin_one(core.clone(), device, release.clone());
+        let batch = self.change_by_group(devices.into(), identity, one, list);
+        match checked {
+            Ok(()) => batch,
+            Err(error) => batch.refused(error),
+        }
     }
 
     /// Makes devices follow their applications again (`PATCH /v6/device`).
@@ -74,21 +68,58 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "trackApplicationRelease")]
-    pub fn track_application_release(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn track_application_release(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.change(devices, Change::Set(self.core.pin(None)))
     }
 }
 
-impl Core {
-    /// In version 7 the other name stands for what the device runs in the end, pinned or not.
-    fn pin_column(&self) -> &'static str {
-        match self.settings.api_version {
-            ApiVersion::V6 => "should_be_running__release",
-            ApiVersion::V7 => "is_pinned_on__release",
-        }
+async fn pin_one(core: Arc<Core>, key: DeviceKey, release: ReleaseKey) -> Result<()> {
+    let query = columns(["id"]).expand(Device::APPLICATION.select(["id"]));
+    let device: Device = core.row_of(key.target::<Device>(query)?).await?;
+    let application = device.belongs_to_application.get().and_then(|row| row.id);
+    let application = told(application, "belongs_to__application/id")?;
+    let release = successful(&core, application.get(), &release).await?;
+    let id = told(device.id, "id")?;
+    core.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
+}
+
+/// Id of a successful release of an application.
+async fn successful(core: &Core, application: i64, release: &ReleaseKey) -> Result<i64> {
+    let successful = Release::STATUS.eq("success").and(Release::BELONGS_TO_APPLICATION.id().eq(application));
+    let this = match release {
+        ReleaseKey::Id(id) => successful.and(Release::ID.eq(*id)),
+        ReleaseKey::Commit(commit) => successful.and(Release::COMMIT.eq(commit.as_str())),
+        ReleaseKey::RawVersion { .. } => successful,
+    };
+    let query: Query = Query::new().filter(this).order_by(Release::CREATED_AT.desc()).top(1);
+    core.id_of(release.target(core, query).await?).await
+}
+
+/// A list of devices that are pinned.
+struct Pin {
+    core: Arc<Core>,
+    release: ReleaseKey,
+}
+
+impl Grouped<Device> for Pin {
+    fn columns(&self) -> Query {
+        columns(["belongs_to__application"])
     }
 
+    fn group(&self, row: &Device) -> Result<i64> {
+        told(row.belongs_to_application.id(), "belongs_to__application")
+    }
+
+    fn values(&self, application: i64) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(async move {
+            let release = successful(&self.core, application, &self.release).await?;
+            Ok(self.core.pin(Some(release)))
+        })
+    }
+}
+
+impl Core {
     fn pin(&self, release: Option<i64>) -> Value {
-        Value::Object(Map::from_iter([(self.pin_column().to_owned(), release.into())]))
+        Value::Object(Map::from_iter([(self.names().pinned_release.to_owned(), release.into())]))
     }
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
+pub(super) use crate::api::read::told;
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
-use crate::api::rows::{Application, Device, Organization};
+use crate::api::rows::{Application, Device, Organization, OverallStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Filter, Query};
 
@@ -199,12 +200,13 @@ impl Devices {
         Request::new(async move { core.row_of(key.target::<Device>(query)?).await })
     }
 
-    /// Its state in one word, as the dashboard shows it: `idle`, `updating`, `offline` … (`GET /v6/device`).
+    /// Its state in one word, as the dashboard shows it (`GET /v6/device`). The words are those of the API's
+    /// version: `idle`, `offline` … or `operational`, `disconnected` ….
     ///
     /// # Errors
     /// As [`get`](Self::get).
     #[doc(alias = "getStatus")]
-    pub fn get_status(&self, device: impl Into<DeviceKey>) -> Request<String> {
+    pub fn get_status(&self, device: impl Into<DeviceKey>) -> Request<OverallStatus> {
         self.ask(device, columns(["overall_status"]), |device| told(device.overall_status, "overall_status"))
     }
 }
@@ -219,12 +221,6 @@ pub(super) fn columns<const N: usize>(names: [&str; N]) -> Query {
 }
 
 /// What was selected is in the answer, unless the other side is no balena API.
-pub(super) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
-    })
-}
-
 fn words(text: Option<String>) -> Vec<String> {
     text.map(|text| text.split(' ').map(str::to_owned).collect()).unwrap_or_default()
 }

@@ -23,8 +23,24 @@ pub struct DeviceWithServices<D = Device> {
     /// The device; its own list of image installs is empty.
     #[serde(flatten)]
     pub device: D,
-    /// By the service's name: one entry usually, two while one replaces the other.
-    pub current_services: BTreeMap<String, Vec<CurrentService>>,
+    /// By the service's name.
+    pub current_services: CurrentServices,
+}
+
+/// Services of a device by name: one entry each usually, two while one replaces the other.
+pub type CurrentServices = BTreeMap<String, Vec<CurrentService>>;
+
+/// A device that runs several applications (the host's and the supervisor's among them) with the services of
+/// each. `D` is the type that its columns are decoded into.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Raw<D>", bound(deserialize = "D: Deserialize<'de>"))]
+#[non_exhaustive]
+pub struct DeviceWithServicesByApp<D = Device> {
+    /// The device; its own list of image installs is empty.
+    #[serde(flatten)]
+    pub device: D,
+    /// By the slug of the application, then by the service's name.
+    pub current_services_by_app: BTreeMap<String, CurrentServices>,
 }
 
 /// A service on a device: the install of one image.
@@ -70,25 +86,57 @@ struct Install {
     release: Nav<Release>,
 }
 
+impl Install {
+    /// The service's name, the application's slug, and the rest. Without a name it was not asked for, or the
+    /// key may not read services: then it is none.
+    fn into_service(self) -> Option<(String, Option<String>, CurrentService)> {
+        let image = self.image.get();
+        let service = image.and_then(|image| image.is_a_build_of_service.get());
+        let name = service.and_then(|service| service.service_name.clone())?;
+        let release = self.release.get();
+        let application = release.and_then(|release| release.belongs_to_application.get());
+        let service = CurrentService {
+            id: self.id,
+            image_id: image.and_then(|image| image.id),
+            service_id: service.and_then(|service| service.id),
+            commit: release.and_then(|release| release.commit.clone()),
+            download_progress: self.download_progress,
+            status: self.status,
+            install_date: self.since,
+        };
+        Some((name, application.and_then(|application| application.slug.clone()), service))
+    }
+}
+
 impl<D> From<Raw<D>> for DeviceWithServices<D> {
     fn from(raw: Raw<D>) -> Self {
-        let mut current_services: BTreeMap<String, Vec<CurrentService>> = BTreeMap::new();
-        for install in raw.image_install {
-            let image = install.image.get();
-            let service = image.and_then(|image| image.is_a_build_of_service.get());
-            // Without a name it was not asked for, or the key may not read services: it is left out.
-            let Some(name) = service.and_then(|service| service.service_name.clone()) else { continue };
-            current_services.entry(name).or_default().push(CurrentService {
-                id: install.id,
-                image_id: image.and_then(|image| image.id),
-                service_id: service.and_then(|service| service.id),
-                commit: install.release.get().and_then(|release| release.commit.clone()),
-                download_progress: install.download_progress,
-                status: install.status,
-                install_date: install.since,
-            });
+        let mut current_services = CurrentServices::new();
+        for (name, _, service) in raw.image_install.into_iter().filter_map(Install::into_service) {
+            current_services.entry(name).or_default().push(service);
         }
         Self { device: raw.device, current_services }
+    }
+}
+
+impl<D> From<Raw<D>> for DeviceWithServicesByApp<D> {
+    fn from(raw: Raw<D>) -> Self {
+        let mut current_services_by_app: BTreeMap<String, CurrentServices> = BTreeMap::new();
+        for (name, slug, service) in raw.image_install.into_iter().filter_map(Install::into_service) {
+            // Of an application that the key may not read nothing is known but that it is one.
+            let services = current_services_by_app.entry(slug.unwrap_or_default()).or_default();
+            services.entry(name).or_default().push(service);
+        }
+        Self { device: raw.device, current_services_by_app }
+    }
+}
+
+impl<D> Get<Device, DeviceWithServices<D>> {
+    /// The services of each application that the device runs apart from each other: two may have services of
+    /// one name.
+    #[doc(alias = "current_services_by_app")]
+    pub fn by_app(self) -> Get<Device, DeviceWithServicesByApp<D>> {
+        let of_application = ImageInstall::RELEASE.expand(Release::BELONGS_TO_APPLICATION.select(["slug"]));
+        self.expand(Device::IMAGE_INSTALL.expand(of_application)).rows()
     }
 }
 
@@ -115,4 +163,35 @@ pub(crate) fn services() -> Query {
         .expand(ImageInstall::IMAGE.select(["id"]).expand(service))
         .expand(ImageInstall::RELEASE.select(["id", "commit", "raw_version"]));
     Query::new().expand(Device::IMAGE_INSTALL.with(installs))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use crate::Balena;
+    use crate::api::always::Always;
+
+    #[tokio::test]
+    async fn services_of_one_name_in_two_applications_stay_apart() {
+        let body = r#"{"d":[{"id":5,"image_install":[
+            {"id":1,"status":"Running","image":[{"id":10,"is_a_build_of__service":[{"id":20,"service_name":"main"}]}],
+             "is_provided_by__release":[{"commit":"a","belongs_to__application":[{"slug":"org/app"}]}]},
+            {"id":2,"status":"Running","image":[{"id":11,"is_a_build_of__service":[{"id":21,"service_name":"main"}]}],
+             "is_provided_by__release":[{"commit":"b","belongs_to__application":[{"slug":"org/other"}]}]},
+            {"id":3,"image":[{"id":12,"is_a_build_of__service":[]}]}]}]}"#;
+        let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
+        let balena = Balena::builder().transport(transport.clone()).build();
+        let device = balena.device().get_with_service_details(5).by_app().await.unwrap();
+        let apps = device.current_services_by_app;
+        assert_eq!(apps.keys().collect::<Vec<_>>(), ["org/app", "org/other"]);
+        assert_eq!(apps["org/app"]["main"][0].commit.as_deref(), Some("a"));
+        assert_eq!(apps["org/other"]["main"][0].id, Some(2));
+        let asked = transport.asked.lock().unwrap().clone();
+        let expand = "$select=id,commit,raw_version;$expand=belongs_to__application($select=slug)";
+        assert!(asked[0].contains(expand), "{asked:?}");
+
+        let device = balena.device().get_with_service_details(5).await.unwrap();
+        assert_eq!(device.current_services["main"].len(), 2);
+    }
 }

@@ -1,69 +1,158 @@
-//! Which supervisor a device should run.
+//! Which supervisor devices should run.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::api::keys::{DeviceKey, SupervisorReleaseKey};
-use crate::api::read::Target;
-use crate::api::request::Request;
+use serde_json::{Value, json};
+
+use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::keys::{CpuArchitectureKey, DeviceKey, DeviceTypeKey, SupervisorReleaseKey};
+use crate::api::os::{slug_of, supervisor_releases};
+use crate::api::read::{Target, told};
 use crate::api::resource::Resource;
-use crate::api::rows::{Device, DeviceType, SupervisorRelease};
+use crate::api::rows::{Device, DeviceType, Release, SupervisorRelease};
 use crate::api::write::Rows;
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::BoxFuture;
+use crate::ids::{CpuArchitectureId, DeviceTypeId, ReleaseId};
 use crate::odata::Query;
 use crate::settings::ApiVersion;
-use crate::version::Version;
+use crate::version::{Precedence, bare};
 
 use super::Devices;
-use super::read::{columns, told};
+use super::batch::one_of_group;
+use super::read::columns;
 
 impl Devices {
-    /// Makes a device run a released supervisor, by its version (`v13.0.0`) or id (`PATCH /v6/device`).
+    /// Makes devices run a released supervisor, by its version (`v13.0.0`) or id (`PATCH /v6/device`). With
+    /// version 7 of the API the id is that of a release, as
+    /// [`get_supervisor_releases_for_cpu_architecture`](crate::api::os::DeviceOs::get_supervisor_releases_for_cpu_architecture)
+    /// tells it.
+    ///
+    /// The devices of a list are asked for first, and told in parts: by their type, and with version 7 of the API
+    /// by their CPU architecture.
     ///
     /// # Errors
-    /// `is_not_found` when there is no such supervisor for the device's type; `is_unsupported` when the
-    /// supervisor or host OS it has now is too old to be told, or with version 7 of the API.
+    /// `is_not_found` when there is no such supervisor for the type of a device; `is_unsupported` when the
+    /// supervisor or host OS that a device has now is too old to be told.
     #[doc(alias = "setSupervisorRelease")]
     #[doc(alias = "pinToSupervisorRelease")]
+    #[doc(alias = "pin_to_supervisor_release")]
     pub fn set_supervisor_release(
         &self,
-        device: impl Into<DeviceKey>,
+        devices: impl Into<DeviceKeys>,
         release: impl Into<SupervisorReleaseKey>,
-    ) -> Request<()> {
-        let (core, key, release) = (self.core.clone(), device.into(), release.into());
-        Request::new(async move {
-            release.check()?;
-            if core.settings.api_version != ApiVersion::V6 {
-                let text = "supervisor releases are asked for as version 6 of the API has them";
-                return Err(Error::new(ErrorKind::Unsupported, text));
+    ) -> Batch {
+        let release = release.into();
+        let identity = json!(["set_supervisor_release", release.to_string()]);
+        let checked = release.check();
+        let pin = PinSupervisor { core: self.core.clone(), release };
+        let one = pin.clone();
+        let one = move |device| one.clone().one(device);
+        let batch = self.change_by_group(devices.into(), identity, one, pin);
+        match checked {
+            Ok(()) => batch,
+            Err(error) => batch.refused(error),
+        }
+    }
+}
+
+/// Devices get a supervisor.
+#[derive(Clone)]
+struct PinSupervisor {
+    core: Arc<Core>,
+    release: SupervisorReleaseKey,
+}
+
+impl PinSupervisor {
+    async fn one(self, key: DeviceKey) -> Result<()> {
+        if self.core.settings.api_version == ApiVersion::V7 {
+            return one_of_group(&self.core, &key, &self).await;
+        }
+        let query =
+            columns(["id", "supervisor_version", "os_version"]).expand(Device::DEVICE_TYPE.select(["slug"]));
+        let device: Device = self.core.row_of(key.target::<Device>(query)?).await?;
+        let slug = device.is_of_device_type.get().and_then(|device_type| device_type.slug.as_deref());
+        let change = self.of_device_type(told(slug, "is_of__device_type/slug")?).await?;
+        is_new_enough(&device)?;
+        let id = told(device.id, "id")?;
+        self.core.change(Device::NAME, &Rows::id(id.get()), &change).await
+    }
+
+    /// As version 6 has it: supervisors are a resource of their own, for a device type each.
+    async fn of_device_type(&self, slug: &str) -> Result<Value> {
+        let this = match &self.release {
+            SupervisorReleaseKey::Id(id) => SupervisorRelease::ID.eq(*id),
+            SupervisorReleaseKey::Name(version) => SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str()),
+        };
+        let query = Query::new()
+            .filter(SupervisorRelease::DEVICE_TYPE.any(DeviceType::SLUG.eq(slug)).and(this))
+            .top(1);
+        let id = self.core.id_of(Target::one::<SupervisorRelease>(None, query, &self.release)).await?;
+        Ok(json!({ "should_be_managed_by__supervisor_release": id }))
+    }
+
+    /// As version 7 has it: supervisors are releases of an application for a CPU architecture.
+    async fn of_architecture(&self, architecture: i64) -> Result<Value> {
+        let this = match &self.release {
+            SupervisorReleaseKey::Id(id) => Release::ID.eq(ReleaseId::new(id.get())),
+            // The version of a release has no `v` before it.
+            SupervisorReleaseKey::Name(version) => Release::RAW_VERSION.eq(bare(version)),
+        };
+        let architecture = CpuArchitectureKey::Id(CpuArchitectureId::new(architecture));
+        let found = supervisor_releases(&self.core, architecture).filter(this).top(1).await?;
+        let id = found.into_iter().next().and_then(|release| release.id).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("supervisor release {} not found", self.release))
+                .sent(true)
+                .help("os().get_supervisor_releases_for_cpu_architecture(..) tells which there are")
+        })?;
+        Ok(json!({ "should_be_managed_by__release": id }))
+    }
+}
+
+impl Grouped<Device> for PinSupervisor {
+    fn columns(&self) -> Query {
+        let versions = columns(["supervisor_version", "os_version"]);
+        match self.core.settings.api_version {
+            ApiVersion::V6 => versions.select([Device::DEVICE_TYPE.name()]),
+            ApiVersion::V7 => {
+                versions.expand(Device::DEVICE_TYPE.select([DeviceType::CPU_ARCHITECTURE.name()]))
             }
-            let query = columns(["id", "supervisor_version", "os_version"])
-                .expand(Device::DEVICE_TYPE.select(["slug"]));
-            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
-            let slug = device.is_of_device_type.get().and_then(|device_type| device_type.slug.as_deref());
-            let slug = told(slug, "is_of__device_type/slug")?;
-            let this = match &release {
-                SupervisorReleaseKey::Id(id) => SupervisorRelease::ID.eq(*id),
-                SupervisorReleaseKey::Name(version) => {
-                    SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str())
-                }
-            };
-            let query = Query::new()
-                .filter(SupervisorRelease::DEVICE_TYPE.any(DeviceType::SLUG.eq(slug)).and(this))
-                .top(1);
-            let release = core.id_of(Target::one::<SupervisorRelease>(None, query, &release)).await?;
-            require("supervisor", device.supervisor_version.as_deref(), "7.0.0")?;
-            require("host OS", device.os_version.as_deref(), "2.12.0")?;
-            let body = json!({ "should_be_managed_by__supervisor_release": release });
-            let id = told(device.id, "id")?;
-            core.change(Device::NAME, &Rows::id(id.get()), &body).await
+        }
+    }
+
+    fn group(&self, row: &Device) -> Result<i64> {
+        is_new_enough(row)?;
+        let device_type = &row.is_of_device_type;
+        match self.core.settings.api_version {
+            ApiVersion::V6 => told(device_type.id(), "is_of__device_type"),
+            ApiVersion::V7 => {
+                let architecture = device_type.get().and_then(|row| row.is_of_cpu_architecture.id());
+                told(architecture, "is_of__device_type/is_of__cpu_architecture")
+            }
+        }
+    }
+
+    fn values(&self, group: i64) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(async move {
+            if self.core.settings.api_version == ApiVersion::V7 {
+                return self.of_architecture(group).await;
+            }
+            let slug = slug_of(&self.core, DeviceTypeKey::Id(DeviceTypeId::new(group))).await?;
+            self.of_device_type(&slug).await
         })
     }
+}
+
+fn is_new_enough(device: &Device) -> Result<()> {
+    require("supervisor", device.supervisor_version.as_deref(), "7.0.0")?;
+    require("host OS", device.os_version.as_deref(), "2.12.0")
 }
 
 /// One that the device has not reported yet passes; one that is no version is older than all.
 fn require(what: &str, version: Option<&str>, least: &str) -> Result<()> {
     match version {
-        Some(version) if !version.is_empty() && Version::parse(version) < Version::parse(least) => {
+        Some(version) if !version.is_empty() && Precedence::of(version) < Precedence::of(least) => {
             let version = version.escape_debug();
             let text = format!("the device's {what} is {version}, and this needs {least} or newer");
             Err(Error::new(ErrorKind::Unsupported, text)

@@ -1,6 +1,7 @@
 //! Whether the supervisor of a device is new enough, as far as the cloud knows its version.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::version::Version;
 
 /// The first version that can do something.
 #[derive(Debug, Clone, Copy)]
@@ -40,31 +41,11 @@ impl Minimum {
 
     /// Whether the version is known to be new enough.
     pub(super) fn is_met(self, version: Option<&str>) -> bool {
-        version.and_then(parse).is_some_and(|(version, pre_release)| {
-            version > self.version || version == self.version && (self.pre_releases || !pre_release)
+        version.and_then(Version::parse).is_some_and(|version| {
+            version.numbers() > self.version
+                || version.numbers() == self.version && (self.pre_releases || !version.is_prerelease())
         })
     }
-}
-
-/// `v8.1.0`, `7.1`, `7.0.0-alpha.1+build`: the numbers, and whether it is a pre-release.
-fn parse(text: &str) -> Option<([u64; 3], bool)> {
-    let text = text.trim();
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let text = text.split('+').next().unwrap_or_default();
-    let (numbers, pre_release) = match text.split_once('-') {
-        Some((numbers, _)) => (numbers, true),
-        None => (text, false),
-    };
-    let mut version = [0; 3];
-    let mut parts = numbers.split('.');
-    for (place, number) in version.iter_mut().enumerate() {
-        match parts.next() {
-            Some(part) => *number = part.parse().ok()?,
-            None if place == 0 => return None,
-            None => {}
-        }
-    }
-    parts.next().is_none().then_some((version, pre_release))
 }
 
 #[cfg(test)]

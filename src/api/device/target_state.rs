@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::api::answer::decode;
 use crate::api::filled::Filled;
 use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::request::Request;
 use crate::api::rows::{Application, Device};
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,12 +22,13 @@ impl Devices {
     /// # Errors
     /// `is_not_found` when the device is not there.
     #[doc(alias = "getSupervisorTargetState")]
-    pub fn get_supervisor_target_state(&self, device: impl Into<DeviceKey>) -> Request<Value> {
+    pub fn get_supervisor_target_state(&self, device: impl Into<DeviceKey>) -> Filled<TargetState, Value> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move {
+        Filled::new(move |given| async move {
             let device: Device = core.row_of(key.target::<Device>(columns(["uuid"]))?).await?;
             let uuid = told(device.uuid, "uuid")?;
-            let path = format!("/device/v2/{}/state", encoded(&uuid));
+            let version = given.get("version").and_then(Value::as_str).unwrap_or("v2");
+            let path = format!("/device/{version}/{}/state", encoded(&uuid));
             state(&core, path).await.map_err(|error| match error.status() {
                 // How the server says that the device is gone, to a supervisor that asks for changes.
                 Some(304) => Error::new(ErrorKind::NotFound, format!("device {key} not found"))
@@ -58,6 +58,19 @@ impl Devices {
             let (uuid, release) = (encoded(&uuid), encoded(release));
             state(&core, format!("/device/v3/fleet/{uuid}/state/?releaseUuid={release}")).await
         })
+    }
+}
+
+/// Marks the request of [`Devices::get_supervisor_target_state`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TargetState;
+
+impl Filled<TargetState, Value> {
+    /// In the form that newer supervisors ask for, with every application that the device runs
+    /// (`GET /device/v3/:uuid/state`).
+    pub fn version_3(self) -> Self {
+        self.give("version", "v3")
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
+use crate::api::batch::{Batch, DeviceKeys};
 use crate::api::config::Config;
 use crate::api::keys::DeviceKey;
 use crate::api::request::Request;
@@ -13,7 +14,6 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::Devices;
-use super::batch::DeviceKeys;
 use super::read::{columns, told};
 
 impl Devices {
@@ -55,7 +55,7 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "enableDeviceUrl")]
-    pub fn enable_device_url(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn enable_device_url(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.set(devices, json!({ "is_web_accessible": true }))
     }
 
@@ -64,7 +64,7 @@ impl Devices {
     /// # Errors
     /// As [`remove`](Self::remove).
     #[doc(alias = "disableDeviceUrl")]
-    pub fn disable_device_url(&self, devices: impl Into<DeviceKeys>) -> Request<()> {
+    pub fn disable_device_url(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.set(devices, json!({ "is_web_accessible": false }))
     }
 

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use crate::api::key_value::{KeyValue, KeyValueKind};
+use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Keys, OfRows, Operation};
+use crate::api::key_value::{KeyValue, KeyValueKind, check_key};
 use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::read::List;
-use crate::api::rows::{Application, DeviceConfigVariable, DeviceTag, DeviceVariable};
+use crate::api::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
 use crate::odata::Query;
 
 use super::Devices;
@@ -33,6 +34,34 @@ impl DeviceValue for DeviceConfigVariable {}
 impl DeviceValue for DeviceVariable {}
 
 impl<R: DeviceValue> KeyValue<DeviceKey, R> {
+    /// Sets a value on each of these devices, whether there was one or not: the devices of a list one after the
+    /// other, or some at a time with [`concurrency`](Batch::concurrency).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for an empty key; `is_not_found` and `is_ambiguous` for uuids.
+    pub fn set_many(
+        &self,
+        devices: impl Into<DeviceKeys>,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Batch {
+        let (core, devices, key, value) = (self.core(), devices.into(), key.into(), value.into());
+        let identity = json!(["set", R::NAME, key, value]);
+        if let Err(error) = check_key::<R>(&key) {
+            return Batch::new(core, devices.into_list(), Err(error));
+        }
+        let handle = self.clone();
+        let set = move |device: DeviceKey| handle.set(device, key.clone(), value.clone()).into_future();
+        let operation: Box<dyn Operation<DeviceKey>> = match &devices {
+            Keys::One(_) => Box::new(Each::new(identity, set)),
+            Keys::Several(_) => {
+                let deed = Deed::<Device>::Each(Box::new(move |id| set(id.into())));
+                Box::new(OfRows { core: core.clone(), identity, deed, single: false })
+            }
+        };
+        Batch::new(core, devices.into_list(), Ok(operation))
+    }
+
     /// Those of all devices of an application, by key (`GET /v6/device_tag`, …`_config_variable` or
     /// …`_environment_variable`).
     ///

@@ -1,17 +1,21 @@
 //! Who is a member of which organization.
 
-use std::fmt;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::api::key_value::{KeyValue, ParentKey};
-use crate::api::keys::{OrganizationKey, an_id};
+use crate::api::keys::{OrganizationKey, UserKey, an_id};
+use crate::api::membership::{of_user, pair_key, role};
 use crate::api::read::{Get, List, Target};
-use crate::api::rows::{OrganizationMembership, OrganizationMembershipTag};
+use crate::api::request::Request;
+use crate::api::rows::{OrganizationMembership, OrganizationMembershipRole, OrganizationMembershipTag};
+use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::ids::OrganizationId;
-use crate::odata::{Key, Query};
+use crate::ids::{OrganizationId, UserId};
+use crate::odata::Query;
 
 /// Memberships of organizations. From [`Organizations::membership`](super::Organizations::membership).
 #[derive(Debug, Clone)]
@@ -47,13 +51,53 @@ impl OrganizationMemberships {
         })
     }
 
+    /// The memberships of a user, as far as the token may see them (`GET /v6/organization_membership`). Empty
+    /// when there is no such user.
+    #[doc(alias = "getAllByUser")]
+    pub fn get_all_by_user(&self, user: impl Into<UserKey>) -> List<OrganizationMembership> {
+        let key = user.into();
+        List::new(&self.core, async move { of_user(&OrganizationMembership::USER, &key) })
+    }
+
     /// One membership (`GET /v6/organization_membership`).
     ///
     /// # Errors
     /// `is_not_found`.
     pub fn get(&self, membership: impl Into<OrganizationMembershipKey>) -> Get<OrganizationMembership> {
         let key = membership.into();
-        Get::new(&self.core, async move { key.target() })
+        Get::new(&self.core, async move {
+            Ok(Target::one::<OrganizationMembership>(Some(key.key()?), Query::new(), key))
+        })
+    }
+
+    /// Gives a member another role: `administrator` or `member` (`PATCH /v6/organization_membership`, after
+    /// `GET /v6/organization_membership_role`). Succeeds when there is no such membership: the server does not
+    /// tell.
+    ///
+    /// # Errors
+    /// `is_not_found` when the role is not there.
+    #[doc(alias = "changeRole")]
+    pub fn change_role(
+        &self,
+        membership: impl Into<OrganizationMembershipKey>,
+        role_name: impl Into<String>,
+    ) -> Request<()> {
+        let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
+        Request::new(async move {
+            let row = Rows::Key(membership.key()?);
+            let role = core.id_of(role::<OrganizationMembershipRole>(&name)?).await?;
+            let change = json!({ "organization_membership_role": role });
+            core.change("organization_membership", &row, &change).await
+        })
+    }
+
+    /// Ends a membership (`DELETE /v6/organization_membership`). Succeeds when there is none: the server does
+    /// not tell.
+    pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Request<()> {
+        let (core, membership) = (self.core.clone(), membership.into());
+        Request::new(
+            async move { core.delete("organization_membership", &Rows::Key(membership.key()?)).await },
+        )
     }
 
     /// Tags of memberships.
@@ -62,37 +106,15 @@ impl OrganizationMemberships {
     }
 }
 
-/// A membership of an organization: its id, or who is a member of what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrganizationMembershipKey {
-    /// By its id.
-    Id(i64),
+pair_key! {
+    /// A membership of an organization: its id, or who is a member of what.
+    OrganizationMembershipKey, "membership";
     /// By the ids of the two.
     Member {
         /// Id of the user.
-        user: i64,
+        user: UserId = "user",
         /// Id of the organization.
-        organization: OrganizationId,
-    },
-}
-
-impl OrganizationMembershipKey {
-    fn target(self) -> Result<Target> {
-        let key = match self {
-            Self::Id(id) => Key::id(an_id("membership", id)?),
-            Self::Member { user, organization } => Key::of("user", an_id("user", user)?)
-                .and("is_member_of__organization", an_id("organization", organization.get())?),
-        };
-        Ok(Target::one::<OrganizationMembership>(Some(key), Query::new(), self))
-    }
-}
-
-impl fmt::Display for OrganizationMembershipKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Member { user, organization } => write!(f, "of user {user} in organization {organization}"),
-        }
+        organization: OrganizationId = "is_member_of__organization",
     }
 }
 
@@ -106,18 +128,5 @@ impl ParentKey for OrganizationMembershipKey {
                 }
             }
         })
-    }
-}
-
-impl From<i64> for OrganizationMembershipKey {
-    fn from(id: i64) -> Self {
-        Self::Id(id)
-    }
-}
-
-// So that a bare number in the source text will do, too.
-impl From<i32> for OrganizationMembershipKey {
-    fn from(id: i32) -> Self {
-        Self::Id(id.into())
     }
 }

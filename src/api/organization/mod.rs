@@ -16,6 +16,7 @@ use super::keys::OrganizationKey;
 use super::read::{Get, List, Target};
 use super::request::{Create, Request};
 use super::rows::Organization;
+use super::upload::UploadFile;
 use super::write::Rows;
 
 pub use invite::OrganizationInvites;
@@ -91,6 +92,27 @@ impl<T> Create<Organization, T> {
     /// Its short name, unique and part of the slugs of its applications; without it, the server makes one.
     pub fn handle(self, handle: impl Into<String>) -> Self {
         self.give("handle", handle.into())
+    }
+
+    /// Its web site.
+    pub fn website(self, website: impl Into<String>) -> Self {
+        self.give("website", website.into())
+    }
+
+    /// What it is busy with.
+    pub fn industry(self, industry: impl Into<String>) -> Self {
+        self.give("industry", industry.into())
+    }
+
+    /// The name of the company behind it.
+    pub fn company_name(self, name: impl Into<String>) -> Self {
+        self.give("company_name", name.into())
+    }
+
+    /// A picture, at most 16 MiB.
+    #[doc(alias = "logoImage")]
+    pub fn logo_image(self, logo: impl Into<UploadFile>) -> Self {
+        self.attach("logo_image", logo.into())
     }
 }
 

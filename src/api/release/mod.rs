@@ -1,5 +1,7 @@
-//! Releases and their tags.
+//! Releases, their tags and their assets.
 
+mod asset;
+mod create_from_url;
 mod details;
 mod key;
 mod tags;
@@ -19,6 +21,8 @@ use super::request::Request;
 use super::rows::{Application, Release, ReleaseTag};
 use super::write::Rows;
 
+pub use asset::{ReleaseAssetKey, ReleaseAssets, UploadAsset};
+pub use create_from_url::BuildFromUrl;
 pub use details::{GetWithImageDetails, ImageDetails, ReleaseWithImageDetails};
 pub use key::ReleaseKey;
 

@@ -8,7 +8,7 @@ use crate::ids::DeviceId;
 
 use super::{
     Actor, Application, DeviceConfigVariable, DeviceTag, DeviceType, DeviceVariable, HeartbeatState,
-    ImageInstall, Release, SupervisorRelease, User,
+    ImageInstall, OverallStatus, Release, SupervisorRelease, UpdateStatus, User,
 };
 
 resource! {
@@ -74,16 +74,22 @@ resource! {
         state / STATE: Value,
         /// Status.
         status / STATUS: String,
-        /// Status sort index.
+        /// Rank of `overall_status`; version 6 only.
         status_sort_index / STATUS_SORT_INDEX: i64,
         /// Supervisor version.
         supervisor_version / SUPERVISOR_VERSION: String,
         /// Uuid.
         uuid / UUID: String,
-        /// Vpn address.
+        /// Vpn address; version 6 only.
         vpn_address / VPN_ADDRESS: String,
         /// Api heartbeat state.
         api_heartbeat_state / API_HEARTBEAT_STATE: HeartbeatState,
+        /// Since when that is so; version 7 only.
+        changed_api_heartbeat_state_on_date / CHANGED_API_HEARTBEAT_STATE_ON_DATE = "changed_api_heartbeat_state_on__date": Timestamp,
+        /// How far the update is that it was told last; servers before version 7 may lack it.
+        update_status / UPDATE_STATUS: UpdateStatus,
+        /// Since when that is so; servers before version 7 may lack it.
+        last_update_status_event / LAST_UPDATE_STATUS_EVENT: Timestamp,
         /// Memory usage.
         memory_usage / MEMORY_USAGE: i64,
         /// Memory total.
@@ -102,13 +108,13 @@ resource! {
         cpu_id / CPU_ID: String,
         /// Is undervolted.
         is_undervolted / IS_UNDERVOLTED: bool,
-        /// Overall status.
-        overall_status / OVERALL_STATUS: String,
+        /// Its state in one word, as the dashboard shows it. The words differ by version.
+        overall_status / OVERALL_STATUS: OverallStatus,
         /// Overall progress.
         overall_progress / OVERALL_PROGRESS: i64,
     }
     navigation {
-        /// Actor.
+        /// What acts in its name; a plain id in version 6.
         actor / ACTOR = "actor": Actor,
         /// Is of device type.
         is_of_device_type / DEVICE_TYPE = "is_of__device_type": DeviceType,
@@ -118,11 +124,18 @@ resource! {
         belongs_to_user / USER = "belongs_to__user": User,
         /// Is running release.
         is_running_release / IS_RUNNING_RELEASE = "is_running__release": Release,
-        /// Should be running release.
+        /// In version 6 the release that it is pinned to, nothing where it follows its application. In version 7
+        /// the release that it should run in the end, whichever way; read only.
         should_be_running_release / SHOULD_BE_RUNNING_RELEASE = "should_be_running__release": Release,
+        /// The release that it is pinned to, nothing where it follows its application; version 7 only.
+        is_pinned_on_release / IS_PINNED_ON_RELEASE = "is_pinned_on__release": Release,
+        /// The release of the host OS that it should run; servers before version 7 may lack it.
+        should_be_operated_by_release / SHOULD_BE_OPERATED_BY_RELEASE = "should_be_operated_by__release": Release,
+        /// The release of the supervisor that it should run; version 7 only.
+        should_be_managed_by_release / SHOULD_BE_MANAGED_BY_RELEASE = "should_be_managed_by__release": Release,
         /// Is managed by service instance.
         is_managed_by_service_instance / SERVICE_INSTANCE = "is_managed_by__service_instance": ServiceInstance,
-        /// Should be managed by supervisor release.
+        /// The supervisor that it should run; version 6 only.
         should_be_managed_by_supervisor_release / SUPERVISOR_RELEASE = "should_be_managed_by__supervisor_release": SupervisorRelease,
         /// Device config variable.
         device_config_variable / DEVICE_CONFIG_VARIABLE = "device_config_variable": DeviceConfigVariable,

@@ -49,8 +49,10 @@ resource! {
         is_referenced_by_alias / IS_REFERENCED_BY_ALIAS = "is_referenced_by__alias": String,
     }
     navigation {
+        /// What it stands for; version 6 only.
+        references_device_type / REFERENCES_DEVICE_TYPE = "references__device_type": DeviceType,
         /// What it stands for.
-        references_device_type / DEVICE_TYPE = "references__device_type": DeviceType,
+        device_type / DEVICE_TYPE = "device_type": DeviceType,
     }
 }
 

@@ -23,7 +23,7 @@ pub use organization::{
     Organization, OrganizationInvite, OrganizationMembership, OrganizationMembershipRole,
     OrganizationPrivateDeviceTypeAccess, PublicOrganization,
 };
-pub use release::{Image, ImageInstall, Release, ReleaseImage, SupervisorRelease};
+pub use release::{Image, ImageInstall, Release, ReleaseAsset, ReleaseImage, SupervisorRelease, WebResource};
 pub use service::{Service, ServiceInstall};
 pub use tag::{ApplicationTag, DeviceTag, OrganizationMembershipTag, ReleaseTag};
 pub use team::{Team, TeamApplicationAccess, TeamMembership};
@@ -32,4 +32,6 @@ pub use variable::{
     ApplicationConfigVariable, ApplicationVariable, BuildVariable, DeviceConfigVariable,
     DeviceServiceVariable, DeviceVariable, ServiceVariable,
 };
-pub use words::{ApplicationClass, BuildStatus, HeartbeatState, PaymentStatus, ReleasePhase};
+pub use words::{
+    ApplicationClass, BuildStatus, HeartbeatState, OverallStatus, PaymentStatus, ReleasePhase, UpdateStatus,
+};

@@ -1,11 +1,11 @@
 //! Rows: releases, their images, supervisor releases, image installs.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use crate::api::resource::resource;
-use crate::ids::{ImageId, ReleaseId, SupervisorReleaseId};
+use crate::ids::{ImageId, ReleaseAssetId, ReleaseId, SupervisorReleaseId};
 
 use super::{Application, BuildStatus, Device, DeviceType, ReleasePhase, ReleaseTag, Service, User};
 
@@ -20,7 +20,8 @@ resource! {
         commit / COMMIT: String,
         /// The compose file that it was built from.
         composition / COMPOSITION: Value,
-        /// What it needs and provides.
+        /// What it needs and provides. Version 6 may tell it as text; here it is the object either way.
+        #[serde(deserialize_with = "object_or_text")]
         contract / CONTRACT: Value,
         /// State of the build.
         status / STATUS: BuildStatus,
@@ -86,7 +87,51 @@ resource! {
         should_be_running_on_device / SHOULD_BE_RUNNING_ON_DEVICE = "should_be_running_on__device": Device,
         /// Tags.
         release_tag / RELEASE_TAG = "release_tag": ReleaseTag,
+        /// Files that lie beside it; version 7 only.
+        release_asset / RELEASE_ASSET = "release_asset": ReleaseAsset,
     }
+}
+
+resource! {
+    /// A file that lies beside a release: its notes, a firmware.
+    ReleaseAsset = "release_asset", "release asset" {
+        /// Id.
+        id / ID: ReleaseAssetId,
+        /// When it was created.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was changed.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Its name, unique within the release.
+        asset_key / ASSET_KEY: String,
+        /// Where the file is; none before it was uploaded.
+        asset / ASSET: WebResource,
+    }
+    navigation {
+        /// The release.
+        release / RELEASE = "release": Release,
+    }
+}
+
+/// A file in the cloud's storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct WebResource {
+    /// What it was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// Where it is, for as long as this address is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub href: Option<String>,
+    /// What it is, e.g. `text/plain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// How it is shown, as in the header of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// Its size in bytes.
+    #[serde(deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
 }
 
 resource! {
@@ -205,4 +250,36 @@ fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i
         Some(Form::Number(number)) => Some(number),
         Some(Form::Text(text)) => Some(text.parse().map_err(D::Error::custom)?),
     })
+}
+
+/// An object that some versions of the API tell as the text of its JSON.
+fn object_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let object = value.as_ref().and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+    Ok(object.filter(Value::is_object).or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_contract_and_of_a_size_are_read() {
+        let object = json!({ "type": "sw.application" });
+        for contract in [object.clone(), json!(object.to_string())] {
+            let release: Release = serde_json::from_value(json!({ "contract": contract })).unwrap();
+            assert_eq!(release.contract.as_ref(), Some(&object));
+        }
+        for (other, read) in [(json!(null), None), (json!("no json"), Some(json!("no json")))] {
+            let release: Release = serde_json::from_value(json!({ "contract": other })).unwrap();
+            assert_eq!(release.contract, read);
+        }
+        for size in [json!(134_217_728), json!("134217728")] {
+            let image: Image = serde_json::from_value(json!({ "image_size": size })).unwrap();
+            assert_eq!(image.image_size, Some(134_217_728));
+        }
+        assert_eq!(serde_json::from_value::<Image>(json!({})).unwrap().image_size, None);
+    }
 }

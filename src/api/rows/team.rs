@@ -1,59 +1,64 @@
-//! Rows: teams, team memberships, team application accesss.
+//! Rows: teams of organizations, their members, and the applications that they work on.
 
 use jiff::Timestamp;
 
 use crate::api::resource::resource;
+use crate::ids::{TeamId, TeamMembershipId};
 
 use super::{Application, ApplicationMembershipRole, Organization, User};
 
 resource! {
-    /// A team.
+    /// A team: members of an organization that share access to applications.
     Team = "team", "team" {
         /// Id.
-        id / ID: i64,
-        /// Created at.
+        id / ID: TeamId,
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
-        /// Name.
+        /// Name, unique within its organization.
         name / NAME: String,
+        /// What it is for.
+        description / DESCRIPTION: String,
     }
     navigation {
-        /// Belongs to organization.
+        /// Whose it is.
         belongs_to_organization / ORGANIZATION = "belongs_to__organization": Organization,
-        /// Team membership.
+        /// Its members.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
-        /// Team application access.
+        /// The applications that it works on.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
     }
 }
 
 resource! {
-    /// A team membership.
+    /// That a user is a member of a team.
     TeamMembership = "team_membership", "team membership" {
         /// Id.
-        id / ID: i64,
-        /// Created at.
+        id / ID: TeamMembershipId,
+        /// When it was created.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// User.
+        /// Who is a member.
         user / USER = "user": User,
-        /// Is member of team.
+        /// Of what.
         is_member_of_team / TEAM = "is_member_of__team": Team,
     }
 }
 
 resource! {
-    /// A team application access.
+    /// That the members of a team work on an application.
     TeamApplicationAccess = "team_application_access", "team application access" {
         /// Id.
         id / ID: i64,
+        /// When it was created.
+        created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// Team.
+        /// Whose access it is.
         team / TEAM = "team": Team,
-        /// Grants access to application.
+        /// To what.
         grants_access_to_application / APPLICATION = "grants_access_to__application": Application,
-        /// Application membership role.
+        /// What the members may do.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
     }
 }

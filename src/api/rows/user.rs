@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::resource::resource;
+use crate::ids::UserId;
 
 use super::{
     Application, ApplicationMembership, Device, OrganizationMembership, PublicDevice, TeamMembership,
@@ -12,7 +13,7 @@ resource! {
     /// A user.
     User = "user", "user" {
         /// Id.
-        id / ID: i64,
+        id / ID: UserId,
         /// When it was created.
         created_at / CREATED_AT: Timestamp,
         /// Name to log in with.

@@ -84,6 +84,48 @@ words! {
 }
 
 words! {
+    /// The state of a device in one word.
+    OverallStatus {
+        /// It was never online.
+        Inactive = "inactive",
+        /// It was provisioned and has not run yet.
+        PostProvisioning = "post-provisioning",
+        /// It is being provisioned.
+        Configuring = "configuring",
+        /// It is being brought to another release.
+        Updating = "updating",
+        /// Nobody hears of it; the word of version 6.
+        Offline = "offline",
+        /// It runs and is heard of; the word of version 6.
+        Idle = "idle",
+        /// Nobody hears of it; the word of version 7.
+        Disconnected = "disconnected",
+        /// Only one of its VPN and its supervisor is heard of; version 7.
+        ReducedFunctionality = "reduced-functionality",
+        /// Both are heard of; version 7.
+        Operational = "operational",
+    }
+}
+
+words! {
+    /// How far an update of a device is.
+    UpdateStatus {
+        /// It was turned down.
+        Rejected = "rejected",
+        /// It is being downloaded.
+        Downloading = "downloading",
+        /// It was downloaded.
+        Downloaded = "downloaded",
+        /// It is being applied.
+        ApplyingChanges = "applying changes",
+        /// It was given up.
+        Aborted = "aborted",
+        /// It is through.
+        Done = "done",
+    }
+}
+
+words! {
     /// How far the payment of a credit bundle is.
     PaymentStatus {
         /// Not decided yet.

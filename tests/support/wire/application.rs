@@ -7,7 +7,7 @@ use balena_agent::api::rows::{Application, ApplicationMembership, Device};
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{
-    ApplicationId, ApplicationKey, Balena, Get, KeyValue, KeyValueKind, List, ReleaseKey, Resource,
+    ApplicationId, ApplicationKey, Balena, Get, KeyValue, KeyValueKind, List, ReleaseKey, Resource, UserId,
 };
 use serde_json::{Map, Value, json};
 
@@ -219,7 +219,8 @@ fn membership_key(recorded: Option<&Value>) -> Result<ApplicationMembershipKey, 
         Some(Value::Object(fields)) if fields.len() == 2 => {
             let field = |name: &str| fields.get(name).and_then(Value::as_i64).ok_or_else(refuse);
             let application = ApplicationId::new(field("is_member_of__application")?);
-            Ok(ApplicationMembershipKey::Of { user: field("user")?, application })
+            let user = UserId::new(field("user")?);
+            Ok(ApplicationMembershipKey::Of { user, application })
         }
         _ => Err(refuse()),
     }

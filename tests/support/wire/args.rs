@@ -1,7 +1,9 @@
 //! From the recorded arguments to typed ones.
 
-use balena_agent::{ApplicationKey, DeviceKey, OrganizationKey};
+use balena_agent::{ApplicationKey, DeviceKey, Download, OrganizationKey, UploadFile};
 use serde_json::{Map, Value};
+
+use super::cases::{hex, unhex};
 
 /// How a call ended.
 pub(crate) type Outcome = Result<Value, Failure>;
@@ -112,4 +114,28 @@ pub(crate) fn unit(result: balena_agent::Result<()>) -> Outcome {
 /// A value as JSON.
 pub(crate) fn json<T: serde::Serialize>(result: balena_agent::Result<T>) -> Outcome {
     Ok(serde_json::to_value(result?).unwrap_or(Value::Null))
+}
+
+/// A file that was open in the recording.
+pub(crate) fn file(value: &Value) -> Option<UploadFile> {
+    let file = value.get("$file")?;
+    let name = file.get("name").and_then(Value::as_str)?;
+    Some(UploadFile::bytes(name, unhex(file.get("hex").and_then(Value::as_str)?)))
+}
+
+/// A streamed answer, as the recordings have it.
+pub(crate) async fn streamed(download: Download) -> Outcome {
+    let (content_type, content_disposition) =
+        (download.content_type().map(str::to_owned), download.content_disposition().map(str::to_owned));
+    let mut stream = download.stream();
+    let mut bytes = Vec::new();
+    while let Some(piece) = stream.next().await {
+        bytes.extend_from_slice(&piece?);
+    }
+    Ok(serde_json::json!({ "$response": {
+        "status": 200,
+        "hex": hex(&bytes),
+        "content_type": content_type,
+        "content_disposition": content_disposition,
+    }}))
 }

@@ -20,6 +20,9 @@ pub(crate) struct Case {
     /// Recorded from the JS SDK.
     #[serde(skip)]
     pub(crate) of_js: bool,
+    /// To be played under version 7 of the API.
+    #[serde(skip)]
+    pub(crate) under_v7: bool,
     pub(crate) id: String,
     pub(crate) function: String,
     pub(crate) args: Vec<Value>,
@@ -36,7 +39,7 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) seed: Option<String>,
     #[serde(default, rename = "seed_case")]
-    _seed_case: Option<String>,
+    _same_situation: Option<String>,
     #[serde(default)]
     pub(crate) quirks: Vec<String>,
     #[serde(default)]

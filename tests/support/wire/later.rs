@@ -1,32 +1,16 @@
 //! What is recorded and not promised yet: the one list, with the reason. It has to be empty in the end.
 
-use serde_json::Value;
-
 use super::cases::Case;
 
-/// Functions that a later step brings: logins, the settings file, OS versions and updates, builds.
+/// Functions that a later step brings: logins, the settings file.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 7] = [
-    "auth.",
-    "settings.",
-    "models.os.",
-    "Balena",
-    "models.device.start_os_update",
-    "models.device.get_os_update_status",
-    "models.release.create_from_url",
-];
+const FUNCTIONS: [&str; 3] = ["auth.", "settings.", "Balena"];
 
 type Around = fn(&Case) -> bool;
 
 /// What is around calls that are there, and comes later itself.
-const AROUND: [(&str, Around); 2] = [
-    ("tokens that age and settings that change", |case| case.area == "auth"),
-    ("a logo is an upload", |case| case.args.iter().chain(case.kwargs.values()).any(is_file)),
-];
-
-fn is_file(argument: &Value) -> bool {
-    argument.get("$file").is_some()
-}
+const AROUND: [(&str, Around); 1] =
+    [("tokens that age and settings that change", |case| case.area == "auth")];
 
 fn covers(entry: &str, name: &str) -> bool {
     name == entry || (entry.ends_with('.') && name.starts_with(entry))

@@ -10,11 +10,14 @@ pub(crate) mod judge;
 pub(crate) mod later;
 pub(crate) mod logs;
 pub(crate) mod loopback;
+pub(crate) mod os;
 pub(crate) mod others;
 pub(crate) mod outcomes;
 pub(crate) mod quirks;
+mod quirks_files;
 mod quirks_filter;
 mod quirks_options;
+mod quirks_os;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod rulebook;
@@ -23,6 +26,7 @@ pub(crate) mod sdk_map;
 pub(crate) mod settings;
 mod source;
 mod typed;
+pub(crate) mod v7;
 
 use args::{Args, Outcome};
 use balena_agent::Balena;
@@ -37,6 +41,9 @@ pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
         return Some(outcome);
     }
     if let Some(outcome) = Box::pin(device_values::call(balena, function, args)).await {
+        return Some(outcome);
+    }
+    if let Some(outcome) = Box::pin(os::call(balena, function, args)).await {
         return Some(outcome);
     }
     Box::pin(others::call(balena, function, args)).await

@@ -31,14 +31,14 @@ pub(crate) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
 }
 
 /// One row as it came, which the row type has to be able to read too.
-async fn one<R: Resource>(get: Get<R>, options: &Value) -> Outcome {
+pub(super) async fn one<R: Resource>(get: Get<R>, options: &Value) -> Outcome {
     let row = get.options(options).rows::<Value>().await?;
     fits::<R>(&row);
     Ok(row)
 }
 
 /// A list as it came, or its number where that is asked for.
-async fn many<R: Resource>(list: List<R>, options: &Value) -> Outcome {
+pub(super) async fn many<R: Resource>(list: List<R>, options: &Value) -> Outcome {
     let list = list.options(options);
     if options.get("$count").is_some_and(Value::is_object) {
         return json(list.count().await);

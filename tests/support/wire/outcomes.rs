@@ -15,6 +15,8 @@ pub(crate) enum Expect {
         /// What the error's text has to name.
         says: Option<String>,
     },
+    /// Some value: other cases hold which.
+    AnyValue,
     /// Python fell over; what it fell over is an error, of whatever kind.
     AnyError,
     /// The typed interface has no such argument.
@@ -22,7 +24,7 @@ pub(crate) enum Expect {
 }
 
 /// Exception class → kind. `…NotFound` and `Ambiguous…` are told by their names.
-const CLASSES: [(&str, ErrorKind); 18] = [
+const CLASSES: [(&str, ErrorKind); 19] = [
     ("NotLoggedIn", ErrorKind::Unauthorized),
     ("Unauthorized", ErrorKind::Unauthorized),
     ("LoginFailed", ErrorKind::Unauthorized),
@@ -41,11 +43,15 @@ const CLASSES: [(&str, ErrorKind); 18] = [
     ("UnsupportedFeature", ErrorKind::Unsupported),
     ("DeviceNotWebAccessible", ErrorKind::Unsupported),
     ("DeviceOffline", ErrorKind::DeviceOffline),
+    ("BuilderRequestError", ErrorKind::Rejected),
 ];
 
 /// Checks that Python raises as bare exceptions: beginning of the text → kind.
-const MESSAGES: [(&str, ErrorKind); 2] =
-    [("Incompatible ", ErrorKind::Unsupported), ("Supervisor release not found", ErrorKind::NotFound)];
+const MESSAGES: [(&str, ErrorKind); 3] = [
+    ("Incompatible ", ErrorKind::Unsupported),
+    ("Supervisor release not found", ErrorKind::NotFound),
+    ("OS update failed: The device is offline", ErrorKind::DeviceOffline),
+];
 
 const ACCIDENTS: [&str; 4] = ["KeyError", "TypeError", "IndexError", "AttributeError"];
 

@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     NoCall,
     /// Something that comes later, and what.
     Later(&'static str),
+    /// It asks for other things under another version of the API, and why.
+    NotTranslated(&'static str),
     /// It has no meaning here (rows that say "drop").
     Dropped,
 }

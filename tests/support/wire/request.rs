@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::cases::{Request, hex};
 use crate::canonical::canonical_query;
@@ -66,6 +67,7 @@ pub(crate) fn sent(sent: &Sent<'_>, like: &Request) -> Value {
             let body = serde_json::from_slice(sent.body);
             out.insert("json".into(), body.unwrap_or_else(|_| json!(String::from_utf8_lossy(sent.body))));
         }
+        _ if like.hex.is_some() || like.blob.is_some() => out.extend([bytes(sent.body)]),
         _ => {
             out.insert("text".into(), json!(String::from_utf8_lossy(sent.body)));
         }
@@ -128,12 +130,21 @@ fn one_part(part: &[u8]) -> Value {
     let mut out = json!({ "name": field("name"), "content_type": header("content-type") });
     match field("filename") {
         Some(file) => {
+            let (form, content) = bytes(content);
             out["filename"] = json!(file);
-            out["hex"] = json!(hex(content));
+            out[form] = content;
         }
         None => out["text"] = json!(String::from_utf8_lossy(content)),
     }
     out
+}
+
+/// As cases record bytes: long ones by length and checksum.
+fn bytes(content: &[u8]) -> (String, Value) {
+    if content.len() <= 4096 {
+        return ("hex".into(), json!(hex(content)));
+    }
+    ("blob".into(), json!({ "length": content.len(), "sha256": hex(&Sha256::digest(content)) }))
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use balena_agent::{ApiVersion, Settings};
+use balena_agent::{ActionsVersion, ApiVersion, Settings};
 use serde_json::{Map, Value};
 
 /// The settings, or which of them has no typed form (rows Q35, Q55).
@@ -19,6 +19,11 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
             ("api_version", Value::String(version)) => match version.as_str() {
                 "v6" => settings.api_version = ApiVersion::V6,
                 "v7" => settings.api_version = ApiVersion::V7,
+                _ => return refuse(),
+            },
+            ("device_actions_endpoint_version", Value::String(version)) => match version.as_str() {
+                "v1" => settings.device_actions_endpoint_version = Some(ActionsVersion::V1),
+                "v2" => settings.device_actions_endpoint_version = Some(ActionsVersion::V2),
                 _ => return refuse(),
             },
             ("retry_rate_limited_request", Value::Bool(on)) => settings.retry_rate_limited_request = *on,

@@ -18,11 +18,11 @@ mod outcomes;
 pub(super) mod patterns;
 mod team;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use balena_agent::{ApiVersion, Balena, Settings};
+use balena_agent::{ApiVersion, Balena, ChunkSize, Settings};
 use serde_json::{Map, Value, json};
 
 pub(crate) use outcomes::recorded;
@@ -46,6 +46,7 @@ pub(crate) fn read(folder: &Path) -> Vec<Case> {
             exchange.check.absent_is_null = true;
             // JS asks for a column twice where two parts of it want it.
             exchange.request.canonical_query.iter_mut().for_each(once);
+            exchange.request.canonical_query.iter_mut().for_each(patterns::spaced);
         }
     }
     all
@@ -71,12 +72,25 @@ pub(crate) fn settings(recorded: &Map<String, Value>) -> Result<Settings, String
     for (name, value) in recorded {
         match (name.as_str(), value) {
             ("dataDirectory" | "debug", Value::Bool(_)) => {}
+            ("apiUrl", Value::String(address)) => settings.api_endpoint = Some(address.clone()),
+            ("dashboardUrl", Value::String(address)) => settings.dashboard_url = Some(address.clone()),
+            // Told to be left out.
+            (_, Value::Object(members)) if members.contains_key("$undefined") => {}
             ("retryRateLimitedRequests", Value::Bool(on)) => settings.retry_rate_limited_request = *on,
+            ("deviceUrlsBase", Value::String(domain)) => settings.device_urls_base = Some(domain.clone()),
             ("requestLimit", Value::Number(limit)) => {
                 settings.request_limit = limit.as_u64().and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?));
             }
             ("requestLimitInterval", Value::Number(ms)) => {
                 settings.request_limit_interval = Duration::from_millis(ms.as_u64().unwrap_or(0));
+            }
+            ("requestBatchingChunkSize", size) => {
+                let given = |size: &Value| NonZeroUsize::new(usize::try_from(size.as_u64()?).ok()?);
+                let known = settings.request_batching_chunk_size;
+                settings.request_batching_chunk_size = ChunkSize {
+                    ids: given(size).or_else(|| given(&size["numericId"])).unwrap_or(known.ids),
+                    names: given(size).or_else(|| given(&size["stringId"])).unwrap_or(known.names),
+                };
             }
             _ => return Err(format!("setting {name}: {value}")),
         }
@@ -125,18 +139,19 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
     let mut expected = Expected { exchange: case.exchange.clone(), outcome };
     patterns::apply(case, &mut expected);
     let family = match case.area.as_str() {
+        _ if os::owns(&case.function) => os::adjust,
+        _ if files::owns(&case.function) => files::adjust,
         "auth_js" => auth::adjust,
         "billing_js" => billing::adjust,
         "config_js" => config::adjust,
         "device_batch" => batch::adjust,
         "device_js" => device::adjust,
         "device_type_js" => device_type::adjust,
-        "errors_js" => files::adjust,
+        "errors_js" | "release_asset" => files::adjust,
         "forms_js" => forms::adjust,
         "logs_js" => logs::adjust,
         "membership_js" => membership::adjust,
         "os_js" => os::adjust,
-        "release_asset" => files::adjust,
         "team" => team::adjust,
         other => return Err(format!("no family for {other}")),
     };

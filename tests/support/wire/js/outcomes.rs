@@ -60,6 +60,9 @@ pub(crate) fn recorded(outcome: &Outcome, last: Option<&Exchange>) -> Expect {
 /// Which one it was; an object in the text need not be reproduced.
 fn named(raised: &Raised) -> Option<String> {
     let by_key = raised.class.ends_with("NotFound") || raised.class.starts_with("BalenaAmbiguous");
-    let key = raised.message.split_once(": ").filter(|_| by_key).map(|(_, key)| key.to_owned());
+    let key = raised.message.split_once(": ").filter(|_| by_key).map(|(_, key)| key);
+    // "There are multiple releases matching the release hash '45c9000'".
+    let quoted = |key: &str| Some(key.strip_suffix('\'')?.rsplit_once(" '")?.1.to_owned());
+    let key = key.map(|key| quoted(key).unwrap_or_else(|| key.to_owned()));
     key.filter(|key| !key.contains('{') && !key.contains("[object"))
 }

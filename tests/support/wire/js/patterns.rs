@@ -13,6 +13,31 @@ pub(super) fn apply(case: &Case, expected: &mut Expected) {
     logged_out(case, expected);
 }
 
+/// A list of values in a filter as ours writes it: JS puts no space after its commas.
+pub(super) fn spaced(value: &mut Value) {
+    match value {
+        Value::String(leaf) if leaf.contains(" in (") => *leaf = spaced_lists(leaf),
+        Value::Array(items) => items.iter_mut().for_each(spaced),
+        Value::Object(map) => map.values_mut().for_each(spaced),
+        _ => {}
+    }
+}
+
+fn spaced_lists(leaf: &str) -> String {
+    let (mut out, mut quoted, mut listed) = (String::new(), false, false);
+    for c in leaf.chars() {
+        out.push(c);
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => listed = out.ends_with(" in ("),
+            ')' if !quoted => listed = false,
+            ',' if listed && !quoted => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
 /// `id-check`: a read that only tells whether an id is there need not be sent. A call that ended in it ends
 /// in the request that ours sends instead.
 fn id_check(expected: &mut Expected) {
@@ -71,6 +96,22 @@ pub(super) fn looked_up(expected: &mut Expected, like: &Exchange, path: &str, fi
 pub(super) fn refused(expected: &mut Expected) {
     expected.exchange.clear();
     expected.outcome = error(ErrorKind::InvalidArgument);
+}
+
+/// An argument that ours can't express, whatever JS makes of it (row Q55).
+pub(super) fn no_such_type(expected: &mut Expected) {
+    expected.exchange.clear();
+    expected.outcome = Expect::NoSuchType;
+}
+
+/// Whether an argument, or a member of one, is an empty text or 0: it names nothing (row Q51).
+pub(super) fn names_nothing(argument: &Value) -> bool {
+    match argument {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Number(id) => id.as_i64() == Some(0),
+        Value::Object(members) => members.values().any(names_nothing),
+        _ => false,
+    }
 }
 
 /// Whether an argument of the case is the beginning of a uuid: text that is too short for a whole one.

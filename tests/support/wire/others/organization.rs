@@ -1,10 +1,10 @@
 //! Organizations, their members and invites.
 
-use balena_agent::{Balena, OrganizationId, OrganizationMembershipKey};
+use balena_agent::{Balena, OrganizationId, OrganizationMembershipKey, UserId};
 use serde_json::Value;
 
 use super::{many, one};
-use crate::wire::args::{Args, Failure, Outcome, json, unit};
+use crate::wire::args::{Args, Failure, Outcome, file, json, unit};
 
 pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
     let found = match function.split_once('.') {
@@ -26,12 +26,13 @@ async fn organizations(balena: &Balena, function: &str, args: &Args) -> Found {
     let key = || args.organization(0, "handle_or_id");
     Ok(Some(match function {
         "create" => {
-            if args.some(2, "logo_image").is_some() {
-                return Err(Failure::NoSuchType("a logo".into()));
-            }
             let mut create = organizations.create(args.text(0, "name")?);
             if let Some(handle) = args.text_if_any(1, "handle")? {
                 create = create.handle(handle);
+            }
+            if let Some(logo) = args.some(2, "logo_image") {
+                let logo = file(logo).ok_or_else(|| Failure::NoSuchType(format!("logo_image: {logo}")))?;
+                create = create.logo_image(logo);
             }
             create.rows::<Value>().await?
         }
@@ -107,7 +108,8 @@ fn membership(args: &Args) -> Result<OrganizationMembershipKey, Failure> {
     let id = |name: &str| members.get(name).and_then(Value::as_i64);
     match (id("user"), id("is_member_of__organization")) {
         (Some(user), Some(organization)) => {
-            Ok(OrganizationMembershipKey::Member { user, organization: OrganizationId::new(organization) })
+            let (user, organization) = (UserId::new(user), OrganizationId::new(organization));
+            Ok(OrganizationMembershipKey::Member { user, organization })
         }
         _ => Err(Failure::NoSuchType(format!("membership_id: {members:?}"))),
     }

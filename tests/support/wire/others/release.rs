@@ -41,6 +41,14 @@ async fn releases(balena: &Balena, function: &str, args: &Args) -> Found {
             row.iter().for_each(fits::<Release>);
             row.unwrap_or_default()
         }
+        "create_from_url" => {
+            let url = args.text(1, "url")?;
+            let mut create = releases.create_from_url(application()?, url);
+            if args.some(2, "flatten_tarball").is_some() {
+                create = create.flatten_tarball(args.flag(2, "flatten_tarball")?);
+            }
+            json(create.await)?
+        }
         "finalize" => unit(releases.finalize(key(args)?).await)?,
         "set_is_invalidated" => {
             unit(releases.set_is_invalidated(key(args)?, args.flag(1, "is_invalidated")?).await)?

@@ -1,17 +1,27 @@
-//! Device types.
+//! Device types, and how an OS is installed on them.
+
+mod contract;
+mod host_os;
+mod install;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::odata::{Filter, Key, Query};
 
-use super::keys::DeviceTypeKey;
+use super::keys::{DeviceTypeKey, not_empty};
 use super::read::{Get, List, Target};
 use super::request::Request;
 use super::rows::{Application, DeviceType, DeviceTypeAlias, Release};
+
+pub use contract::{InstallMethod, Instructions};
+pub use install::ContractKey;
 
 /// Device types. From [`Balena::device_type`](crate::Balena::device_type).
 #[derive(Debug, Clone)]
@@ -57,9 +67,7 @@ impl DeviceTypes {
     pub fn get_by_slug_or_name(&self, slug_or_name: impl Into<String>) -> Get<DeviceType> {
         let text = slug_or_name.into();
         Get::new(&self.core, async move {
-            if text.trim().is_empty() {
-                return Err(Error::argument("slug_or_name", "it is empty"));
-            }
+            not_empty("slug_or_name", &text)?;
             let either = DeviceType::NAME.eq(text.as_str()).or(DeviceType::SLUG.eq(text.as_str()));
             Ok(first(either, &text))
         })

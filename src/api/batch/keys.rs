@@ -1,0 +1,124 @@
+//! What a batch is for: one thing or many, by their keys.
+
+use std::fmt;
+use std::hash::Hash;
+
+use crate::api::keys::{ApplicationKey, DeviceKey, an_id};
+use crate::api::rows::Device;
+use crate::error::Result;
+use crate::ids::{ApplicationId, DeviceId, TeamMembershipId};
+
+/// A key of things that batches are for. Made by the library only.
+pub trait BatchKey: Clone + fmt::Display + Eq + Hash + Send + Sync + 'static {
+    /// What a person calls such a thing, e.g. `device`.
+    const NOUN: &'static str;
+
+    /// Whether it can be a key at all.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for one that could match anything.
+    fn check(&self) -> Result<()>;
+}
+
+impl BatchKey for DeviceKey {
+    const NOUN: &'static str = "device";
+
+    fn check(&self) -> Result<()> {
+        Self::check(self)
+    }
+}
+
+impl BatchKey for ApplicationKey {
+    const NOUN: &'static str = "application";
+
+    fn check(&self) -> Result<()> {
+        Self::check(self)
+    }
+}
+
+impl BatchKey for TeamMembershipId {
+    const NOUN: &'static str = "team membership";
+
+    fn check(&self) -> Result<()> {
+        an_id("membership", self.get()).map(drop)
+    }
+}
+
+/// What a change is for: one thing, by any key that it has, or a list.
+///
+/// An empty list is fine: there is nothing to do then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys<K> {
+    /// One.
+    One(K),
+    /// Several.
+    Several(Vec<K>),
+}
+
+/// The devices that a change is for: one, by any [`DeviceKey`], or a list of ids or of whole uuids.
+///
+/// An empty list is fine: there is nothing to do then.
+pub type DeviceKeys = Keys<DeviceKey>;
+
+/// The applications that a change is for: one, by any [`ApplicationKey`], or a list of ids, or of slugs and
+/// uuids.
+///
+/// An empty list is fine: there is nothing to do then.
+pub type ApplicationKeys = Keys<ApplicationKey>;
+
+impl<K> Keys<K> {
+    pub(crate) fn into_list(self) -> Vec<K> {
+        match self {
+            Self::One(key) => vec![key],
+            Self::Several(keys) => keys,
+        }
+    }
+}
+
+macro_rules! from_one {
+    ($key:ty: $($one:ty),*) => {$(
+        impl From<$one> for Keys<$key> {
+            fn from(key: $one) -> Self {
+                Self::One(key.into())
+            }
+        }
+    )*};
+}
+
+from_one!(DeviceKey: DeviceKey, DeviceId, &Device, &str, String, i32, u32, i64, u64);
+from_one!(ApplicationKey: ApplicationKey, ApplicationId, &str, String, i32, u32, i64, u64);
+from_one!(TeamMembershipId: TeamMembershipId, i32, i64);
+
+impl<T: Into<K>, K> From<Vec<T>> for Keys<K> {
+    fn from(keys: Vec<T>) -> Self {
+        keys.into_iter().collect()
+    }
+}
+
+impl<T: Into<K>, K, const N: usize> From<[T; N]> for Keys<K> {
+    fn from(keys: [T; N]) -> Self {
+        keys.into_iter().collect()
+    }
+}
+
+impl<T: Clone + Into<K>, K> From<&[T]> for Keys<K> {
+    fn from(keys: &[T]) -> Self {
+        keys.iter().cloned().collect()
+    }
+}
+
+impl<T: Into<K>, K> FromIterator<T> for Keys<K> {
+    fn from_iter<I: IntoIterator<Item = T>>(keys: I) -> Self {
+        Self::Several(keys.into_iter().map(Into::into).collect())
+    }
+}
+
+/// By its id, or else by its uuid. A row that has neither is refused when the request is sent.
+impl From<&Device> for DeviceKey {
+    fn from(device: &Device) -> Self {
+        match (device.id, &device.uuid) {
+            (Some(id), _) => Self::Id(id),
+            (None, uuid) => Self::Name(uuid.clone().unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What is done to rows of one resource, many in one request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::api::write::Rows;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::http::BoxFuture;
+use crate::odata::{Column, Query};
+
+use super::keys::Keys;
+use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
+use super::patience::Patience;
+use super::plan::{Chunk, Group, Manner, Open, Operation, Plan};
+
+/// A change whose columns depend on the row: rows of one group get the same.
+pub(crate) trait Grouped<R>: Send + Sync {
+    /// What has to be known of each row, besides its id.
+    fn columns(&self) -> Query;
+
+    /// What has to be known before the rows are asked for.
+    fn prepare(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The group of a row.
+    ///
+    /// # Errors
+    /// The change is not for this row.
+    fn group(&self, row: &R) -> Result<i64>;
+
+    /// The columns that the rows of a group get; asked just before its first part is sent.
+    fn values(&self, group: i64) -> BoxFuture<'_, Result<Value>>;
+}
+
+/// Done for one row, by its id.
+type PerRow = Box<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// What is done to the rows.
+pub(crate) enum Deed<R> {
+    /// These columns get these values.
+    Set(Value),
+    /// The rows go.
+    Delete,
+    /// Columns get values that depend on the row.
+    SetByGroup(Box<dyn Grouped<R>>),
+    /// Something else, for each row on its own.
+    Each(PerRow),
+}
+
+/// A deed on the rows of a list.
+pub(crate) struct OfRows<R> {
+    pub(crate) core: Arc<Core>,
+    pub(crate) identity: Value,
+    pub(crate) deed: Deed<R>,
+    /// The list is one row, and that is asked for as one.
+    pub(crate) single: bool,
+}
+
+/// The keys of a list by how they name their rows.
+#[derive(Default)]
+struct Sorted {
+    ids: Vec<(usize, i64)>,
+    /// By column.
+    names: Vec<(&'static str, Vec<(usize, String)>)>,
+}
+
+fn sorted<R: ListedRow>(keys: &[R::Key], open: &[Open]) -> Result<Sorted> {
+    // Also those that are done already: a list is right or wrong as a whole.
+    let named = keys.iter().map(R::named).collect::<Result<Vec<Named>>>()?;
+    let ids = named.iter().filter(|named| matches!(named, Named::Id(_))).count();
+    if ids > 0 && ids < named.len() {
+        return Err(Error::argument("list", "a list is of ids or of names, not of both"));
+    }
+    let mut sorted = Sorted::default();
+    let mut open = open.iter().map(|open| open.item).peekable();
+    for (item, named) in named.into_iter().enumerate() {
+        if open.next_if_eq(&item).is_none() {
+            continue;
+        }
+        match named {
+            Named::Id(id) => sorted.ids.push((item, id)),
+            Named::By(column, name) => match sorted.names.iter_mut().find(|(known, _)| *known == column) {
+                Some((_, names)) => names.push((item, name)),
+                None => sorted.names.push((column, vec![(item, name)])),
+            },
+        }
+    }
+    Ok(sorted)
+}
+
+impl<R: ListedRow + Sync> OfRows<R> {
+    fn ids_at_a_time(&self) -> usize {
+        match self.deed {
+            Deed::Each(_) => 1,
+            _ => self.core.settings.request_batching_chunk_size.ids.get(),
+        }
+    }
+
+    async fn find(&self, sorted: Sorted, manner: &Manner<'_>) -> Result<Found> {
+        let grouped = match &self.deed {
+            Deed::SetByGroup(grouped) => Some(grouped),
+            _ => None,
+        };
+        let columns = grouped.map_or_else(Query::new, |grouped| grouped.columns());
+        let group = |row: &R| grouped.map(|grouped| grouped.group(row)).transpose();
+        find(&self.core, sorted, columns, self.single, &group, manner).await
+    }
+
+    async fn made(&self, keys: &[R::Key], open: Vec<Open>, manner: &Manner<'_>) -> Result<Plan> {
+        let sorted = sorted::<R>(keys, &open)?;
+        if let Deed::SetByGroup(grouped) = &self.deed {
+            manner.patience.ask(manner.clock, || grouped.prepare()).await?;
+        }
+        let found = match &self.deed {
+            // The server is told ids as they are.
+            Deed::Set(_) | Deed::Delete | Deed::Each(_) if sorted.names.is_empty() => {
+                let row = |(item, id)| Row { id, group: None, items: vec![item] };
+                Found { rows: sorted.ids.into_iter().map(row).collect(), missing: Vec::new() }
+            }
+            _ => self.find(sorted, manner).await?,
+        };
+        let mut plan = Plan { refused: found.missing, ..Plan::default() };
+        if let Deed::Delete = self.deed {
+            // It was on its way when an earlier run ended, and it is gone.
+            let unknown = |item: &usize| {
+                let at = open.binary_search_by_key(item, |open| open.item).ok();
+                at.and_then(|at| open.get(at)).is_some_and(|open| open.unknown)
+            };
+            let gone = plan
+                .refused
+                .extract_if(.., |(items, error)| error.is_not_found() && items.iter().all(unknown));
+            plan.done = gone.flat_map(|(items, _)| items).collect();
+        }
+        if !manner.keep_going && !plan.refused.is_empty() {
+            return Err(refusal::<R>(keys, plan.refused));
+        }
+        for (group, rows) in in_groups(found.rows) {
+            let group = group.map(|key| Arc::new(Group { key, columns: OnceCell::new() }));
+            plan.chunks.extend(rows.chunks(self.ids_at_a_time()).map(|rows| Chunk {
+                ids: rows.iter().map(|row| row.id).collect(),
+                items: rows.iter().flat_map(|row| row.items.iter().copied()).collect(),
+                group: group.clone(),
+            }));
+        }
+        Ok(plan)
+    }
+
+    async fn done(&self, chunk: &Chunk) -> Result<()> {
+        let rows = || Rows::filter(Column::<R, i64>::new("id").is_in(&chunk.ids));
+        match (&self.deed, &chunk.group, chunk.ids.first()) {
+            (Deed::Set(columns), ..) => self.core.change(R::NAME, &rows(), columns).await,
+            (Deed::Delete, ..) => self.core.delete(R::NAME, &rows()).await,
+            (Deed::SetByGroup(grouped), Some(group), _) => {
+                let columns = group.columns.get_or_try_init(|| grouped.values(group.key)).await?;
+                self.core.change(R::NAME, &rows(), columns).await
+            }
+            (Deed::Each(work), _, Some(id)) => work(*id).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// In the order in which the groups come up.
+fn in_groups(rows: Vec<Row>) -> Vec<(Option<i64>, Vec<Row>)> {
+    let mut groups: Vec<(Option<i64>, Vec<Row>)> = Vec::new();
+    let mut places: HashMap<Option<i64>, usize> = HashMap::new();
+    for row in rows {
+        let place = *places.entry(row.group).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((row.group, vec![row])),
+        }
+    }
+    groups
+}
+
+async fn find<R: ListedRow + Sync>(
+    core: &Core,
+    sorted: Sorted,
+    columns: Query,
+    single: bool,
+    group: GroupOf<'_, R>,
+    manner: &Manner<'_>,
+) -> Result<Found> {
+    let size = core.settings.request_batching_chunk_size;
+    let mut search = Search { columns, single, at_a_time: size.ids.get() };
+    let (by_id, id) = (Column::<R, i64>::new("id"), |row: &R, _| row.id());
+    let mut found = look_up(core, by_id, id, sorted.ids, group, &search, manner).await?;
+    search.at_a_time = size.names.get();
+    for (column, names) in sorted.names {
+        let by_name = Column::<R, String>::new(column);
+        let more = look_up(core, by_name, R::name, names, group, &search, manner).await?;
+        found.rows.extend(more.rows);
+        found.missing.extend(more.missing);
+    }
+    Ok(found)
+}
+
+/// The rows of a list, every one of which has to be there.
+pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
+    core: &Core,
+    keys: &Keys<R::Key>,
+    columns: Query,
+) -> Result<Vec<R>> {
+    let (keys, single) = match keys {
+        Keys::One(key) => (std::slice::from_ref(key), true),
+        Keys::Several(keys) => (&**keys, false),
+    };
+    let clock = &*core.http.clock;
+    let manner = Manner { concurrency: 1, keep_going: false, patience: Patience::None, clock };
+    let open: Vec<Open> = (0..keys.len()).map(|item| Open { item, unknown: false }).collect();
+    let rows = Mutex::new(Vec::new());
+    let keep = |row: &R| {
+        rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+        Ok(None)
+    };
+    let found = find::<R>(core, sorted::<R>(keys, &open)?, columns, single, &keep, &manner).await?;
+    if !found.missing.is_empty() {
+        return Err(refusal::<R>(keys, found.missing));
+    }
+    Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Names of those that keep a batch from beginning; there may be thousands.
+const NAMES_IN_ERRORS: usize = 10;
+
+/// The first error, with the names of all that are not there either.
+fn refusal<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> Error {
+    let mut refused = refused.into_iter();
+    let Some((mut items, error)) = refused.next() else { return Error::argument("list", "it is refused") };
+    items.extend(refused.filter(|(_, other)| other.kind() == error.kind()).flat_map(|(items, _)| items));
+    if items.len() == 1 || !error.is_not_found() {
+        return error.help("nothing was changed");
+    }
+    let names = items.iter().take(NAMES_IN_ERRORS).filter_map(|item| keys.get(*item));
+    let names: Vec<String> = names.map(ToString::to_string).collect();
+    let rest = match items.len().saturating_sub(NAMES_IN_ERRORS) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    error.help(format!("nothing was changed; not there are {}{rest}", names.join(",")))
+}
+
+impl<R: ListedRow + Sync> Operation<R::Key> for OfRows<R> {
+    fn identity(&self) -> Value {
+        self.identity.clone()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn plan<'a>(
+        &'a self,
+        keys: &'a [R::Key],
+        open: Vec<Open>,
+        manner: &'a Manner<'a>,
+    ) -> BoxFuture<'a, Result<Plan>> {
+        Box::pin(self.made(keys, open, manner))
+    }
+
+    fn send<'a>(&'a self, _: &'a [R::Key], chunk: &'a Chunk) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.done(chunk))
+    }
+}

@@ -1,0 +1,160 @@
+//! Runs a batch: a few parts at a time, until all are done or one ends it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::flight::Flight;
+use super::patience::Patience;
+use super::plan::{Chunk, Manner, Open, Operation, Plan};
+use super::report::{BatchChunk, BatchProgress, BatchReport, BatchState, Ledger, Place};
+use super::token::{Checksum, Mark};
+use super::{BatchKey, MOST_AT_A_TIME, Options};
+
+pub(super) async fn run<K: BatchKey>(
+    core: &Core,
+    keys: Vec<K>,
+    operation: &dyn Operation<K>,
+    mut options: Options,
+    patience: Patience,
+) -> Result<BatchReport<K>> {
+    if !(1..=MOST_AT_A_TIME).contains(&options.concurrency) {
+        let why = format_args!("{} is none of 1 to {MOST_AT_A_TIME}", options.concurrency);
+        return Err(Error::argument("concurrency", why));
+    }
+    let belongs = checksum(core, &keys, operation);
+    let marks = match &options.resume {
+        Some(token) => token.marks(belongs, keys.len())?,
+        None => vec![Mark::Open; keys.len()],
+    };
+    let again = operation.is_repeatable() || options.retry_unknown;
+    let mut ledger = Ledger { belongs, places: Vec::with_capacity(keys.len()), chunks: Vec::new() };
+    let mut open = Vec::new();
+    for (item, mark) in marks.into_iter().enumerate() {
+        ledger.places.push(match mark {
+            Mark::Done => Place::Before(BatchState::Done),
+            Mark::Unknown if !again => Place::Before(BatchState::Unknown),
+            mark => {
+                open.push(Open { item, unknown: mark == Mark::Unknown });
+                Place::Nowhere
+            }
+        });
+    }
+    let clock = &*core.http.clock;
+    let manner = Manner { concurrency: options.concurrency, keep_going: options.keep_going, patience, clock };
+    let plan = if open.is_empty() { Plan::default() } else { operation.plan(&keys, open, &manner).await? };
+    let chunks = ledger.enter(plan);
+    let stopped_by = drive(&keys, operation, &chunks, &mut ledger, &manner, &mut options).await;
+    Ok(BatchReport::new(keys, ledger, stopped_by))
+}
+
+/// What a token belongs to.
+fn checksum<K: BatchKey>(core: &Core, keys: &[K], operation: &dyn Operation<K>) -> u64 {
+    let call = Checksum::default().with(core.settings.api()).with(K::NOUN).with(operation.identity());
+    keys.iter().fold(call, Checksum::with).sum()
+}
+
+impl Ledger {
+    /// Writes down what is planned; the parts to send are the first ones.
+    fn enter(&mut self, plan: Plan) -> Vec<Chunk> {
+        self.put(&plan.done, Place::Before(BatchState::Done));
+        for chunk in &plan.chunks {
+            self.put(&chunk.items, Place::Chunk(self.chunks.len()));
+            let items = chunk.items.clone();
+            self.chunks.push(BatchChunk { state: BatchState::NotTried, error: None, items });
+        }
+        for (items, error) in plan.refused {
+            self.put(&items, Place::Chunk(self.chunks.len()));
+            self.chunks.push(BatchChunk { state: BatchState::Failed, error: Some(error), items });
+        }
+        plan.chunks
+    }
+
+    fn put(&mut self, items: &[usize], place: Place) {
+        for item in items {
+            if let Some(known) = self.places.get_mut(*item) {
+                *known = place;
+            }
+        }
+    }
+
+    fn set(&mut self, chunk: usize, state: BatchState, error: Option<Error>) {
+        if let Some(chunk) = self.chunks.get_mut(chunk) {
+            (chunk.state, chunk.error) = (state, error);
+        }
+    }
+}
+
+/// Sends the parts; the one that ended it early, if one did.
+async fn drive<K>(
+    keys: &[K],
+    operation: &dyn Operation<K>,
+    chunks: &[Chunk],
+    ledger: &mut Ledger,
+    manner: &Manner<'_>,
+    options: &mut Options,
+) -> Option<usize> {
+    let mut queue: VecDeque<usize> = (0..chunks.len()).collect();
+    let mut flight = Flight::new();
+    let mut stopped_by = None;
+    let mut pause: Option<Duration> = None;
+    let mut waits = 0;
+    loop {
+        while stopped_by.is_none() && pause.is_none() && flight.len() < manner.concurrency {
+            let Some(number) = queue.pop_front() else { break };
+            let Some(chunk) = chunks.get(number) else { break };
+            ledger.set(number, BatchState::Unknown, None);
+            if let Some(progress) = &mut options.progress {
+                progress(&BatchProgress(ledger));
+            }
+            flight.push(number, operation.send(keys, chunk));
+        }
+        let Some((number, result)) = flight.next().await else {
+            // Nothing is under way: all is done, one has ended it, or all are told to wait.
+            match pause.take() {
+                Some(wait) if stopped_by.is_none() => {
+                    tracing::debug!(?wait, "one request too many, the batch waits as told");
+                    manner.clock.sleep(wait).await;
+                    waits += 1;
+                    continue;
+                }
+                _ => return stopped_by,
+            }
+        };
+        let Err(error) = result else {
+            ledger.set(number, BatchState::Done, None);
+            waits = 0;
+            continue;
+        };
+        if let Some(wait) = manner.patience.wait(&error, waits) {
+            ledger.set(number, BatchState::NotTried, None);
+            queue.push_front(number);
+            pause = pause.max(Some(wait));
+            continue;
+        }
+        if ends_all(&error) || !manner.keep_going {
+            stopped_by = stopped_by.or(Some(number));
+        }
+        ledger.set(number, state(&error), Some(error));
+    }
+}
+
+/// Whether the next part would fare no better.
+fn ends_all(error: &Error) -> bool {
+    match error.kind() {
+        // Not a 403, which is about these rows.
+        ErrorKind::Unauthorized => error.status() != Some(403),
+        ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::Config | ErrorKind::Cancelled => true,
+        _ => false,
+    }
+}
+
+fn state(error: &Error) -> BatchState {
+    match error.kind() {
+        ErrorKind::UnknownOutcome => BatchState::Unknown,
+        ErrorKind::Timeout if error.was_sent() && !error.is_of_a_read() => BatchState::Unknown,
+        _ => BatchState::Failed,
+    }
+}

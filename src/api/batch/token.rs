@@ -1,0 +1,226 @@
+//! Where a batch stopped, as text: to go on later, or in another process.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::{Error, Result};
+
+/// What is known of one thing of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Not done: failed, or not tried.
+    Open,
+    Done,
+    /// Sent, and nobody knows what came of it.
+    Unknown,
+}
+
+impl Mark {
+    fn letter(self) -> char {
+        match self {
+            Self::Open => 'o',
+            Self::Done => 'd',
+            Self::Unknown => 'u',
+        }
+    }
+
+    fn of(letter: char) -> Option<Self> {
+        [Self::Open, Self::Done, Self::Unknown].into_iter().find(|mark| mark.letter() == letter)
+    }
+}
+
+/// Where a batch stopped: [`Batch::resume`](super::Batch::resume) goes on from there.
+///
+/// Text, by `Display`, `FromStr` or serde, that another process can go on with. It belongs to one call: the same
+/// function with the same arguments, the same list in the same order, at the same API; every other call refuses
+/// it. There is no name, value or key in it, only places in the list and checksums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeToken {
+    /// Checksum of the call that it is for.
+    belongs: u64,
+    /// How many of the list in a row have which mark.
+    runs: Vec<(Mark, u32)>,
+}
+
+/// Another form gets another number: a token outlives the program that wrote it.
+const VERSION: &str = "batch1";
+
+impl ResumeToken {
+    pub(super) fn new(belongs: u64, marks: impl IntoIterator<Item = Mark>) -> Self {
+        let mut runs: Vec<(Mark, u32)> = Vec::new();
+        for mark in marks {
+            match runs.last_mut() {
+                Some((last, count)) if *last == mark => *count += 1,
+                _ => runs.push((mark, 1)),
+            }
+        }
+        Self { belongs, runs }
+    }
+
+    /// The mark of each of the list.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a token of another call.
+    pub(super) fn marks(&self, belongs: u64, length: usize) -> Result<Vec<Mark>> {
+        let all: u64 = self.runs.iter().map(|(_, count)| u64::from(*count)).sum();
+        if self.belongs != belongs || u64::try_from(length) != Ok(all) {
+            let error = Error::argument("resume", "the token is of another call");
+            return Err(error.help(
+                "it goes with the same function, the same arguments, the same list in the same order and the \
+                 same API; without a token all of it is done anew",
+            ));
+        }
+        let run =
+            |(mark, count): &(Mark, u32)| std::iter::repeat_n(*mark, usize::try_from(*count).unwrap_or(0));
+        Ok(self.runs.iter().flat_map(run).collect())
+    }
+
+    fn payload(&self) -> String {
+        let mut text = format!("{VERSION}.{:016x}.", self.belongs);
+        for (mark, count) in &self.runs {
+            text.push_str(&count.to_string());
+            text.push(mark.letter());
+        }
+        text
+    }
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload = self.payload();
+        write!(f, "{payload}.{:016x}", Checksum::default().with(&payload).sum())
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = Error;
+
+    /// # Errors
+    /// `is_invalid_argument` for text that is no token, not all of one, or one of another version.
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = |why: &'static str| Error::argument("resume", why);
+        let text = text.trim();
+        let (payload, sum) = text.rsplit_once('.').ok_or_else(|| refuse("this is no token"))?;
+        if payload.split('.').next() != Some(VERSION) {
+            return Err(refuse("this is no token, or one that another version of the library made"));
+        }
+        if u64::from_str_radix(sum, 16) != Ok(Checksum::default().with(payload).sum()) {
+            return Err(refuse("the token is damaged, or a part of it is missing"));
+        }
+        parse(payload).ok_or_else(|| refuse("the token can't be read"))
+    }
+}
+
+fn parse(payload: &str) -> Option<ResumeToken> {
+    let mut parts = payload.split('.').skip(1);
+    let belongs = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let mut runs = Vec::new();
+    let mut rest = parts.next()?;
+    while let Some(at) = rest.find(|c: char| !c.is_ascii_digit()) {
+        let (count, tail) = rest.split_at(at);
+        let mut tail = tail.chars();
+        runs.push((Mark::of(tail.next()?)?, count.parse().ok()?));
+        rest = tail.as_str();
+    }
+    (rest.is_empty() && parts.next().is_none()).then_some(ResumeToken { belongs, runs })
+}
+
+impl Serialize for ResumeToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResumeToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// FNV-1a: tells calls apart, and is the same in every version and on every machine. No protection against a
+/// forger, who could as well make the call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checksum(u64);
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Checksum {
+    /// With this part, which ends here: `ab`, `c` and `a`, `bc` differ.
+    pub(super) fn with(mut self, part: impl fmt::Display) -> Self {
+        // It fails when a `Display` does, and then what was written before counts.
+        let _ = fmt::write(&mut self, format_args!("{part}\0"));
+        self
+    }
+
+    pub(super) fn sum(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Write for Checksum {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> ResumeToken {
+        let marks = [Mark::Done, Mark::Done, Mark::Unknown, Mark::Open, Mark::Open, Mark::Done];
+        ResumeToken::new(7, marks)
+    }
+
+    #[test]
+    fn it_comes_back_from_its_text() {
+        let text = token().to_string();
+        assert!(text.starts_with("batch1.0000000000000007.2d1u2o1d."), "{text}");
+        assert_eq!(text.parse::<ResumeToken>().unwrap(), token());
+        let json = serde_json::to_string(&token()).unwrap();
+        assert_eq!(serde_json::from_str::<ResumeToken>(&json).unwrap(), token());
+        let nothing = ResumeToken::new(7, []);
+        assert_eq!(nothing.to_string().parse::<ResumeToken>().unwrap(), nothing);
+    }
+
+    #[test]
+    fn a_token_of_another_call_is_refused() {
+        assert_eq!(token().marks(7, 6).unwrap().len(), 6);
+        assert!(token().marks(8, 6).unwrap_err().is_invalid_argument());
+        assert!(token().marks(7, 5).unwrap_err().is_invalid_argument());
+        let endless = ResumeToken { belongs: 7, runs: vec![(Mark::Done, u32::MAX); 9] };
+        assert!(endless.marks(7, 6).unwrap_err().is_invalid_argument());
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let good = token().to_string();
+        for end in 0..good.len() {
+            assert!(good[..end].parse::<ResumeToken>().unwrap_err().is_invalid_argument(), "{end}");
+        }
+        let sealed = |payload: &str| format!("{payload}.{:016x}", Checksum::default().with(payload).sum());
+        for payload in [
+            "batch2.07.1d",
+            "batch1",
+            "batch1.07",
+            "batch1.x.1d",
+            "batch1.07.1x",
+            "batch1.07.1d2",
+            "batch1.07.d",
+            "batch1.07.1d.",
+            "batch1.07.99999999999d",
+        ] {
+            assert!(sealed(payload).parse::<ResumeToken>().unwrap_err().is_invalid_argument(), "{payload}");
+        }
+        assert_eq!(sealed("batch1.0000000000000007.2d1u2o1d"), good);
+    }
+}

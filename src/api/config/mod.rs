@@ -1,0 +1,159 @@
+//! What the API tells about itself.
+
+mod answers;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::core::{Core, Plain};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Reply;
+
+use super::answer::{Answer, decode};
+use super::filled::Filled;
+use super::keys::not_empty;
+use super::request::Request;
+
+pub use answers::{
+    ApiConfig, ConfigVarSchema, DeviceTypeInitialization, DeviceTypeManifest, DeviceTypeOption,
+};
+
+const DEVICE_TYPE: &str = "deviceType";
+
+/// What the API tells about itself. From [`Balena::config`](crate::Balena::config).
+#[derive(Debug, Clone)]
+pub struct Config {
+    core: Arc<Core>,
+}
+
+impl Config {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// All of it, but for the device types that older servers tell here: they have an
+    /// [endpoint](Self::get_device_types) of their own (`GET /config`).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in; `is_not_found` on a server without it, such as openBalena.
+    #[doc(alias = "getAll")]
+    pub fn get_all(&self) -> Answer<ApiConfig> {
+        let core = self.core.clone();
+        Answer::new(async move {
+            changed(core.plain(Plain::get("/config")).await?, |config| remove(config, "deviceTypes"))
+        })
+    }
+
+    /// What the image maker knows of the device types (`GET /device-types/v1`). What the API knows of them, and
+    /// how an OS is installed on them, tells [`Balena::device_type`](crate::Balena::device_type).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when nobody is logged in.
+    #[doc(alias = "getDeviceTypes")]
+    pub fn get_device_types(&self) -> Answer<Vec<DeviceTypeManifest>> {
+        let core = self.core.clone();
+        Answer::new(async move { device_types(&core).await })
+    }
+
+    /// What the image maker knows of one device type, by its slug, its name or another alias of it
+    /// (`GET /device-types/v1`).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type; `is_unauthorized` when nobody is logged in.
+    #[doc(alias = "getDeviceTypeManifestBySlug")]
+    pub fn get_device_type_manifest_by_slug(
+        &self,
+        slug_or_name: impl Into<String>,
+    ) -> Request<DeviceTypeManifest> {
+        let (core, name) = (self.core.clone(), slug_or_name.into());
+        Request::new(async move { manifest(&core, &name).await })
+    }
+
+    /// What can be set in an image for a device type, and what is asked for when a device is made
+    /// (`GET /device-types/v1`).
+    ///
+    /// # Errors
+    /// As [`get_device_type_manifest_by_slug`](Self::get_device_type_manifest_by_slug).
+    #[doc(alias = "getDeviceOptions")]
+    pub fn get_device_options(&self, device_type: impl Into<String>) -> Request<Vec<DeviceTypeOption>> {
+        let (core, name) = (self.core.clone(), device_type.into());
+        Request::new(async move {
+            let manifest = manifest(&core, &name).await?;
+            let mut options = manifest.options.unwrap_or_default();
+            options.extend(manifest.initialization.and_then(|asked| asked.options).unwrap_or_default());
+            Ok(options)
+        })
+    }
+
+    /// Which names variables may have, and what configuration variables stand for (`GET /config/vars`): in
+    /// general, which everybody may know and so no token is sent, or for a
+    /// [`device_type`](Filled::device_type).
+    ///
+    /// # Errors
+    /// `is_unauthorized` when a device type is given and nobody is logged in.
+    #[doc(alias = "getConfigVarSchema")]
+    pub fn get_config_var_schema(&self) -> Filled<ConfigVarSchema, ConfigVarSchema> {
+        let core = self.core.clone();
+        Filled::new(move |given| async move {
+            let reply = match given.get(DEVICE_TYPE).and_then(Value::as_str) {
+                None => core.plain_as(Plain::get("/config/vars"), None).await,
+                Some(device_type) => {
+                    not_empty("device_type", device_type)?;
+                    let device_type = utf8_percent_encode(device_type, NON_ALPHANUMERIC);
+                    core.plain(Plain::get(format!("/config/vars?{DEVICE_TYPE}={device_type}"))).await
+                }
+            };
+            decode(&reply?)
+        })
+    }
+}
+
+impl Filled<ConfigVarSchema, ConfigVarSchema> {
+    /// For devices of this type, by its slug.
+    #[doc(alias = "deviceType")]
+    pub fn device_type(self, slug: impl Into<String>) -> Self {
+        self.give(DEVICE_TYPE, slug.into())
+    }
+}
+
+async fn device_types(core: &Core) -> Result<Reply> {
+    // Instructions come from contracts; these are out of date.
+    changed(core.plain(Plain::get("/device-types/v1")).await?, |types| {
+        types.as_array_mut().into_iter().flatten().for_each(|manifest| remove(manifest, "instructions"));
+    })
+}
+
+async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
+    not_empty("device_type", name)?;
+    let reply = device_types(core).await?;
+    let all: Vec<DeviceTypeManifest> = decode(&reply)?;
+    let is_it = |manifest: &DeviceTypeManifest| {
+        let names = [&manifest.slug, &manifest.name].into_iter().flatten();
+        names.chain(manifest.aliases.iter().flatten()).any(|known| known == name)
+    };
+    all.into_iter().find(is_it).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", name.escape_debug()))
+            .operation(reply.operation)
+            .with_status(reply.status)
+            .sent(true)
+            .help("`get_device_types` has the names of all")
+    })
+}
+
+fn remove(object: &mut Value, member: &str) {
+    if let Some(members) = object.as_object_mut() {
+        members.remove(member);
+    }
+}
+
+/// The answer with something changed in it.
+fn changed(mut reply: Reply, change: impl FnOnce(&mut Value)) -> Result<Reply> {
+    let mut value = decode(&reply)?;
+    change(&mut value);
+    reply.body = value.to_string().into();
+    Ok(reply)
+}

@@ -1,0 +1,131 @@
+//! Which version of the host OS devices should run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::keys::{DeviceTypeKey, OsReleaseKey};
+use crate::api::os::{OsVersion, Wanted, slug_of, versions_of};
+use crate::api::read::told;
+use crate::api::rows::Device;
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::BoxFuture;
+use crate::ids::DeviceTypeId;
+use crate::odata::Query;
+use crate::settings::ApiVersion;
+use crate::version::Version;
+
+use super::Devices;
+use super::batch::one_of_group;
+use super::os_target::{Mode, check};
+use super::read::columns;
+
+impl Devices {
+    /// Makes devices run a published version of the host OS, by that version or the id of its release
+    /// (`PATCH /v7/device`). A device that is offline is updated when it is back.
+    ///
+    /// The devices are asked for first, and told in parts by their type: those of one are all told or none.
+    ///
+    /// # Errors
+    /// `is_not_found` when a device is not there, or there is no such release for its type; `is_unsupported`
+    /// when the platform does not update a device from what it has to that, and with version 6 of the API.
+    #[doc(alias = "pinToOsRelease")]
+    pub fn pin_to_os_release(
+        &self,
+        devices: impl Into<DeviceKeys>,
+        os_release: impl Into<OsReleaseKey>,
+    ) -> Batch {
+        let (core, release) = (self.core.clone(), os_release.into());
+        let identity = json!(["pin_to_os_release", release.to_string()]);
+        let checked = release.check().and_then(|()| offered(core.settings.api_version));
+        let pin = PinOs { core: core.clone(), release: release.clone(), rows: Mutex::default() };
+        let one = move |device| {
+            let (core, release) = (core.clone(), release.clone());
+            async move {
+                let pin = PinOs { core: core.clone(), release, rows: Mutex::default() };
+                one_of_group(&core, &device, &pin).await
+            }
+        };
+        let batch = self.change_by_group(devices.into(), identity, one, pin);
+        match checked {
+            Ok(()) => batch,
+            Err(error) => batch.refused(error),
+        }
+    }
+}
+
+fn offered(api: ApiVersion) -> Result<()> {
+    if api == ApiVersion::V7 {
+        return Ok(());
+    }
+    let text = "version 6 of the API can't tell which host OS a device should have";
+    Err(Error::new(ErrorKind::Unsupported, text)
+        .help("set api_version to version 7, or update it now with start_os_update"))
+}
+
+/// What a check depends on: device type, version and variant of the host OS.
+type Kind = (i64, Option<String>, Option<String>);
+
+/// Devices get a version of the host OS.
+struct PinOs {
+    core: Arc<Core>,
+    release: OsReleaseKey,
+    /// What was told of the devices, with their types: they are checked once the version is found. One of those
+    /// that have the same is enough.
+    rows: Mutex<HashMap<Kind, Device>>,
+}
+
+impl Grouped<Device> for PinOs {
+    fn columns(&self) -> Query {
+        columns(["uuid", "os_version", "os_variant", "is_of__device_type"])
+    }
+
+    fn group(&self, row: &Device) -> Result<i64> {
+        let group = told(row.is_of_device_type.id(), "is_of__device_type")?;
+        let same = (group, row.os_version.clone(), row.os_variant.clone());
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.entry(same).or_insert_with(|| row.clone());
+        Ok(group)
+    }
+
+    fn values(&self, group: i64) -> BoxFuture<'_, Result<Value>> {
+        Box::pin(async move {
+            let slug = slug_of(&self.core, DeviceTypeKey::Id(DeviceTypeId::new(group))).await?;
+            let found = self.find(&slug).await?;
+            let target = (found.raw_version(), Some(&*found.based_on_version));
+            let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, device) in rows.iter().filter(|((of, ..), _)| *of == group) {
+                check(ApiVersion::V7, device, Some(&slug), target, Mode::Pin)?;
+            }
+            Ok(json!({ "should_be_operated_by__release": told(found.release.id, "id")? }))
+        })
+    }
+}
+
+impl PinOs {
+    async fn find(&self, slug: &str) -> Result<OsVersion> {
+        // Drafts have to be named as such.
+        let wanted = match &self.release {
+            OsReleaseKey::Name(text)
+                if Version::parse(text).is_none_or(|version| !version.is_prerelease()) =>
+            {
+                Wanted::Available
+            }
+            _ => Wanted::WithDrafts,
+        };
+        let is_it = |version: &OsVersion| match &self.release {
+            OsReleaseKey::Id(id) => version.release.id == Some(*id),
+            OsReleaseKey::Name(text) => version.raw_version() == text,
+        };
+        let found = versions_of(&self.core, slug, wanted).await?.into_iter().find(is_it);
+        found.ok_or_else(|| {
+            let text = format!("release {} of the host OS for {slug} not found", self.release);
+            Error::new(ErrorKind::NotFound, text)
+                .sent(true)
+                .help("os().get_available_os_versions(..) tells which there are")
+        })
+    }
+}

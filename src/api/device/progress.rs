@@ -1,0 +1,99 @@
+//! How far a device is: with what it does now, and with the release that it should run.
+
+use crate::api::keys::DeviceKey;
+use crate::api::request::Request;
+use crate::api::rows::{Application, Device, Release};
+use crate::odata::Nav;
+use crate::settings::ApiVersion;
+
+use super::Devices;
+use super::read::columns;
+
+impl Devices {
+    /// How far a device is with what its status says that it does, in percent (`GET /v6/device`). `None` when
+    /// it does nothing that has an end.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "getProgress")]
+    pub fn get_progress(&self, device: impl Into<DeviceKey>) -> Request<Option<i64>> {
+        self.ask(device, columns(["overall_progress"]), |device| Ok(device.overall_progress))
+    }
+
+    /// Commit of the release that a device should run in the end: the one that it is pinned to, or else its
+    /// application's (`GET /v6/device`). `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[doc(alias = "getTargetReleaseHash")]
+    pub fn get_target_release_hash(&self, device: impl Into<DeviceKey>) -> Request<Option<String>> {
+        let own = columns(["id"]).expand(Device::SHOULD_BE_RUNNING_RELEASE.select(["commit"]));
+        // In version 7 the device's own is the one in the end. In version 6 it is the one that it is pinned to.
+        let query = match self.core.settings.api_version {
+            ApiVersion::V7 => own,
+            ApiVersion::V6 => {
+                let theirs = Application::SHOULD_BE_RUNNING_RELEASE.select(["commit"]);
+                own.expand(Device::APPLICATION.select(["id"]).expand(theirs))
+            }
+        };
+        self.ask(device, query, |device| {
+            let own = commit(device.should_be_running_release);
+            let application = device.belongs_to_application.into_rows().pop();
+            Ok(own.or_else(|| commit(application?.should_be_running_release)))
+        })
+    }
+}
+
+fn commit(release: Nav<Release>) -> Option<String> {
+    release.into_rows().pop()?.commit
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use crate::api::always::Always;
+    use crate::{ApiVersion, Balena, Settings};
+
+    fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
+        let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
+        let settings = Settings { api_version, ..Settings::default() };
+        (Balena::builder().settings(settings).transport(transport.clone()).build(), transport)
+    }
+
+    #[tokio::test]
+    async fn the_target_is_the_pinned_release_or_the_applications() {
+        const PINNED: &str = r#"{"d":[{"should_be_running__release":[{"commit":"a"}],
+            "belongs_to__application":[{"should_be_running__release":[{"commit":"b"}]}]}]}"#;
+        const FOLLOWS: &str = r#"{"d":[{"should_be_running__release":[],
+            "belongs_to__application":[{"should_be_running__release":[{"commit":"b"}]}]}]}"#;
+        const NONE: &str = r#"{"d":[{"should_be_running__release":[],
+            "belongs_to__application":[{"should_be_running__release":[]}]}]}"#;
+        for (body, commit) in [(PINNED, Some("a")), (FOLLOWS, Some("b")), (NONE, None)] {
+            let (balena, transport) = cloud(ApiVersion::V6, body);
+            assert_eq!(balena.device().get_target_release_hash(5).await.unwrap().as_deref(), commit);
+            assert_eq!(
+                *transport.asked.lock().unwrap(),
+                ["GET https://api.balena-cloud.com/v6/device(5)?$select=id\
+                  &$expand=should_be_running__release($select=commit),\
+                  belongs_to__application($select=id;$expand=should_be_running__release($select=commit))"]
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn version_7_knows_the_target_itself() {
+        for (body, commit) in [
+            (r#"{"d":[{"should_be_running__release":[{"commit":"b"}]}]}"#, Some("b")),
+            (r#"{"d":[{"should_be_running__release":[]}]}"#, None),
+        ] {
+            let (balena, transport) = cloud(ApiVersion::V7, body);
+            assert_eq!(balena.device().get_target_release_hash(5).await.unwrap().as_deref(), commit);
+            assert_eq!(
+                *transport.asked.lock().unwrap(),
+                ["GET https://api.balena-cloud.com/v7/device(5)?$select=id\
+                  &$expand=should_be_running__release($select=commit)"]
+            );
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! How an OS is installed on devices of a type.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api::request::Request;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::DeviceTypes;
+use super::contract::{self, Fault, InstallMethod, Instructions};
+
+/// A contract: that of the device type with this slug or name, or one that is at hand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ContractKey {
+    /// The contract of this device type, by its slug or its name.
+    DeviceType(String),
+    /// This contract: the column of that name of a [`DeviceType`](crate::api::rows::DeviceType). Nothing is
+    /// sent then.
+    Given(Value),
+}
+
+impl From<&str> for ContractKey {
+    fn from(slug_or_name: &str) -> Self {
+        Self::DeviceType(slug_or_name.to_owned())
+    }
+}
+
+impl From<String> for ContractKey {
+    fn from(slug_or_name: String) -> Self {
+        Self::DeviceType(slug_or_name)
+    }
+}
+
+impl From<Value> for ContractKey {
+    fn from(contract: Value) -> Self {
+        Self::Given(contract)
+    }
+}
+
+impl DeviceTypes {
+    /// How an OS gets onto devices of a type; `None` when the API has no contract of it
+    /// (`GET /v6/device_type`, unless a contract is given).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
+    /// `is_unsupported` when the contract of the device type does not tell.
+    #[doc(alias = "getInstallMethod")]
+    pub fn get_install_method(&self, contract: impl Into<ContractKey>) -> Request<Option<InstallMethod>> {
+        let (types, key) = (self.clone(), contract.into());
+        Request::new(async move {
+            let Some(contract) = types.contract(&key).await? else { return Ok(None) };
+            contract::install_method(&contract).map(Some).map_err(|fault| key.explain(fault))
+        })
+    }
+
+    /// How to install balenaOS on devices of a type, step by step; `None` when nothing is known of the method
+    /// that its contract tells (`GET /v6/device_type`, unless a contract is given).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
+    /// `is_not_found` when the contract of the device type has no texts; `is_unsupported` when it does not tell
+    /// how an OS is installed; `is_decode` when its texts can't be made out.
+    #[doc(alias = "getInstructions")]
+    pub fn get_instructions(&self, contract: impl Into<ContractKey>) -> Request<Option<Instructions>> {
+        let (types, key) = (self.clone(), contract.into());
+        Request::new(async move {
+            let contract = match (types.contract(&key).await?, &key) {
+                // A contract without texts still has its method.
+                (Some(contract), ContractKey::Given(_)) => contract,
+                (Some(contract), _) if contract::partials(&contract).is_some() => contract,
+                _ => return Err(key.missing("instructions")),
+            };
+            contract::instructions(contract).map_err(|fault| key.explain(fault))
+        })
+    }
+
+    /// The contract of a device type, with everything filled in where its texts leave a place for it
+    /// (`GET /v6/device_type`, unless a contract is given).
+    ///
+    /// # Errors
+    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
+    /// `is_not_found` when the API has no contract of the device type; `is_decode` when its texts can't be made
+    /// out.
+    #[doc(alias = "getInterpolatedPartials")]
+    pub fn get_interpolated_partials(&self, contract: impl Into<ContractKey>) -> Request<Value> {
+        let (types, key) = (self.clone(), contract.into());
+        Request::new(async move {
+            let contract = types.contract(&key).await?.ok_or_else(|| key.missing("contract"))?;
+            contract::interpolated(contract).map_err(|fault| key.explain(fault))
+        })
+    }
+
+    async fn contract(&self, key: &ContractKey) -> Result<Option<Value>> {
+        #[derive(Deserialize)]
+        struct Row {
+            contract: Option<Value>,
+        }
+        match key {
+            ContractKey::DeviceType(name) => {
+                let row = self.get_by_slug_or_name(name).select(["contract"]).rows::<Row>().await?;
+                Ok(row.contract)
+            }
+            ContractKey::Given(contract) if contract.is_object() => Ok(Some(contract.clone())),
+            ContractKey::Given(_) => Err(Error::argument("contract", "it is not an object")),
+        }
+    }
+}
+
+impl ContractKey {
+    fn explain(&self, fault: Fault) -> Error {
+        let (kind, text) = match fault {
+            Fault::NoMethod => (ErrorKind::Unsupported, format!(": {NO_METHOD}")),
+            Fault::Odd(place, why) => (ErrorKind::Decode, format!(", at {place}: {why}")),
+        };
+        match self {
+            Self::DeviceType(name) => {
+                told(kind, format!("the contract of device type {}{text}", name.escape_debug()))
+            }
+            Self::Given(_) => Error::argument("contract", text.trim_start_matches([':', ',', ' '])),
+        }
+    }
+
+    fn missing(&self, what: &str) -> Error {
+        match self {
+            Self::DeviceType(name) => {
+                let text = format!("{what} of device type {} not found", name.escape_debug());
+                told(ErrorKind::NotFound, text)
+            }
+            Self::Given(_) => Error::argument("contract", format_args!("it has no {what}")),
+        }
+    }
+}
+
+const NO_METHOD: &str =
+    "it does not tell how an OS is installed: neither data.flashProtocol nor data.media.defaultBoot";
+
+fn told(kind: ErrorKind, text: String) -> Error {
+    Error::new(kind, text).operation("GET device_type").sent(true)
+}

@@ -1,0 +1,96 @@
+//! What all kinds of membership share: the two that they join, whose they are, and their roles.
+
+use crate::error::Result;
+use crate::odata::{Filter, Key, Navigation, Query};
+
+use super::keys::{UserKey, not_empty};
+use super::read::Target;
+use super::resource::Resource;
+use super::rows::User;
+
+pub(crate) const ROLE_NAME: &str = "role_name";
+
+/// A key type for what joins two things: its id, or the ids of the two.
+macro_rules! pair_key {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $argument:literal;
+        $(#[$pair_doc:meta])*
+        $pair:ident {
+            $(#[$one_doc:meta])* $one:ident: $one_id:ty = $one_column:literal,
+            $(#[$other_doc:meta])* $other:ident: $other_id:ty = $other_column:literal,
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            /// By its id.
+            Id(i64),
+            $(#[$pair_doc])*
+            $pair {
+                $(#[$one_doc])*
+                $one: $one_id,
+                $(#[$other_doc])*
+                $other: $other_id,
+            },
+        }
+
+        impl $name {
+            /// # Errors
+            /// `is_invalid_argument` for what is not an id.
+            pub(crate) fn key(self) -> $crate::Result<$crate::odata::Key> {
+                use $crate::api::keys::an_id;
+                Ok(match self {
+                    Self::Id(id) => $crate::odata::Key::id(an_id($argument, id)?),
+                    Self::$pair { $one, $other } => {
+                        $crate::odata::Key::of($one_column, an_id(stringify!($one), $one.get())?)
+                            .and($other_column, an_id(stringify!($other), $other.get())?)
+                    }
+                })
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    Self::Id(id) => id.fmt(f),
+                    Self::$pair { $one, $other } => write!(
+                        f,
+                        concat!("of ", stringify!($one), " {} and ", stringify!($other), " {}"),
+                        $one, $other
+                    ),
+                }
+            }
+        }
+
+        impl From<i64> for $name {
+            fn from(id: i64) -> Self {
+                Self::Id(id)
+            }
+        }
+
+        // So that a bare number in the source text will do, too.
+        impl From<i32> for $name {
+            fn from(id: i32) -> Self {
+                Self::Id(id.into())
+            }
+        }
+    };
+}
+pub(crate) use pair_key;
+
+/// Those of this user.
+pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) -> Result<Target> {
+    key.check()?;
+    let theirs: Filter<R> = match key {
+        UserKey::Id(id) => user.id().eq(id.get()),
+        UserKey::Name(name) => user.any(User::USERNAME.eq(name.as_str())),
+    };
+    Ok(Target::list::<R>(Query::new().filter(theirs)))
+}
+
+/// The role with this name.
+pub(crate) fn role<R: Resource>(name: &str) -> Result<Target> {
+    not_empty(ROLE_NAME, name)?;
+    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), name.escape_debug()))
+}

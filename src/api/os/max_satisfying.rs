@@ -1,0 +1,111 @@
+//! The newest version of the host OS within a range.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::api::keys::DeviceTypeKey;
+use crate::core::Core;
+use crate::error::Result;
+use crate::version::Version;
+
+use super::range::VersionRange;
+use super::request::{Wanted, versions_of};
+use super::rules::newest_first;
+use super::slug_of;
+use super::versions::{OsType, OsVersion};
+
+/// A request for the newest version within a range: [`DeviceOs::get_max_satisfying_version`].
+///
+/// [`DeviceOs::get_max_satisfying_version`]: super::DeviceOs::get_max_satisfying_version
+#[must_use = "nothing is sent before `.await`"]
+pub struct MaxSatisfyingVersion {
+    core: Arc<Core>,
+    device_type: DeviceTypeKey,
+    sought: String,
+    os_type: Option<OsType>,
+}
+
+/// What is asked for.
+enum Sought {
+    Latest,
+    Recommended,
+    Default,
+    Within(VersionRange),
+}
+
+impl MaxSatisfyingVersion {
+    pub(super) fn new(core: &Arc<Core>, device_type: DeviceTypeKey) -> Self {
+        Self { core: core.clone(), device_type, sought: "latest".to_owned(), os_type: None }
+    }
+
+    /// Which one; `latest` unless told:
+    ///
+    /// * a version as it was published, which is then the only one that will do,
+    /// * a range as npm has them: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`; without pre-releases
+    ///   but those of a version that the range names as one,
+    /// * `latest`: the newest, pre-releases among them,
+    /// * `recommended`: the newest that is recommended,
+    /// * `default`: that, or the newest where none is recommended.
+    #[doc(alias = "versionOrRange")]
+    pub fn version_or_range(mut self, version_or_range: impl Into<String>) -> Self {
+        self.sought = version_or_range.into();
+        self
+    }
+
+    /// Only versions of this type.
+    #[doc(alias = "osType")]
+    pub fn os_type(mut self, os_type: OsType) -> Self {
+        self.os_type = Some(os_type);
+        self
+    }
+
+    async fn find(self) -> Result<Option<String>> {
+        let sought = match &*self.sought {
+            "latest" => Sought::Latest,
+            "recommended" => Sought::Recommended,
+            "default" => Sought::Default,
+            range => Sought::Within(VersionRange::parse("version_or_range", range)?),
+        };
+        let slug = slug_of(&self.core, self.device_type).await?;
+        let mut versions = versions_of(&self.core, &slug, Wanted::Available).await?;
+        versions.retain(|version| version.is_of(self.os_type.as_ref()));
+        let raw = |version: &OsVersion| version.raw_version().to_owned();
+        let recommended = || versions.iter().find(|version| version.is_recommended).map(raw);
+        let latest = || versions.first().map(raw);
+        Ok(match sought {
+            Sought::Latest => latest(),
+            Sought::Recommended => recommended(),
+            Sought::Default => recommended().or_else(latest),
+            Sought::Within(_) if versions.iter().any(|version| version.raw_version() == self.sought) => {
+                Some(self.sought)
+            }
+            Sought::Within(range) => {
+                let api = self.core.settings.api_version;
+                let parsed = versions.iter().filter_map(|version| {
+                    Some((Version::whole(version.raw_version())?, version.raw_version()))
+                });
+                let within = parsed.filter(|(version, _)| range.contains(version));
+                within
+                    .min_by(|(left, _), (right, _)| newest_first(api, left, right))
+                    .map(|(_, raw)| raw.to_owned())
+            }
+        })
+    }
+}
+
+impl IntoFuture for MaxSatisfyingVersion {
+    type Output = Result<Option<String>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.find())
+    }
+}
+
+impl fmt::Debug for MaxSatisfyingVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MaxSatisfyingVersion").field("sought", &self.sought).finish_non_exhaustive()
+    }
+}

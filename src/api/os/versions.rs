@@ -1,0 +1,256 @@
+//! Versions of the host OS, out of the applications that the platform keeps them in.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::rows::Release;
+use crate::error::{Error, ErrorKind, Result};
+use crate::open_enum::open_enum;
+use crate::settings::ApiVersion;
+use crate::version::Version;
+
+use super::rules::{is_of_line, newest_first, stripped};
+
+open_enum! {
+    /// How long a host OS is cared for.
+    OsType {
+        /// Until the next version.
+        Default = "default",
+        /// Extended support: for long.
+        Esr = "esr",
+    }
+}
+
+open_enum! {
+    /// Where a version of the host OS is in its life.
+    OsLine {
+        /// About to become the current one.
+        Next = "next",
+        /// The one to use.
+        Current = "current",
+        /// About to be outdated.
+        Sunset = "sunset",
+        /// No longer cared for.
+        Outdated = "outdated",
+    }
+}
+
+/// A version of the host OS: its release `R`, and what follows from that.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OsVersion<R = Release> {
+    /// The release. Its version and variant stand in `raw_version` and `variant` also where only its tags told
+    /// them.
+    #[serde(flatten)]
+    pub release: R,
+    /// How long it is cared for.
+    pub os_type: OsType,
+    /// Where it is in its life, if anybody says.
+    pub line: Option<OsLine>,
+    /// The version without its variant.
+    pub stripped_version: String,
+    /// The version of what all of balena's host OSes are based on.
+    pub based_on_version: String,
+    /// Whether it is the newest of its type that is no pre-release and no development variant, and has no known
+    /// issue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_recommended: bool,
+    /// As it is shown to people; of a recommended one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formatted_version: Option<String>,
+}
+
+/// An application that is a host OS, as it is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct HostApp {
+    #[serde(default)]
+    application_tag: Vec<Tag>,
+    #[serde(rename = "is_for__device_type")]
+    device_type: Vec<Slug>,
+    #[serde(default, rename = "owns__release")]
+    releases: Vec<Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Slug {
+    slug: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tag {
+    tag_key: String,
+    value: String,
+}
+
+/// What the tags of an application say of all its releases.
+struct Policy {
+    os_type: OsType,
+    /// Line → the versions that it begins with.
+    lines: Vec<(OsLine, String)>,
+}
+
+/// One release, before it is decoded.
+struct Found {
+    version: Version,
+    columns: Map<String, Value>,
+    variant: String,
+    os_type: OsType,
+    line: Option<OsLine>,
+    stripped_version: String,
+    based_on_version: String,
+}
+
+/// The versions by device type, the newest first.
+///
+/// # Errors
+/// `is_decode` for a release without a version.
+pub(super) fn by_device_type<R: DeserializeOwned>(
+    api: ApiVersion,
+    apps: Vec<HostApp>,
+) -> Result<BTreeMap<String, Vec<OsVersion<R>>>> {
+    let mut all: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    for app in apps {
+        let Some(Slug { slug }) = app.device_type.into_iter().next() else { continue };
+        let policy = Policy::of(&app.application_tag);
+        let found = all.entry(slug).or_default();
+        for columns in app.releases {
+            found.extend(Found::of(api, columns, &policy)?);
+        }
+    }
+    let sorted = all.into_iter().map(|(slug, mut found)| {
+        found.sort_by(|left, right| newest_first(api, &left.version, &right.version));
+        let mut recommended: Vec<OsType> = Vec::new();
+        let versions = found.into_iter().map(|found| {
+            let is_recommended = found.is_good() && !recommended.contains(&found.os_type);
+            if is_recommended {
+                recommended.push(found.os_type.clone());
+            }
+            found.finish(is_recommended)
+        });
+        Ok((slug, versions.collect::<Result<_>>()?))
+    });
+    sorted.collect()
+}
+
+impl Policy {
+    fn of(tags: &[Tag]) -> Self {
+        let value = |key: &str| tag(tags, key).map(str::to_owned);
+        let lines =
+            [(OsLine::Next, "esr-next"), (OsLine::Current, "esr-current"), (OsLine::Sunset, "esr-sunset")];
+        Self {
+            os_type: value("release-policy").map_or(OsType::Default, OsType::from),
+            lines: lines.into_iter().filter_map(|(line, key)| Some((line, value(key)?))).collect(),
+        }
+    }
+
+    /// What the release itself says of its phase counts, if it says anything.
+    fn line(&self, api: ApiVersion, phase: Option<&str>, version: &str) -> Option<OsLine> {
+        match phase.filter(|phase| !phase.is_empty()) {
+            Some("end-of-life") => Some(OsLine::Outdated),
+            Some(phase) => Some(phase.into()),
+            None => {
+                let version = Version::whole(version)?;
+                let line = self.lines.iter().find(|(_, line)| is_of_line(api, &version, line));
+                let extended = self.os_type.as_str().eq_ignore_ascii_case(OsType::Esr.as_str());
+                line.map(|(line, _)| line.clone()).or_else(|| extended.then_some(OsLine::Outdated))
+            }
+        }
+    }
+}
+
+impl Found {
+    /// `None` for a release that tells no version.
+    fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Result<Option<Self>> {
+        let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut raw = text("raw_version");
+        if raw.is_empty() {
+            return Err(Error::new(ErrorKind::Decode, "a release in the answer has no `raw_version`")
+                .sent(true)
+                .help("select `raw_version` too: everything else follows from it"));
+        }
+        let tags: Vec<Tag> = columns
+            .get("release_tag")
+            .and_then(|tags| Deserialize::deserialize(tags).ok())
+            .unwrap_or_default();
+        let mut variant = text("variant");
+        // Versions from before there were columns for them stand in tags, and 0.0.0 in the column.
+        let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::whole);
+        let stripped_version = if let Some(version) = told {
+            stripped(api, version, &variant).to_string()
+        } else {
+            let Some(version) = tag(&tags, "version") else { return Ok(None) };
+            variant = match tag(&tags, "variant") {
+                Some("production") => "prod".to_owned(),
+                Some("development") => "dev".to_owned(),
+                Some(other) => other.to_owned(),
+                None => variant,
+            };
+            raw = if variant.is_empty() { version.to_owned() } else { format!("{version}.{variant}") };
+            version.to_owned()
+        };
+        let Some(version) = Version::whole(&raw) else { return Ok(None) };
+        let phase = columns.get("phase").and_then(Value::as_str);
+        let line = policy.line(api, phase, &stripped_version);
+        let based_on_version = tag(&tags, "meta-balena-base").unwrap_or(&stripped_version).to_owned();
+        columns.insert("raw_version".to_owned(), raw.into());
+        Ok(Some(Self {
+            version,
+            columns,
+            variant,
+            os_type: policy.os_type.clone(),
+            line,
+            stripped_version,
+            based_on_version,
+        }))
+    }
+
+    fn is_good(&self) -> bool {
+        let issues = self.columns.get("known_issue_list").and_then(Value::as_str);
+        self.variant != "dev" && issues.is_none_or(str::is_empty) && !self.version.is_prerelease()
+    }
+
+    fn finish<R: DeserializeOwned>(self, is_recommended: bool) -> Result<OsVersion<R>> {
+        let Self { mut columns, variant, os_type, line, stripped_version, based_on_version, .. } = self;
+        let variant = if variant.is_empty() { Value::Null } else { variant.into() };
+        columns.insert("variant".to_owned(), variant);
+        let release = serde_json::from_value(Value::Object(columns)).map_err(|cause| {
+            Error::new(ErrorKind::Decode, format!("a release in the answer can't be read: {cause}"))
+                .sent(true)
+        })?;
+        let formatted_version = is_recommended.then(|| match &line {
+            Some(line) => format!("v{stripped_version} ({line}, recommended)"),
+            None => format!("v{stripped_version} (recommended)"),
+        });
+        Ok(OsVersion {
+            release,
+            os_type,
+            line,
+            stripped_version,
+            based_on_version,
+            is_recommended,
+            formatted_version,
+        })
+    }
+}
+
+/// The last one with this key counts, should there be several.
+fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+    tags.iter().rev().find(|tag| tag.tag_key == key).map(|tag| &*tag.value)
+}
+
+impl<R> OsVersion<R> {
+    /// Whether it is of this type.
+    pub(super) fn is_of(&self, os_type: Option<&OsType>) -> bool {
+        os_type.is_none_or(|os_type| self.os_type == *os_type)
+    }
+}
+
+impl OsVersion {
+    /// The whole version as text.
+    pub fn raw_version(&self) -> &str {
+        self.release.raw_version.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,126 @@
+//! Files that lie beside a release.
+
+mod key;
+mod upload;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::api::read::{Get, List};
+use crate::api::request::Request;
+use crate::api::rows::{Release, ReleaseAsset, WebResource};
+use crate::api::write::Rows;
+use crate::core::{Core, Plain};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Download, Opened, Source};
+use crate::odata::Query;
+
+use super::{ReleaseKey, Releases};
+
+pub use key::ReleaseAssetKey;
+pub use upload::UploadAsset;
+
+/// Files beside releases. From [`Releases::asset`]. Version 6 of the API has none: these calls speak version 7,
+/// whatever the settings say.
+#[derive(Debug, Clone)]
+pub struct ReleaseAssets {
+    core: Arc<Core>,
+}
+
+impl Releases {
+    /// Files that lie beside a release: notes, a firmware.
+    pub fn asset(&self) -> ReleaseAssets {
+        ReleaseAssets { core: self.core.clone() }
+    }
+}
+
+impl ReleaseAssets {
+    /// The assets of a release, by their ids (`GET /v7/release`).
+    ///
+    /// # Errors
+    /// `is_not_found`, `is_ambiguous`: of the release.
+    #[doc(alias = "getAllByRelease")]
+    pub fn get_all_by_release(&self, release: impl Into<ReleaseKey>) -> List<ReleaseAsset> {
+        let (core, key) = (self.core.clone(), release.into());
+        List::new(&self.core, async move {
+            let release = key.target(&core, Query::new().select([Release::ID.name()])).await?;
+            Ok(release.inside(&Release::RELEASE_ASSET, Query::new().order_by(ReleaseAsset::ID.asc())))
+        })
+    }
+
+    /// One asset, by its id or by its release and name (`GET /v7/release_asset`).
+    ///
+    /// # Errors
+    /// `is_not_found`; `is_ambiguous` when several commits begin like that.
+    pub fn get(&self, asset: impl Into<ReleaseAssetKey>) -> Get<ReleaseAsset> {
+        let (core, key) = (self.core.clone(), asset.into());
+        Get::new(&self.core, async move { key.target(&core, Query::new()).await })
+    }
+
+    /// The file of an asset (`GET` of the address in `GET /v7/release_asset`). The token stays with the API.
+    ///
+    /// ```no_run
+    /// # async fn example(balena: balena_agent::Balena) -> balena_agent::Result<()> {
+    /// let firmware = balena.release().asset().download(("my_org/my_app", "1.2.3", "firmware.bin")).await?;
+    /// firmware.to_file("/data/firmware.bin").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `is_not_found` when there is no such asset, or nothing was uploaded to it yet.
+    pub fn download(&self, asset: impl Into<ReleaseAssetKey>) -> Request<Download> {
+        let (core, key) = (self.core.clone(), asset.into());
+        Request::new(async move {
+            let (clock, retry) = (core.http.clock.clone(), core.http.retry);
+            let name = format!("release asset {key}");
+            // The address is good for a while only: it is asked for again with every connection.
+            let open = Box::new(move |headers| -> crate::http::BoxFuture<'static, Result<Opened>> {
+                let (core, key) = (core.clone(), key.clone());
+                Box::pin(async move {
+                    let href = href(&core, &key).await?;
+                    core.open_as(Plain { base: Some(href), headers, ..Plain::get("") }, None)
+                        .await
+                        .map_err(refused)
+                })
+            });
+            Download::open(Source { open, name, clock, retry }).await
+        })
+    }
+
+    /// Removes an asset (`DELETE /v7/release_asset`). One that is not there is no error.
+    ///
+    /// # Errors
+    /// `is_not_found`, `is_ambiguous`: of the release.
+    pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> Request<()> {
+        let (core, key) = (self.core.clone(), asset.into());
+        Request::new(async move {
+            let rows = Rows::Key(key.key(&core).await?);
+            core.delete("release_asset", &rows).await
+        })
+    }
+}
+
+/// Where the file is, now.
+async fn href(core: &Arc<Core>, key: &ReleaseAssetKey) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Row {
+        asset: Option<WebResource>,
+    }
+    let target = key.target(core, Query::new().select([ReleaseAsset::ASSET.name()])).await?;
+    let row: Row = core.row_of(target).await?;
+    row.asset.and_then(|asset| asset.href).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("release asset {key} has no file"))
+            .sent(true)
+            .help("its upload has not ended, or broke off: upload it again, and overwrite it")
+    })
+}
+
+/// The storage knows no tokens: what it refuses has nothing to do with who is logged in.
+fn refused(error: Error) -> Error {
+    if error.is_unauthorized() {
+        return error.help("the storage refuses the address that the API told: is the clock right?");
+    }
+    error
+}

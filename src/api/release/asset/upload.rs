@@ -1,0 +1,302 @@
+//! Uploads: a short file in a form, a long one in parts that go to the storage directly.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{Method, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::answer::decode;
+use crate::api::key_value::ParentKey as _;
+use crate::api::keys::IdRow;
+use crate::api::read::{Target, about, rows};
+use crate::api::release::ReleaseKey;
+use crate::api::rows::ReleaseAsset;
+use crate::api::upload::{OpenFile, UploadFile};
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Form, Progress, Reply, Report};
+use crate::odata::{Key, Query};
+
+use super::key::{by_name, not_empty};
+use super::{ReleaseAssets, refused};
+
+const RESOURCE: &str = "release_asset";
+/// What is longer goes in parts. The storage takes no shorter ones, but for the last.
+const PART: u64 = 5 * 1024 * 1024;
+/// Each part is in memory once.
+const LONGEST_PART: u64 = 64 * 1024 * 1024;
+const NO_KNOWN_TYPE: &str = "application/octet-stream";
+
+/// A request that uploads an asset and returns its row: [`ReleaseAssets::upload`].
+///
+/// Nothing is sent before `.await`. Dropping it ends the upload; the asset may then be there without a file.
+#[must_use = "nothing is sent before `.await`"]
+pub struct UploadAsset<T = ReleaseAsset> {
+    upload: Upload,
+    types: PhantomData<fn() -> T>,
+}
+
+struct Upload {
+    core: Arc<Core>,
+    release: ReleaseKey,
+    asset_key: String,
+    file: UploadFile,
+    overwrites: bool,
+    part: u64,
+    report: Option<Report>,
+}
+
+impl ReleaseAssets {
+    /// Uploads a file as an asset of a release. One of more than 5 MiB goes in parts, one after the other, and no
+    /// more than one of them is in memory.
+    ///
+    /// Short: `GET /v7/release_asset`, then `POST`, or `PATCH` to overwrite. Long: after the `GET`, a `POST` of
+    /// the asset without its file unless it is there, `POST …/beginUpload`, a `PUT` of each part to the storage,
+    /// `POST …/commitUpload`.
+    ///
+    /// ```no_run
+    /// use balena_agent::UploadFile;
+    ///
+    /// # async fn example(balena: balena_agent::Balena) -> balena_agent::Result<()> {
+    /// let firmware = UploadFile::path("/data/firmware.bin");
+    /// let asset = balena
+    ///     .release()
+    ///     .asset()
+    ///     .upload(("my_org/my_app", "1.2.3"), "firmware.bin", firmware)
+    ///     .overwrite()
+    ///     .progress(|so_far| println!("{} of {:?}", so_far.done, so_far.total))
+    ///     .await?;
+    /// # let _ = asset;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `is_io` when the file can't be read, or changes meanwhile; `is_not_found`, `is_ambiguous`: of the release;
+    /// `is_conflict` when there is an asset of this name and it is not to be overwritten.
+    pub fn upload(
+        &self,
+        release: impl Into<ReleaseKey>,
+        asset_key: impl Into<String>,
+        file: impl Into<UploadFile>,
+    ) -> UploadAsset {
+        let upload = Upload {
+            core: self.core.clone(),
+            release: release.into(),
+            asset_key: asset_key.into(),
+            file: file.into(),
+            overwrites: false,
+            part: PART,
+            report: None,
+        };
+        UploadAsset { upload, types: PhantomData }
+    }
+}
+
+impl<T> UploadAsset<T> {
+    /// Takes the place of an asset of this name.
+    pub fn overwrite(mut self) -> Self {
+        self.upload.overwrites = true;
+        self
+    }
+
+    /// How many bytes a part of a long file has: 5 MiB, unless told otherwise, at most 64 MiB.
+    #[doc(alias = "chunkSize")]
+    pub fn chunk_size(mut self, bytes: u64) -> Self {
+        self.upload.part = bytes;
+        self
+    }
+
+    /// Is told how far it is: a short file at its beginning and its end, a long one with every part.
+    #[doc(alias = "onUploadProgress")]
+    pub fn progress(mut self, report: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.upload.report = Some(Box::new(report));
+        self
+    }
+
+    /// Decodes into a type of your own.
+    pub fn rows<U>(self) -> UploadAsset<U> {
+        UploadAsset { upload: self.upload, types: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> IntoFuture for UploadAsset<T> {
+    type Output = Result<T>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let core = self.upload.core.clone();
+            match self.upload.send().await? {
+                Sent::Row(reply) => decode(&reply),
+                Sent::Asset(id) => {
+                    let target = Target::one::<ReleaseAsset>(Some(Key::id(id)), Query::new(), id);
+                    core.row_of(target).await
+                }
+            }
+        })
+    }
+}
+
+impl<T> fmt::Debug for UploadAsset<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Upload { release, asset_key, file, .. } = &self.upload;
+        f.debug_struct("UploadAsset")
+            .field("release", release)
+            .field("asset_key", asset_key)
+            .field("file", file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an upload ends with.
+enum Sent {
+    /// The row, in an answer.
+    Row(Reply),
+    /// Its id.
+    Asset(i64),
+}
+
+impl Upload {
+    /// Not generic: compiled once.
+    async fn send(mut self) -> Result<Sent> {
+        not_empty(&self.asset_key)?;
+        if self.part == 0 || self.part > LONGEST_PART {
+            return Err(Error::argument("chunk_size", format_args!("it has to be 1 to {LONGEST_PART}")));
+        }
+        let file = self.file.clone().open("file").await?;
+        let release = self.release.clone().resolve(self.core.clone()).await?;
+        let query = Query::new().select(["id"]);
+        let reply = self.core.read(RESOURCE, Some(&by_name(release, &self.asset_key)), &query).await?;
+        let there = rows::<IdRow>(&reply)?.into_iter().next().map(|row| row.id);
+        if there.is_some() && !self.overwrites {
+            let (name, release) = (self.asset_key.escape_debug(), &self.release);
+            let text = format!("release {release} has an asset {name} already");
+            return Err(
+                about(&reply, ErrorKind::Conflict, text).help("`.overwrite()` puts this file in its place")
+            );
+        }
+        if file.size() <= PART {
+            return self.send_form(release, there, file).await;
+        }
+        let id = if let Some(id) = there {
+            id
+        } else {
+            let body = json!({ "asset_key": self.asset_key, "release": release, "asset": null });
+            self.core.create::<ReleaseAsset, IdRow>(&body).await?.id
+        };
+        match self.send_parts(id, file).await {
+            Err(error) if there.is_none() && error.advice().is_none() => {
+                Err(error.help("the asset is there without a file: upload it again, and overwrite it"))
+            }
+            sent => sent.map(|()| Sent::Asset(id)),
+        }
+    }
+
+    async fn send_form(&mut self, release: i64, there: Option<i64>, mut file: OpenFile) -> Result<Sent> {
+        let size = file.size();
+        self.tell(0, size);
+        let content = file.piece(0, size).await?;
+        let content_type = file.content_type.as_deref().unwrap_or(NO_KNOWN_TYPE);
+        let mut form = Form::new();
+        if there.is_none() {
+            form = form.text("asset_key", &self.asset_key).text("release", &release.to_string());
+        }
+        form = form.file("asset", &file.name, Some(content_type), &content);
+        drop(content);
+        let key = there.map(Key::id);
+        let method = if there.is_some() { Method::PATCH } else { Method::POST };
+        let address = Query::new().address(RESOURCE, key.as_ref())?;
+        let reply = self.core.resource_form(method, &address, form).await?;
+        self.tell(size, size);
+        Ok(there.map_or(Sent::Row(reply), Sent::Asset))
+    }
+
+    async fn send_parts(&mut self, id: i64, mut file: OpenFile) -> Result<()> {
+        let size = file.size();
+        let content_type = file.content_type.as_deref().unwrap_or(NO_KNOWN_TYPE);
+        let begin = json!({ "asset": {
+            "filename": file.name,
+            "content_type": content_type,
+            "size": size,
+            "chunk_size": self.part,
+        }});
+        let reply = act(&self.core, id, "beginUpload", &begin).await?;
+        let Begun { uuid, parts } = begun(&reply, size, self.part)?;
+        let mut done = 0;
+        let mut sent = Vec::new();
+        for Part { url, number, length } in parts {
+            let piece = file.piece(done, length).await?;
+            let reply = self.core.put(url, piece).await.map_err(refused)?;
+            sent.push(json!({ "PartNumber": number, "ETag": etag(&reply)? }));
+            done += length;
+            self.tell(done, size);
+        }
+        file.unchanged().await?;
+        let commit = json!({ "uuid": uuid, "providerCommitData": { "Parts": sent } });
+        act(&self.core, id, "commitUpload", &commit).await.map(drop)
+    }
+
+    fn tell(&mut self, done: u64, total: u64) {
+        if let Some(report) = &mut self.report {
+            report(Progress { done, total: Some(total) });
+        }
+    }
+}
+
+async fn act(core: &Core, id: i64, action: &'static str, body: &Value) -> Result<Reply> {
+    let address = Query::new().address(RESOURCE, Some(&Key::id(id)))?.action(action);
+    core.resource(Method::POST, &address, Some(body), false).await
+}
+
+/// Where the parts go.
+struct Begun {
+    uuid: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    url: String,
+    #[serde(rename = "partNumber")]
+    number: u64,
+    #[serde(rename = "chunkSize")]
+    length: u64,
+}
+
+/// The parts in their order, which have to be the whole file.
+fn begun(reply: &Reply, size: u64, longest: u64) -> Result<Begun> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Asset {
+        uuid: String,
+        upload_parts: Vec<Part>,
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        asset: Asset,
+    }
+    let Asset { uuid, upload_parts: mut parts } = decode::<Answer>(reply)?.asset;
+    parts.sort_by_key(|part| part.number);
+    let lengths = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.length));
+    if lengths != Some(size) || parts.iter().any(|part| part.length > longest) {
+        let text = format!("the parts that it asks for are not the {size} bytes of the file");
+        return Err(about(reply, ErrorKind::Decode, text));
+    }
+    Ok(Begun { uuid, parts })
+}
+
+/// What the storage calls a part that it has.
+fn etag(reply: &Reply) -> Result<String> {
+    let tag = reply.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    let tag = tag.map(|tag| tag.trim_matches('"')).filter(|tag| !tag.is_empty());
+    tag.map(str::to_owned).ok_or_else(|| {
+        about(reply, ErrorKind::Decode, "the storage took a part and did not tell its ETag".to_owned())
+    })
+}

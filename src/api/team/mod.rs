@@ -1,0 +1,119 @@
+//! Teams of organizations, their members, and the applications that they work on. openBalena has none.
+
+mod application_access;
+mod membership;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::core::Core;
+use crate::error::{Error, ErrorKind};
+use crate::ids::TeamId;
+use crate::odata::{Key, Query};
+
+use super::keys::{OrganizationKey, an_id, not_empty};
+use super::read::{Get, List, Target};
+use super::request::{Create, Request};
+use super::rows::{Organization, Team};
+use super::write::Rows;
+
+pub use application_access::{TeamApplicationAccessKey, TeamApplicationAccesses};
+pub use membership::TeamMemberships;
+
+/// Teams. From [`Balena::team`](crate::Balena::team).
+#[derive(Debug, Clone)]
+pub struct Teams {
+    core: Arc<Core>,
+}
+
+impl Teams {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// A new team in an organization (`POST /v6/team`, after `GET /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there; `is_conflict` when it has a team of that name.
+    pub fn create(&self, organization: impl Into<OrganizationKey>, name: impl Into<String>) -> Create<Team> {
+        let (core, key, name) = (self.core.clone(), organization.into(), name.into());
+        Create::new(&self.core, |_| async move {
+            not_empty("name", &name)?;
+            Ok(json!({ "name": name, "belongs_to__organization": core.organization_id(&key).await? }))
+        })
+    }
+
+    /// The teams of an organization (`GET /v6/team`, after `GET /v6/organization`).
+    ///
+    /// # Errors
+    /// `is_not_found` when the organization is not there.
+    #[doc(alias = "getAllByOrganization")]
+    pub fn get_all_by_organization(&self, organization: impl Into<OrganizationKey>) -> List<Team> {
+        let (core, key) = (self.core.clone(), organization.into());
+        List::new(&self.core, async move {
+            let theirs = Team::ORGANIZATION.id().eq(core.organization_id(&key).await?);
+            Ok(Target::list::<Team>(Query::new().filter(theirs)))
+        })
+    }
+
+    /// One team (`GET /v6/team`).
+    ///
+    /// # Errors
+    /// `is_not_found`.
+    pub fn get(&self, team: impl Into<TeamId>) -> Get<Team> {
+        let team = team.into();
+        Get::new(&self.core, async move { target(team, Query::new()) })
+    }
+
+    /// Gives a team another name, that no other team of its organization has (`PATCH /v6/team`, after
+    /// `GET /v6/team`).
+    ///
+    /// # Errors
+    /// `is_not_found`; `is_conflict` when the organization has a team of that name: nothing is changed then.
+    pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Request<()> {
+        let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
+        Request::new(async move {
+            not_empty("new_name", &name)?;
+            let namesakes = Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
+            let organization = Team::ORGANIZATION.select(["id"]).expand(namesakes);
+            let asked = target(team, Query::new().select(["id"]).expand(organization))?;
+            let row: Team = core.row_of(asked).await?;
+            let refuse = |kind, text| Err(Error::new(kind, text).operation("GET team").sent(true));
+            let Some(organization) = row.belongs_to_organization.get() else {
+                return refuse(ErrorKind::NotFound, format!("the organization of team {team} not found"));
+            };
+            if organization.owns_team.get().is_some() {
+                let name = name.escape_debug();
+                let text = format!("the organization of team {team} has a team {name} already");
+                return refuse(ErrorKind::Conflict, text);
+            }
+            core.change("team", &Rows::id(team.get()), &json!({ "name": name })).await
+        })
+    }
+
+    /// Removes a team; its members stay members of the organization (`DELETE /v6/team`). Succeeds when there
+    /// is none: the server does not tell.
+    pub fn remove(&self, team: impl Into<TeamId>) -> Request<()> {
+        let (core, team) = (self.core.clone(), team.into());
+        Request::new(async move { core.delete("team", &Rows::id(an_id("team", team.get())?)).await })
+    }
+
+    /// Who is a member of which team.
+    pub fn membership(&self) -> TeamMemberships {
+        TeamMemberships::new(&self.core)
+    }
+
+    /// Which team works on which applications, and what it may do there.
+    #[doc(alias = "applicationAccess")]
+    pub fn application_access(&self) -> TeamApplicationAccesses {
+        TeamApplicationAccesses::new(&self.core)
+    }
+}
+
+/// Where a read of this team goes, with these defaults.
+fn target(team: TeamId, defaults: Query) -> crate::Result<Target> {
+    Ok(Target::one::<Team>(Some(Key::id(an_id("team", team.get())?)), defaults, team))
+}
