@@ -133,7 +133,16 @@ impl Core {
         body: Bytes,
         repeatable: bool,
     ) -> Result<Reply> {
-        let url = format!("{}/{}/{address}", self.settings.api(), self.version_for(address).as_str());
+        let version = self.version_for(address);
+        let (path, address) = (address.path(), address.to_string());
+        if let Some((name, instead)) = version.names().gone(&address) {
+            let number = version.as_str().trim_start_matches('v');
+            let text = format!("version {number} of the API has no `{name}`");
+            return Err(Error::new(ErrorKind::Unsupported, text)
+                .operation(format!("{method} /{}/{path}", version.as_str()))
+                .help(format!("{instead}; or set api_version to an earlier one")));
+        }
+        let url = format!("{}/{}/{address}", self.settings.api(), version.as_str());
         self.http
             .execute(Outgoing {
                 repeatable: repeatable || method == Method::GET,

@@ -22,6 +22,7 @@ pub mod transport {
 mod ids;
 mod json;
 pub mod logs;
+mod names;
 pub mod odata;
 mod open_enum;
 #[cfg(feature = "service")]

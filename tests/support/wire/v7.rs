@@ -2,7 +2,8 @@
 //! and what `tests/cases/wire-js/v6-v7.md` §1 says that changes with it.
 //!
 //! A case is first brought to what is promised of it, as recorded (`quirks`), then each rule of [`RULES`] that
-//! finds what it is about changes that. A case whose own settings name a version is played as it is.
+//! finds what it is about changes that. A case whose own settings, or the file that has them, name a version is
+//! played as it is.
 
 use serde_json::{Map, Value, json};
 
@@ -27,12 +28,13 @@ enum Rule {
 }
 
 /// Section of `v6-v7.md`, what it says, and what that means for a case.
-const RULES: [(&str, &str, Rule); 14] = [
+const RULES: [(&str, &str, Rule); 15] = [
     ("", "resources are below the version", Rule::Request(path)),
     ("", "… and so a server that sends on knows them", Rule::Answer(location)),
+    ("", "… and so do the settings, where they are told", Rule::Row(told)),
     ("1a", "a device's pin is is_pinned_on__release, to write and to read", Rule::Request(pin)),
     ("1a", "… and so the answer calls it", Rule::Row(pin_in_rows)),
-    ("1b", "an actor is a reference", Rule::Row(actor)),
+    ("1b", "an actor is a reference", Rule::Answer(actors)),
     ("1b", "overall_status has other words", Rule::Row(status)),
     ("1b", "… and so the one that is asked for", Rule::Outcome(status_alone)),
     ("1b", "writes are answered with nothing, and so may refusals be", Rule::Answer(empty)),
@@ -77,13 +79,16 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     if let Some((reason, _)) = OTHER_REQUESTS.iter().find(|(_, concerns)| concerns(case)) {
         return Verdict::NotTranslated(reason);
     }
-    let mut expected = match quirks::expected(case, book) {
+    let mut case = case.clone();
+    let translated = set_version(&mut case);
+    let mut expected = match quirks::expected(&case, book) {
         Ok(Some(expected)) => expected,
         Ok(None) => return Verdict::Dropped,
         Err(why) => return Verdict::Failed(why),
     };
-    let mut case = case.clone();
-    if set_version(&mut case) {
+    if translated {
+        let settings = case.settings.get_or_insert_default();
+        settings.insert("api_version".into(), json!("v7"));
         translate(&case, &mut expected);
         // Rows that calls before it returned.
         for index in 0..case.before.len() {
@@ -95,16 +100,19 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     play_as(&case, &expected).await
 }
 
-/// Sets version 7, unless the case says a version itself.
+/// Whether the version is the test's to set: its settings, or the file that has them, may name one themselves.
+/// What is told of the settings afterwards follows it.
 fn set_version(case: &mut Case) -> bool {
-    let settings = case.settings.get_or_insert_default();
-    let named = settings.contains_key("api_version");
-    settings.entry("api_version").or_insert(json!("v7"));
-    !named
+    let free = case.settings.as_ref().is_some_and(|settings| !settings.contains_key("api_version"));
+    let known = case.clone();
+    for after in case.after.iter_mut().filter(|_| free) {
+        objects(after, &mut |settings| told(&known, settings));
+    }
+    free
 }
 
 fn translate(case: &Case, expected: &mut Expected) {
-    let Expected { exchange, outcome } = expected;
+    let Expected { exchange, outcome, .. } = expected;
     for (_, _, rule) in &RULES {
         match rule {
             Rule::Request(change) => exchange.iter_mut().for_each(|one| change(case, &mut one.request)),
@@ -156,6 +164,18 @@ fn location(_: &Case, exchange: &mut Exchange) {
     }
 }
 
+fn told(_: &Case, settings: &mut Map<String, Value>) {
+    for (name, from, to) in [
+        ("api_version", "v6", "v7"),
+        ("pine_endpoint", "/v6/", "/v7/"),
+        ("device_actions_endpoint_version", "v1", "v2"),
+    ] {
+        if let Some(Value::String(value)) = settings.get_mut(name) {
+            *value = value.replacen(from, to, 1);
+        }
+    }
+}
+
 /// §1a, the first three rows: by their functions, since elsewhere the name of version 6 stands for what the
 /// release of an application, or of a device, is in version 7 too.
 fn is_about_a_pin(case: &Case) -> bool {
@@ -191,10 +211,14 @@ fn rename(map: &mut Map<String, Value>, (from, to): (&str, &str)) {
     }
 }
 
-fn actor(_: &Case, row: &mut Map<String, Value>) {
-    if let Some(actor) = row.get_mut("actor").filter(|actor| actor.is_i64()) {
-        *actor = json!({ "__id": actor });
-    }
+fn actors(_: &Case, exchange: &mut Exchange) {
+    let rows = exchange.response.json.as_mut().filter(|_| exchange.request.canonical_query.is_some());
+    let Some(rows) = rows else { return };
+    objects(rows, &mut |row| {
+        if let Some(actor) = row.get_mut("actor").filter(|actor| actor.is_i64()) {
+            *actor = json!({ "__id": actor });
+        }
+    });
 }
 
 fn word_for(word: &str) -> String {
