@@ -113,6 +113,11 @@ impl Balena {
         crate::api::credit_bundle::CreditBundles::new(&self.0)
     }
 
+    /// Logs of devices: what there is, and what comes.
+    pub fn logs(&self) -> crate::logs::Logs {
+        crate::logs::Logs::new(&self.0)
+    }
+
     /// This device's supervisor, endpoint by endpoint.
     pub fn supervisor(&self) -> &Supervisor {
         &self.0.supervisor

@@ -21,6 +21,7 @@ pub mod transport {
 
 mod ids;
 mod json;
+pub mod logs;
 mod names;
 pub mod odata;
 mod open_enum;
@@ -64,5 +65,6 @@ pub use ids::{
     ReleaseId, ServiceId, SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
+pub use logs::{All, LogEvent, LogLine, LogStream};
 pub use secrecy;
 pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Settings};

@@ -35,7 +35,7 @@ pub(crate) fn outcome(expected: &Expect, found: &Outcome) -> Option<String> {
 /// Where two values differ. A column that is `null` and one that is not there are the same in a row of ours,
 /// and so are an id and a reference to it; `{"$matches": …}` stands for a random value of that form, and
 /// `{"$any": true}` for any value.
-fn unequal(expected: &Value, found: &Value, place: &str) -> Option<String> {
+pub(super) fn unequal(expected: &Value, found: &Value, place: &str) -> Option<String> {
     let differ = || Some(format!("at {place:?}:\n      expected {expected}\n      found    {found}"));
     match (expected, found) {
         (Value::Object(one), _) if one.contains_key("$any") => None,

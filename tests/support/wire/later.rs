@@ -2,9 +2,9 @@
 
 use super::cases::Case;
 
-/// Functions that a later step brings: logins, the settings file, logs.
+/// Functions that a later step brings: logins, the settings file.
 /// A name that ends with a dot stands for all below it.
-const FUNCTIONS: [&str; 4] = ["auth.", "settings.", "logs.", "Balena"];
+const FUNCTIONS: [&str; 3] = ["auth.", "settings.", "Balena"];
 
 type Around = fn(&Case) -> bool;
 

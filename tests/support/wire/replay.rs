@@ -8,6 +8,7 @@ use balena_agent::{Balena, Environment, Retry};
 
 use super::args::{Args, Failure, Outcome};
 use super::cases::Case;
+use super::logs::Logs;
 use super::quirks::Expected;
 use super::rulebook::Rulebook;
 use super::script::{Frozen, Script, difference};
@@ -47,6 +48,7 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
 pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
     let script = Script::new(expected.exchange.clone());
     let (listener, address) = loopback::listen().await;
+    let mut logs = Logs::new(&script);
     let played = async {
         let balena = match build(case, &script, &address.to_string()) {
             Ok(balena) => balena,
@@ -55,7 +57,7 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
         let mut outcomes = Vec::new();
         for before in &case.before {
             let args = Args { positional: before.args.clone(), named: before.kwargs.clone() };
-            let outcome = make(&balena, case, &before.function, &args).await?;
+            let outcome = make(&balena, &mut logs, case, &before.function, &args).await?;
             let promised = if case.of_js {
                 js::recorded(&before.outcome, None)
             } else {
@@ -63,7 +65,7 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
             };
             outcomes.push((promised, outcome));
         }
-        let outcome = make(&balena, case, &case.function, &case.arguments()).await?;
+        let outcome = make(&balena, &mut logs, case, &case.function, &case.arguments()).await?;
         outcomes.push((expected.outcome.clone(), outcome));
         Some(outcomes)
     };
@@ -77,6 +79,7 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
         Ok(None) => return Verdict::NoCall,
         Ok(Some(outcomes)) => {
             faults.extend(outcomes.iter().filter_map(|(expected, found)| judge::outcome(expected, found)));
+            faults.extend(logs.faults(case, expected).await);
         }
     }
     if case.sleeps != script.sleeps() {
@@ -89,7 +92,10 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
 }
 
 /// A call of the SDK that the case was recorded from.
-async fn make(balena: &Balena, case: &Case, function: &str, args: &Args) -> Option<Outcome> {
+async fn make(balena: &Balena, logs: &mut Logs, case: &Case, function: &str, args: &Args) -> Option<Outcome> {
+    if let Some(outcome) = Box::pin(logs.call(balena, case, function, args)).await {
+        return Some(outcome);
+    }
     if case.of_js { js::call(balena, case, function, args).await } else { call(balena, function, args).await }
 }
 

@@ -16,11 +16,12 @@ pub(crate) struct Method {
     pub(crate) returns: String,
 }
 
-/// All public methods of the client and of what is below `src/api`.
+/// All public methods of the client, of what is below `src/api`, and of logs.
 pub(crate) fn methods() -> Vec<Method> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![source.join("balena.rs")];
     collect(&source.join("api"), &mut files);
+    collect(&source.join("logs"), &mut files);
     let mut methods = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("source is text");
