@@ -119,6 +119,11 @@ impl Balena {
         crate::api::credit_bundle::CreditBundles::new(&self.0)
     }
 
+    /// Logs of devices: what there is, and what comes.
+    pub fn logs(&self) -> crate::logs::Logs {
+        crate::logs::Logs::new(&self.0)
+    }
+
     /// Logging in and out, and whose credentials these are.
     pub fn auth(&self) -> Auth {
         Auth::new(&self.0)

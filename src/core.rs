@@ -135,9 +135,18 @@ impl Core {
         body: Bytes,
         repeatable: bool,
     ) -> Result<Reply> {
+        let version = self.version_for(address);
+        let (path, address) = (address.path(), address.to_string());
+        if let Some((name, instead)) = version.names().gone(&address) {
+            let number = version.as_str().trim_start_matches('v');
+            let text = format!("version {number} of the API has no `{name}`");
+            return Err(Error::new(ErrorKind::Unsupported, text)
+                .operation(format!("{method} /{}/{path}", version.as_str()))
+                .help(format!("{instead}; or set api_version to an earlier one")));
+        }
         let token = self.token().await?;
         let settings = self.settings();
-        let url = format!("{}/{}/{address}", settings.api(), self.version_for(address).as_str());
+        let url = format!("{}/{}/{address}", settings.api(), version.as_str());
         let outgoing = Outgoing {
             repeatable: repeatable || method == Method::GET,
             method,

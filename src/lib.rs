@@ -22,6 +22,8 @@ pub mod transport {
 
 mod ids;
 mod json;
+pub mod logs;
+mod names;
 pub mod odata;
 mod open_enum;
 #[cfg(feature = "service")]
@@ -67,6 +69,7 @@ pub use ids::{
     ReleaseId, ServiceId, SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
+pub use logs::{All, LogEvent, LogLine, LogStream};
 pub use secrecy;
 pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Setting, Settings, SettingsStore};
 pub use whoami::{Actor, WhoAmI};

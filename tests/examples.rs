@@ -3,6 +3,7 @@
 #![cfg(feature = "simulator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,6 +15,8 @@ use tokio::process::Command;
 #[path = "batch/cloud.rs"]
 #[allow(dead_code, clippy::indexing_slicing, reason = "these tests need less of it, and stop at a surprise")]
 mod cloud;
+#[path = "logs/server.rs"]
+mod server;
 
 /// `cargo test` builds the examples beside the test's own binary.
 fn example(name: &str) -> PathBuf {
@@ -22,8 +25,12 @@ fn example(name: &str) -> PathBuf {
 }
 
 async fn run(device: &Device, name: &str, arguments: &[&str]) -> Output {
+    run_with(device.environment("main").unwrap(), name, arguments).await
+}
+
+async fn run_with(environment: BTreeMap<String, String>, name: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(example(name));
-    command.env_clear().envs(device.environment("main").unwrap()).args(arguments).kill_on_drop(true);
+    command.env_clear().envs(environment).args(arguments).kill_on_drop(true);
     tokio::time::timeout(Duration::from_secs(60), command.output())
         .await
         .unwrap_or_else(|_| panic!("{name} does not end"))
@@ -107,6 +114,36 @@ async fn hold_update_lock() {
     let text = printed(&run(&device, "hold_update_lock", &[]).await);
     assert!(text.starts_with("locked\n") && text.ends_with("unlocked\n"), "{text}");
     assert_eq!(device.locks(), []);
+}
+
+#[tokio::test]
+async fn follow_logs() {
+    let log = |name: &str| {
+        let line = |at| format!("{{\"message\":\"{name} {at}\",\"createdAt\":{at},\"serviceId\":7}}\n");
+        server::Log { lines: (1..=3).map(|at| (at, line(at))).collect(), ..server::Log::default() }
+    };
+    let (one, other) = ("1".repeat(32), "2".repeat(32));
+    let cloud = server::Server::start([(one.clone(), log("one")), (other.clone(), log("other"))]);
+    let device = Device::builder().journal(3).start().await.unwrap();
+    let mut environment = device.environment("main").unwrap();
+    environment.insert("BALENA_API_URL".into(), cloud.url());
+    environment.insert("BALENA_API_KEY".into(), "t0ken".into());
+    environment.insert("LINES".into(), "9".into());
+    let own = environment["BALENA_DEVICE_UUID"].clone();
+    let output = run_with(environment, "follow_logs", &[&one, &"3".repeat(32), &other, &own]).await;
+    let text = printed(&output);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let mut expected = Vec::new();
+    for number in 1..=3 {
+        expected.push(format!("1111111 service 7: one {number}"));
+        expected.push(format!("2222222 service 7: other {number}"));
+        expected.push(format!("{} host: line {number}", &own[..7]));
+    }
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.starts_with("3333333: it is over: ") && told.contains("not found"), "{told}");
 }
 
 #[tokio::test]

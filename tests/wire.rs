@@ -179,7 +179,7 @@ type Change = fn(&mut Case);
 
 #[test]
 fn a_deviation_does_not_go_unnoticed() {
-    let changes: [(&str, &str, Change); 19] = [
+    let changes: [(&str, &str, Change); 23] = [
         ("device.rename.by_id", "method", |case| case.exchange[0].request.method = "PUT".into()),
         ("device.rename.by_id", "path", |case| case.exchange[0].request.path.push('/')),
         ("device.rename.by_id", "host", |case| case.exchange[0].request.authority = "api.x.com".into()),
@@ -203,6 +203,17 @@ fn a_deviation_does_not_go_unnoticed() {
         ("device.get.by_id", "column", |case| {
             let Outcome::Ok(row) = &mut case.outcome else { panic!("a row") };
             row["device_name"] = json!("another");
+        }),
+        ("logs.subscribe.by_id", "event", |case| {
+            case.events.as_mut().unwrap()[1]["value"]["message"] = json!("another");
+        }),
+        ("logs.subscribe.by_id", "one event more", |case| {
+            let events = case.events.as_mut().unwrap().as_array_mut().unwrap();
+            events.push(events[0].clone());
+        }),
+        ("logs.unsubscribe_all.one", "closed stream", |case| case.client_closed_stream = Some(Vec::new())),
+        ("logs.unsubscribe.no_subscription", "open stream", |case| {
+            case.client_closed_stream = Some(vec![true]);
         }),
         ("errors.rate_limit.retry_on", "sleeps", |case| case.sleeps = vec![3.0]),
         ("auth.login.default", "token", |case| case.after = Some(json!({ "token": "another" }))),

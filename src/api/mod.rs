@@ -17,7 +17,6 @@ pub mod key;
 pub(crate) mod key_value;
 pub(crate) mod keys;
 pub(crate) mod membership;
-pub(crate) mod names;
 pub(crate) mod new_key;
 pub mod organization;
 pub mod os;
@@ -33,5 +32,7 @@ pub mod team;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upload;
+#[cfg(test)]
+mod version_tests;
 pub(crate) mod whoami;
 pub(crate) mod write;

@@ -185,7 +185,6 @@ impl Core {
 
     pub(crate) async fn read(&self, resource: &str, key: Option<&Key>, query: &Query) -> Result<Reply> {
         let address = query.address(resource, key)?;
-        self.check_names(&address)?;
         self.resource(Method::GET, &address, None, true).await
     }
 }

@@ -47,7 +47,6 @@ impl Core {
 
     async fn post(&self, resource: &str, body: &Value) -> Result<crate::http::Reply> {
         let address = Query::new().address(resource, None)?;
-        self.check_names(&address)?;
         self.resource(Method::POST, &address, Some(body), false).await
     }
 
@@ -72,7 +71,6 @@ impl Core {
                 format!("this would be for every {resource} there is"),
             ));
         }
-        self.check_names(&address)?;
         // Setting a column, or deleting, has the same effect however often it arrives.
         self.resource(method, &address, body, true).await.map(drop)
     }

@@ -1,9 +1,12 @@
 //! An answer whose body is still to come.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -14,6 +17,8 @@ use super::{Body, BodyError, TransportError};
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 /// For a body that comes piece by piece. The logs beat every 58 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
+/// Whoever looks so long after the limit was busy with something else, and has not waited all the time.
+const LATE: Duration = Duration::from_secs(5);
 
 /// The head of an answer with a success status, and the body as it comes.
 #[derive(Debug)]
@@ -24,6 +29,35 @@ pub(crate) struct Opened {
     body: Body,
     host: String,
     is_read: bool,
+    idle: Idle,
+}
+
+/// How long the next piece is being waited for.
+#[derive(Debug, Default)]
+struct Idle {
+    since: Option<Instant>,
+    /// Kept from one piece to the next: to start a timer costs more than to read the clock.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    /// Resolves when nothing came for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut since = *self.since.get_or_insert_with(Instant::now);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since + IDLE_LIMIT)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let over = since + IDLE_LIMIT;
+            let late = over.elapsed();
+            if late > LATE {
+                since = Instant::now();
+            } else if Instant::now() >= over {
+                return Poll::Ready(());
+            }
+            self.since = Some(since);
+            timer.as_mut().reset(since + IDLE_LIMIT);
+        }
+    }
 }
 
 impl Opened {
@@ -35,6 +69,7 @@ impl Opened {
             body,
             host: outgoing.host().to_owned(),
             is_read: outgoing.is_read(),
+            idle: Idle::default(),
         }
     }
 
@@ -43,19 +78,27 @@ impl Opened {
     /// # Errors
     /// `is_timeout` when nothing came for 90 s, `is_unreachable` when the connection broke.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes>> {
-        let error = match tokio::time::timeout(IDLE_LIMIT, self.body.next()).await {
-            Ok(piece) => match piece? {
-                Ok(piece) => return Some(Ok(piece)),
-                Err(error) => self.lost(error),
-            },
-            Err(_) => Error::new(
-                ErrorKind::Timeout,
-                format!("{} sent nothing for {} s", self.host, IDLE_LIMIT.as_secs()),
-            )
-            .with_status(self.status)
-            .sent(true),
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next).
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let error = match self.body.poll_next(cx) {
+            Poll::Ready(piece) => {
+                self.idle.since = None;
+                match piece {
+                    Some(Err(error)) => self.lost(error),
+                    piece => return Poll::Ready(piece.and_then(std::result::Result::ok).map(Ok)),
+                }
+            }
+            Poll::Pending => {
+                ready!(self.idle.poll(cx));
+                self.idle = Idle::default();
+                let text = format!("{} sent nothing for {} s", self.host, IDLE_LIMIT.as_secs());
+                Error::new(ErrorKind::Timeout, text).with_status(self.status).sent(true)
+            }
         };
-        Some(Err(error.operation(self.operation.clone())))
+        Poll::Ready(Some(Err(error.operation(self.operation.clone()))))
     }
 
     /// The whole answer, at most 64 MiB.

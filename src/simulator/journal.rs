@@ -28,14 +28,22 @@ const BACKLOG: usize = 256;
 #[derive(Debug)]
 pub(super) struct Journal {
     lines: Mutex<Lines>,
-    news: broadcast::Sender<String>,
+    news: broadcast::Sender<Entry>,
 }
 
 #[derive(Debug, Default)]
 struct Lines {
     /// The last ones.
-    kept: VecDeque<String>,
+    kept: VecDeque<Entry>,
     written: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    /// Which one it is, from 1 on.
+    number: usize,
+    at: jiff::Timestamp,
+    line: String,
 }
 
 /// A checked request.
@@ -75,7 +83,7 @@ impl Query {
     /// Whether `journalctl` would take the arguments; it fails silently otherwise.
     fn valid(&self) -> bool {
         let times = [&self.since, &self.until];
-        let known = self.unit.as_deref() != Some("") && shown(&self.format, "").is_some();
+        let known = self.unit.as_deref() != Some("") && shown(&self.format, &Entry::default()).is_some();
         known && times.into_iter().flatten().all(|time| moment(time).is_some())
     }
 
@@ -103,13 +111,14 @@ impl Journal {
     pub(super) fn write(&self, line: &str) {
         let mut lines = lock(&self.lines);
         lines.written += 1;
-        lines.kept.push_back(line.to_owned());
+        let entry = Entry { number: lines.written, at: jiff::Timestamp::now(), line: line.to_owned() };
+        lines.kept.push_back(entry.clone());
         if lines.kept.len() > MOST_LINES {
             lines.kept.pop_front();
         }
         drop(lines);
         // Nobody listening is fine.
-        let _ = self.news.send(line.to_owned());
+        let _ = self.news.send(entry);
     }
 
     fn write_next(&self) {
@@ -133,16 +142,16 @@ impl Journal {
             return;
         }
         loop {
-            let line = tokio::select! {
-                line = news.recv() => line,
+            let entry = tokio::select! {
+                entry = news.recv() => entry,
                 () = output.closed() => return,
                 () = tokio::time::sleep(PACE) => {
                     self.write_next();
                     continue;
                 }
             };
-            let Ok(line) = line else { continue };
-            let Some(text) = shown(&query.format, &line).filter(|_| finds) else { continue };
+            let Ok(entry) = entry else { continue };
+            let Some(text) = shown(&query.format, &entry).filter(|_| finds) else { continue };
             if output.send(text.into()).await.is_err() {
                 return;
             }
@@ -157,15 +166,15 @@ impl Journal {
             return;
         }
         loop {
-            let line = tokio::select! {
-                line = news.recv() => line,
+            let entry = tokio::select! {
+                entry = news.recv() => entry,
                 () = output.closed() => return,
             };
-            let Ok(line) = line else { continue };
+            let Ok(entry) = entry else { continue };
             if process.machine.settings(|settings| settings.local_mode()) {
-                let timestamp = jiff::Timestamp::now().as_millisecond();
-                let entry = json!({"message": line, "timestamp": timestamp, "isSystem": false});
-                if output.send(format!("{entry}\n").into()).await.is_err() {
+                let timestamp = entry.at.as_millisecond();
+                let message = json!({"message": entry.line, "timestamp": timestamp, "isSystem": false});
+                if output.send(format!("{message}\n").into()).await.is_err() {
                     return;
                 }
             }
@@ -175,18 +184,19 @@ impl Journal {
     fn tail(&self, format: &str, last: usize) -> String {
         let lines = lock(&self.lines);
         let skipped = lines.kept.len().saturating_sub(last);
-        lines.kept.iter().skip(skipped).filter_map(|line| shown(format, line)).collect()
+        lines.kept.iter().skip(skipped).filter_map(|entry| shown(format, entry)).collect()
     }
 }
 
 /// One line in one of `journalctl`'s formats; `None` if it has no such format.
-fn shown(format: &str, line: &str) -> Option<String> {
+fn shown(format: &str, entry: &Entry) -> Option<String> {
+    let Entry { number, at, line } = entry;
     Some(match format {
         "cat" => format!("{line}\n"),
         "json" | "json-pretty" | "json-sse" | "json-seq" | "export" | "verbose" => {
-            let micros = jiff::Timestamp::now().as_microsecond().to_string();
-            let entry = json!({"MESSAGE": line, "PRIORITY": "6", "__REALTIME_TIMESTAMP": micros, "_SYSTEMD_UNIT": UNIT});
-            format!("{entry}\n")
+            let (micros, cursor) = (at.as_microsecond().to_string(), format!("s=0;i={number:x}"));
+            let fields = json!({"__CURSOR": cursor, "__REALTIME_TIMESTAMP": micros, "MESSAGE": line, "PRIORITY": "6", "_SYSTEMD_UNIT": UNIT});
+            format!("{fields}\n")
         }
         "short" | "short-full" | "short-iso" | "short-iso-precise" | "short-precise" | "short-monotonic"
         | "short-unix" | "with-unit" => format!("Jan 01 00:00:00 devhost demo[1]: {line}\n"),

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -196,9 +197,26 @@ impl<T, O> std::fmt::Debug for Call<T, O> {
 }
 
 /// The head of an answer, its body still to come.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) operation: String,
-    pub(crate) body: Body,
+    body: Body,
+}
+
+impl Opened {
+    /// The next piece of the body, `None` at its end.
+    ///
+    /// # Errors
+    /// `is_unreachable` when the connection broke.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        self.body.poll_next(cx).map_err(|error| {
+            Error::new(ErrorKind::Unreachable, format!("the stream broke ({error})"))
+                .operation(self.operation.clone())
+                .sent(true)
+                .because(error)
+                .help("the supervisor restarted or was stopped; open the stream again")
+        })
+    }
 }
 
 impl Supervisor {

@@ -4,21 +4,18 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::http::Body;
+use crate::error::{Error, Result};
+use crate::http::{Line, Lines};
 
 use super::call::{Opened, Spec};
 use super::endpoint as e;
 use super::link::Supervisor;
-
-/// Longest line that is handed on; the rest of a longer one is dropped.
-const LINE_LIMIT: usize = 256 * 1024;
 
 /// What to read from the journal. By default all of it, in journalctl's `short` format.
 #[derive(Debug, Clone, Default)]
@@ -94,10 +91,11 @@ impl JournalQuery {
     }
 }
 
-/// Lines of the journal as journalctl prints them: a `Stream` of text without line ends.
+/// Lines of the journal as journalctl prints them: a `Stream` of text without line ends. Of a line that is
+/// longer than 256 KiB the rest is dropped.
 ///
 /// A bad unit or format is an **empty** stream: the supervisor does not tell. Dropping it ends journalctl.
-pub struct JournalLines(Lines);
+pub struct JournalLines(Cut);
 
 impl Stream for JournalLines {
     type Item = Result<String>;
@@ -145,7 +143,7 @@ pub struct LocalLog {
 /// Logs of the services in local mode: a `Stream` that never ends. Lines that can't be read are skipped
 /// and counted.
 pub struct LocalLogs {
-    lines: Lines,
+    lines: Cut,
     skipped: u64,
 }
 
@@ -192,8 +190,12 @@ impl Supervisor {
     /// # Errors
     /// Those of opening it; a stream that breaks later yields `is_unreachable` as its last item.
     pub async fn journal_logs(&self, query: JournalQuery) -> Result<JournalLines> {
-        let opened = self.open_stream(query.spec()?, self.patience()).await?;
-        Ok(JournalLines(Lines::new(opened)))
+        Ok(JournalLines(Cut::new(self.open_journal(query).await?)))
+    }
+
+    /// The same, not yet cut into lines.
+    pub(crate) async fn open_journal(&self, query: JournalQuery) -> Result<Opened> {
+        self.open_stream(query.spec()?, self.patience()).await
     }
 
     /// Follows the services' logs in local mode (`GET /v2/local/logs`). Outside local mode it stays silent
@@ -203,88 +205,40 @@ impl Supervisor {
     /// As [`journal_logs`](Self::journal_logs).
     pub async fn local_logs(&self) -> Result<LocalLogs> {
         let opened = self.open_stream(Spec::new(&e::LOCAL_LOGS, "/v2/local/logs"), self.patience()).await?;
-        Ok(LocalLogs { lines: Lines::new(opened), skipped: 0 })
+        Ok(LocalLogs { lines: Cut::new(opened), skipped: 0 })
     }
 }
 
-/// Cuts a body into lines, whatever the pieces it arrives in.
-struct Lines {
-    operation: String,
-    body: Option<Body>,
-    buffer: BytesMut,
-    /// How far the buffer is known to hold no line end.
-    searched: usize,
-    /// The rest of an overlong line is being dropped.
-    dropping: bool,
+/// A body, line by line.
+struct Cut {
+    opened: Opened,
+    lines: Lines,
+    ended: bool,
 }
 
-impl Lines {
+impl Cut {
     fn new(opened: Opened) -> Self {
-        Self {
-            operation: opened.operation,
-            body: Some(opened.body),
-            buffer: BytesMut::new(),
-            searched: 0,
-            dropping: false,
-        }
+        Self { opened, lines: Lines::default(), ended: false }
     }
 
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<BytesMut>>> {
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
-            if let Some(line) = self.cut() {
+            if let Some(Line::Whole(line) | Line::Cut(line)) = self.lines.next() {
                 return Poll::Ready(Some(Ok(line)));
             }
-            let Some(body) = &mut self.body else {
+            if self.ended {
                 // A last line without an end is a line all the same.
-                let rest = std::mem::take(&mut self.buffer);
-                return Poll::Ready((!rest.is_empty()).then_some(Ok(rest)));
-            };
-            match ready!(body.poll_next(cx)) {
-                Some(Ok(piece)) => self.buffer.extend_from_slice(&piece),
+                return Poll::Ready(self.lines.rest().map(Ok));
+            }
+            match ready!(self.opened.poll_next(cx)) {
+                Some(Ok(piece)) => self.lines.push(piece),
                 Some(Err(error)) => {
-                    self.body = None;
-                    self.buffer.clear();
-                    let text = format!("the stream broke ({error})");
-                    return Poll::Ready(Some(Err(Error::new(ErrorKind::Unreachable, text)
-                        .operation(self.operation.clone())
-                        .sent(true)
-                        .because(error)
-                        .help("the supervisor restarted or was stopped; open the stream again"))));
+                    self.ended = true;
+                    self.lines.rest();
+                    return Poll::Ready(Some(Err(error)));
                 }
-                None => self.body = None,
+                None => self.ended = true,
             }
-        }
-    }
-
-    /// The next whole line in the buffer.
-    fn cut(&mut self) -> Option<BytesMut> {
-        loop {
-            let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
-            let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') else {
-                if self.dropping {
-                    self.buffer.clear();
-                } else if self.buffer.len() > LINE_LIMIT {
-                    self.dropping = true;
-                    self.searched = 0;
-                    let line = self.buffer.split_to(LINE_LIMIT);
-                    self.buffer.clear();
-                    return Some(line);
-                }
-                self.searched = self.buffer.len();
-                return None;
-            };
-            let mut line = self.buffer.split_to(self.searched + at);
-            self.buffer.advance(1);
-            self.searched = 0;
-            if std::mem::take(&mut self.dropping) {
-                continue;
-            }
-            if line.last() == Some(&b'\r') {
-                line.truncate(line.len() - 1);
-            }
-            // As if it had come in small pieces.
-            line.truncate(LINE_LIMIT);
-            return Some(line);
         }
     }
 }

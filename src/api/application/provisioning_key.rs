@@ -70,7 +70,7 @@ impl GenerateProvisioningKey {
 
     async fn send(self) -> Result<SecretString> {
         let id = self.application.clone().resolve(self.core.clone()).await?;
-        let path = self.core.names().provisioning_keys;
+        let path = self.core.settings().api_version.names().provisioning_keys;
         // What was not told goes as null: version 2 refuses a request without an expiry date.
         let body = json!({
             "actorType": "application",

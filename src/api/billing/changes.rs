@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::api::keys::not_empty;
-use crate::api::names::Names;
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::open_enum::open_enum;
 
 use super::BillingAddress;

@@ -105,7 +105,7 @@ impl Billing {
     /// `is_invalid_argument` for an empty tier.
     #[doc(alias = "changePlan")]
     pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
-        let names = self.core.names();
+        let names = self.core.settings().api_version.names();
         self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
 

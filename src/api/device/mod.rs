@@ -51,13 +51,13 @@ pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
 pub(crate) use services::services;
 pub use services::{CurrentService, CurrentServices, DeviceWithServices, DeviceWithServicesByApp};
+pub(crate) use target::Way;
 pub use target::{DeviceTarget, Local};
 pub use target_state::{TargetState, TargetStateForApp};
 pub use variables::DeviceValue;
 
 use remote::Needs;
 use supervisor_version::Minimum;
-use target::Way;
 
 /// Devices; from [`Balena::device`](crate::Balena::device).
 ///

@@ -29,7 +29,7 @@ impl Devices {
     pub fn is_tracking_application_release(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
-            let column = core.names().pinned_release;
+            let column = core.settings().api_version.names().pinned_release;
             let row: Map<String, Value> = core.row_of(key.target::<Device>(columns([column]))?).await?;
             Ok(match row.get(column) {
                 None | Some(Value::Null) => true,
@@ -120,6 +120,9 @@ impl Grouped<Device> for Pin {
 
 impl Core {
     fn pin(&self, release: Option<i64>) -> Value {
-        Value::Object(Map::from_iter([(self.names().pinned_release.to_owned(), release.into())]))
+        Value::Object(Map::from_iter([(
+            self.settings().api_version.names().pinned_release.to_owned(),
+            release.into(),
+        )]))
     }
 }

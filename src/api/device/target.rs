@@ -31,7 +31,7 @@ enum Target {
 
 /// Which way an action goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// To the supervisor of this device.
     Here,
     /// Through the cloud to the supervisor of this device.
@@ -46,7 +46,7 @@ impl DeviceTarget {
 
     /// # Errors
     /// `is_invalid_argument` for a key that could match anything.
-    pub(super) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
+    pub(crate) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
         let Target::Device { key, uuid } = self.0 else { return Ok(Way::Here) };
         key.check()?;
         let uuid = match &key {

@@ -53,8 +53,9 @@ pub(crate) struct Case {
     pub(crate) files_before: Option<Value>,
     #[serde(default)]
     pub(crate) events: Option<Value>,
-    #[serde(default, rename = "client_closed_stream")]
-    _client_closed_stream: Option<Value>,
+    /// Of the streams that are held open, those that the client closed.
+    #[serde(default)]
+    pub(crate) client_closed_stream: Option<Vec<bool>>,
     #[serde(default, rename = "stderr")]
     _stderr: Option<Value>,
     #[serde(default, rename = "note")]
@@ -141,6 +142,9 @@ pub(crate) struct Response {
     pub(crate) hex: Option<String>,
     #[serde(default)]
     pub(crate) stream: Vec<String>,
+    /// For how long the stream stays open after its last piece, in seconds.
+    #[serde(default)]
+    pub(crate) hold: f64,
     /// The connection closes instead.
     #[serde(default)]
     pub(crate) abort: bool,

@@ -11,6 +11,7 @@ pub(crate) mod home;
 pub(crate) mod js;
 pub(crate) mod judge;
 pub(crate) mod later;
+pub(crate) mod logs;
 pub(crate) mod loopback;
 pub(crate) mod os;
 pub(crate) mod others;

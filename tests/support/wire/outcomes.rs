@@ -15,8 +15,6 @@ pub(crate) enum Expect {
         /// What the error's text has to name.
         says: Option<String>,
     },
-    /// Some value: other cases hold which.
-    AnyValue,
     /// Python fell over; what it fell over is an error, of whatever kind.
     AnyError,
     /// The typed interface has no such argument.

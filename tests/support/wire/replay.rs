@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::args::{Args, Failure, Outcome};
 use super::cases::Case;
 use super::home::Home;
+use super::logs::Logs;
 use super::outcomes::Expect;
 use super::quirks::Expected;
 use super::rulebook::Rulebook;
@@ -51,8 +52,9 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
     let script = Script::new(expected.exchange.clone());
     let home = Home::new(case);
     let (listener, address) = loopback::listen().await;
+    let mut logs = Logs::new(&script);
     let supervisor = address.to_string();
-    let played = run(case, expected, &script, &home, &supervisor);
+    let played = run(case, expected, &script, &home, &supervisor, &mut logs);
     let outcomes = tokio::select! {
         () = loopback::serve(&listener, &script) => unreachable!("it never ends"),
         outcomes = tokio::time::timeout(LONGEST, played) => outcomes,
@@ -63,6 +65,7 @@ pub(crate) async fn play_as(case: &Case, expected: &Expected) -> Verdict {
         Ok(None) => return Verdict::NoCall,
         Ok(Some((outcomes, balena))) => {
             faults.extend(outcomes.iter().filter_map(|(expected, found)| judge::outcome(expected, found)));
+            faults.extend(logs.faults(case, expected).await);
             if let Some(balena) = balena {
                 faults.extend(after::differences(case, expected, &balena, &home));
             }
@@ -83,6 +86,7 @@ async fn run(
     script: &Script,
     home: &Home,
     supervisor: &str,
+    logs: &mut Logs,
 ) -> Option<(Outcomes, Option<Balena>)> {
     let anew = |token: Option<&String>| build(case, script, home, supervisor, token);
     // Constructing is the call.
@@ -98,7 +102,7 @@ async fn run(
             continue;
         }
         let args = Args { positional: before.args.clone(), named: before.kwargs.clone() };
-        let outcome = make(&balena, case, &before.function, &args).await?;
+        let outcome = make(&balena, logs, case, &before.function, &args).await?;
         let promised = if case.of_js {
             js::recorded(&before.outcome, None)
         } else {
@@ -109,14 +113,17 @@ async fn run(
     let outcome = if constructs {
         Ok(Value::Null)
     } else {
-        make(&balena, case, &case.function, &case.arguments()).await?
+        make(&balena, logs, case, &case.function, &case.arguments()).await?
     };
     outcomes.push((expected.outcome.clone(), outcome));
     Some((outcomes, Some(balena)))
 }
 
 /// A call of the SDK that the case was recorded from.
-async fn make(balena: &Balena, case: &Case, function: &str, args: &Args) -> Option<Outcome> {
+async fn make(balena: &Balena, logs: &mut Logs, case: &Case, function: &str, args: &Args) -> Option<Outcome> {
+    if let Some(outcome) = Box::pin(logs.call(balena, case, function, args)).await {
+        return Some(outcome);
+    }
     if case.of_js { js::call(balena, case, function, args).await } else { call(balena, function, args).await }
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use balena_agent::Clock;
 use balena_agent::jiff::Timestamp;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::Stream;
 
 use super::cases::{Exchange, Response as Answer};
 use super::request::{self, Sent};
@@ -23,6 +25,8 @@ struct State {
     faults: Vec<String>,
     sleeps: Vec<f64>,
     slept: Duration,
+    /// Streams that were to be held open and that the client closed.
+    closed: Vec<bool>,
 }
 
 /// Shared by everything that stands for the world outside in one case.
@@ -64,6 +68,10 @@ impl Script {
             format!("never sent: {} {} {:?}", request.method, request.path, request.query)
         }));
         faults
+    }
+
+    pub(crate) fn closed(&self) -> Vec<bool> {
+        self.state().closed.clone()
     }
 
     pub(crate) fn sleeps(&self) -> Vec<f64> {
@@ -141,9 +149,10 @@ impl Transport for Script {
             content_type: header(http::header::CONTENT_TYPE),
             body: &body,
         });
+        let script = self.clone();
         Box::pin(async move {
             match answer {
-                Some(answer) if !answer.abort => Ok(response(&answer)),
+                Some(answer) if !answer.abort => Ok(response(&answer, script)),
                 // Also for a request that nobody expects: the case has failed by then.
                 _ => Err(TransportError { sent: true, reused: false, cause: "the connection closed".into() }),
             }
@@ -151,9 +160,41 @@ impl Transport for Script {
     }
 }
 
-fn response(answer: &Answer) -> Response {
+/// What comes piece by piece, and perhaps stays open then.
+struct Pieces {
+    left: VecDeque<Bytes>,
+    held: bool,
+    script: Script,
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.left.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None if self.held => Poll::Pending,
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        if self.held {
+            self.script.state().closed.push(true);
+        }
+    }
+}
+
+fn response(answer: &Answer, script: Script) -> Response {
     let (bytes, content_type) = answer.body();
-    let body = Body::new(stream::iter([Ok(Bytes::from(bytes))]));
+    let left = if answer.stream.is_empty() {
+        [Bytes::from(bytes)].into()
+    } else {
+        answer.stream.iter().map(|piece| Bytes::from(piece.clone())).collect()
+    };
+    let body = Body::new(Pieces { left, held: answer.hold > 0.0, script });
     let mut response = http::Response::builder().status(answer.status).header("content-type", content_type);
     for (name, value) in &answer.headers {
         response = response.header(name, value);

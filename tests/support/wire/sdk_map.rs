@@ -10,6 +10,13 @@ use super::{cases, later};
 /// Names that are no names in Rust.
 const RENAMED: [(&str, &str); 1] = [("models.device.move", "move_to")];
 
+/// What ends a subscription: a stream is unsubscribed by dropping it.
+const DROP: [(&str, &str); 3] = [
+    ("logs.stop", "drop the streams"),
+    ("logs.unsubscribe", "drop the stream that `balena.logs().subscribe(device)` gave"),
+    ("logs.unsubscribe_all", "drop the streams, or the one of `balena.logs().subscribe_all(devices)`"),
+];
+
 /// The functions of the SDK.
 pub(crate) fn functions() -> Vec<String> {
     let table = fs::read_to_string(cases::home().join("functions.tsv")).expect("a table");
@@ -20,6 +27,9 @@ pub(crate) fn functions() -> Vec<String> {
 fn call(methods: &[Method], function: &str) -> Result<String, String> {
     if function == "Balena" {
         return Ok("`Balena::builder()`, or `Balena::from_env()`".to_owned());
+    }
+    if let Some((_, instead)) = DROP.iter().find(|(name, _)| *name == function) {
+        return Ok((*instead).to_owned());
     }
     let path = function.strip_prefix("models.").unwrap_or(function);
     let renamed = RENAMED.iter().find(|(name, _)| *name == function).map(|(_, rust)| *rust);

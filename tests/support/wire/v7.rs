@@ -2,7 +2,8 @@
 //! and what `tests/cases/wire-js/v6-v7.md` §1 says that changes with it.
 //!
 //! A case is first brought to what is promised of it, as recorded (`quirks`), then each rule of [`RULES`] that
-//! finds what it is about changes that. A case whose own settings name a version is played as it is.
+//! finds what it is about changes that. A case whose own settings, or the file that has them, name a version is
+//! played as it is.
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +12,9 @@ use super::outcomes::Expect;
 use super::quirks::{self, Expected};
 use super::replay::{Verdict, play_as};
 use super::{later, rulebook::Rulebook};
+
+#[path = "v7_os.rs"]
+mod os;
 
 /// What a rule does to a case.
 enum Rule {
@@ -24,17 +28,16 @@ enum Rule {
     Requests(fn(&Case, &mut Vec<Exchange>)),
     /// To the outcome.
     Outcome(fn(&Case, &mut Expect)),
-    /// To settings and their file.
-    After(fn(&Case, &mut Value)),
 }
 
 /// Section of `v6-v7.md`, what it says, and what that means for a case.
-const RULES: [(&str, &str, Rule); 16] = [
+const RULES: [(&str, &str, Rule); 15] = [
     ("", "resources are below the version", Rule::Request(path)),
     ("", "… and so a server that sends on knows them", Rule::Answer(location)),
+    ("", "… and so do the settings, where they are told", Rule::Row(told)),
     ("1a", "a device's pin is is_pinned_on__release, to write and to read", Rule::Request(pin)),
     ("1a", "… and so the answer calls it", Rule::Row(pin_in_rows)),
-    ("1b", "an actor is a reference", Rule::Row(actor)),
+    ("1b", "an actor is a reference", Rule::Answer(actors)),
     ("1b", "overall_status has other words", Rule::Row(status)),
     ("1b", "… and so the one that is asked for", Rule::Outcome(status_alone)),
     ("1b", "writes are answered with nothing, and so may refusals be", Rule::Answer(empty)),
@@ -45,14 +48,12 @@ const RULES: [(&str, &str, Rule); 16] = [
         "aged tokens are exchanged at /user/v1/refresh-token, OS updates start by v2",
         Rule::Request(endpoints),
     ),
-    ("", "settings tell the version", Rule::Outcome(all_settings)),
-    ("", "… and so does a new file", Rule::After(settings)),
     ("1d", "plans are changed at …/plan, without the word for the cycle", Rule::Request(plan)),
     ("2", "batch: a uuid is looked up, and its id written to (row J06)", Rule::Requests(looked_up)),
     (
         "5",
         "which version of the host OS is newer, and what is updated to it: as the JS SDK has it",
-        Rule::Outcome(os_rules),
+        Rule::Outcome(os::rules),
     ),
 ];
 
@@ -81,13 +82,16 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     if let Some((reason, _)) = OTHER_REQUESTS.iter().find(|(_, concerns)| concerns(case)) {
         return Verdict::NotTranslated(reason);
     }
-    let mut expected = match quirks::expected(case, book) {
+    let mut case = case.clone();
+    let translated = set_version(&mut case);
+    let mut expected = match quirks::expected(&case, book) {
         Ok(Some(expected)) => expected,
         Ok(None) => return Verdict::Dropped,
         Err(why) => return Verdict::Failed(why),
     };
-    let mut case = case.clone();
-    if set_version(&mut case) {
+    if translated {
+        let settings = case.settings.get_or_insert_default();
+        settings.insert("api_version".into(), json!("v7"));
         translate(&case, &mut expected);
         // Rows that calls before it returned.
         for index in 0..case.before.len() {
@@ -99,24 +103,25 @@ pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
     play_as(&case, &expected).await
 }
 
-/// Sets version 7, unless the case says a version itself.
+/// Whether the version is the test's to set: its settings, or the file that has them, may name one themselves.
+/// What is told of the settings afterwards follows it.
 fn set_version(case: &mut Case) -> bool {
-    let given = case.args.first_mut().and_then(Value::as_object_mut).filter(|_| case.function == "Balena");
-    let settings = given.unwrap_or_else(|| case.settings.get_or_insert_default());
-    let named = settings.contains_key("api_version");
-    settings.entry("api_version").or_insert(json!("v7"));
-    !named
+    let free = case.settings.as_ref().is_some_and(|settings| !settings.contains_key("api_version"));
+    let known = case.clone();
+    for after in case.after.iter_mut().filter(|_| free) {
+        objects(after, &mut |settings| told(&known, settings));
+    }
+    free
 }
 
 fn translate(case: &Case, expected: &mut Expected) {
-    let Expected { exchange, outcome, after } = expected;
+    let Expected { exchange, outcome, .. } = expected;
     for (_, _, rule) in &RULES {
         match rule {
             Rule::Request(change) => exchange.iter_mut().for_each(|one| change(case, &mut one.request)),
             Rule::Answer(change) => exchange.iter_mut().for_each(|one| change(case, one)),
             Rule::Requests(change) => change(case, exchange),
             Rule::Outcome(change) => change(case, outcome),
-            Rule::After(change) => after.iter_mut().for_each(|after| change(case, after)),
             Rule::Row(change) => {
                 let of_resources = exchange.iter_mut().filter(|one| one.request.canonical_query.is_some());
                 for answer in of_resources.filter_map(|one| one.response.json.as_mut()) {
@@ -162,6 +167,18 @@ fn location(_: &Case, exchange: &mut Exchange) {
     }
 }
 
+fn told(_: &Case, settings: &mut Map<String, Value>) {
+    for (name, from, to) in [
+        ("api_version", "v6", "v7"),
+        ("pine_endpoint", "/v6/", "/v7/"),
+        ("device_actions_endpoint_version", "v1", "v2"),
+    ] {
+        if let Some(Value::String(value)) = settings.get_mut(name) {
+            *value = value.replacen(from, to, 1);
+        }
+    }
+}
+
 /// §1a, the first three rows: by their functions, since elsewhere the name of version 6 stands for what the
 /// release of an application, or of a device, is in version 7 too.
 fn is_about_a_pin(case: &Case) -> bool {
@@ -197,47 +214,14 @@ fn rename(map: &mut Map<String, Value>, (from, to): (&str, &str)) {
     }
 }
 
-fn actor(case: &Case, row: &mut Map<String, Value>) {
-    // What a token is of is no row.
-    if case.function == "auth.get_user_info" {
-        return;
-    }
-    if let Some(actor) = row.get_mut("actor").filter(|actor| actor.is_i64()) {
-        *actor = json!({ "__id": actor });
-    }
-}
-
-fn all_settings(case: &Case, outcome: &mut Expect) {
-    if let (Expect::Value(all), "settings.get_all") = (outcome, &*case.function) {
-        of_version_7(all);
-    }
-}
-
-fn settings(case: &Case, after: &mut Value) {
-    if let Some(settings) = after.get_mut("settings") {
-        of_version_7(settings);
-    }
-    let files = after.get("files").and_then(Value::as_object);
-    let names: Vec<String> = files.into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    for (path, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
-        // What the constructor was asked for goes into a file that it begins, and into no other.
-        let before = case.files_before.as_ref().is_some_and(|files| files.get(path).is_some());
-        let goes_on =
-            path.strip_suffix(".old").is_some() || before && !names.contains(&format!("{path}.old"));
-        if let Value::String(text) = text
-            && !goes_on
-        {
-            *text = text.replace("api_version = v6", "api_version = v7").replace("com/v6/", "com/v7/");
-            *text = text.replace("endpoint_version = v1", "endpoint_version = v2");
+fn actors(_: &Case, exchange: &mut Exchange) {
+    let rows = exchange.response.json.as_mut().filter(|_| exchange.request.canonical_query.is_some());
+    let Some(rows) = rows else { return };
+    objects(rows, &mut |row| {
+        if let Some(actor) = row.get_mut("actor").filter(|actor| actor.is_i64()) {
+            *actor = json!({ "__id": actor });
         }
-    }
-}
-
-fn of_version_7(settings: &mut Value) {
-    settings["api_version"] = json!("v7");
-    settings["device_actions_endpoint_version"] = json!("v2");
-    let pine = settings["pine_endpoint"].as_str().map(|address| address.replace("/v6/", "/v7/"));
-    settings["pine_endpoint"] = json!(pine);
+    });
 }
 
 fn word_for(word: &str) -> String {
@@ -341,18 +325,4 @@ fn looked_up(_: &Case, exchange: &mut Vec<Exchange>) {
     read.response.text = None;
     read.response.json = Some(json!({ "d": [{ "id": 7_654_321 }] }));
     exchange.insert(at, read);
-}
-
-/// The requests are the seed's; what follows from the versions is held by the cases of the JS SDK.
-fn os_rules(case: &Case, outcome: &mut Expect) {
-    let functions = [
-        "get_all_os_versions",
-        "get_available_os_versions",
-        "get_supported_os_update_versions",
-        "is_supported_os_update",
-    ];
-    let concerned = functions.iter().any(|name| case.function == format!("models.os.{name}"));
-    if concerned && matches!(outcome, Expect::Value(_)) {
-        *outcome = Expect::AnyValue;
-    }
 }

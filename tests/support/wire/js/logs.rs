@@ -1,11 +1,14 @@
-//! The family `logs`.
+//! The family `logs`. Its calls are those of the Python SDK: `wire/logs.rs`.
 
 use balena_agent::Balena;
 
 use crate::wire::args::{Args, Outcome};
 use crate::wire::cases::Case;
+use crate::wire::logs;
 use crate::wire::quirks::Expected;
 use crate::wire::rulebook::Rulebook;
+
+use super::patterns;
 
 /// Makes the call; `None` if it is not one of these.
 #[expect(clippy::unused_async, reason = "the families have one form")]
@@ -17,6 +20,17 @@ pub(super) async fn call(_: &Balena, _: &str, _: &Args) -> Option<Outcome> {
 ///
 /// # Errors
 /// A row without an expectation.
-pub(super) fn adjust(case: &Case, _: &Rulebook, _: &mut Expected) -> Result<(), String> {
-    case.quirks.first().map_or(Ok(()), |row| Err(format!("no expectation for row {row}")))
+pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
+    // J05.
+    if patterns::is_short_uuid(case.args.first()) && case.exchange.is_empty() {
+        let like = book.recorded("logs.subscribe.not_found").exchange.remove(0);
+        let uuid = case.args[0].as_str().unwrap_or_default();
+        patterns::looked_up(expected, &like, "/v7/device", &format!("startswith(uuid,'{uuid}')"));
+    }
+    // JS tells a refusal as an event; ours waits for the answer, as Q90 has it.
+    logs::refused(expected);
+    match case.quirks.iter().find(|row| *row != "J02") {
+        Some(row) => Err(format!("no expectation for row {row}")),
+        None => Ok(()),
+    }
 }

@@ -1,0 +1,131 @@
+//! Cuts what arrives in pieces into lines.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+/// Longest line that is handed on whole.
+const LINE_LIMIT: usize = 256 * 1024;
+
+/// Lines out of pieces, whatever these are: a line that lies in one piece is a part of it and not copied.
+/// What is kept in between is never more than the longest line and one piece.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// What has come and is not cut yet.
+    piece: Bytes,
+    /// The beginning of a line whose end is still to come.
+    begun: BytesMut,
+    /// The rest of an overlong line is being dropped.
+    dropping: bool,
+}
+
+/// One line, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Whole(Bytes),
+    /// The beginning of a line that is too long; its rest is dropped.
+    Cut(Bytes),
+}
+
+impl Lines {
+    /// What comes next. For when there is no line left.
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        debug_assert!(self.piece.is_empty(), "lines are left");
+        self.piece = piece;
+    }
+
+    /// The next line whose end has come.
+    pub(crate) fn next(&mut self) -> Option<Line> {
+        while let Some(at) = memchr::memchr(b'\n', &self.piece) {
+            let line = self.piece.split_to(at);
+            self.piece.advance(1);
+            if std::mem::take(&mut self.dropping) {
+                continue;
+            }
+            let mut line = if self.begun.is_empty() { line } else { self.join(&line) };
+            if line.last() == Some(&b'\r') {
+                line.truncate(line.len() - 1);
+            }
+            return Some(whole_or_cut(line));
+        }
+        let piece = std::mem::take(&mut self.piece);
+        if !self.dropping {
+            self.begun.extend_from_slice(&piece);
+            if self.begun.len() > LINE_LIMIT {
+                self.dropping = true;
+                return Some(whole_or_cut(self.begun.split().freeze()));
+            }
+        }
+        None
+    }
+
+    fn join(&mut self, end: &[u8]) -> Bytes {
+        self.begun.extend_from_slice(end);
+        self.begun.split().freeze()
+    }
+
+    /// A last line without an end, if there is one. What comes after it is another stream.
+    pub(crate) fn rest(&mut self) -> Option<Bytes> {
+        self.piece = Bytes::new();
+        self.dropping = false;
+        let rest = self.begun.split().freeze();
+        (!rest.is_empty()).then_some(rest)
+    }
+}
+
+fn whole_or_cut(mut line: Bytes) -> Line {
+    if line.len() > LINE_LIMIT {
+        line.truncate(LINE_LIMIT);
+        Line::Cut(line)
+    } else {
+        Line::Whole(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All lines and the rest, when the text comes in pieces of this size.
+    fn cut(text: &[u8], size: usize) -> (Vec<Line>, Option<Bytes>) {
+        let mut lines = Lines::default();
+        let mut found = Vec::new();
+        for piece in text.chunks(size) {
+            lines.push(Bytes::copy_from_slice(piece));
+            found.extend(std::iter::from_fn(|| lines.next()));
+        }
+        (found, lines.rest())
+    }
+
+    #[test]
+    fn the_pieces_make_no_difference() {
+        let long = "x".repeat(LINE_LIMIT);
+        let text = format!("one\r\n\ntw\ro\n{long}\n{long}y\nthree\n{long}{long}{long}\n\r\nfour");
+        let whole = |text: &str| Line::Whole(Bytes::copy_from_slice(text.as_bytes()));
+        let over = || Line::Cut(Bytes::copy_from_slice(long.as_bytes()));
+        let expected = [
+            whole("one"),
+            whole(""),
+            whole("tw\ro"),
+            whole(&long),
+            over(),
+            whole("three"),
+            over(),
+            whole(""),
+        ];
+        for size in [1, 2, 3, 5, 7, 4096, LINE_LIMIT, LINE_LIMIT + 1, text.len()] {
+            let (lines, rest) = cut(text.as_bytes(), size);
+            assert!(lines == expected, "pieces of {size}: {} lines", lines.len());
+            assert_eq!(rest.as_deref(), Some(&b"four"[..]));
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_stream_that_ended() {
+        let mut lines = Lines::default();
+        lines.push(Bytes::from(vec![b'x'; LINE_LIMIT + 1]));
+        assert!(matches!(lines.next(), Some(Line::Cut(_))) && lines.next().is_none());
+        assert_eq!(lines.rest(), None, "the rest of what is dropped");
+        lines.push(Bytes::from_static(b"one\ntw"));
+        assert_eq!(lines.next(), Some(Line::Whole(Bytes::from_static(b"one"))));
+        assert_eq!((lines.next(), lines.rest()), (None, Some(Bytes::from_static(b"tw"))));
+    }
+}

@@ -1,0 +1,238 @@
+//! Logs: what devices logged, and what they log now, of one device or of many at once.
+
+mod journal;
+mod line;
+mod many;
+mod seen;
+mod source;
+mod stream;
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::answer;
+use crate::api::device::{DeviceTarget, Way};
+use crate::api::keys::DeviceKey;
+use crate::core::Core;
+use crate::error::Result;
+
+pub use line::LogLine;
+pub use many::{DeviceLog, LogsOfMany};
+pub use stream::{LogEvent, LogStream};
+
+use source::{Source, Wanted};
+
+/// Logs of devices. From [`Balena::logs`](crate::Balena::logs).
+#[derive(Debug, Clone)]
+pub struct Logs {
+    core: Arc<Core>,
+}
+
+impl Logs {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone() }
+    }
+
+    /// The last lines of a device, oldest first (`GET /device/v2/<uuid>/logs`): up to 1,000, which is what the
+    /// cloud keeps, unless told otherwise.
+    ///
+    /// # Errors
+    /// `is_not_found` and `is_ambiguous` for the device; `is_unauthorized` when nobody is logged in, and for a
+    /// device's own key, which may not read logs.
+    pub fn history(&self, device: impl Into<DeviceKey>) -> History {
+        History { core: self.core.clone(), device: device.into(), wanted: Wanted::default() }
+    }
+
+    /// Follows the log of a device (`GET /device/v2/<uuid>/logs?stream=1`), without lines from before unless told
+    /// otherwise. Of this device (`None`, `Local`, and its own uuid where its supervisor can be reached) it is
+    /// the journal of the host (`POST /v2/journal-logs`), with no cloud involved.
+    ///
+    /// To unsubscribe, drop the stream.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history). Of this device `is_config` without the supervisor's variables,
+    /// `is_unreachable` when it does not answer.
+    pub fn subscribe(&self, device: impl Into<DeviceTarget>) -> Subscribe {
+        Subscribe { core: self.core.clone(), device: device.into(), options: Options::default() }
+    }
+
+    /// Follows the logs of many devices in one stream, each as [`subscribe`](Self::subscribe) does. All are
+    /// connected at once, when the stream is polled; one that can't be followed does not end the others.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a key that could match anything. What goes wrong with a device is an event.
+    pub fn subscribe_all<T: Into<DeviceTarget>>(&self, devices: impl IntoIterator<Item = T>) -> SubscribeAll {
+        let devices = devices.into_iter().map(Into::into).collect();
+        SubscribeAll { core: self.core.clone(), devices, options: Options::default() }
+    }
+}
+
+/// All lines that there are, as a [`Count`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct All;
+
+/// How many lines: a number, or [`All`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(Option<u32>);
+
+impl From<u32> for Count {
+    fn from(count: u32) -> Self {
+        Self(Some(count))
+    }
+}
+
+impl From<All> for Count {
+    fn from(_: All) -> Self {
+        Self(None)
+    }
+}
+
+/// A point in time, as a [`Timestamp`] or as text (`2024-01-15T10:00:00Z`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStart(String);
+
+impl From<Timestamp> for LogStart {
+    fn from(time: Timestamp) -> Self {
+        Self(time.as_millisecond().to_string())
+    }
+}
+
+impl From<&str> for LogStart {
+    fn from(time: &str) -> Self {
+        Self(time.to_owned())
+    }
+}
+
+/// What every subscription can be told.
+#[derive(Debug)]
+struct Options {
+    wanted: Wanted,
+    patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wanted: Wanted::default(), patience: stream::PATIENCE }
+    }
+}
+
+impl Options {
+    /// # Errors
+    /// `is_invalid_argument`.
+    fn stream(&self, core: &Arc<Core>, device: DeviceTarget) -> Result<LogStream> {
+        self.wanted.check()?;
+        let way: Way = device.way(&core.env, &core.supervisor)?;
+        Ok(LogStream::new(core, Source::new(core, way), self.wanted.clone(), self.patience))
+    }
+}
+
+macro_rules! options {
+    ($($wanted:ident).+) => {
+        /// The last lines: so many, or [`All`].
+        pub fn count(mut self, count: impl Into<Count>) -> Self {
+            self.$($wanted).+.count = Some(count.into());
+            self
+        }
+
+        /// No lines from before this time. How many there may be is told by [`count`](Self::count).
+        pub fn start(mut self, time: impl Into<LogStart>) -> Self {
+            self.$($wanted).+.start = Some(time.into().0);
+            self
+        }
+    };
+}
+
+/// A request for the last lines of a device. Nothing is sent before `.await`.
+#[derive(Debug)]
+#[must_use = "nothing is sent before `.await`"]
+pub struct History {
+    core: Arc<Core>,
+    device: DeviceKey,
+    wanted: Wanted,
+}
+
+impl History {
+    options!(wanted);
+}
+
+impl IntoFuture for History {
+    type Output = Result<Vec<LogLine>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let reply = source::history(&self.core, &self.device, &self.wanted).await?;
+            answer::decode(&reply)
+        })
+    }
+}
+
+/// A subscription to the log of a device. Nothing is sent before `.await`, which waits until the log is open.
+#[derive(Debug)]
+#[must_use = "nothing is sent before `.await`"]
+pub struct Subscribe {
+    core: Arc<Core>,
+    device: DeviceTarget,
+    options: Options,
+}
+
+/// A subscription to the logs of many devices. Nothing is sent before the stream is polled.
+#[derive(Debug)]
+#[must_use = "it does nothing before `.await`"]
+pub struct SubscribeAll {
+    core: Arc<Core>,
+    devices: Vec<DeviceTarget>,
+    options: Options,
+}
+
+macro_rules! subscription {
+    ($($name:ident)*) => {$(
+        impl $name {
+            options!(options.wanted);
+
+            /// For how long it is tried to get a log back after a break, an hour by default. Pauses grow up
+            /// to 30 s.
+            pub fn patience(mut self, patience: Duration) -> Self {
+                self.options.patience = patience;
+                self
+            }
+        }
+    )*};
+}
+
+subscription!(Subscribe SubscribeAll);
+
+impl IntoFuture for Subscribe {
+    type Output = Result<LogStream>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut stream = self.options.stream(&self.core, self.device)?;
+            stream.open().await?;
+            Ok(stream)
+        })
+    }
+}
+
+impl IntoFuture for SubscribeAll {
+    type Output = Result<LogsOfMany>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let streams = self.devices.into_iter().map(|device| self.options.stream(&self.core, device));
+            Ok(LogsOfMany::new(streams.collect::<Result<_>>()?))
+        })
+    }
+}
+
+const _: () = {
+    const fn sendable<T: Send + Unpin + 'static>() {}
+    sendable::<LogStream>();
+    sendable::<LogsOfMany>();
+};
