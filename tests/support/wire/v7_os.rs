@@ -46,7 +46,11 @@ fn listed(rows: &mut [Value]) {
             }
         }
     }
-    let is_dev = |row: &Value| row["raw_version"].as_str().is_some_and(|raw| raw.ends_with(".dev"));
+    let is_dev = |row: &Value| {
+        row["raw_version"]
+            .as_str()
+            .is_some_and(|raw| raw.rsplit_once('.').is_some_and(|(_, last)| last == "dev"))
+    };
     let revision = |row: &Value| {
         let raw = row["raw_version"].as_str().unwrap_or_default();
         raw.trim_end_matches(".dev").trim_end_matches(".prod").to_owned()
