@@ -237,13 +237,6 @@ fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
         .help("check the name; what a key may not read looks like what is not there")
 }
 
-/// What a row has in a column that was asked for.
-pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
-    })
-}
-
 /// An error that an answer with a success status amounts to.
 pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
