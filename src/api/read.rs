@@ -20,8 +20,7 @@ use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 use super::request::Request;
 use super::resource::Resource;
 
-/// Where to read, and the function's own options. It may take requests of its own to find out (the id of a
-/// fleet whose slug was given), so it is a future.
+/// Where to read, and the function's own options. Finding that out may take requests of its own.
 pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
