@@ -191,7 +191,7 @@ impl LogStream {
             return;
         }
         self.breaks = self.breaks.saturating_add(1);
-        let pause = error.retry_after().unwrap_or_else(|| Retry::pause(self.breaks));
+        let pause = Retry::pause_after(self.breaks, &error);
         self.spent = self.spent.saturating_add(pause);
         if self.spent > self.patience {
             let error = error
