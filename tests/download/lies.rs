@@ -128,7 +128,7 @@ async fn a_part_of_what_was_asked_for_is_not_the_end() {
 async fn an_answer_without_a_file_is_no_file() {
     for status in [202, 204] {
         let dir = Dir::new();
-        fs::write(dir.file(), "old").unwrap();
+        Liar::new([(200, vec![], "old", Ends)]).save(&dir).await.unwrap();
         let error = Liar::new([(status, vec![], "", Ends)]).save(&dir).await.unwrap_err();
         assert!(error.is_decode() && error.status() == Some(status), "{error}");
         let liar = Liar::new([(200, vec![ONE, TEN], "01234", Breaks), (status, vec![], "soon", Ends)]);
