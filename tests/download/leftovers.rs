@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use balena_agent::Retry;
@@ -154,4 +155,31 @@ async fn two_do_not_write_one_file() {
     };
     assert!(error.is_conflict() && error.to_string().contains("already"), "{error}");
     assert!(!dir.file().exists());
+}
+
+#[tokio::test]
+async fn dropped_at_any_place_there_is_the_whole_file_or_none() {
+    let (dir, turn) = (Dir::new(), Turn::of(MIB / 2));
+    let server = FileServer::start([turn.clone()]);
+    for most in 0.. {
+        let mut polls = 0;
+        let path = dir.file();
+        let mut whole = Box::pin(save(&server, &path));
+        let end = std::future::poll_fn(|cx| {
+            polls += 1;
+            if polls > most { Poll::Ready(None) } else { whole.as_mut().poll(cx).map(Some) }
+        });
+        let end = end.await;
+        drop(whole);
+        if path.exists() {
+            is(&path, &turn);
+        }
+        if let Some(length) = end {
+            assert_eq!(length.unwrap(), turn.length);
+            break;
+        }
+        let _ = fs::remove_file(&path);
+    }
+    is(&dir.file(), &turn);
+    assert_eq!(dir.names(), ["balena.img"]);
 }

@@ -138,7 +138,12 @@ impl<R: ListedRow + Sync> OfRows<R> {
         if !manner.keep_going && !plan.refused.is_empty() {
             return Err(refusal::<R>(keys, plan.refused));
         }
-        for (group, rows) in together(once(found.rows).map(|row| (row.group, row))) {
+        let rows = match self.deed {
+            Deed::Each(_) => once(found.rows),
+            // Twice in a request is once.
+            _ => found.rows,
+        };
+        for (group, rows) in together(rows.into_iter().map(|row| (row.group, row))) {
             let group = group.map(|key| Arc::new(Group { key, columns: OnceCell::new() }));
             plan.chunks.extend(rows.chunks(self.ids_at_a_time()).map(|rows| Chunk {
                 ids: rows.iter().map(|row| row.id).collect(),
@@ -165,9 +170,9 @@ impl<R: ListedRow + Sync> OfRows<R> {
 }
 
 /// One that is in the list twice is one, also where its names were asked for in two requests.
-fn once(rows: Vec<Row>) -> impl Iterator<Item = Row> {
+fn once(rows: Vec<Row>) -> Vec<Row> {
     let same = together(rows.into_iter().map(|row| ((row.id, row.group), row.items)));
-    same.into_iter().map(|((id, group), items)| Row { id, group, items: items.concat() })
+    same.into_iter().map(|((id, group), items)| Row { id, group, items: items.concat() }).collect()
 }
 
 async fn find<R: ListedRow + Sync>(
