@@ -24,7 +24,9 @@ impl Document {
     /// `None` if Python could not read it either, or if it lacks the section.
     pub(super) fn parse(text: &str, section: &str) -> Option<Self> {
         let mut lines = Lines::default();
-        for line in text.lines() {
+        // Some editors begin a file with a mark of its encoding; and a lone CR ends a line for Python.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for line in text.lines().flat_map(|line| line.split('\r')) {
             lines.take(line)?;
         }
         lines.finish();
