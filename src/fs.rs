@@ -39,24 +39,20 @@ pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
         _ => ErrorKind::Io,
     };
-    let advice = if action.starts_with("read") { advice_on_reading(&cause) } else { advice_on(&cause) };
+    let advice = match cause.kind() {
+        io::ErrorKind::NotFound if action.starts_with("read") => {
+            Some("there is no such file: is the path right, and is it mounted?")
+        }
+        io::ErrorKind::PermissionDenied if action.starts_with("read") => {
+            Some("this user may not read it: run as another user, or change the file's owner or mode")
+        }
+        _ => advice_on(&cause),
+    };
     let error =
         Error::new(kind, cause.to_string()).operation(format!("{action} {}", path.display())).because(cause);
     match advice {
         Some(advice) => error.help(advice),
         None => error,
-    }
-}
-
-fn advice_on_reading(cause: &io::Error) -> Option<&'static str> {
-    match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            Some("there is no such file: is the path right, and is it mounted?")
-        }
-        io::ErrorKind::PermissionDenied => {
-            Some("this user may not read it: run as another user, or change its owner or mode")
-        }
-        _ => advice_on(cause),
     }
 }
 
