@@ -15,7 +15,7 @@ use crate::fs::{PRIVATE, failed, write_atomic};
 use super::ini::Document;
 
 /// No settings file is nearly as long.
-const LONGEST: u64 = 1024 * 1024;
+const LONGEST: u64 = 64 * 1024;
 /// For who writes at the same time: each holds the lock for as long as one small file takes.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -168,11 +168,18 @@ impl SettingsFile {
     /// Writes it whole: after a crash or a power cut it is as it was, or as it was to be.
     ///
     /// # Errors
-    /// `is_io`, `is_config`: the file is as it was.
+    /// `is_io`, `is_config`, `is_invalid_argument` for what would not be read: the file is as it was.
     pub(super) fn write(&self, _held: &Held, document: &Document) -> Result<Option<Stamp>> {
+        let text = document.text(&self.section);
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST
+            || Document::parse(&text, &self.section).as_ref() != Some(document)
+        {
+            return Err(Error::argument("value", "the settings file can't hold it")
+                .help("names and values are short lines of text, without white space around them"));
+        }
         // A symlink stays one: somebody keeps the file elsewhere.
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
-        write_atomic(&path, document.text(&self.section).as_bytes(), PRIVATE)?;
+        write_atomic(&path, text.as_bytes(), PRIVATE)?;
         Ok(self.stamp())
     }
 

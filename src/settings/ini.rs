@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// How much text the values of one file may come to, for a file that refers to itself over and over.
+const MOST: usize = 1024 * 1024;
+
 /// The section whose values count in all others.
 const SHARED: &str = "DEFAULT";
 
@@ -49,9 +52,10 @@ impl Document {
             }
         }
         let plain = document.pairs.clone();
+        let mut left = MOST;
         for (_, text) in &mut document.pairs {
             // A reference that leads nowhere is a text that was meant as it stands.
-            if let Some(whole) = interpolated(text, &plain, 0) {
+            if let Some(whole) = interpolated(text, &plain, 0, &mut left) {
                 *text = whole;
             }
         }
@@ -80,10 +84,11 @@ fn escaped(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// Puts values in the place of `%(name)s`.
-fn interpolated(text: &str, pairs: &Pairs, depth: usize) -> Option<String> {
+/// Puts values in the place of `%(name)s`; `left` is how much text it may yet go through.
+fn interpolated(text: &str, pairs: &Pairs, depth: usize, left: &mut usize) -> Option<String> {
     /// As in Python.
     const DEEPEST: usize = 10;
+    *left = left.checked_sub(text.len())?;
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
@@ -98,7 +103,7 @@ fn interpolated(text: &str, pairs: &Pairs, depth: usize) -> Option<String> {
         if depth == DEEPEST {
             return None;
         }
-        out.push_str(&interpolated(value, pairs, depth + 1)?);
+        out.push_str(&interpolated(value, pairs, depth + 1, left)?);
         rest = after;
     }
     out.push_str(rest);

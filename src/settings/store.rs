@@ -289,10 +289,6 @@ impl SettingsStore {
             Some(stamp) if before.same(&kept) => Some(stamp),
             _ => {
                 let document = document.with(&kept);
-                if Document::parse(&document.text(&file.section), &file.section).as_ref() != Some(&document) {
-                    return Err(Error::argument("value", "the settings file can't hold it")
-                        .help("names and values are lines of text, without white space around them"));
-                }
                 kept = values(&document);
                 file.write(&held, &document)?
             }

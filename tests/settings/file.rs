@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use balena_agent::{ApiVersion, Balena, Settings};
 use tracing::Level;
@@ -240,11 +240,28 @@ fn values_are_what_was_set_or_refused() {
         let Err(error) = settings.set(name, value) else { panic!("{name:?} {value:?}: {}", dir.text()) };
         assert!(error.is_invalid_argument(), "{name:?} {value:?}: {error}");
     }
+    let longer = "x".repeat(64 * 1024);
+    assert!(settings.set("a", &*longer).unwrap_err().is_invalid_argument(), "nobody would read it");
     assert_eq!(dir.text(), before);
     settings.set("retry_rate_limited_request", true).unwrap();
     assert!(dir.text().contains("retry_rate_limited_request = true\n"));
     assert!(settings.remove("Retry_Rate_Limited_Request").unwrap());
     assert!(!dir.text().contains("retry_rate_limited_request"));
+}
+
+#[test]
+fn a_file_made_to_keep_us_busy_does_not() {
+    let dir = Dir::new();
+    dir.open().auth().login_with_token("stored").unwrap();
+    let good = dir.text();
+    let doubling = (1..10).map(|level| format!("a{level} = {}\n", format!("%(a{})s", level - 1).repeat(700)));
+    let many = (0..7_000).map(|number| format!("n{number}=\n"));
+    for bomb in [format!("a0 = xxxx\n{}", doubling.collect::<String>()), many.collect()] {
+        dir.write(&format!("{good}{bomb}").replace("\n\n", "\n"));
+        let start = Instant::now();
+        assert_eq!(token(&dir.open()).as_deref(), Some("stored"));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
 }
 
 #[test]
