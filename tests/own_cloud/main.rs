@@ -148,7 +148,7 @@ async fn what_no_proxy_names_is_reached_without_one() {
     ] {
         let settings = Settings {
             api_endpoint: Some(format!("http://{host}")),
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_millis(100),
             ..Settings::default()
         };
         let env = environment([("HTTP_PROXY", &*address), ("NO_PROXY", list)]);
