@@ -112,7 +112,7 @@ fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) {
         }
     }
     // What the call is otherwise, the seed tells.
-    let call = book.plain_call(case.seed.as_deref().unwrap_or_default(), &case.args);
+    let call = book.plain_call(case.seed().unwrap_or_default(), &case.args);
     for mut exchange in call.exchange {
         exchange.request.path = exchange.request.path.replace("/v6/", "/v7/");
         expected.exchange.push(sent_with(&exchange, &now));

@@ -12,6 +12,14 @@ use crate::wire::quirks::{Expected, error};
 use crate::wire::quirks_options::leaves;
 use crate::wire::rulebook::Rulebook;
 
+/// The functions whose cases are judged here, whatever file they stand in.
+pub(super) fn owns(function: &str) -> bool {
+    function == "models.application.remove"
+        || function.strip_prefix("models.device.").is_some_and(|name| {
+            body(name, &[]).is_some() || matches!(name, "remove" | "pinToRelease" | "move")
+        })
+}
+
 /// Makes the call; `None` if it is not one of these.
 pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
     if function == "models.application.remove" {
@@ -20,10 +28,7 @@ pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
             Err(refused) => Err(refused),
         });
     }
-    let name = function.strip_prefix("models.device.")?;
-    if body(name, &args.positional).is_none() && !matches!(name, "remove" | "pinToRelease" | "move") {
-        return None;
-    }
+    let name = function.strip_prefix("models.device.").filter(|_| owns(function))?;
     Some(change(&balena.device(), name, args).await)
 }
 
@@ -92,9 +97,6 @@ fn body(name: &str, args: &[Value]) -> Option<Value> {
 /// A row without an expectation.
 pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
     let name = case.function.rsplit('.').next().unwrap_or_default();
-    if matches!(name, "startOsUpdate" | "pinToOsRelease" | "pinToSupervisorRelease") {
-        return super::os::adjust(case, book, expected);
-    }
     if let Some(row) = case.quirks.iter().find(|row| !matches!(row.as_str(), "J06" | "J09" | "J20")) {
         return Err(format!("no expectation for row {row}"));
     }
