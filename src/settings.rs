@@ -191,6 +191,9 @@ impl Settings {
         if !self.builder_url.as_deref().is_none_or(is_address) {
             return Some(("builder_url", "it has to look like https://builder.balena-cloud.com"));
         }
+        if !self.dashboard_url.as_deref().is_none_or(is_address) {
+            return Some(("dashboard_url", "it has to look like https://dashboard.balena-cloud.com"));
+        }
         if self.timeout.is_zero() {
             return Some(("timeout", "it is zero"));
         }

@@ -1,13 +1,15 @@
 //! A cloud for tests that need no more than one answer.
 
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use secrecy::SecretString;
 
 use crate::transport::{Body, BoxFuture, Request as Sent, Response, Transport, TransportError};
+use crate::{ApiVersion, Balena, Retry, Settings};
 
 /// Gives the same answer to every request, and keeps what was asked.
 #[derive(Debug)]
@@ -15,6 +17,25 @@ pub(super) struct Always {
     pub(super) status: u16,
     pub(super) body: &'static str,
     pub(super) asked: Mutex<Vec<String>>,
+}
+
+impl Always {
+    /// A client that speaks version 6, to a cloud with this answer.
+    pub(super) fn answering(body: &'static str) -> (Balena, Arc<Self>) {
+        Self::cloud(ApiVersion::V6, 200, body)
+    }
+
+    /// A client that speaks this version, to a cloud with this answer.
+    pub(super) fn cloud(api_version: ApiVersion, status: u16, body: &'static str) -> (Balena, Arc<Self>) {
+        let transport = Arc::new(Self { status, body, asked: Mutex::default() });
+        let balena = Balena::builder()
+            .settings(Settings { api_version, ..Settings::default() })
+            .token(SecretString::from("token"))
+            .retry(Retry::never())
+            .transport(transport.clone())
+            .build();
+        (balena, transport)
+    }
 }
 
 struct Whole(Option<Bytes>);

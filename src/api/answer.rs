@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::{BoxFuture, Reply};
 use crate::json;
 
@@ -72,6 +72,13 @@ macro_rules! answers {
     )*};
 }
 pub(crate) use answers;
+
+/// What a row has in a column that was asked for.
+pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
+    })
+}
 
 /// The whole answer as a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {

@@ -20,8 +20,7 @@ use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 use super::request::Request;
 use super::resource::Resource;
 
-/// Where to read, and the function's own options. It may take requests of its own to find out (the id of a
-/// fleet whose slug was given), so it is a future.
+/// Where to read, and the function's own options. Finding that out may take requests of its own.
 pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
@@ -235,13 +234,6 @@ pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Rep
 fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
     about(reply, kind, format!("{sought} not found"))
         .help("check the name; what a key may not read looks like what is not there")
-}
-
-/// What a row has in a column that was asked for.
-pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
-    })
 }
 
 /// An error that an answer with a success status amounts to.

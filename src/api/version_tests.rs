@@ -1,25 +1,16 @@
 //! What each version of the API calls its own, and what both answer.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::json;
 
 use super::always::Always;
 use super::billing::{BillingCycle, PlanChange};
 use super::rows::{Application, Device, DeviceType, DeviceTypeAlias, OverallStatus};
-use crate::{ApiVersion, Balena, Retry, Settings};
+use crate::{ApiVersion, Balena};
 
-/// A client that speaks this version, to a cloud with one answer.
 fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-    let balena = Balena::builder()
-        .settings(Settings { api_version, ..Settings::default() })
-        .token(SecretString::from("token"))
-        .retry(Retry::never())
-        .transport(transport.clone())
-        .build();
-    (balena, transport)
+    Always::cloud(api_version, 200, body)
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Outgoing, Refusals, Turn};
-use crate::settings::{ApiVersion, Settings};
+use crate::settings::Settings;
 use crate::token::{self, Claims};
 
 use super::Core;
@@ -179,10 +179,7 @@ impl Core {
 }
 
 fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
-    let path = match settings.api_version {
-        ApiVersion::V6 => "/whoami",
-        ApiVersion::V7 => "/user/v1/refresh-token",
-    };
+    let path = settings.api_version.names().token_renewal;
     Outgoing {
         method: Method::GET,
         url: format!("{}{path}", settings.api()),

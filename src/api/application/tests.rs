@@ -1,22 +1,16 @@
 //! What no recorded call shows.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::api::always::Always;
-use crate::{ApiVersion, Balena, Error, ErrorKind, Retry, Settings};
+use crate::{ApiVersion, Error, ErrorKind};
 
 use super::{ApplicationMembershipKey, Applications};
 
 fn applications(status: u16, body: &'static str, api_version: ApiVersion) -> (Applications, Arc<Always>) {
-    let transport = Arc::new(Always { status, body, asked: Mutex::default() });
-    let balena = Balena::builder()
-        .settings(Settings { api_version, ..Settings::default() })
-        .token(SecretString::from("token"))
-        .retry(Retry::never())
-        .transport(transport.clone())
-        .build();
+    let (balena, transport) = Always::cloud(api_version, status, body);
     (balena.application(), transport)
 }
 

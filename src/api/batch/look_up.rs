@@ -6,7 +6,8 @@ use std::hash::Hash;
 
 use serde::de::DeserializeOwned;
 
-use crate::api::read::{about, rows, told};
+use crate::api::answer::told;
+use crate::api::read::{about, rows};
 use crate::api::resource::Resource;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};

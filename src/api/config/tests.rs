@@ -1,21 +1,14 @@
 //! What no recorded call shows.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use secrecy::SecretString;
-
+use crate::Error;
 use crate::api::always::Always;
-use crate::{Balena, Error, Retry};
 
 use super::Config;
 
 fn answering(body: &'static str) -> (Config, Arc<Always>) {
-    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-    let balena = Balena::builder()
-        .token(SecretString::from("token"))
-        .retry(Retry::never())
-        .transport(transport.clone())
-        .build();
+    let (balena, transport) = Always::answering(body);
     (balena.config(), transport)
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::api::answer::told;
 use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Grouped, Keys, ListedRow, Named, OfRows, Operation};
 use crate::api::keys::DeviceKey;
-use crate::api::read::told;
 use crate::api::resource::Resource;
 use crate::api::rows::Device;
 use crate::api::write::Rows;

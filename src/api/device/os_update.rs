@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::answer::decode;
+use crate::api::answer::told;
 use crate::api::batch::{DeviceKeys, Keys, listed};
 use crate::api::config::Config;
 use crate::api::filled::Filled;
 use crate::api::keys::DeviceKey;
 use crate::api::os::Wanted;
-use crate::api::read::told;
 use crate::api::request::Request;
 use crate::api::rows::Device;
 use crate::core::{Core, Plain};

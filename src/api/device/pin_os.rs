@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::api::answer::told;
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::keys::{DeviceTypeKey, OsReleaseKey};
 use crate::api::os::{OsVersion, Wanted, slug_of, versions_of};
-use crate::api::read::told;
 use crate::api::rows::Device;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};

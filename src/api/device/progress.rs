@@ -50,15 +50,13 @@ fn commit(release: Nav<Release>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use crate::api::always::Always;
-    use crate::{ApiVersion, Balena, Settings};
+    use crate::{ApiVersion, Balena};
 
     fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-        let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-        let settings = Settings { api_version, ..Settings::default() };
-        (Balena::builder().settings(settings).transport(transport.clone()).build(), transport)
+        Always::cloud(api_version, 200, body)
     }
 
     #[tokio::test]

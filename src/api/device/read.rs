@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use crate::api::answer::told;
 use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
-pub(super) use crate::api::read::told;
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
 use crate::api::rows::{Application, Device, Organization, OverallStatus};

@@ -167,9 +167,7 @@ pub(crate) fn services() -> Query {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
 
-    use crate::Balena;
     use crate::api::always::Always;
 
     #[tokio::test]
@@ -180,8 +178,7 @@ mod tests {
             {"id":2,"status":"Running","image":[{"id":11,"is_a_build_of__service":[{"id":21,"service_name":"main"}]}],
              "is_provided_by__release":[{"commit":"b","belongs_to__application":[{"slug":"org/other"}]}]},
             {"id":3,"image":[{"id":12,"is_a_build_of__service":[]}]}]}]}"#;
-        let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-        let balena = Balena::builder().transport(transport.clone()).build();
+        let (balena, transport) = Always::answering(body);
         let device = balena.device().get_with_service_details(5).by_app().await.unwrap();
         let apps = device.current_services_by_app;
         assert_eq!(apps.keys().collect::<Vec<_>>(), ["org/app", "org/other"]);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::api::answer::told;
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::keys::{CpuArchitectureKey, DeviceKey, DeviceTypeKey, SupervisorReleaseKey};
 use crate::api::os::{slug_of, supervisor_releases};
-use crate::api::read::{Target, told};
+use crate::api::read::Target;
 use crate::api::resource::Resource;
 use crate::api::rows::{Device, DeviceType, Release, SupervisorRelease};
 use crate::api::write::Rows;

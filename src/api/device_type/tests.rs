@@ -1,15 +1,12 @@
 //! What no recorded call shows: templates as Handlebars fills them in, and contracts that are none.
 
-use std::sync::{Arc, Mutex};
-
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::contract::{self, Fault};
 use super::template::{Budget, fill_in};
 use super::{InstallMethod, Instructions};
+use crate::Error;
 use crate::api::always::Always;
-use crate::{Balena, Error, Retry};
 
 fn filled_in(template: &str) -> Result<String, String> {
     let context = json!({
@@ -154,16 +151,9 @@ fn the_contract_tells_the_method() {
     assert_eq!(contract::instructions(unknown), Ok(None));
 }
 
-fn answering(body: &'static str) -> (Balena, Arc<Always>) {
-    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-    let token = SecretString::from("token");
-    let balena = Balena::builder().token(token).retry(Retry::never()).transport(transport.clone()).build();
-    (balena, transport)
-}
-
 #[tokio::test]
 async fn a_contract_at_hand_needs_no_request() {
-    let (balena, transport) = answering(r#"{"d":[]}"#);
+    let (balena, transport) = Always::answering(r#"{"d":[]}"#);
     let types = balena.device_type();
     let contract = json!({ "name": "N", "slug": "n", "data": { "flashProtocol": "jetsonFlash" } });
     let Some(Instructions::Steps(steps)) = types.get_instructions(contract).await.unwrap() else {
@@ -188,7 +178,7 @@ async fn a_contract_at_hand_needs_no_request() {
 
 #[tokio::test]
 async fn errors_say_which_device_type_and_what_is_wrong_with_it() {
-    let none = answering(r#"{"d":[{"contract":null}]}"#).0.device_type();
+    let none = Always::answering(r#"{"d":[{"contract":null}]}"#).0.device_type();
     assert_eq!(none.get_install_method("x").await.unwrap(), None);
     let error = none.get_instructions("my-type").await.unwrap_err();
     assert!(
@@ -198,7 +188,7 @@ async fn errors_say_which_device_type_and_what_is_wrong_with_it() {
     let error = none.get_interpolated_partials("my-type").await.unwrap_err();
     assert!(error.is_not_found() && error.to_string().contains("contract of device type my-type"), "{error}");
 
-    let empty = answering(r#"{"d":[{"contract":{"partials":{"a":["{{x"]}}}]}"#).0.device_type();
+    let empty = Always::answering(r#"{"d":[{"contract":{"partials":{"a":["{{x"]}}}]}"#).0.device_type();
     let error = empty.get_install_method("my-type").await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("my-type"), "{error}");
     let error = empty.get_interpolated_partials("my-type").await.unwrap_err();

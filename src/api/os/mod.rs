@@ -19,11 +19,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::answer::decode;
+use crate::api::answer::told;
 use crate::api::device::runs;
 use crate::api::device_type::DeviceTypes;
 use crate::api::filled::Filled;
 use crate::api::keys::DeviceTypeKey;
-use crate::api::read::{about, told};
+use crate::api::read::about;
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,23 +1,15 @@
 //! What no recorded call shows.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::api::always::Always;
 use crate::api::rows::Release;
-use crate::{ApiVersion, Balena, DeviceId, Error, Retry, Settings};
+use crate::{ApiVersion, Balena, DeviceId, Error};
 
 fn answering(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-    let balena = Balena::builder()
-        .settings(Settings { api_version, ..Settings::default() })
-        .token(SecretString::from("token"))
-        .retry(Retry::never())
-        .transport(transport.clone())
-        .build();
-    (balena, transport)
+    Always::cloud(api_version, 200, body)
 }
 
 #[tokio::test]

@@ -1,18 +1,14 @@
 //! What no recorded call shows.
 
-use std::sync::{Arc, Mutex};
-
-use secrecy::SecretString;
+use std::sync::Arc;
 
 use crate::api::always::Always;
-use crate::{ApplicationId, Balena, Error, Retry, TeamId};
+use crate::{ApplicationId, Error, TeamId};
 
 use super::{TeamApplicationAccessKey, Teams};
 
 fn answering(body: &'static str) -> (Teams, Arc<Always>) {
-    let transport = Arc::new(Always { status: 200, body, asked: Mutex::default() });
-    let token = SecretString::from("token");
-    let balena = Balena::builder().token(token).retry(Retry::never()).transport(transport.clone()).build();
+    let (balena, transport) = Always::answering(body);
     (balena.team(), transport)
 }
 
