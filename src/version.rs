@@ -182,9 +182,9 @@ impl fmt::Display for Precedence {
 }
 
 impl Precedence {
-    /// Of a version in any form; `None` for what is none.
+    /// Of a version with all three numbers, in any form; `None` for what is none.
     pub(crate) fn of(text: &str) -> Option<Self> {
-        Version::parse(text).map(|version| version.precedence)
+        Version::whole(text).map(|version| version.precedence)
     }
 }
 

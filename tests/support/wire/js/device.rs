@@ -5,7 +5,7 @@ use balena_agent::api::device::LocalModeSupport;
 use balena_agent::api::rows::Device;
 use serde_json::{Value, json};
 
-use super::patterns::{is_short_uuid, no_such_type};
+use super::patterns::{self, is_short_uuid, no_such_type};
 use crate::wire;
 use crate::wire::args::{Args, Failure, Outcome, json as to_json};
 use crate::wire::cases::{Case, Exchange};
@@ -124,11 +124,11 @@ fn by_beginning(case: &Case, expected: &mut Expected) -> Result<(), String> {
             && other.exchange.first().is_some_and(|first| first.request.method == "GET")
     };
     let like = cases.iter().find(by_id).ok_or_else(|| format!("no call of {} by id", case.function))?;
-    let mut read = like.exchange[0].clone();
+    let mut read = patterns::sent_by(case, &like.exchange[0]);
     let start = case.args[0].as_str().unwrap_or_default();
     read.request.path = "/v7/device".into();
     read.request.canonical_query.get_or_insert_default()["$filter"] =
-        json!(format!("startswith(uuid,'{start}')"));
+        json!(format!("startswith(uuid,{})", patterns::quoted(start)));
     read.response.status = 200;
     read.response.text = None;
     read.response.json = Some(super::no_rows());

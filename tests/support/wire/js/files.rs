@@ -233,6 +233,7 @@ pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Resu
     match case.function.as_str() {
         "models.release.asset.upload" => uploaded(case, expected),
         "models.os.download" => downloaded(case, expected),
+        "models.release.createFromUrl" => built(expected),
         function if function.starts_with("models.release.asset.") => of_asset(case, expected),
         _ => {}
     }
@@ -277,7 +278,45 @@ fn downloaded(case: &Case, expected: &mut Expected) {
         expected.outcome = outcomes::refused(last);
     }
     if matches!(&expected.outcome, Expect::Error { kind: ErrorKind::InvalidArgument, .. }) {
-        expected.exchange.clear();
+        otherwise_written(case, expected);
+    }
+    // §3, `os.download`: by its slug, also where it was named otherwise.
+    let slug = expected.exchange.first().and_then(|first| first.response.json.as_ref());
+    let slug = slug.and_then(|answer| answer["d"][0]["slug"].as_str()).map(str::to_owned);
+    for exchange in &mut expected.exchange {
+        let named = exchange.request.query.iter_mut().find(|(name, _)| name == "deviceType");
+        if let (Some(slug), Some((_, value))) = (&slug, named) {
+            value.clone_from(slug);
+        }
+    }
+}
+
+/// Row Q80: `balenaOS 2.12.7+rev1` is a version too; what is none is refused before anything is asked.
+fn otherwise_written(case: &Case, expected: &mut Expected) {
+    let version = case.args.first().and_then(|options| options["version"].as_str()).unwrap_or_default();
+    let bare = version.trim_start_matches("balenaOS ").trim_start_matches("Resin OS ");
+    let Some(mut download) = expected.exchange.first().cloned().filter(|_| bare != version) else {
+        return expected.exchange.clear();
+    };
+    download.request.path = "/download".into();
+    download.request.canonical_query = None;
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    download.request.query = vec![pair("deviceType", ""), pair("version", bare)];
+    (download.response.status, download.response.json, download.response.text) =
+        (404, None, Some(String::new()));
+    expected.outcome = outcomes::refused(&download);
+    expected.exchange.push(download);
+}
+
+/// Row J15: the parts of a slug are values, whatever is in them.
+fn built(expected: &mut Expected) {
+    let slug = expected.exchange.first().and_then(|first| first.response.json.as_ref());
+    let slug = slug.and_then(|answer| answer["d"][0]["slug"].as_str()).map(str::to_owned);
+    let Some((owner, app)) = slug.as_deref().and_then(|slug| slug.split_once('/')) else { return };
+    for exchange in expected.exchange.iter_mut().filter(|exchange| exchange.request.host == "builder") {
+        exchange.request.query.retain(|(name, _)| name == "headless");
+        exchange.request.query.push(("owner".into(), owner.to_owned()));
+        exchange.request.query.push(("app".into(), app.to_owned()));
     }
 }
 
@@ -287,7 +326,11 @@ fn uploaded(case: &Case, expected: &mut Expected) {
     let params = case.args.first().cloned().unwrap_or_default();
     let is_part = |exchange: &Exchange| exchange.request.host == "uploads";
     let refused = |exchange: &Exchange| is_part(exchange) && exchange.response.status >= 400;
-    if let Some(at) = expected.exchange.iter().position(refused) {
+    let broke = |exchange: &Exchange| is_part(exchange) && exchange.response.abort;
+    if let Some(at) = expected.exchange.iter().position(broke) {
+        expected.exchange.truncate(at + 1);
+        expected.outcome = error(outcomes::broken(expected.exchange.last()));
+    } else if let Some(at) = expected.exchange.iter().position(refused) {
         expected.exchange.truncate(at + 1);
         expected.outcome = outcomes::refused(&expected.exchange[at]);
     } else if let Some(last) = expected.exchange.last()

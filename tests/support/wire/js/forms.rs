@@ -6,7 +6,7 @@ use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{Balena, DeviceTypeKey, ErrorKind, OrganizationKey, ReleaseKey, ServiceKey};
 use serde_json::{Map, Value, json};
 
-use super::patterns::{is_id_check, no_such_type};
+use super::patterns::{is_id_check, no_such_type, sent_by};
 use crate::wire::args::{Args, Failure, Outcome, json as to_json, unit};
 use crate::wire::cases::{Case, Exchange};
 use crate::wire::outcomes::{self, Expect};
@@ -172,7 +172,7 @@ fn expiry_is_optional(case: &Case, expected: &mut Expected) {
     let cases = super::own();
     let makes_one = |other: &&Case| other.function == case.function && other.exchange.len() == 1;
     let like = cases.iter().find(makes_one).expect("a key that is made");
-    let mut post = like.exchange[0].clone();
+    let mut post = sent_by(case, &like.exchange[0]);
     post.request.json = case.args.first().cloned();
     expected.outcome = Expect::Value(post.response.json.clone().unwrap_or_default());
     expected.exchange = vec![post];

@@ -23,9 +23,14 @@ pub(super) async fn call(_: &Balena, _: &str, _: &Args) -> Option<Outcome> {
 pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
     // J05.
     if patterns::is_short_uuid(case.args.first()) && case.exchange.is_empty() {
-        let like = book.recorded("logs.subscribe.not_found").exchange.remove(0);
+        let like = patterns::sent_by(case, &book.recorded("logs.subscribe.not_found").exchange[0]);
         let uuid = case.args[0].as_str().unwrap_or_default();
-        patterns::looked_up(expected, &like, "/v7/device", &format!("startswith(uuid,'{uuid}')"));
+        patterns::looked_up(
+            expected,
+            &like,
+            "/v7/device",
+            &format!("startswith(uuid,{})", patterns::quoted(uuid)),
+        );
     }
     // JS tells a refusal as an event; ours waits for the answer, as Q90 has it.
     logs::refused(expected);

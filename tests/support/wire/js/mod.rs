@@ -135,7 +135,7 @@ fn left_out(value: &mut Value) {
 /// # Errors
 /// A row that no family has an expectation for.
 pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>, String> {
-    let outcome = recorded(&case.outcome, case.exchange.last());
+    let outcome = recorded(&case.outcome, outcomes::ended(case));
     let mut expected = Expected { exchange: case.exchange.clone(), outcome, after: case.after.clone() };
     patterns::apply(case, &mut expected);
     family(case)(case, book, &mut expected)?;
