@@ -360,4 +360,10 @@ mod tests {
         );
         assert!(error.is_unreachable() && !error.is_timeout());
     }
+
+    #[test]
+    fn names_are_shown_as_they_are_written() {
+        assert_eq!(shown("O'Brien \"x\" é").to_string(), "O'Brien \"x\" é");
+        assert_eq!(shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
+    }
 }

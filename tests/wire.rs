@@ -66,6 +66,7 @@ async fn as_its_sdk(case: &Case, book: &Rulebook) -> Verdict {
     if !case.of_js {
         return play(case, book).await;
     }
+    let case = &js::not_retried(case);
     match js::expected(case, book) {
         Ok(Some(expected)) => play_as(case, &expected).await,
         Ok(None) => Verdict::Dropped,

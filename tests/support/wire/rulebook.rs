@@ -36,7 +36,7 @@ impl Rulebook {
     }
 
     /// The same call with a token that has no age, as recorded.
-    pub(crate) fn plain_call(&self, function: &str, args: &[Value]) -> Case {
+    pub(crate) fn plain_call(&self, function: &str, args: &[Value]) -> Option<Case> {
         let plain = |case: &&Case| {
             (case.function.as_str(), case.args.as_slice()) == (function, args)
                 && case.kwargs.is_empty()
@@ -47,7 +47,7 @@ impl Rulebook {
                 && case.exchange.iter().all(|exchange| exchange.response.status == 200)
                 && matches!(case.outcome, Outcome::Ok(_))
         };
-        self.cases.iter().find(plain).unwrap_or_else(|| panic!("no plain call of {function}")).clone()
+        self.cases.iter().find(plain).cloned()
     }
 
     /// What is promised of a case that is the same call on the same client, without these rows, and that fits.

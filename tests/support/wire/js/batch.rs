@@ -199,6 +199,7 @@ fn directly(case: &Case, resource: &str, body: Option<&Value>, keys: &Value, exp
 fn done(exchange: &Exchange) -> crate::wire::cases::Response {
     let mut response = exchange.response.clone();
     (response.status, response.json, response.text) = (200, None, Some(String::new()));
+    response.abort = false;
     response
 }
 
@@ -226,7 +227,7 @@ fn of_applications(case: &Case, keys: &Value, book: &Rulebook, expected: &mut Ex
 fn lower_case(exchange: &mut Exchange) {
     let Some(query) = exchange.request.canonical_query.as_mut() else { return };
     leaves(&mut query["$filter"], &str::to_lowercase);
-    let rows = exchange.response.json.as_mut().and_then(|json| json["d"].as_array_mut());
+    let rows = exchange.response.json.as_mut().and_then(|json| json.get_mut("d")?.as_array_mut());
     for uuid in rows.into_iter().flatten().filter_map(|row| row.get_mut("uuid")) {
         *uuid = uuid.as_str().unwrap_or_default().to_lowercase().into();
     }

@@ -10,7 +10,7 @@ use super::patterns::{is_id_check, no_such_type, sent_by};
 use crate::wire::args::{Args, Failure, Outcome, json as to_json, unit};
 use crate::wire::cases::{Case, Exchange};
 use crate::wire::outcomes::{self, Expect};
-use crate::wire::quirks::Expected;
+use crate::wire::quirks::{Expected, error};
 use crate::wire::rulebook::Rulebook;
 use crate::wire::typed::{created, fits};
 
@@ -140,7 +140,10 @@ pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Resu
     }
     match case.function.as_str() {
         "models.application.create" => expected.exchange.iter_mut().for_each(device_type_in_use),
-        "models.apiKey.create" => expiry_is_optional(case, expected),
+        "models.apiKey.create" => {
+            expiry_is_optional(case, expected);
+            reason_is_kept(expected);
+        }
         // A name that is null can't be told.
         "models.apiKey.update" if case.args.get(1).is_some_and(|info| info["name"] == json!(null)) => {
             no_such_type(expected);
@@ -176,6 +179,16 @@ fn expiry_is_optional(case: &Case, expected: &mut Expected) {
     post.request.json = case.args.first().cloned();
     expected.outcome = Expect::Value(post.response.json.clone().unwrap_or_default());
     expected.exchange = vec![post];
+}
+
+/// Row J04: what failed is told as it is.
+fn reason_is_kept(expected: &mut Expected) {
+    let Some(last) = expected.exchange.last() else { return };
+    if last.response.abort {
+        expected.outcome = error(outcomes::broken(Some(last)));
+    } else if last.response.status >= 400 {
+        expected.outcome = outcomes::refused(last);
+    }
 }
 
 /// `id-check`: after a 401 JS asks whether the parent is there. Ours takes the refusal as it is.

@@ -16,6 +16,7 @@ mod membership;
 mod os;
 mod outcomes;
 pub(super) mod patterns;
+mod promised_files;
 mod team;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -26,6 +27,7 @@ use balena_agent::{ApiVersion, Balena, ChunkSize, Settings};
 use serde_json::{Map, Value, json};
 
 pub(crate) use outcomes::recorded;
+pub(crate) use patterns::not_retried;
 
 use super::args::{Args, Outcome};
 use super::cases::{self, Case};
@@ -152,7 +154,7 @@ fn family(case: &Case) -> Adjust {
         // A token's age is about every call.
         _ if below("auth.") || case.has("J14") => auth::adjust,
         _ if below("logs.") => logs::adjust,
-        _ if files::owns(function) => files::adjust,
+        _ if files::owns(function) => promised_files::adjust,
         _ if os::owns(function) => os::adjust,
         _ if batch::owns(function) => batch::adjust,
         _ if device::owns(function) => device::adjust,

@@ -78,11 +78,7 @@ fn named(raised: &Raised) -> Option<String> {
     let quoted = |key: &str| Some(key.strip_suffix('\'')?.rsplit_once(" '")?.1.to_owned());
     let key = key.map(|key| quoted(key).unwrap_or_else(|| key.to_owned()));
     // "unique pair rawVersion & application: 1.2.3 & myorg/myapp".
-    let of_pair = raised.message.contains("unique pair ");
-    let key = key.map(|key| if of_pair { first_of_pair(&key) } else { key });
+    let pair = raised.message.rsplit_once("unique pair rawVersion & application: ");
+    let key = pair.and_then(|(_, pair)| Some(pair.split_once(" & ")?.0.to_owned())).or(key);
     key.filter(|key| !key.contains('{') && !key.contains("[object"))
-}
-
-fn first_of_pair(key: &str) -> String {
-    key.split(" & ").next().unwrap_or_default().to_owned()
 }

@@ -3,7 +3,7 @@
 use balena_agent::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::wire::cases::{Auth, Case, Exchange};
+use crate::wire::cases::{Auth, Case, Exchange, Outcome, Raised};
 use crate::wire::outcomes::Expect;
 use crate::wire::quirks::{Expected, error};
 
@@ -12,34 +12,40 @@ pub(super) fn apply(case: &Case, expected: &mut Expected) {
     id_check(expected);
     logged_out(case, expected);
     in_parallel(expected);
-    odd_answer(case, expected);
+    odd_answer(expected);
 }
 
-/// What JS asks for together, ours may ask for in turn: then the first failure is the last request.
+/// What JS asks for together, ours may ask for in turn: then the first failure is the last request. What JS goes
+/// on with in the background, when the call has failed already, need not be sent either.
 fn in_parallel(expected: &mut Expected) {
-    let failed = |exchange: &Exchange| exchange.response.abort || exchange.response.status >= 400;
     let Some(first) = expected.exchange.iter().position(failed) else { return };
-    if matches!(expected.outcome, Expect::Value(_)) {
+    let together = |exchange: &Exchange| exchange.issued_after.is_some_and(|after| after <= first);
+    if matches!(expected.outcome, Expect::Value(_)) || !expected.exchange.iter().any(together) {
         return;
     }
-    for exchange in expected.exchange.iter_mut().skip(first + 1) {
-        if exchange.issued_after.is_some_and(|after| after <= first) {
-            exchange.check.optional = true;
-        }
+    for (index, exchange) in expected.exchange.iter_mut().enumerate() {
+        // In turn, what is read for others is not read yet.
+        let for_others = exchange.request.method == "GET" && exchange.issued_after.is_some();
+        exchange.check.optional |= index > first || (index < first && for_others);
     }
+}
+
+/// An answer that no call goes on with: a refusal, or rows that are none.
+fn failed(exchange: &Exchange) -> bool {
+    let Exchange { request, response, .. } = exchange;
+    let rows = response.json.as_ref().and_then(|answer| answer.get("d"));
+    let reads = request.method == "GET" && request.canonical_query.is_some();
+    response.abort || response.status >= 400 || (reads && rows.is_none())
 }
 
 /// Row Q14 of the Python SDK: an answer that is no JSON is an error; JS hands it on.
-fn odd_answer(case: &Case, expected: &mut Expected) {
-    // A token is text.
-    let plain = ["auth.", "models.apiKey.", "models.application.generateProvisioningKey"];
-    if plain.iter().any(|function| case.function.starts_with(function)) {
-        return;
-    }
+fn odd_answer(expected: &mut Expected) {
     let last = expected.exchange.last().filter(|last| matches!(&*last.request.method, "GET" | "POST"));
     let text = last.and_then(|last| last.response.text.as_ref());
     if let (Some(text), Expect::Value(Value::String(value))) = (text, &expected.outcome)
         && text == value
+        // A token is text too.
+        && (text.is_empty() || text.contains(char::is_whitespace))
     {
         expected.outcome = error(ErrorKind::Decode);
     }
@@ -55,6 +61,26 @@ pub(super) fn sent_by(case: &Case, exchange: &Exchange) -> Exchange {
     let mut exchange = exchange.clone();
     exchange.request.auth = case.token.clone().map(|credential| Auth { scheme: "Bearer".into(), credential });
     exchange
+}
+
+/// Row Q08: only what is asked of a resource is asked again when there were too many requests. JS asks for
+/// everything again.
+pub(crate) fn not_retried(case: &Case) -> Case {
+    let mut case = case.clone();
+    let is_plain =
+        |exchange: &Exchange| exchange.response.status == 429 && exchange.request.canonical_query.is_none();
+    let Some(first) = case.exchange.iter().position(is_plain).filter(|_| !case.sleeps.is_empty()) else {
+        return case;
+    };
+    let before = case.exchange[..first].iter().filter(|exchange| exchange.response.status == 429).count();
+    case.sleeps.truncate(before);
+    case.exchange.truncate(first + 1);
+    case.outcome = Outcome::Error(Raised {
+        class: "BalenaRequestError".into(),
+        message: String::new(),
+        status: Some(429),
+    });
+    case
 }
 
 /// A list of values in a filter as ours writes it: JS puts no space after its commas.
