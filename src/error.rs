@@ -4,7 +4,7 @@ mod kind;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 pub use kind::ErrorKind;
@@ -14,6 +14,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Bytes of an error answer that are kept; the rest is dropped.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// A name in a text: what could deceive a terminal is escaped, quotes are not.
+pub(crate) fn shown(name: &str) -> impl fmt::Display + '_ {
+    Shown(name)
+}
+
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\'' | '"' => f.write_char(c),
+            _ => write!(f, "{}", c.escape_debug()),
+        })
+    }
+}
 
 /// Who holds an update lock, as far as can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -343,5 +359,11 @@ mod tests {
             "POST /v1/reboot: connection refused (after 3 attempts); is the supervisor running?"
         );
         assert!(error.is_unreachable() && !error.is_timeout());
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_written() {
+        assert_eq!(shown("O'Brien \"x\" é").to_string(), "O'Brien \"x\" é");
+        assert_eq!(shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
     }
 }

@@ -53,8 +53,9 @@ impl Version {
             return None;
         }
         let mut numbers = [0; 3];
-        for (number, digits) in numbers.iter_mut().zip(parts) {
-            *number = is_number(digits).then(|| digits.parse().ok())??;
+        for (place, (number, digits)) in numbers.iter_mut().zip(parts).enumerate() {
+            let padded = place == 0 && digits.len() > 1 && digits.starts_with('0');
+            *number = (is_number(digits) && !padded).then(|| digits.parse().ok())??;
         }
         let mut prerelease: Vec<&str> = prerelease.map_or_else(Vec::new, |text| text.split('.').collect());
         let mut all: Vec<&str> = Vec::new();
@@ -182,9 +183,9 @@ impl fmt::Display for Precedence {
 }
 
 impl Precedence {
-    /// Of a version in any form; `None` for what is none.
+    /// Of a version with all three numbers, in any form; `None` for what is none.
     pub(crate) fn of(text: &str) -> Option<Self> {
-        Version::parse(text).map(|version| version.precedence)
+        Version::whole(text).map(|version| version.precedence)
     }
 }
 

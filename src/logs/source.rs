@@ -123,6 +123,10 @@ impl Source {
     pub(super) async fn open(self, core: Arc<Core>, wanted: Wanted) -> Result<Start> {
         match self {
             Self::Cloud { key, uuid } => {
+                if wanted.start.is_some() && wanted.count.is_none() {
+                    return Err(Error::argument("start", "the cloud takes it with a count only")
+                        .help("add how many lines there may be, or `.count(All)`"));
+                }
                 let uuid = match uuid {
                     Some(uuid) => uuid,
                     None => find(&core, &key).await?,

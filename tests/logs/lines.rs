@@ -118,6 +118,7 @@ async fn what_is_asked_for() {
         assert!(logs.subscribe(UUID).start(start).await.unwrap_err().is_invalid_argument(), "{start}");
         assert!(logs.subscribe_all([UUID]).start(start).await.unwrap_err().is_invalid_argument(), "{start}");
     }
+    assert!(logs.subscribe(UUID).start("2024-01-15T10:00:00Z").await.unwrap_err().is_invalid_argument());
     assert!(logs.subscribe("").await.unwrap_err().is_invalid_argument());
     assert!(logs.history(" ").await.unwrap_err().is_invalid_argument());
     assert!(logs.subscribe_all(["a", ""]).await.unwrap_err().is_invalid_argument());

@@ -106,3 +106,26 @@ impl Devices {
 fn local_mode_columns() -> Query {
     columns(["id", "os_version", "os_variant", "supervisor_version", "last_connectivity_event"])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_version_is_too_old() {
+        let device = |os: &str, supervisor: &str| Device {
+            os_version: Some(os.to_owned()),
+            os_variant: Some("dev".to_owned()),
+            supervisor_version: Some(supervisor.to_owned()),
+            last_connectivity_event: Some(jiff::Timestamp::UNIX_EPOCH),
+            ..Device::default()
+        };
+        assert!(LocalModeSupport::of(&device("balenaOS 2.98.33", "v4.0.0")).supported);
+        for (os, supervisor, what) in
+            [("2.98", "4.0.0", "OS"), ("02.98.33", "4.0.0", "OS"), ("2.98.33", "4.0", "supervisor")]
+        {
+            let support = LocalModeSupport::of(&device(os, supervisor));
+            assert_eq!(support.message, format!("Device {what} version does not support local mode"), "{os}");
+        }
+    }
+}

@@ -109,6 +109,15 @@ async fn without_its_version_a_release_is_no_version() {
 }
 
 #[tokio::test]
+async fn an_empty_version_is_left_out() {
+    let apps = r#"{"d":[{"is_for__device_type":[{"slug":"a"}],"owns__release":[
+        {"id":1,"raw_version":""},{"id":2,"raw_version":"2.98.33"}]}]}"#;
+    let (balena, _) = answering(ApiVersion::V7, apps);
+    let found = balena.os().get_available_os_versions("a").await.unwrap();
+    assert_eq!(found.iter().map(super::OsVersion::raw_version).collect::<Vec<_>>(), ["2.98.33"]);
+}
+
+#[tokio::test]
 async fn a_token_goes_to_no_strange_place() {
     let (balena, transport) = answering(
         ApiVersion::V6,

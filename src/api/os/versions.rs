@@ -166,7 +166,7 @@ impl Found {
     fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Result<Option<Self>> {
         let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut raw = text("raw_version");
-        if raw.is_empty() {
+        if columns.get("raw_version").is_none_or(Value::is_null) {
             return Err(Error::new(ErrorKind::Decode, "a release in the answer has no `raw_version`")
                 .sent(true)
                 .help("select `raw_version` too: everything else follows from it"));

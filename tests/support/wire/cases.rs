@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::args::Args;
+use super::js;
 
 /// One recorded call, with the exchanges that belong to it.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,7 +18,7 @@ pub(crate) struct Case {
     /// The file that it stands in.
     #[serde(skip)]
     pub(crate) area: String,
-    /// Recorded from the JS SDK.
+    /// Recorded from the JS SDK: its line has the member `seed`.
     #[serde(skip)]
     pub(crate) of_js: bool,
     /// To be played under version 7 of the API.
@@ -35,9 +36,9 @@ pub(crate) struct Case {
     pub(crate) before: Vec<Before>,
     pub(crate) exchange: Vec<Exchange>,
     pub(crate) outcome: Outcome,
-    /// In the recordings of the JS SDK: the function of the Python SDK with the same purpose.
-    #[serde(default)]
-    pub(crate) seed: Option<String>,
+    /// In the recordings of the JS SDK, always: the function of the Python SDK with the same purpose, or `null`.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) seed: Option<Value>,
     #[serde(default, rename = "seed_case")]
     _same_situation: Option<String>,
     #[serde(default)]
@@ -175,6 +176,11 @@ impl Case {
         Args { positional: self.args.clone(), named: self.kwargs.clone() }
     }
 
+    /// The function of the Python SDK with the same purpose.
+    pub(crate) fn seed(&self) -> Option<&str> {
+        self.seed.as_ref()?.as_str()
+    }
+
     pub(crate) fn has(&self, quirk: &str) -> bool {
         self.quirks.iter().any(|known| known == quirk)
     }
@@ -217,7 +223,7 @@ pub(crate) fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/wire")
 }
 
-/// All cases of a folder, area by area.
+/// All cases of a folder, area by area, whichever of the SDKs they were recorded from.
 pub(crate) fn read(folder: &Path) -> Vec<Case> {
     let listing = fs::read_dir(folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     let mut files: Vec<PathBuf> = listing.map(|entry| entry.expect("a readable folder").path()).collect();
@@ -228,9 +234,14 @@ pub(crate) fn read(folder: &Path) -> Vec<Case> {
         let area = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&file).expect("a readable file");
         for (line, text) in text.lines().enumerate() {
-            let case: Case = serde_json::from_str(text)
+            let mut case: Case = serde_json::from_str(text)
                 .unwrap_or_else(|why| panic!("{} line {}: {why}", file.display(), line + 1));
-            cases.push(Case { area: area.clone(), ..case });
+            case.area.clone_from(&area);
+            case.of_js = case.seed.is_some();
+            if case.of_js {
+                js::in_one_form(&mut case);
+            }
+            cases.push(case);
         }
     }
     cases

@@ -10,7 +10,6 @@ pub(crate) mod device_values;
 pub(crate) mod home;
 pub(crate) mod js;
 pub(crate) mod judge;
-pub(crate) mod later;
 pub(crate) mod logs;
 pub(crate) mod loopback;
 pub(crate) mod os;

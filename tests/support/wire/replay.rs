@@ -15,7 +15,7 @@ use super::outcomes::Expect;
 use super::quirks::Expected;
 use super::rulebook::Rulebook;
 use super::script::{Frozen, Script};
-use super::{after, call, js, judge, later, loopback, outcomes, quirks, settings};
+use super::{after, call, js, judge, loopback, outcomes, quirks, settings};
 
 /// No recorded call takes any time; one that hangs has failed.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -27,8 +27,6 @@ pub(crate) enum Verdict {
     Failed(String),
     /// No call stands for the function.
     NoCall,
-    /// Something that comes later, and what.
-    Later(&'static str),
     /// It asks for other things under another version of the API, and why.
     NotTranslated(&'static str),
     /// It has no meaning here (rows that say "drop").
@@ -37,9 +35,6 @@ pub(crate) enum Verdict {
 
 /// Plays the case and holds it against what is promised of it.
 pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
-    if let Some(reason) = later::reason(case) {
-        return Verdict::Later(reason);
-    }
     match quirks::expected(case, book) {
         Ok(Some(expected)) => play_as(case, &expected).await,
         Ok(None) => Verdict::Dropped,

@@ -97,9 +97,10 @@ impl State {
         });
         let index = equal.map(|(index, _)| index).or(next)?;
         let taken = self.open.remove(index)?;
-        // What is optional and stands before it comes no more.
+        // What is optional and stands before it comes no more, unless it need not come in its turn.
         let mut before = 0..index;
-        self.open.retain(|exchange| before.next().is_none() || !exchange.check.optional);
+        let may_come = |exchange: &Exchange| !exchange.check.optional || exchange.issued_after.is_some();
+        self.open.retain(|exchange| before.next().is_none() || may_come(exchange));
         Some(taken)
     }
 }

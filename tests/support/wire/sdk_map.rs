@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::cases;
 use super::source::{self, Method};
-use super::{cases, later};
 
 /// Names that are no names in Rust.
 const RENAMED: [(&str, &str); 1] = [("models.device.move", "move_to")];
@@ -18,7 +18,7 @@ const DROP: [(&str, &str); 3] = [
 ];
 
 /// The functions of the SDK.
-pub(crate) fn functions() -> Vec<String> {
+fn functions() -> Vec<String> {
     let table = fs::read_to_string(cases::home().join("functions.tsv")).expect("a table");
     table.lines().skip(1).filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
 }
@@ -47,11 +47,6 @@ fn call(methods: &[Method], function: &str) -> Result<String, String> {
     Ok(format!("`{call}.{name}({})`", method.arguments.join(", ")))
 }
 
-/// Whether a call stands for the function.
-pub(crate) fn has_call(function: &str) -> bool {
-    call(&source::methods(), function).is_ok()
-}
-
 /// The whole page.
 pub(crate) fn page() -> Result<String, String> {
     let methods = source::methods();
@@ -64,18 +59,10 @@ pub(crate) fn page() -> Result<String, String> {
         .to_owned();
     let mut missing = Vec::new();
     for function in functions() {
-        let here = if later::function(&function) {
-            "not yet".to_owned()
-        } else {
-            match call(&methods, &function) {
-                Ok(call) => call,
-                Err(why) => {
-                    missing.push(why);
-                    continue;
-                }
-            }
-        };
-        writeln!(page, "| `{function}` | {here} |").expect("text grows");
+        match call(&methods, &function) {
+            Ok(here) => writeln!(page, "| `{function}` | {here} |").expect("text grows"),
+            Err(why) => missing.push(why),
+        }
     }
     if missing.is_empty() { Ok(page) } else { Err(missing.join("\n")) }
 }

@@ -11,7 +11,7 @@ use super::cases::{Case, Exchange, Outcome, Request};
 use super::outcomes::Expect;
 use super::quirks::{self, Expected};
 use super::replay::{Verdict, play_as};
-use super::{later, rulebook::Rulebook};
+use super::rulebook::Rulebook;
 
 #[path = "v7_os.rs"]
 mod os;
@@ -76,9 +76,6 @@ const OTHER_REQUESTS: [(&str, Concerns); 3] = [
 
 /// Plays the case under version 7.
 pub(crate) async fn play(case: &Case, book: &Rulebook) -> Verdict {
-    if let Some(reason) = later::reason(case) {
-        return Verdict::Later(reason);
-    }
     if let Some((reason, _)) = OTHER_REQUESTS.iter().find(|(_, concerns)| concerns(case)) {
         return Verdict::NotTranslated(reason);
     }

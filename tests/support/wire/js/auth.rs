@@ -4,6 +4,7 @@ use balena_agent::secrecy::{ExposeSecret as _, SecretString};
 use balena_agent::{Balena, Credentials};
 use serde_json::Value;
 
+use super::patterns;
 use crate::wire::args::{Args, Failure, Outcome, json, unit};
 use crate::wire::cases::Case;
 use crate::wire::outcomes::{self, Expect};
@@ -16,12 +17,12 @@ pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
     let function = function.strip_prefix("auth.")?;
     let auth = balena.auth();
     let outcome = match function {
-        "verifyEmail" => match (field(args, "email"), field(args, "token")) {
+        "verifyEmail" => match (argument(args, "email"), argument(args, "token")) {
             (Some(email), Some(token)) => secret(auth.verify_email(email, token).await),
             _ => Err(Failure::NoSuchType(format!("{args:?}"))),
         },
         "requestVerificationEmail" => unit(auth.request_verification_email().await),
-        "login" => match (field(args, "email"), field(args, "password")) {
+        "login" => match (argument(args, "email"), argument(args, "password")) {
             (Some(email), Some(password)) => unit(auth.login(Credentials::new(email, password)).await),
             _ => Err(Failure::NoSuchType(format!("{args:?}"))),
         },
@@ -39,9 +40,13 @@ pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
     Some(outcome)
 }
 
+fn argument(args: &Args, name: &str) -> Option<String> {
+    field(args.get(0, "")?, name)
+}
+
 /// A field of the one argument; a number goes as its digits.
-fn field(args: &Args, name: &str) -> Option<String> {
-    match args.get(0, "")?.get(name)? {
+fn field(argument: &Value, name: &str) -> Option<String> {
+    match argument.get(name)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
@@ -63,29 +68,42 @@ const NOW: i64 = 1_718_452_800;
 /// # Errors
 /// A row without an expectation.
 pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
-    if case.function == "auth.requestVerificationEmail" && case.token.is_none() {
+    let first = case.args.first().unwrap_or(&Value::Null);
+    match case.function.as_str() {
         // Ours does not ask whose nobody's credentials are.
-        expected.exchange.clear();
-    }
-    match case.quirks.as_slice() {
-        [] => Ok(()),
-        [row] if row == "J14" => {
-            by_age(case, book, expected);
-            Ok(())
+        "auth.requestVerificationEmail" if case.token.is_none() => expected.exchange.clear(),
+        "auth.verifyEmail" if field(first, "email").is_none() || field(first, "token").is_none() => {
+            patterns::no_such_type(expected);
         }
-        other => Err(format!("no expectation for rows {other:?}")),
+        "auth.verifyEmail" if patterns::names_nothing(first) => patterns::refused(expected),
+        // "401 → unauthorized", as in the Python SDK; to JS, who is refused is nobody.
+        "auth.whoami" => {
+            if let Some(last) = expected.exchange.last().filter(|last| last.response.status == 401) {
+                expected.outcome = outcomes::refused(last);
+            }
+        }
+        _ => {}
+    }
+    match case.quirks.iter().find(|row| *row != "J14") {
+        Some(row) => Err(format!("no expectation for row {row}")),
+        None if case.has("J14") => by_age(case, book, expected),
+        None => Ok(()),
     }
 }
 
 /// J14: a token is renewed by its age; when it expires is the server's business. A refusal is an error, and any
 /// other failure to renew it is none.
-fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) {
+fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
     let token = case.token.clone().unwrap_or_default();
     match case.function.as_str() {
-        "auth.getToken" => return expected.outcome = Expect::Value(token.into()),
+        "auth.getToken" => {
+            expected.outcome = Expect::Value(token.into());
+            return Ok(());
+        }
         "auth.loginWithToken" => {
             expected.outcome = Expect::Value(Value::Null);
-            return expected.after = Some(serde_json::json!({ "token": case.args.first() }));
+            expected.after = Some(serde_json::json!({ "token": case.args.first() }));
+            return Ok(());
         }
         _ => {}
     }
@@ -98,26 +116,57 @@ fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) {
             renewal
         })
     });
-    let mut now = token;
+    let mut call = case.clone();
+    call.quirks.retain(|row| row != "J14");
+    call.exchange.retain(|exchange| exchange.request.path != RENEWAL);
+    call.token = Some(token);
     expected.exchange.clear();
     expected.after = None;
     if let Some(renewal) = renewal {
         let status = renewal.response.status;
         expected.exchange.push(renewal.clone());
-        if status == 200 {
-            now = renewal.response.text.unwrap_or_default();
-            expected.after = Some(serde_json::json!({ "token": now }));
+        if renewal.response.abort {
+            // Nobody said no.
+        } else if status == 200 {
+            let new = renewal.response.text.unwrap_or_default();
+            expected.after = Some(serde_json::json!({ "token": new }));
+            call.token = Some(new);
         } else if (400..500).contains(&status) && status != 404 {
-            return expected.outcome = outcomes::refused(&renewal);
+            expected.outcome = outcomes::refused(&renewal);
+            return Ok(());
         }
     }
-    // What the call is otherwise, the seed tells.
-    let call = book.plain_call(case.seed.as_deref().unwrap_or_default(), &case.args);
-    for mut exchange in call.exchange {
-        exchange.request.path = exchange.request.path.replace("/v6/", "/v7/");
-        expected.exchange.push(sent_with(&exchange, &now));
+    goes_on(call, book, expected)
+}
+
+/// What the call is otherwise, it shows itself; where JS stopped before that, the same call of the seed.
+fn goes_on(mut call: Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
+    let token = call.token.clone().unwrap_or_default();
+    if !call.exchange.is_empty() {
+        call.exchange.iter_mut().for_each(|exchange| *exchange = sent_with(exchange, &token));
+        let rest = super::expected(&call, book)?.ok_or("it is not run")?;
+        let renewals = expected.exchange.len();
+        expected.exchange.extend(rest.exchange);
+        for exchange in &mut expected.exchange[renewals..] {
+            exchange.issued_after = exchange.issued_after.map(|_| renewals);
+        }
+        expected.outcome = rest.outcome;
+        return Ok(());
     }
-    expected.outcome = outcomes::recorded(&call.outcome, None);
+    let Some(like) = book.plain_call(call.seed().unwrap_or_default(), &call.args) else {
+        // Whatever is asked for: that it is asked for shows that the call goes on.
+        let mut any = sent_with(&book.recorded("errors.pine.http_400").exchange[0], &token);
+        any.check.any_request = true;
+        expected.outcome = outcomes::refused(&any);
+        expected.exchange.push(any);
+        return Ok(());
+    };
+    for mut exchange in like.exchange {
+        exchange.request.path = exchange.request.path.replace("/v6/", "/v7/");
+        expected.exchange.push(sent_with(&exchange, &token));
+    }
+    expected.outcome = outcomes::recorded(&like.outcome, None);
+    Ok(())
 }
 
 /// When a session token was issued.

@@ -12,6 +12,14 @@ use crate::wire::quirks::{Expected, error};
 use crate::wire::quirks_options::leaves;
 use crate::wire::rulebook::Rulebook;
 
+/// The functions whose cases are judged here, whatever file they stand in.
+pub(super) fn owns(function: &str) -> bool {
+    function == "models.application.remove"
+        || function.strip_prefix("models.device.").is_some_and(|name| {
+            body(name, &[]).is_some() || matches!(name, "remove" | "pinToRelease" | "move")
+        })
+}
+
 /// Makes the call; `None` if it is not one of these.
 pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
     if function == "models.application.remove" {
@@ -20,10 +28,7 @@ pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option
             Err(refused) => Err(refused),
         });
     }
-    let name = function.strip_prefix("models.device.")?;
-    if body(name, &args.positional).is_none() && !matches!(name, "remove" | "pinToRelease" | "move") {
-        return None;
-    }
+    let name = function.strip_prefix("models.device.").filter(|_| owns(function))?;
     Some(change(&balena.device(), name, args).await)
 }
 
@@ -92,27 +97,25 @@ fn body(name: &str, args: &[Value]) -> Option<Value> {
 /// A row without an expectation.
 pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
     let name = case.function.rsplit('.').next().unwrap_or_default();
-    if matches!(name, "startOsUpdate" | "pinToOsRelease" | "pinToSupervisorRelease") {
-        return super::os::adjust(case, book, expected);
-    }
     if let Some(row) = case.quirks.iter().find(|row| !matches!(row.as_str(), "J06" | "J09" | "J20")) {
         return Err(format!("no expectation for row {row}"));
     }
     let keys = case.args.first().cloned().unwrap_or_default();
-    let holds_null = keys.as_array().is_some_and(|list| list.contains(&Value::Null));
-    if case.has("J20") || keys.is_null() || holds_null {
-        expected.exchange.clear();
-        expected.outcome = Expect::NoSuchType;
-    } else if case.has("J09") {
+    if case.has("J20") || !patterns::are_keys(&keys) {
+        patterns::no_such_type(expected);
+    } else if keys == json!([]) {
         expected.exchange.clear();
         expected.outcome = Expect::Value(Value::Null);
+    } else if patterns::names_nothing(&keys) {
+        patterns::refused(expected);
     } else if case.function == "models.application.remove" {
         of_applications(case, &keys, book, expected);
-    } else if matches!(expected.outcome, Expect::Error { kind: balena_agent::ErrorKind::InvalidArgument, .. })
-        && !case_says(case, "Incompatible")
+    } else if patterns::is_short_uuid(Some(&keys))
+        || matches!(expected.outcome, Expect::Error { kind: balena_agent::ErrorKind::InvalidArgument, .. })
+            && !case_says(case, "Incompatible")
     {
         // Ours looks at the arguments before it asks for anything.
-        refused(&keys, book, expected);
+        refused(case, &keys, book, expected);
     } else if name == "move" {
         of_move(case, &keys, expected);
     } else if name == "pinToRelease" {
@@ -128,11 +131,15 @@ fn case_says(case: &Case, words: &str) -> bool {
 }
 
 /// J05: the beginning of a uuid is looked up; in a list it is refused, in both.
-fn refused(keys: &Value, book: &Rulebook, expected: &mut Expected) {
+fn refused(case: &Case, keys: &Value, book: &Rulebook, expected: &mut Expected) {
     if patterns::is_short_uuid(Some(keys)) && keys.as_str().is_some_and(|start| start.chars().count() >= 6) {
-        let like = book.recorded("device.rename.by_id").exchange.remove(0);
-        let filter = format!("startswith(uuid,'{}')", keys.as_str().unwrap_or_default());
+        let like = patterns::sent_by(case, &book.recorded("device.rename.by_id").exchange[0]);
+        let filter = format!("startswith(uuid,{})", patterns::quoted(keys.as_str().unwrap_or_default()));
+        // Where they are moved to is asked for first.
+        let before = expected.exchange.iter().find(|exchange| exchange.request.path == "/v7/application");
+        let before = before.filter(|_| case.function == "models.device.move").cloned();
         patterns::looked_up(expected, &like, "/v7/device", &filter);
+        expected.exchange.splice(0..0, before.map(|exchange| patterns::anyhow(&exchange)));
     } else {
         patterns::refused(expected);
     }
@@ -160,6 +167,7 @@ fn directly(case: &Case, resource: &str, body: Option<&Value>, keys: &Value, exp
     let (reads, writes): (Vec<Exchange>, Vec<Exchange>) =
         expected.exchange.drain(..).partition(|exchange| exchange.request.method == "GET");
     let Some(like) = reads.first() else { return };
+    let unread = writes.is_empty();
     let mut answers = writes.into_iter().map(|write| write.response);
     for ids in ids.chunks(ids_at_a_time(case)) {
         let mut write = like.clone();
@@ -175,14 +183,15 @@ fn directly(case: &Case, resource: &str, body: Option<&Value>, keys: &Value, exp
             _ => (format!("/v7/{resource}({})", list.concat()), Some(json!({}))),
         };
         write.response = answers.next().unwrap_or_else(|| done(&write));
+        write.check.optional = false;
+        let failed = write.response.abort || write.response.status >= 400;
         expected.exchange.push(write);
+        if failed {
+            break;
+        }
     }
-    if let Expect::Error {
-        kind: balena_agent::ErrorKind::NotFound | balena_agent::ErrorKind::Ambiguous,
-        status: None,
-        ..
-    } = expected.outcome
-    {
+    // What the read failed of.
+    if unread {
         expected.outcome = Expect::Value(Value::Null);
     }
 }
@@ -190,6 +199,7 @@ fn directly(case: &Case, resource: &str, body: Option<&Value>, keys: &Value, exp
 fn done(exchange: &Exchange) -> crate::wire::cases::Response {
     let mut response = exchange.response.clone();
     (response.status, response.json, response.text) = (200, None, Some(String::new()));
+    response.abort = false;
     response
 }
 
@@ -205,16 +215,27 @@ fn of_applications(case: &Case, keys: &Value, book: &Rulebook, expected: &mut Ex
     let Some(names) = names.filter(|names| names.iter().all(|name| !name.is_empty())) else { return };
     if expected.exchange.is_empty() {
         // JS takes no slugs; ours looks them up as it does uuids.
-        by_names(&names, keys.is_array(), book, expected);
+        by_names(case, &names, keys.is_array(), book, expected);
     } else if let Some(name) = keys.as_str() {
         by_either_name(name, expected);
+    } else {
+        // Row Q49: their case does not count.
+        expected.exchange.iter_mut().for_each(lower_case);
+    }
+}
+
+fn lower_case(exchange: &mut Exchange) {
+    let Some(query) = exchange.request.canonical_query.as_mut() else { return };
+    leaves(&mut query["$filter"], &str::to_lowercase);
+    let rows = exchange.response.json.as_mut().and_then(|json| json.get_mut("d")?.as_array_mut());
+    for uuid in rows.into_iter().flatten().filter_map(|row| row.get_mut("uuid")) {
+        *uuid = uuid.as_str().unwrap_or_default().to_lowercase().into();
     }
 }
 
 /// What JS refuses: a read for each kind of name, and the deletion of what they found.
-fn by_names(names: &[&str], listed: bool, book: &Rulebook, expected: &mut Expected) {
-    let mut like = book.recorded("application.remove.by_id").exchange.remove(0);
-    like.request.auth.as_mut().expect("it is logged in").credential = "session-token-0001".into();
+fn by_names(case: &Case, names: &[&str], listed: bool, book: &Rulebook, expected: &mut Expected) {
+    let like = patterns::sent_by(case, &book.recorded("application.remove.by_id").exchange[0]);
     let mut columns: Vec<(&str, Vec<Value>)> = Vec::new();
     for (name, id) in names.iter().zip(50_001..) {
         let whole = matches!(name.chars().count(), 32 | 62) && !name.contains('/');
@@ -232,8 +253,9 @@ fn by_names(names: &[&str], listed: bool, book: &Rulebook, expected: &mut Expect
         let mut read = like.clone();
         read.request.method = "GET".into();
         read.request.path = "/v7/application".into();
-        let values: Vec<&str> = rows.iter().filter_map(|row| row[column].as_str()).collect();
-        let filter = format!("{column} in ('{}')", values.join("', '"));
+        let values: Vec<String> =
+            rows.iter().filter_map(|row| row[column].as_str()).map(patterns::quoted).collect();
+        let filter = format!("{column} in ({})", values.join(", "));
         let select = json!(["id", column]);
         read.request.canonical_query =
             Some(json!({ "$select": select, "$filter": filter, "$orderby": ["app_name asc"] }));
@@ -255,7 +277,8 @@ fn by_names(names: &[&str], listed: bool, book: &Rulebook, expected: &mut Expect
 /// One application by the filter that finds it by either name.
 fn by_either_name(name: &str, expected: &mut Expected) {
     let name = name.to_lowercase();
-    let filter = json!({ "or": [format!("slug eq '{name}'"), format!("uuid eq '{name}'")] });
+    let name = patterns::quoted(&name);
+    let filter = json!({ "or": [format!("slug eq {name}"), format!("uuid eq {name}")] });
     let row = expected.exchange.first().and_then(|read| read.response.json.clone()).unwrap_or_default();
     for exchange in &mut expected.exchange {
         let request = &mut exchange.request;

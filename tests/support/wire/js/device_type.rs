@@ -16,9 +16,14 @@ const INSTRUCTIONS: &str = "models.deviceType.getInstructions";
 const FILLED_IN: &str = "models.deviceType.getInterpolatedPartials";
 const METHOD: &str = "models.deviceType.getInstallMethod";
 
+/// The functions whose cases are judged here, whatever file they stand in.
+pub(super) fn owns(function: &str) -> bool {
+    [INSTRUCTIONS, FILLED_IN, METHOD].contains(&function)
+}
+
 /// Makes the call; `None` if it is not one of these.
 pub(super) async fn call(balena: &Balena, function: &str, args: &Args) -> Option<Outcome> {
-    if ![INSTRUCTIONS, FILLED_IN, METHOD].contains(&function) {
+    if !owns(function) {
         return None;
     }
     let contract = match args.get(0, "deviceTypeSlugOrContract") {

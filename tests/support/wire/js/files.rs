@@ -6,19 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use balena_agent::api::rows::ReleaseAsset;
-use balena_agent::{
-    ApplicationKey, Balena, DeviceTypeKey, ErrorKind, ReleaseAssetKey, ReleaseKey, UploadFile,
-};
+use balena_agent::{ApplicationKey, Balena, DeviceTypeKey, ReleaseAssetKey, ReleaseKey, UploadFile};
 use serde_json::{Map, Value, json};
 
 use crate::wire::args::{Args, Failure, Outcome, json as to_json, streamed, unit};
-use crate::wire::cases::{Case, Exchange, unhex};
-use crate::wire::outcomes::{self, Expect};
-use crate::wire::quirks::{Expected, error};
-use crate::wire::rulebook::Rulebook;
+use crate::wire::cases::unhex;
 use crate::wire::typed::fits;
 
-/// The functions whose cases are judged here, whatever file they stand in.
+/// The functions that belong here, whatever file their cases stand in.
 pub(super) fn owns(function: &str) -> bool {
     function.starts_with("models.release.asset.")
         || ["models.os.download", "models.release.createFromUrl", "models.organization.create"]
@@ -216,138 +211,4 @@ async fn organization(balena: &Balena, args: &Args) -> Outcome {
         };
     }
     Ok(create.rows::<Value>().await?)
-}
-
-/// What is promised instead of what was recorded.
-///
-/// # Errors
-/// A row without an expectation.
-pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Result<(), String> {
-    if let Some(row) = case.quirks.iter().find(|row| *row != "J02") {
-        return Err(format!("no expectation for row {row}"));
-    }
-    expected.exchange.iter_mut().for_each(same_key);
-    for exchange in &mut expected.exchange {
-        by_beginning(exchange);
-    }
-    match case.function.as_str() {
-        "models.release.asset.upload" => uploaded(case, expected),
-        "models.os.download" => downloaded(case, expected),
-        function if function.starts_with("models.release.asset.") => of_asset(case, expected),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The parts of a key may stand in any order.
-fn same_key(exchange: &mut Exchange) {
-    let path = &mut exchange.request.path;
-    let Some((before, key)) = path.split_once("(release=") else { return };
-    let Some((release, name)) = key.strip_suffix(')').and_then(|key| key.split_once(",asset_key=")) else {
-        return;
-    };
-    *path = format!("{before}(asset_key={name},release={release})");
-}
-
-/// J05: a commit may be the beginning of one.
-fn by_beginning(exchange: &mut Exchange) {
-    let filter = exchange.request.canonical_query.as_mut().and_then(|query| query.get_mut("$filter"));
-    if let Some(filter) = filter
-        && let Some(commit) = filter.as_str().and_then(|filter| filter.strip_prefix("commit eq "))
-    {
-        *filter = json!(format!("startswith(commit,{commit})"));
-    }
-}
-
-/// None is no key; a row without a file is "not there" (J16).
-fn of_asset(case: &Case, expected: &mut Expected) {
-    if case.args.first().is_none_or(Value::is_null) {
-        expected.exchange.clear();
-        expected.outcome = Expect::NoSuchType;
-    } else if outcomes::message(case).contains("does not contain any uploaded file") {
-        expected.outcome = error(ErrorKind::NotFound);
-    }
-}
-
-/// J02: a refusal is what it says. What is no version is refused before anything is asked.
-fn downloaded(case: &Case, expected: &mut Expected) {
-    if case.has("J02")
-        && let Some(last) = expected.exchange.last()
-    {
-        expected.outcome = outcomes::refused(last);
-    }
-    if matches!(&expected.outcome, Expect::Error { kind: ErrorKind::InvalidArgument, .. }) {
-        expected.exchange.clear();
-    }
-}
-
-/// J03: a part that is refused ends it; the release may have any form. What was told of the progress belongs to
-/// the outcome.
-fn uploaded(case: &Case, expected: &mut Expected) {
-    let params = case.args.first().cloned().unwrap_or_default();
-    let is_part = |exchange: &Exchange| exchange.request.host == "uploads";
-    let refused = |exchange: &Exchange| is_part(exchange) && exchange.response.status >= 400;
-    if let Some(at) = expected.exchange.iter().position(refused) {
-        expected.exchange.truncate(at + 1);
-        expected.outcome = outcomes::refused(&expected.exchange[at]);
-    } else if let Some(last) = expected.exchange.last()
-        && is_part(last)
-        && !last.response.headers.contains_key("etag")
-    {
-        expected.outcome = error(ErrorKind::Decode);
-    }
-    if !params["release"].is_number() {
-        found_first(&params["release"], expected);
-    }
-    if let (Expect::Value(row), Some(events)) = (&mut expected.outcome, &case.events) {
-        *row = json!({ "row": row.take(), "events": events });
-    }
-}
-
-/// The release is looked up, and everything else goes by its id.
-fn found_first(release: &Value, expected: &mut Expected) {
-    let Some(first) = expected.exchange.first().cloned() else { return };
-    let id = 465_307;
-    for exchange in &mut expected.exchange {
-        let path = &mut exchange.request.path;
-        if let Some((before, _)) = path.split_once(",release=") {
-            *path = format!("{before},release={id})");
-        }
-        if let Some(body) = exchange.request.json.as_mut().and_then(Value::as_object_mut)
-            && body.contains_key("release")
-        {
-            body.insert("release".into(), json!(id));
-        }
-        for part in exchange.request.multipart.iter_mut().filter_map(Value::as_array_mut).flatten() {
-            if part["name"] == "release" {
-                part["text"] = json!(id.to_string());
-            }
-        }
-    }
-    let read = |resource: &str, filter: Value, id: i64| {
-        let mut read = first.clone();
-        read.request.path = format!("/v7/{resource}");
-        read.request.canonical_query = Some(json!({ "$select": ["id"], "$filter": filter }));
-        read.response.json = Some(json!({ "d": [{ "id": id }] }));
-        read
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().replace('\'', "''");
-    let reads = if release.is_string() {
-        vec![read("release", json!(format!("startswith(commit,'{}')", text(release))), id)]
-    } else {
-        let (version, application) = (text(&release["rawVersion"]), &release["application"]);
-        let of = application.as_i64().unwrap_or(1_681_618);
-        let mut fleet = read("application", Value::Null, of);
-        if application.is_number() {
-            fleet.request.path = format!("/v7/application({of})");
-            fleet.request.canonical_query = Some(json!({ "$select": ["id"] }));
-        } else {
-            let name = text(application).to_lowercase();
-            let by_name = json!({ "or": [format!("slug eq '{name}'"), format!("uuid eq '{name}'")] });
-            fleet = read("application", by_name, of);
-        }
-        let conditions = [format!("belongs_to__application eq {of}"), format!("raw_version eq '{version}'")];
-        vec![fleet, read("release", json!({ "and": conditions }), id)]
-    };
-    expected.exchange.splice(0..0, reads);
 }

@@ -6,11 +6,11 @@ use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{Balena, DeviceTypeKey, ErrorKind, OrganizationKey, ReleaseKey, ServiceKey};
 use serde_json::{Map, Value, json};
 
-use super::patterns::{is_id_check, no_such_type};
+use super::patterns::{is_id_check, no_such_type, sent_by};
 use crate::wire::args::{Args, Failure, Outcome, json as to_json, unit};
 use crate::wire::cases::{Case, Exchange};
 use crate::wire::outcomes::{self, Expect};
-use crate::wire::quirks::Expected;
+use crate::wire::quirks::{Expected, error};
 use crate::wire::rulebook::Rulebook;
 use crate::wire::typed::{created, fits};
 
@@ -134,16 +134,16 @@ async fn service_variable(balena: &Balena, args: &Args) -> Outcome {
 ///
 /// # Errors
 /// A row without an expectation.
-pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
-    if ["models.release.createFromUrl", "models.organization.create"].contains(&&*case.function) {
-        return super::files::adjust(case, book, expected);
-    }
+pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Result<(), String> {
     if let Some(row) = case.quirks.first() {
         return Err(format!("no expectation for row {row}"));
     }
     match case.function.as_str() {
         "models.application.create" => expected.exchange.iter_mut().for_each(device_type_in_use),
-        "models.apiKey.create" => expiry_is_optional(case, expected),
+        "models.apiKey.create" => {
+            expiry_is_optional(case, expected);
+            reason_is_kept(expected);
+        }
         // A name that is null can't be told.
         "models.apiKey.update" if case.args.get(1).is_some_and(|info| info["name"] == json!(null)) => {
             no_such_type(expected);
@@ -172,13 +172,23 @@ fn expiry_is_optional(case: &Case, expected: &mut Expected) {
     if told.is_some() || !expected.exchange.is_empty() {
         return;
     }
-    let cases = super::read(&super::home());
+    let cases = super::own();
     let makes_one = |other: &&Case| other.function == case.function && other.exchange.len() == 1;
     let like = cases.iter().find(makes_one).expect("a key that is made");
-    let mut post = like.exchange[0].clone();
+    let mut post = sent_by(case, &like.exchange[0]);
     post.request.json = case.args.first().cloned();
     expected.outcome = Expect::Value(post.response.json.clone().unwrap_or_default());
     expected.exchange = vec![post];
+}
+
+/// Row J04: what failed is told as it is.
+fn reason_is_kept(expected: &mut Expected) {
+    let Some(last) = expected.exchange.last() else { return };
+    if last.response.abort {
+        expected.outcome = error(outcomes::broken(Some(last)));
+    } else if last.response.status >= 400 {
+        expected.outcome = outcomes::refused(last);
+    }
 }
 
 /// `id-check`: after a 401 JS asks whether the parent is there. Ours takes the refusal as it is.

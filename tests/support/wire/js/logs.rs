@@ -1,6 +1,7 @@
 //! The family `logs`. Its calls are those of the Python SDK: `wire/logs.rs`.
 
 use balena_agent::Balena;
+use serde_json::Value;
 
 use crate::wire::args::{Args, Outcome};
 use crate::wire::cases::Case;
@@ -21,11 +22,22 @@ pub(super) async fn call(_: &Balena, _: &str, _: &Args) -> Option<Outcome> {
 /// # Errors
 /// A row without an expectation.
 pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
+    let key = case.args.first().unwrap_or(&Value::Null);
+    if key.is_array() || !patterns::are_keys(key) {
+        patterns::no_such_type(expected);
+    } else if patterns::names_nothing(key) {
+        patterns::refused(expected);
+    }
     // J05.
     if patterns::is_short_uuid(case.args.first()) && case.exchange.is_empty() {
-        let like = book.recorded("logs.subscribe.not_found").exchange.remove(0);
+        let like = patterns::sent_by(case, &book.recorded("logs.subscribe.not_found").exchange[0]);
         let uuid = case.args[0].as_str().unwrap_or_default();
-        patterns::looked_up(expected, &like, "/v7/device", &format!("startswith(uuid,'{uuid}')"));
+        patterns::looked_up(
+            expected,
+            &like,
+            "/v7/device",
+            &format!("startswith(uuid,{})", patterns::quoted(uuid)),
+        );
     }
     // JS tells a refusal as an event; ours waits for the answer, as Q90 has it.
     logs::refused(expected);

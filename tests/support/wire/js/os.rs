@@ -6,23 +6,25 @@ use balena_agent::{
 };
 use serde_json::{Map, Value, json};
 
-use super::patterns::is_short_uuid;
+use super::patterns::{self, are_keys, is_short_uuid, names_nothing, no_such_type, quoted};
 use crate::wire::args::{Args, Failure, Outcome, json as to_json, unit};
 use crate::wire::cases::{self, Case, Exchange};
 use crate::wire::os::{of_one, of_several, os_type};
 use crate::wire::outcomes::Expect;
 use crate::wire::quirks::{Expected, error};
+use crate::wire::quirks_options::leaves;
 use crate::wire::rulebook::Rulebook;
 
 /// The columns of a row as they came.
 type Columns = Map<String, Value>;
 
-/// The functions of devices that belong here, whatever file their cases stand in.
+/// The functions of devices that belong here.
 const OF_DEVICES: [&str; 3] =
     ["models.device.startOsUpdate", "models.device.pinToOsRelease", "models.device.pinToSupervisorRelease"];
 
+/// The functions whose cases are judged here, whatever file they stand in.
 pub(super) fn owns(function: &str) -> bool {
-    OF_DEVICES.contains(&function)
+    OF_DEVICES.contains(&function) || function.starts_with("models.os.")
 }
 
 /// Makes the call; `None` if it is not one of these.
@@ -141,15 +143,25 @@ async fn supervisor_releases(balena: &Balena, args: &Args) -> Outcome {
 /// # Errors
 /// A row without an expectation.
 pub(super) fn adjust(case: &Case, _: &Rulebook, expected: &mut Expected) -> Result<(), String> {
-    let known = |row: &str| matches!(row, "J06" | "J07" | "J09");
+    let known = |row: &str| matches!(row, "J02" | "J06" | "J07" | "J09" | "J20");
     if let Some(row) = case.quirks.iter().find(|row| !known(row)) {
         return Err(format!("no expectation for row {row}"));
     }
     match case.function.as_str() {
         "models.device.startOsUpdate" => started(case, expected),
-        function if owns(function) => of_devices(case, expected),
-        "models.os.getAvailableOsVersions" => asked_again(case, expected),
-        "models.os.getSupervisorReleasesForCpuArchitecture" => replaced_select(case, expected),
+        function if OF_DEVICES.contains(&function) => of_devices(case, expected),
+        "models.os.getAvailableOsVersions" => {
+            in_order(case, expected);
+            asked_again(case, expected);
+        }
+        "models.os.getSupervisorReleasesForCpuArchitecture" => {
+            match case.args.first() {
+                Some(key) if names_nothing(key) => patterns::refused(expected),
+                Some(key) if are_keys(key) => {}
+                _ => no_such_type(expected),
+            }
+            replaced_select(case, expected);
+        }
         _ => {}
     }
     Ok(())
@@ -160,6 +172,19 @@ fn asked_again(case: &Case, expected: &mut Expected) {
     let calls = case.before.iter().filter(|before| before.function == case.function).count() + 1;
     while let Some(first) = expected.exchange.first().filter(|_| expected.exchange.len() < calls).cloned() {
         expected.exchange.push(first);
+    }
+}
+
+/// §3, `os.get_available_os_versions`: JS sorts the device types where there are no options.
+fn in_order(case: &Case, expected: &mut Expected) {
+    let Some(Value::Array(slugs)) = case.args.first() else { return };
+    let slugs: Vec<String> = slugs.iter().filter_map(Value::as_str).map(quoted).collect();
+    let (mut sorted, given) = (slugs.clone(), slugs.join(", "));
+    sorted.sort();
+    let sorted = sorted.join(", ");
+    for query in expected.exchange.iter_mut().filter_map(|exchange| exchange.request.canonical_query.as_mut())
+    {
+        leaves(query, &|leaf| leaf.replace(&sorted, &given));
     }
 }
 
@@ -176,13 +201,20 @@ fn replaced_select(case: &Case, expected: &mut Expected) {
 
 /// What holds for all of these functions of devices.
 fn of_devices(case: &Case, expected: &mut Expected) {
-    // J09.
-    if case.args.first() == Some(&json!([])) {
+    let keys = case.args.first().cloned().unwrap_or_default();
+    if !are_keys(&keys) || case.args.get(1).is_none_or(|key| !are_keys(key)) {
+        // J20.
+        return no_such_type(expected);
+    } else if keys == json!([]) {
+        // J09.
         expected.exchange.clear();
         expected.outcome = Expect::Value(Value::Null);
         return;
+    } else if case.args.iter().take(2).any(names_nothing) {
+        return patterns::refused(expected);
     }
     as_one(case, expected);
+    expected.exchange.iter_mut().for_each(without_v);
     // J16, and the first of several that are not there.
     let message = match &case.outcome {
         cases::Outcome::Error(raised) => raised.message.as_str(),
@@ -194,6 +226,13 @@ fn of_devices(case: &Case, expected: &mut Expected) {
         expected.outcome = error(ErrorKind::Unsupported);
     } else if let Expect::Error { says: Some(says), .. } = &mut expected.outcome {
         *says = says.split(',').next().unwrap_or_default().to_owned();
+    }
+}
+
+/// §1a, `device.set_supervisor_release`: the version of a release has no `v` before it.
+fn without_v(exchange: &mut Exchange) {
+    if let Some(query) = exchange.request.canonical_query.as_mut() {
+        leaves(query, &|leaf| leaf.replace("raw_version eq 'v", "raw_version eq '"));
     }
 }
 
@@ -216,9 +255,15 @@ fn as_one(case: &Case, expected: &mut Expected) {
             options.remove("$orderby");
             options.remove("$filter");
         }
+        // §3, `device.start_os_update`.
+        if case.function == "models.device.startOsUpdate"
+            && let Some(names) = query["$select"].as_array_mut()
+        {
+            names.retain(|name| *name != "id");
+        }
         match start {
             Some(start) if request.method == "GET" => {
-                query["$filter"] = json!(format!("startswith(uuid,'{start}')"));
+                query["$filter"] = json!(format!("startswith(uuid,{})", quoted(start)));
             }
             Some(_) => request.path = format!("/v7/device({row})"),
             None => request.path = format!("/v7/device({key})"),
@@ -234,6 +279,14 @@ fn started(case: &Case, expected: &mut Expected) {
     expected.exchange.sort_by_key(|exchange| exchange.request.method != "GET");
     expected.exchange.iter_mut().for_each(|exchange| exchange.issued_after = None);
     let is_config = |exchange: &Exchange| exchange.request.path == "/config";
+    if let [config] = expected.exchange.as_mut_slice()
+        && is_config(config)
+        && (config.response.abort || config.response.status >= 400)
+    {
+        // JS asks for it first: what ours asks for first fails in the same way.
+        config.check.any_request = true;
+        return;
+    }
     let config = expected.exchange.iter().position(is_config).map(|at| expected.exchange.remove(at));
     let detached = case.args.get(2).is_none_or(|options| options["runDetached"] != false);
     let version = if detached { "/v2/" } else { "/v1/" };

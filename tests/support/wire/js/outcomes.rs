@@ -2,7 +2,7 @@
 
 use balena_agent::ErrorKind;
 
-use crate::wire::cases::{Exchange, Outcome, Raised};
+use crate::wire::cases::{Case, Exchange, Outcome, Raised};
 use crate::wire::outcomes::{self, Expect};
 
 /// Class → kind. `…NotFound` and `BalenaAmbiguous…` are told by their names.
@@ -27,6 +27,19 @@ const MESSAGES: [(&str, ErrorKind); 7] = [
     ("Invalid semver version", ErrorKind::InvalidArgument),
     ("ENOENT", ErrorKind::Io),
 ];
+
+/// The exchange that ended the call. Where requests went out together, it need not be the last.
+pub(super) fn ended(case: &Case) -> Option<&Exchange> {
+    let Outcome::Error(raised) = &case.outcome else { return case.exchange.last() };
+    let broke = |exchange: &&Exchange| exchange.response.abort;
+    let refused = |exchange: &&Exchange| Some(exchange.response.status) == raised.status;
+    let ended = if raised.class == "TransportError" {
+        case.exchange.iter().find(broke)
+    } else {
+        case.exchange.iter().find(refused)
+    };
+    ended.or(case.exchange.last())
+}
 
 /// As recorded; `last` is the exchange after which the call ended. A plain error whose text says nothing of its
 /// kind is an error of whatever kind: the family tells which.
@@ -64,5 +77,8 @@ fn named(raised: &Raised) -> Option<String> {
     // "There are multiple releases matching the release hash '45c9000'".
     let quoted = |key: &str| Some(key.strip_suffix('\'')?.rsplit_once(" '")?.1.to_owned());
     let key = key.map(|key| quoted(key).unwrap_or_else(|| key.to_owned()));
+    // "unique pair rawVersion & application: 1.2.3 & myorg/myapp".
+    let pair = raised.message.rsplit_once("unique pair rawVersion & application: ");
+    let key = pair.and_then(|(_, pair)| Some(pair.split_once(" & ")?.0.to_owned())).or(key);
     key.filter(|key| !key.contains('{') && !key.contains("[object"))
 }
