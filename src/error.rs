@@ -124,6 +124,14 @@ impl Error {
         self
     }
 
+    /// The same, naming what is not there: a 404 does not tell.
+    pub(crate) fn naming(mut self, what: impl fmt::Display) -> Self {
+        if self.0.kind == ErrorKind::NotFound && self.0.status == Some(404) {
+            self.0.message = format!("{what} not found: {}", self.0.message).into();
+        }
+        self
+    }
+
     pub(crate) fn with_body(mut self, body: String) -> Self {
         self.0.body = Some(body);
         self
@@ -299,6 +307,18 @@ predicates! {
     is_io = Io;
 }
 
+/// A name that somebody gave, for the text of an error: quotes as they are, and nothing that a terminal obeys.
+pub(crate) fn shown(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.summary())?;
@@ -343,5 +363,11 @@ mod tests {
             "POST /v1/reboot: connection refused (after 3 attempts); is the supervisor running?"
         );
         assert!(error.is_unreachable() && !error.is_timeout());
+    }
+
+    #[test]
+    fn names_stay_readable_and_harmless() {
+        assert_eq!(shown("it's \"é\" \\ ☃"), "it's \"é\" \\ ☃");
+        assert_eq!(shown("a\u{1b}[2J\nb\u{202e}"), "a\\u{1b}[2J\\nb\\u{202e}");
     }
 }

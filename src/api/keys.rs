@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::http::BoxFuture;
 use crate::ids::{
     ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
@@ -91,7 +91,7 @@ macro_rules! key {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     Self::Id(id) => id.fmt(f),
-                    Self::Name(name) => name.escape_debug().fmt(f),
+                    Self::Name(name) => shown(name).fmt(f),
                 }
             }
         }
@@ -228,7 +228,12 @@ macro_rules! parent {
                     self.check()?;
                     match &self {
                         Self::Id(id) => Ok(id.get()),
-                        Self::Name(_) => core.id_of(self.target::<$row>(Query::new())?).await,
+                        Self::Name(_) => {
+                            let id = core.id_of(self.target::<$row>(Query::new())?).await;
+                            id.map_err(|error| {
+                                error.naming(format_args!("{} {self}", <$row as Resource>::NOUN))
+                            })
+                        }
                     }
                 })
             }

@@ -1,6 +1,6 @@
 //! What all kinds of membership share: the two that they join, whose they are, and their roles.
 
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::odata::{Filter, Key, Navigation, Query};
 
 use super::keys::{UserKey, not_empty};
@@ -92,5 +92,5 @@ pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) ->
 /// The role with this name.
 pub(crate) fn role<R: Resource>(name: &str) -> Result<Target> {
     not_empty(ROLE_NAME, name)?;
-    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), name.escape_debug()))
+    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), shown(&name)))
 }

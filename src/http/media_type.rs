@@ -1,10 +1,11 @@
 //! What a file is, by the end of its name.
 
 /// Ends of names, and what such files are. Those that people put beside a release, or show as a logo.
-const BY_END: [(&str, &str); 56] = [
+const BY_END: [(&str, &str); 60] = [
     ("7z", "application/x-7z-compressed"),
     ("apk", "application/vnd.android.package-archive"),
     ("asc", "application/pgp-signature"),
+    ("avif", "image/avif"),
     ("bin", "application/octet-stream"),
     ("bmp", "image/bmp"),
     ("bz2", "application/x-bzip2"),
@@ -17,8 +18,11 @@ const BY_END: [(&str, &str); 56] = [
     ("exe", "application/octet-stream"),
     ("gif", "image/gif"),
     ("gz", "application/gzip"),
+    ("heic", "image/heic"),
+    ("heif", "image/heif"),
     ("htm", "text/html"),
     ("html", "text/html"),
+    ("ico", "image/vnd.microsoft.icon"),
     ("img", "application/octet-stream"),
     ("ini", "text/plain"),
     ("iso", "application/octet-stream"),
@@ -76,6 +80,7 @@ mod tests {
         for (name, expected) in [
             ("archive.tar.gz", Some("application/gzip")),
             ("Logo.PNG", Some("image/png")),
+            ("favicon.ico", Some("image/vnd.microsoft.icon")),
             ("noextension", None),
             ("img.unknownext", None),
         ] {

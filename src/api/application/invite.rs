@@ -13,7 +13,7 @@ use crate::api::request::{Create, Request};
 use crate::api::rows::{Application, ApplicationInvite, ApplicationMembershipRole};
 use crate::api::write::Rows;
 use crate::core::{Core, Plain};
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::odata::Query;
 
 use super::membership::DEFAULT_ROLE;
@@ -127,5 +127,5 @@ impl<T> Create<ApplicationInvite, T> {
 
 fn role_by_filter(role: &str) -> Target {
     let by_name = Query::new().filter(ApplicationMembershipRole::NAME.eq(role)).top(1);
-    Target::one::<ApplicationMembershipRole>(None, by_name, role.escape_debug())
+    Target::one::<ApplicationMembershipRole>(None, by_name, shown(&role))
 }

@@ -15,7 +15,7 @@ mod variables;
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::ids::ApplicationId;
 use crate::odata::{Filter, Key, Query};
 
@@ -103,7 +103,7 @@ impl Applications {
         Get::new(&self.core, async move {
             not_empty("app_name", &name)?;
             let by_name = Query::new().filter(Application::APP_NAME.eq(&name));
-            let target = Target::one::<Application>(None, by_name, name.escape_debug());
+            let target = Target::one::<Application>(None, by_name, shown(&name));
             Ok(target.restricted_to(directly_accessible()))
         })
     }
@@ -121,7 +121,7 @@ impl Applications {
             not_empty("app_name", &name)?;
             not_empty("owner", &owner)?;
             let slug = format!("{owner}/{name}").to_lowercase();
-            let sought = slug.escape_debug().to_string();
+            let sought = shown(&slug);
             Ok(Target::one::<Application>(Some(Key::of("slug", slug)), Query::new(), sought))
         })
     }

@@ -10,7 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::http::Reply;
 
 use super::answer::{Answer, decode};
@@ -136,7 +136,7 @@ async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
         names.chain(manifest.aliases.iter().flatten()).any(|known| known == name)
     };
     all.into_iter().find(is_it).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", name.escape_debug()))
+        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", shown(&name)))
             .operation(reply.operation)
             .with_status(reply.status)
             .sent(true)

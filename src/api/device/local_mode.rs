@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::keys::DeviceKey;
-use crate::api::read::rows;
+use crate::api::read::{about, rows};
 use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::{Device, DeviceConfigVariable};
@@ -62,8 +62,14 @@ impl Devices {
             let variable = Key::of("device", id).and("name", LOCAL_MODE);
             let reply =
                 core.read(<DeviceConfigVariable as Resource>::NAME, Some(&variable), &Query::new()).await?;
-            let row = rows::<DeviceConfigVariable>(&reply)?.pop();
-            Ok(row.and_then(|row| row.value).as_deref() == Some("1"))
+            let mut rows = rows::<DeviceConfigVariable>(&reply)?.into_iter();
+            match (rows.next(), rows.next()) {
+                (row, None) => Ok(row.and_then(|row| row.value).as_deref() == Some("1")),
+                _ => {
+                    let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");
+                    Err(about(&reply, ErrorKind::Ambiguous, text))
+                }
+            }
         })
     }
 

@@ -7,7 +7,7 @@ use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
 use crate::api::rows::{Application, Device, Organization, OverallStatus};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::odata::{Filter, Query};
 
 use super::Devices;
@@ -94,7 +94,7 @@ impl Devices {
                 return Err(Error::argument("name", "it is empty"));
             }
             let query = by_name().filter(Device::DEVICE_NAME.eq(name.as_str()));
-            Ok(Target::some::<Device>(query, name.escape_debug()))
+            Ok(Target::some::<Device>(query, shown(&name)))
         })
     }
 

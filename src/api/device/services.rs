@@ -167,9 +167,7 @@ pub(crate) fn services() -> Query {
 
 #[cfg(test)]
 mod tests {
-    
 
-    
     use crate::api::always::Always;
 
     #[tokio::test]

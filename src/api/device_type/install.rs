@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::request::Request;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 
 use super::DeviceTypes;
 use super::contract::{self, Fault, InstallMethod, Instructions};
@@ -114,7 +114,7 @@ impl ContractKey {
         };
         match self {
             Self::DeviceType(name) => {
-                told(kind, format!("the contract of device type {}{text}", name.escape_debug()))
+                told(kind, format!("the contract of device type {}{text}", shown(&name)))
             }
             Self::Given(_) => Error::argument("contract", text.trim_start_matches([':', ',', ' '])),
         }
@@ -123,7 +123,7 @@ impl ContractKey {
     fn missing(&self, what: &str) -> Error {
         match self {
             Self::DeviceType(name) => {
-                let text = format!("{what} of device type {} not found", name.escape_debug());
+                let text = format!("{what} of device type {} not found", shown(&name));
                 told(ErrorKind::NotFound, text)
             }
             Self::Given(_) => Error::argument("contract", format_args!("it has no {what}")),

@@ -1,13 +1,12 @@
 //! What no recorded call shows: templates as Handlebars fills them in, and contracts that are none.
 
-
 use serde_json::{Value, json};
 
 use super::contract::{self, Fault};
 use super::template::{Budget, fill_in};
 use super::{InstallMethod, Instructions};
-use crate::api::always::Always;
 use crate::Error;
+use crate::api::always::Always;
 
 fn filled_in(template: &str) -> Result<String, String> {
     let context = json!({

@@ -12,7 +12,7 @@ use crate::api::request::{Create, Request};
 use crate::api::rows::{OrganizationInvite, OrganizationMembershipRole};
 use crate::api::write::Rows;
 use crate::core::{Core, Plain};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::odata::Query;
 
 /// Invites to organizations. From [`Organizations::invite`](super::Organizations::invite).
@@ -122,5 +122,5 @@ async fn role_id(core: &Core, name: &str) -> Result<i64> {
         return Err(Error::argument("role_name", "it is empty"));
     }
     let named = Query::new().filter(OrganizationMembershipRole::NAME.eq(name)).top(1);
-    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, name.escape_debug())).await
+    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, shown(&name))).await
 }

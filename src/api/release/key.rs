@@ -8,7 +8,7 @@ use crate::api::keys::{ApplicationKey, an_id};
 use crate::api::read::Target;
 use crate::api::rows::{Application, Release};
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::http::BoxFuture;
 use crate::ids::ReleaseId;
 use crate::odata::{Key, Query};
@@ -71,9 +71,9 @@ impl fmt::Display for ReleaseKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Commit(commit) => commit.escape_debug().fmt(f),
+            Self::Commit(commit) => shown(commit).fmt(f),
             Self::RawVersion { application, raw_version } => {
-                write!(f, "{} of {application}", raw_version.escape_debug())
+                write!(f, "{} of {application}", shown(&raw_version))
             }
         }
     }

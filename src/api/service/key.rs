@@ -7,7 +7,7 @@ use crate::api::key_value::ParentKey;
 use crate::api::keys::{ApplicationKey, IdRow, an_id};
 use crate::api::rows::{Application, Service};
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::http::BoxFuture;
 use crate::ids::ServiceId;
 use crate::odata::Query;
@@ -45,7 +45,7 @@ impl fmt::Display for ServiceKey {
         match self {
             Self::Id(id) => id.fmt(f),
             Self::Name { application, service_name } => {
-                write!(f, "{} of {application}", service_name.escape_debug())
+                write!(f, "{} of {application}", shown(service_name))
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::core::Core;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, shown};
 use crate::ids::TeamId;
 use crate::odata::{Key, Query};
 
@@ -86,7 +86,7 @@ impl Teams {
                 return refuse(ErrorKind::NotFound, format!("the organization of team {team} not found"));
             };
             if organization.owns_team.get().is_some() {
-                let name = name.escape_debug();
+                let name = shown(&name);
                 let text = format!("the organization of team {team} has a team {name} already");
                 return refuse(ErrorKind::Conflict, text);
             }

@@ -63,7 +63,7 @@ async fn a_name_that_is_taken_changes_nothing() {
     let error = teams.rename(5, "A \"1\"").await.unwrap_err();
     let text = error.to_string();
     assert!(
-        error.is_conflict() && error.was_sent() && text.contains("team 5") && text.contains("A \\\"1"),
+        error.is_conflict() && error.was_sent() && text.contains("team 5") && text.contains("A \"1"),
         "{text}"
     );
     assert_eq!(transport.asked.lock().unwrap().len(), 1);

@@ -40,8 +40,8 @@ pub(super) fn order_of_the_caller(case: &Case, _: &Rulebook, expected: &mut Expe
         }
         _ => panic!("an order of another form: {order}"),
     });
-    let query = expected.exchange.last_mut().and_then(|last| last.request.canonical_query.as_mut());
-    if let (Some(order), Some(query)) = (order, query) {
+    let list = expected.exchange.last_mut().filter(|last| last.request.path.ends_with("/credit_bundle"));
+    if let (Some(order), Some(query)) = (order, list.and_then(|list| list.request.canonical_query.as_mut())) {
         query["$orderby"] = order;
     }
 }

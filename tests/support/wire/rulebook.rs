@@ -34,7 +34,8 @@ impl Rulebook {
         self.cases[*index].clone()
     }
 
-    /// The same call with a token that has no age, as recorded.
+    /// The same call with a token that has no age, as recorded; where there is none, one with a token that is not
+    /// too old, and with other arguments of the same types.
     pub(crate) fn plain_call(&self, function: &str, args: &[Value]) -> Case {
         let plain = |case: &&Case| {
             (case.function.as_str(), case.args.as_slice()) == (function, args)
@@ -46,7 +47,21 @@ impl Rulebook {
                 && case.exchange.iter().all(|exchange| exchange.response.status == 200)
                 && matches!(case.outcome, Outcome::Ok(_))
         };
-        self.cases.iter().find(plain).unwrap_or_else(|| panic!("no plain call of {function}")).clone()
+        if let Some(plain) = self.cases.iter().find(plain) {
+            return plain.clone();
+        }
+        let sought = placed(args);
+        let alike = self.cases.iter().filter(|case| {
+            case.function == function
+                && case.kwargs.is_empty()
+                && case.before.is_empty()
+                && case.quirks.is_empty()
+                && case.exchange.iter().all(|one| one.response.status == 200 && one.request.path != "/whoami")
+                && matches!(case.outcome, Outcome::Ok(_))
+        });
+        let mut alike = alike.map(|case| (case, given(case))).filter(|(_, given)| same_types(given, &sought));
+        let (case, given) = alike.next().unwrap_or_else(|| panic!("no plain call of {function}"));
+        exchanged(case, &given, &sought)
     }
 
     /// What is promised of a case that is the same call on the same client, without these rows, and that fits.
@@ -129,13 +144,17 @@ fn replace(value: &mut Value, from: &Value, to: &Value) {
 
 /// The arguments without what counts as not given: `null`, and empty options.
 fn given(case: &Case) -> Arguments {
-    let placed = case.args.iter().enumerate().map(|(place, value)| (place.to_string(), value));
-    let named = case.kwargs.iter().map(|(name, value)| (name.clone(), value));
-    placed
-        .chain(named)
-        .map(|(name, value)| (name, significant(value)))
-        .filter(|(_, value)| !value.is_null() && *value != Value::Object(serde_json::Map::new()))
-        .collect()
+    let named = case.kwargs.iter().map(|(name, value)| (name.clone(), significant(value)));
+    placed(&case.args).into_iter().chain(named).filter(counts).collect()
+}
+
+fn placed(args: &[Value]) -> Arguments {
+    let placed = args.iter().enumerate().map(|(place, value)| (place.to_string(), significant(value)));
+    placed.filter(counts).collect()
+}
+
+fn counts((_, value): &(String, Value)) -> bool {
+    !value.is_null() && *value != Value::Object(serde_json::Map::new())
 }
 
 fn significant(value: &Value) -> Value {

@@ -9,7 +9,7 @@ use crate::api::read::Target;
 use crate::api::release::ReleaseKey;
 use crate::api::rows::ReleaseAsset;
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::ids::ReleaseAssetId;
 use crate::odata::{Key, Query};
 
@@ -67,7 +67,7 @@ impl fmt::Display for ReleaseAssetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Name { release, asset_key } => write!(f, "{} of {release}", asset_key.escape_debug()),
+            Self::Name { release, asset_key } => write!(f, "{} of {release}", shown(&asset_key)),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::api::release::ReleaseKey;
 use crate::api::rows::ReleaseAsset;
 use crate::api::upload::{OpenFile, UploadFile};
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::http::{Form, Progress, Reply, Report};
 use crate::odata::{Key, Query};
 
@@ -176,7 +176,7 @@ impl Upload {
         let reply = self.core.read(RESOURCE, Some(&by_name(release, &self.asset_key)), &query).await?;
         let there = rows::<IdRow>(&reply)?.into_iter().next().map(|row| row.id);
         if there.is_some() && !self.overwrites {
-            let (name, release) = (self.asset_key.escape_debug(), &self.release);
+            let (name, release) = (shown(&self.asset_key), &self.release);
             let text = format!("release {release} has an asset {name} already");
             return Err(
                 about(&reply, ErrorKind::Conflict, text).help("`.overwrite()` puts this file in its place")
