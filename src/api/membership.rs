@@ -92,5 +92,5 @@ pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) ->
 /// The role with this name.
 pub(crate) fn role<R: Resource>(name: &str) -> Result<Target> {
     not_empty(ROLE_NAME, name)?;
-    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), shown(&name)))
+    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), shown(name)))
 }

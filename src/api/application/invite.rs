@@ -127,5 +127,5 @@ impl<T> Create<ApplicationInvite, T> {
 
 fn role_by_filter(role: &str) -> Target {
     let by_name = Query::new().filter(ApplicationMembershipRole::NAME.eq(role)).top(1);
-    Target::one::<ApplicationMembershipRole>(None, by_name, shown(&role))
+    Target::one::<ApplicationMembershipRole>(None, by_name, shown(role))
 }

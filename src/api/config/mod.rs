@@ -136,7 +136,7 @@ async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
         names.chain(manifest.aliases.iter().flatten()).any(|known| known == name)
     };
     all.into_iter().find(is_it).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", shown(&name)))
+        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", shown(name)))
             .operation(reply.operation)
             .with_status(reply.status)
             .sent(true)

@@ -63,13 +63,12 @@ impl Devices {
             let reply =
                 core.read(<DeviceConfigVariable as Resource>::NAME, Some(&variable), &Query::new()).await?;
             let mut rows = rows::<DeviceConfigVariable>(&reply)?.into_iter();
-            match (rows.next(), rows.next()) {
-                (row, None) => Ok(row.and_then(|row| row.value).as_deref() == Some("1")),
-                _ => {
-                    let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");
-                    Err(about(&reply, ErrorKind::Ambiguous, text))
-                }
+            let row = rows.next();
+            if rows.next().is_some() {
+                let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");
+                return Err(about(&reply, ErrorKind::Ambiguous, text));
             }
+            Ok(row.and_then(|row| row.value).as_deref() == Some("1"))
         })
     }
 

@@ -119,7 +119,7 @@ async fn fitting(core: &Arc<Core>, name: &str, architecture: &str) -> Result<Opt
     let device_type: DeviceType = device_type.expand(DeviceType::CPU_ARCHITECTURE.select(["slug"])).await?;
     let own = slug(Some(&device_type))?;
     if !runs(own, architecture) {
-        let why = format_args!("{} ({own}) can't run code for {architecture}", shown(&name));
+        let why = format_args!("{} ({own}) can't run code for {architecture}", shown(name));
         return Err(Error::argument("device_type", why).sent(true));
     }
     Ok(device_type.slug)

@@ -114,7 +114,7 @@ impl ContractKey {
         };
         match self {
             Self::DeviceType(name) => {
-                told(kind, format!("the contract of device type {}{text}", shown(&name)))
+                told(kind, format!("the contract of device type {}{text}", shown(name)))
             }
             Self::Given(_) => Error::argument("contract", text.trim_start_matches([':', ',', ' '])),
         }
@@ -123,7 +123,7 @@ impl ContractKey {
     fn missing(&self, what: &str) -> Error {
         match self {
             Self::DeviceType(name) => {
-                let text = format!("{what} of device type {} not found", shown(&name));
+                let text = format!("{what} of device type {} not found", shown(name));
                 told(ErrorKind::NotFound, text)
             }
             Self::Given(_) => Error::argument("contract", format_args!("it has no {what}")),

@@ -126,5 +126,5 @@ impl DeviceTypeKey {
 /// The first device type of which this holds. That there is none is the fault of who names it.
 fn first(filter: Filter<DeviceType>, name: &str) -> Target {
     let defaults = Query::new().filter(filter).order_by(DeviceType::NAME.asc()).top(1);
-    Target::one::<DeviceType>(None, defaults, shown(&name)).missing_is(ErrorKind::InvalidArgument)
+    Target::one::<DeviceType>(None, defaults, shown(name)).missing_is(ErrorKind::InvalidArgument)
 }

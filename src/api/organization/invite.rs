@@ -122,5 +122,5 @@ async fn role_id(core: &Core, name: &str) -> Result<i64> {
         return Err(Error::argument("role_name", "it is empty"));
     }
     let named = Query::new().filter(OrganizationMembershipRole::NAME.eq(name)).top(1);
-    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, shown(&name))).await
+    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, shown(name))).await
 }

@@ -73,7 +73,7 @@ impl fmt::Display for ReleaseKey {
             Self::Id(id) => id.fmt(f),
             Self::Commit(commit) => shown(commit).fmt(f),
             Self::RawVersion { application, raw_version } => {
-                write!(f, "{} of {application}", shown(&raw_version))
+                write!(f, "{} of {application}", shown(raw_version))
             }
         }
     }

@@ -10,6 +10,9 @@ use super::later;
 use super::quirks::{self, Expected};
 use super::quirks_options as options;
 
+/// Rows that every call of a function is tagged with.
+const OF_EVERY_CALL: [&str; 6] = ["Q03", "Q04", "Q45", "Q60", "Q68", "Q73"];
+
 /// The project's own cases.
 #[derive(Debug)]
 pub(crate) struct Rulebook {
@@ -73,7 +76,7 @@ impl Rulebook {
                 && (&other.token, &other.settings) == (&case.token, &case.settings)
                 && other.before.is_empty()
                 && later::reason(other).is_none()
-                && !other.quirks.iter().any(|row| case.has(row))
+                && !other.quirks.iter().any(|row| case.has(row) && !OF_EVERY_CALL.contains(&&**row))
         };
         let others = || self.cases.iter().filter(same).map(|other| (other, given(other)));
         let exact = others().find(|(other, given)| *given == arguments && fits(other));
@@ -145,7 +148,13 @@ fn replace(value: &mut Value, from: &Value, to: &Value) {
 /// The arguments without what counts as not given: `null`, and empty options.
 fn given(case: &Case) -> Arguments {
     let named = case.kwargs.iter().map(|(name, value)| (name.clone(), significant(value)));
-    placed(&case.args).into_iter().chain(named).filter(counts).collect()
+    let mut given: Arguments = placed(&case.args).into_iter().chain(named).filter(counts).collect();
+    // There, no date is something else than the date by default.
+    if case.function.starts_with("models.device.history.") {
+        let dates = case.args.iter().enumerate().filter(|(_, value)| value.is_null());
+        given.extend(dates.map(|(place, _)| (place.to_string(), Value::Null)));
+    }
+    given
 }
 
 fn placed(args: &[Value]) -> Arguments {
@@ -162,6 +171,9 @@ fn significant(value: &Value) -> Value {
     let empty = |value: &Value| {
         value.is_null() || value == "" || value.as_object().is_some_and(serde_json::Map::is_empty)
     };
-    let options = options.iter().filter(|(name, value)| !(name.starts_with('$') && empty(value)));
+    let options = options.iter().filter(|(name, value)| {
+        // A number is asked for without any options.
+        *name == "$count" || !(name.starts_with('$') && empty(value))
+    });
     Value::Object(options.map(|(name, value)| (name.clone(), value.clone())).collect())
 }

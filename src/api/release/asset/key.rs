@@ -67,7 +67,7 @@ impl fmt::Display for ReleaseAssetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Name { release, asset_key } => write!(f, "{} of {release}", shown(&asset_key)),
+            Self::Name { release, asset_key } => write!(f, "{} of {release}", shown(asset_key)),
         }
     }
 }
