@@ -13,7 +13,7 @@ use crate::core::{Core, Credential};
 use crate::env::Environment;
 use crate::error::Result;
 use crate::http::{Authorities, Budget, Cloud, Http, Limiter, Retry, Transport, Way};
-use crate::settings::{Settings, SettingsFile, SettingsStore};
+use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
 
 /// The entry to everything: this device and its supervisor.
@@ -263,10 +263,12 @@ impl Builder {
     /// The finished client.
     ///
     /// # Errors
-    /// `is_config` when a setting, the proxy or a certificate is wrong; the text names it. `is_io`, `is_config`
-    /// or `is_locked` when the settings file can't be used.
+    /// `is_config` when a setting, the proxy or a certificate is wrong; the text names it.
+    /// `is_invalid_argument` for what can't be a token. `is_io`, `is_config` or `is_locked` when the settings
+    /// file can't be used.
     pub fn try_build(self) -> Result<Balena> {
-        self.settings.check()?;
+        self.cloud().check()?;
+        self.token.as_ref().map(checked_token).transpose()?;
         self.way().check()?;
         let balena = self.build();
         balena.0.store.ready()?;
@@ -276,12 +278,8 @@ impl Builder {
     /// The finished client. What [`try_build`](Self::try_build) would refuse is an error of the first call
     /// that needs it.
     pub fn build(self) -> Balena {
-        let (way, file) = (self.way(), self.file());
-        let Self { env, patience, mut settings, token, retry, transport, clock, .. } = self;
-        if settings.api_endpoint.is_none() && settings.balena_host == Settings::default().balena_host {
-            // The device's key is for the cloud that the device belongs to, which may be one's own.
-            settings.api_endpoint.clone_from(&env.api_url);
-        }
+        let (settings, way, file) = (self.cloud(), self.way(), self.file());
+        let Self { env, patience, token, retry, transport, clock, .. } = self;
         let supervisor = Supervisor::build(&env, patience);
         let limiter = settings
             .request_limit
@@ -291,6 +289,16 @@ impl Builder {
         let credential = Credential::new(env.api_key.clone());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
+    }
+
+    /// The settings, with the environment's address where they name no cloud.
+    fn cloud(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        if settings.api_endpoint.is_none() && settings.balena_host == Settings::default().balena_host {
+            // The device's key is for the cloud that the device belongs to, which may be one's own.
+            settings.api_endpoint.clone_from(&self.env.api_url);
+        }
+        settings
     }
 
     fn way(&self) -> Way {

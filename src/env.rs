@@ -93,7 +93,8 @@ pub struct Environment {
     /// `http_proxy`, else `HTTP_PROXY`: the proxy for `http` addresses.
     pub http_proxy: Option<SecretString>,
     /// `no_proxy`, else `NO_PROXY`: what is reached without a proxy: domains with all below them, addresses and
-    /// networks, with commas between them; `*` is everything. This machine is never reached through one.
+    /// networks, with commas between them, whatever the port; `*` is everything. This machine is never reached
+    /// through one.
     pub no_proxy: Option<String>,
     /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
     pub docker_host: Option<String>,
@@ -142,9 +143,10 @@ impl Environment {
             } else {
                 continue;
             };
-            // `BALENA_HOME` is anybody's, and not the home directory.
-            let anybodys =
-                name.len() > suffix.len() && OTHERS.iter().any(|own| own.eq_ignore_ascii_case(suffix));
+            // `BALENA_HOME` is anybody's, and not the home directory; so is `BALENA_app_id`.
+            let anybodys = name.len() > suffix.len()
+                && (suffix.contains(char::is_lowercase)
+                    || OTHERS.iter().any(|own| own.eq_ignore_ascii_case(suffix)));
             if value.is_empty() || anybodys {
                 continue;
             }
@@ -186,6 +188,7 @@ mod tests {
             ("RESIN_SERVICE_KILL_ME_PATH", "/tmp/balena/handover-complete"),
             ("BALENA_HOST_OS_VERSION", "undefined"),
             ("BALENA", "1"),
+            ("BALENA_app_id", "9"),
             ("HOME", "/root"),
             ("BALENA_HOME", "/nowhere"),
             ("RESIN_NO_PROXY", "nothing"),

@@ -39,7 +39,15 @@ pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
         _ => ErrorKind::Io,
     };
-    let advice = advice_on(&cause);
+    let advice = match cause.kind() {
+        io::ErrorKind::NotFound if action.starts_with("read") => {
+            Some("there is no such file: is the path right, and is it mounted?")
+        }
+        io::ErrorKind::PermissionDenied if action.starts_with("read") => {
+            Some("this user may not read it: run as another user, or change the file's owner or mode")
+        }
+        _ => advice_on(&cause),
+    };
     let error =
         Error::new(kind, cause.to_string()).operation(format!("{action} {}", path.display())).because(cause);
     match advice {

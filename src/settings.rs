@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use file::SettingsFile;
+pub(crate) use state::checked as checked_token;
 pub use store::SettingsStore;
 pub use values::Setting;
 
@@ -24,7 +25,7 @@ pub struct Settings {
     /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
     /// your own, `BALENA_API_URL` of the environment counts.
     pub api_endpoint: Option<String>,
-    /// Base address of the builder, where it is not `https://builder.<balena_host>`.
+    /// Base address of the builder, where it is not beside the API: `https://builder.<balena_host>`.
     pub builder_url: Option<String>,
     /// Base address of the dashboard, where it is not beside the API: `https://dashboard.<balena_host>`.
     #[doc(alias = "dashboardUrl")]
@@ -148,20 +149,25 @@ impl Settings {
         if let Some(address) = &self.dashboard_url {
             return address.trim_end_matches('/').to_owned();
         }
-        let own = self.api_endpoint.as_deref().and_then(|endpoint| {
-            let (scheme, rest) = endpoint.split_once("://")?;
-            let authority = rest.split('/').next().unwrap_or_default();
-            Some(format!("{scheme}://dashboard.{}", authority.strip_prefix("api.")?))
-        });
-        own.unwrap_or_else(|| format!("https://dashboard.{}", self.balena_host))
+        self.beside_the_api("dashboard")
     }
 
-    /// Base address of the builder, without a slash at its end.
+    /// Base address of the builder, without a slash at its end. It gets the token too, so it is looked for
+    /// where the dashboard is.
     pub(crate) fn builder(&self) -> String {
         match &self.builder_url {
             Some(address) => address.trim_end_matches('/').to_owned(),
-            None => format!("https://builder.{}", self.balena_host),
+            None => self.beside_the_api("builder"),
         }
+    }
+
+    fn beside_the_api(&self, name: &str) -> String {
+        let own = self.api_endpoint.as_deref().and_then(|endpoint| {
+            let (scheme, rest) = endpoint.split_once("://")?;
+            let authority = rest.split('/').next().unwrap_or_default();
+            Some(format!("{scheme}://{name}.{}", authority.strip_prefix("api.")?))
+        });
+        own.unwrap_or_else(|| format!("https://{name}.{}", self.balena_host))
     }
 
     pub(crate) fn actions_version(&self) -> ActionsVersion {
@@ -186,7 +192,10 @@ impl Settings {
             return Some(("balena_host", "it has to be a domain such as balena-cloud.com"));
         }
         if !self.api_endpoint.as_deref().is_none_or(is_address) {
-            return Some(("api_endpoint", "it has to look like https://api.balena-cloud.com"));
+            return Some((
+                "api_endpoint",
+                "it has to look like https://api.balena-cloud.com, and so has BALENA_API_URL",
+            ));
         }
         if !self.builder_url.as_deref().is_none_or(is_address) {
             return Some(("builder_url", "it has to look like https://builder.balena-cloud.com"));
@@ -206,6 +215,6 @@ fn is_address(text: &str) -> bool {
     address.is_some_and(|address| {
         matches!(address.scheme_str(), Some("http" | "https"))
             && address.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            && address.query().is_none()
+            && !text.contains(['?', '#'])
     })
 }

@@ -1,7 +1,19 @@
 //! What a token looks like, and what a session token tells about itself.
 
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+
+/// With or without padding, and whatever the bits that are left over.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// A text that may be a token or a key; a page, a sentence and nothing at all are none.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -12,10 +24,16 @@ pub(crate) fn is_token(text: &str) -> bool {
 pub(crate) fn in_answer(body: &[u8]) -> Option<SecretString> {
     let text = match serde_json::from_slice(body) {
         Ok(Value::String(text)) => text,
-        Ok(Value::Object(_) | Value::Array(_) | Value::Null) => return None,
-        _ => std::str::from_utf8(body).ok()?.trim().to_owned(),
+        Ok(_) => return None,
+        Err(_) => std::str::from_utf8(body).ok()?.trim().to_owned(),
     };
-    is_token(&text).then(|| SecretString::from(text))
+    (is_token(&text) && !is_status(&text)).then(|| SecretString::from(text))
+}
+
+/// Whether it is the name of a status, such as `OK`: what servers say that have nothing to say.
+fn is_status(text: &str) -> bool {
+    let mut all = (100..600).filter_map(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
+    all.any(|name| name.eq_ignore_ascii_case(text))
 }
 
 /// The claims of a session token, not verified: that is the server's business. API keys have none.
@@ -56,27 +74,8 @@ impl Claims {
     }
 }
 
-/// Base64 with the alphabet of URLs, padded or not.
 fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push(u8::try_from(bits >> count & 0xFF).ok()?);
-        }
-    }
-    Some(out)
+    BASE64URL.decode(text).ok()
 }
 
 #[cfg(test)]
@@ -111,7 +110,22 @@ mod tests {
         for token in ["abc", "\"abc\"", "abc\n"] {
             assert_eq!(in_answer(token.as_bytes()).unwrap().expose_secret(), "abc");
         }
-        for other in ["", " ", "\"\"", "null", "{}", "[]", "Not Found", "<html>", "{\"token\": 1", "\u{e4}"] {
+        for other in [
+            "",
+            " ",
+            "\"\"",
+            "null",
+            "true",
+            "404",
+            "{}",
+            "[]",
+            "Not Found",
+            "OK",
+            "\"Unauthorized\"",
+            "<html>",
+            "{\"token\": 1",
+            "\u{e4}",
+        ] {
             assert!(in_answer(other.as_bytes()).is_none(), "{other}");
         }
     }

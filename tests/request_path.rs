@@ -180,6 +180,17 @@ async fn reads_follow_and_the_token_stays_with_its_host() {
             "GET https://cdn.example/x"
         ]
     );
+    for (where_to, keeps) in [
+        ("https://api.balena-cloud.com:443/x", true),
+        ("https://API.balena-cloud.com/x", true),
+        ("https://api.balena-cloud.com:444/x", false),
+        ("https://api.balena-cloud.com@cdn.example/x", false),
+        ("https://api.balena-cloud.com.cdn.example/x", false),
+    ] {
+        let (result, cloud) = read(Retry::never(), [to(where_to), answer(200, ROW)]).await;
+        result.unwrap();
+        assert_eq!(cloud.asked()[1].ends_with(" with token"), keeps, "{where_to}");
+    }
     let (result, cloud) = read(Retry::never(), [to("http://api.balena-cloud.com/")]).await;
     assert!(result.unwrap_err().is_rejected() && cloud.asked().len() == 1, "TLS was given up");
     let (result, cloud) = read(Retry::standard(), [to("/round")]).await;

@@ -1,6 +1,6 @@
 //! Files that go to the cloud.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -85,6 +85,12 @@ impl From<PathBuf> for UploadFile {
     }
 }
 
+impl From<&Path> for UploadFile {
+    fn from(path: &Path) -> Self {
+        path.to_path_buf().into()
+    }
+}
+
 /// A file that is being sent.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
@@ -122,7 +128,7 @@ impl Source {
     }
 }
 
-fn unread(path: &std::path::Path, cause: std::io::Error) -> Error {
+fn unread(path: &Path, cause: std::io::Error) -> Error {
     let help = match cause.kind() {
         std::io::ErrorKind::NotFound => Some("there is no such file"),
         std::io::ErrorKind::PermissionDenied => Some("this user may not read it"),

@@ -120,22 +120,26 @@ impl Core {
     /// read.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
         let times = self.credential.times();
-        let Some(token) = self.store.token()?.0 else { return Ok(self.credential.api_key.clone()) };
-        if !self.is_old(&token) {
-            return Ok(Some(token));
-        }
+        let Some(found) = self.old_token()? else { return self.current() };
         // Nobody closes it.
         let _turn = self.credential.turn.acquire().await;
-        if let Some(meanwhile) = self.credential.meanwhile(times) {
-            meanwhile?;
-            return Ok(self.store.token()?.0);
+        // Another process that shares the file, or another login, may have been faster.
+        let Some(old) = self.old_token()? else { return self.current() };
+        match self.credential.meanwhile(times) {
+            Some(Ok(())) => self.current(),
+            Some(Err(refusal)) if old.expose_secret() == found.expose_secret() => Err(refusal),
+            _ => self.renew(old).await,
         }
-        // Another process that shares the file may have been faster.
-        let Some(token) = self.store.token()?.0 else { return Ok(self.credential.api_key.clone()) };
-        if !self.is_old(&token) {
-            return Ok(Some(token));
-        }
-        self.renew(token).await
+    }
+
+    /// The token of the login, else the key of the environment, whatever its age.
+    fn current(&self) -> Result<Option<SecretString>> {
+        Ok(self.store.token()?.0.or_else(|| self.credential.api_key.clone()))
+    }
+
+    /// The token of the login, if it is to be renewed.
+    fn old_token(&self) -> Result<Option<SecretString>> {
+        Ok(self.store.token()?.0.filter(|token| self.is_old(token)))
     }
 
     fn is_old(&self, token: &SecretString) -> bool {
@@ -151,31 +155,38 @@ impl Core {
     async fn renew(&self, old: SecretString) -> Result<Option<SecretString>> {
         let outgoing = renewal(&self.settings(), old.clone());
         let operation = outgoing.operation();
-        let answer = match self.http.execute(outgoing).await {
-            Ok(reply) => reply,
-            Err(error) if is_refusal(&error) => {
-                let refusal = Refusal::of(&error, operation);
-                let error = refusal.error();
-                self.credential.ended(Ended::Refused(refusal));
-                return Err(error);
+        let answer = self.http.execute(outgoing).await;
+        let refusal = answer
+            .as_ref()
+            .err()
+            .filter(|error| is_refusal(error))
+            .map(|error| Refusal::of(error, operation));
+        let ended = match (&refusal, answer.map(|reply| session_in(&reply.body))) {
+            (Some(refusal), _) => Ended::Refused(refusal.clone()),
+            (None, Ok(Some(new))) => {
+                self.store.renew_token(&old, &new);
+                Ended::Renewed
             }
-            Err(error) => {
-                tracing::debug!(%error, "going on with the old token");
-                self.credential.ended(Ended::NotNow(self.http.clock.now()));
-                return Ok(Some(old));
+            (None, not_now) => {
+                let why =
+                    not_now.err().map_or("the answer is no token".to_owned(), |error| error.to_string());
+                tracing::debug!(why, "going on with the old token");
+                Ended::NotNow(self.http.clock.now())
             }
         };
-        // A page of a portal is no session, whatever its status.
-        let new = token::in_answer(&answer.body).filter(|new| Claims::of(new.expose_secret()).is_some());
-        let Some(new) = new else {
-            tracing::warn!(%operation, "the answer is no token: going on with the old one");
-            self.credential.ended(Ended::NotNow(self.http.clock.now()));
-            return Ok(Some(old));
-        };
-        let token = self.store.renew_token(&old, &new);
-        self.credential.ended(Ended::Renewed);
-        token
+        self.credential.ended(ended);
+        // Whoever logged in or out meanwhile has nothing to do with this.
+        let is_same = self.store.token()?.0.is_some_and(|now| now.expose_secret() == old.expose_secret());
+        match refusal {
+            Some(refusal) if is_same => Err(refusal.error()),
+            _ => self.current(),
+        }
     }
+}
+
+/// A page of a portal is no session, whatever its status.
+fn session_in(body: &[u8]) -> Option<SecretString> {
+    token::in_answer(body).filter(|new| Claims::of(new.expose_secret()).is_some())
 }
 
 fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
@@ -195,9 +206,12 @@ fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
     }
 }
 
-/// A server without the endpoint, one that fails, and none at all do not refuse.
+/// A server without the endpoint (404), one that has no time (408, 429) or fails, a proxy (407), and none at all
+/// do not refuse.
 fn is_refusal(error: &Error) -> bool {
-    error.status().is_some_and(|status| (400..500).contains(&status) && status != 404)
+    error
+        .status()
+        .is_some_and(|status| matches!(status, 400..500) && !matches!(status, 404 | 407 | 408 | 429))
 }
 
 /// A token that can do nothing before the second factor looks like a wrong one to the server.

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_core::Stream;
-use http::header;
+use http::{Uri, header};
+use hyper_util::client::proxy::matcher::Matcher;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +19,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(90);
 
 /// What is never reached through a proxy: this machine.
 const OWN_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
+/// How the text of a failure begins in which a proxy had a part.
+pub(super) const THROUGH: &str = "through the proxy ";
 
 /// The way out of this network, and who is trusted at its end.
 #[derive(Clone, Default)]
@@ -58,7 +62,7 @@ impl Way {
 
     fn proxies(&self) -> Result<Vec<reqwest::Proxy>> {
         type Make = fn(reqwest::Url) -> reqwest::Result<reqwest::Proxy>;
-        let direct = format!("{OWN_MACHINE},{}", self.no_proxy.as_deref().unwrap_or_default());
+        let direct = self.direct();
         let kinds: [(&str, &Option<SecretString>, Make); 2] = [
             ("https", &self.https_proxy, |url| reqwest::Proxy::https(url)),
             ("http", &self.http_proxy, |url| reqwest::Proxy::http(url)),
@@ -76,6 +80,34 @@ impl Way {
         Ok(proxies)
     }
 
+    /// What is reached without a proxy, as the layer below has it: there `*` is for names alone, and neither
+    /// `*.` nor a port is known.
+    fn direct(&self) -> String {
+        let named = self.no_proxy.as_deref().unwrap_or_default().split([',', ' ']).map(|entry| {
+            let entry = entry.trim();
+            let host = match entry.rsplit_once(':') {
+                Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
+                _ => entry,
+            };
+            match host.trim_matches(['[', ']']) {
+                "*" => "*,0.0.0.0/0,::/0",
+                host => host.strip_prefix('*').unwrap_or(host),
+            }
+        });
+        std::iter::once(OWN_MACHINE).chain(named).collect::<Vec<_>>().join(",")
+    }
+
+    /// Host and port of the proxy that leads there, if one does.
+    fn proxy_to(&self, url: &Uri) -> Option<String> {
+        let address = |proxy: &Option<SecretString>| {
+            proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()).unwrap_or_default()
+        };
+        let proxies = Matcher::builder().https(address(&self.https_proxy)).http(address(&self.http_proxy));
+        let proxy = proxies.no(self.direct()).build().intercept(url)?;
+        let host = proxy.uri().host()?;
+        Some(proxy.uri().port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
     /// The public ones are compiled in: a `FROM scratch` image has no others.
     #[cfg(feature = "rustls-ring")]
     fn roots(&self) -> Result<rustls::RootCertStore> {
@@ -88,8 +120,11 @@ impl Way {
                 Authorities::Pem(pem) => (pem.clone(), "read the certificates of the authority".to_owned()),
                 Authorities::File(path) => {
                     let pem = std::fs::read(path);
-                    let pem =
-                        pem.map_err(|cause| crate::fs::failed("read the certificates in", path, cause))?;
+                    let pem = pem.map_err(|cause| {
+                        crate::fs::failed("read the certificates in", path, cause).help(
+                            "name a file with certificates, or unset what names this: BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE",
+                        )
+                    })?;
                     (pem, format!("read the certificates in {}", path.display()))
                 }
             };
@@ -183,12 +218,16 @@ impl Transport for Cloud {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
             let client = self.client(&request)?;
+            let url = request.uri().clone();
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
-            let answer = client.execute(request).await.map_err(|cause| TransportError {
-                sent: !cause.is_connect() && !cause.is_builder(),
-                reused: false,
-                cause: cause.without_url().into(),
+            let answer = client.execute(request).await.map_err(|cause| {
+                let sent = !cause.is_connect() && !cause.is_builder();
+                let error = TransportError { sent, reused: false, cause: cause.without_url().into() };
+                match self.way.proxy_to(&url).filter(|_| !sent) {
+                    Some(proxy) => not_sent(format!("{THROUGH}{proxy}: {error}")),
+                    None => error,
+                }
             })?;
             let answer: http::Response<reqwest::Body> = answer.into();
             Ok(answer.map(|body| Body::new(Frames(body))))

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result, RetryAfter};
 
+use super::cloud::THROUGH;
 use super::limiter::Limiter;
 use super::opened::Opened;
 use super::retry::{Budget, Retry};
@@ -132,8 +133,11 @@ impl Outgoing {
         }
     }
 
+    /// Host and port, without a password that stands before them.
     pub(super) fn host(&self) -> &str {
-        self.url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default()
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit('@').next().unwrap_or_default()
     }
 
     pub(super) fn is_read(&self) -> bool {
@@ -198,7 +202,7 @@ impl Http {
     async fn attempt(&self, outgoing: &Outgoing, operation: &str, wanted: Wanted) -> Result<Opened> {
         let mut url: Uri = outgoing.url.parse().map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, "it does not make an address")
-                .help("check names and settings")
+                .help("check names, settings and BALENA_API_URL")
         })?;
         let mut token = outgoing.token.as_ref();
         for _ in 0..=REDIRECTS {
@@ -243,6 +247,9 @@ impl Http {
                 "the token is wrong or expired, or it does not cover this: the server does not tell them apart",
             ),
             ErrorKind::DeviceOffline => error.help("it has no connection to the cloud now; try again when it has"),
+            _ if status == 407 => {
+                error.help("the proxy wants user and password: http://user:password@proxy.example:3128")
+            }
             ErrorKind::RateLimited => error.help("send fewer requests: the setting request_limit paces them"),
             _ => error,
         }
@@ -267,7 +274,7 @@ fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Resul
         let mut value =
             HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
                 Error::new(ErrorKind::Config, "the token has characters that no token has")
-                    .help("is there a line break in it?")
+                    .help("is there a line break in it? log in again, or set BALENA_API_KEY anew")
             })?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
@@ -317,10 +324,18 @@ fn follow(
     if from.scheme_str() == Some("https") && to.scheme_str() != Some("https") {
         return refuse("without TLS");
     }
-    if from.authority() != to.authority() {
+    if !is_same_host(from, &to) {
         *token = None;
     }
     Ok(to)
+}
+
+/// Whether it is the same server; a port that is left out is the usual one.
+fn is_same_host(one: &Uri, other: &Uri) -> bool {
+    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
+    let upgraded = (port(one), port(other)) == (80, 443);
+    host(one) == host(other) && (port(one) == port(other) || upgraded)
 }
 
 fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
@@ -359,10 +374,16 @@ pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
         format!("can't reach {host} ({error})")
     };
     let unknown = message.contains("UnknownIssuer");
+    let proxied = message.contains(THROUGH);
     let lost = Error::new(ErrorKind::Unreachable, message).sent(error.sent).because(error);
     if unknown {
         return lost.help(
             "its certificate is of an authority that is not known here: name that one's certificate in BALENA_EXTRA_CA_CERTS",
+        );
+    }
+    if proxied {
+        return lost.help(
+            "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
         );
     }
     lost.help("is the device online, is its clock right, and is the host the right one?")

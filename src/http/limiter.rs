@@ -46,7 +46,7 @@ impl Limiter {
             starts.pop_front();
         }
         let start = match starts.front() {
-            Some(oldest) if starts.len() == self.limit => now.max(*oldest + self.interval),
+            Some(oldest) if starts.len() == self.limit => now.max(oldest.saturating_add(self.interval)),
             _ => now,
         };
         starts.push_back(start);
@@ -56,5 +56,20 @@ impl Limiter {
         start
             .saturating_sub(now)
             .min(self.interval.saturating_mul(u32::try_from(starts.len()).unwrap_or(u32::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn an_interval_without_end_is_one() {
+        let limiter = Limiter::new(NonZeroU32::MIN, Duration::MAX, Arc::new(SystemClock));
+        assert_eq!(limiter.book(), Duration::ZERO);
+        for _ in 0..3 {
+            assert!(limiter.book() > Duration::from_secs(1 << 40));
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The settings file of the SDKs: read, and written whole, by one at a time.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use crate::fs::{PRIVATE, failed, write_atomic};
 use super::ini::Document;
 
 /// No settings file is nearly as long.
-const LONGEST: u64 = 1024 * 1024;
+const LONGEST: u64 = 64 * 1024;
 /// For who writes at the same time: each holds the lock for as long as one small file takes.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -45,7 +45,7 @@ pub(super) struct Stamp {
 pub(super) enum Found {
     Missing,
     /// No settings file, or one without our section.
-    Garbage,
+    Garbage(Vec<u8>),
     Settings(Document, Stamp),
 }
 
@@ -92,7 +92,10 @@ impl SettingsFile {
         let mut bytes = Vec::new();
         file.take(LONGEST).read_to_end(&mut bytes).map_err(fault)?;
         let document = std::str::from_utf8(&bytes).ok().and_then(|text| Document::parse(text, &self.section));
-        Ok(document.map_or(Found::Garbage, |document| Found::Settings(document, stamp)))
+        Ok(match document {
+            Some(document) => Found::Settings(document, stamp),
+            None => Found::Garbage(bytes),
+        })
     }
 
     /// Looks again for a moment before it takes a file for garbage.
@@ -102,7 +105,7 @@ impl SettingsFile {
     pub(super) fn read_patiently(&self) -> Result<Found> {
         for _ in 0..WRITER_PAUSES {
             let found = self.read()?;
-            if !matches!(found, Found::Garbage) {
+            if !matches!(found, Found::Garbage(_)) {
                 return Ok(found);
             }
             std::thread::sleep(WRITER_PAUSE);
@@ -165,40 +168,34 @@ impl SettingsFile {
     /// Writes it whole: after a crash or a power cut it is as it was, or as it was to be.
     ///
     /// # Errors
-    /// `is_io`, `is_config`: the file is as it was.
+    /// `is_io`, `is_config`, `is_invalid_argument` for what would not be read: the file is as it was.
     pub(super) fn write(&self, _held: &Held, document: &Document) -> Result<Option<Stamp>> {
+        let text = document.text(&self.section);
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST
+            || Document::parse(&text, &self.section).as_ref() != Some(document)
+        {
+            return Err(Error::argument("value", "the settings file can't hold it")
+                .help("names and values are short lines of text, without white space around them"));
+        }
         // A symlink stays one: somebody keeps the file elsewhere.
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
-        write_atomic(&path, document.text(&self.section).as_bytes(), PRIVATE)?;
+        write_atomic(&path, text.as_bytes(), PRIVATE)?;
         Ok(self.stamp())
     }
 
-    /// Keeps a file that can't be read under another name, as the SDK does: it may be all that is left of
-    /// something. It stays where it is as well, until a whole one takes its place.
+    /// Keeps what can't be read under another name, as the SDK does: it may be all that is left of something.
+    /// It stays where it is as well, until a whole file takes its place.
     ///
     /// # Errors
-    /// `is_io`.
-    pub(super) fn set_aside(&self, _held: &Held) -> Result<()> {
+    /// `is_io`, `is_config`.
+    pub(super) fn set_aside(&self, _held: &Held, bytes: &[u8]) -> Result<()> {
         let (path, aside) = (self.path(), self.directory.join(format!("{}.old", self.name)));
-        let gone = |cause: &io::Error| cause.kind() == io::ErrorKind::NotFound;
-        let kept = match fs::remove_file(&aside) {
-            Err(cause) if !gone(&cause) => Err(cause),
-            _ => fs::hard_link(&path, &aside).or_else(|_| fs::rename(&path, &aside)),
-        };
-        kept.map_err(|cause| failed("set aside", &path, cause))?;
-        private(&aside);
+        write_atomic(&aside, bytes, PRIVATE)?;
         tracing::warn!(
             path = %path.display(), aside = %aside.display(),
             "this was no settings file: it is set aside, and a new one begins"
         );
         Ok(())
-    }
-}
-
-/// There may be a token in it.
-fn private(path: &Path) {
-    if let Err(error) = fs::set_permissions(path, Permissions::from_mode(PRIVATE)) {
-        tracing::debug!(path = %path.display(), %error, "its mode stays");
     }
 }
 

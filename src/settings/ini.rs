@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// How much text the values of one file may come to, for a file that refers to itself over and over.
+const MOST: usize = 1024 * 1024;
+
 /// The section whose values count in all others.
 const SHARED: &str = "DEFAULT";
 
@@ -24,7 +27,9 @@ impl Document {
     /// `None` if Python could not read it either, or if it lacks the section.
     pub(super) fn parse(text: &str, section: &str) -> Option<Self> {
         let mut lines = Lines::default();
-        for line in text.lines() {
+        // Some editors begin a file with a mark of its encoding; and a lone CR ends a line for Python.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for line in text.lines().flat_map(|line| line.split('\r')) {
             lines.take(line)?;
         }
         lines.finish();
@@ -47,9 +52,10 @@ impl Document {
             }
         }
         let plain = document.pairs.clone();
+        let mut left = MOST;
         for (_, text) in &mut document.pairs {
             // A reference that leads nowhere is a text that was meant as it stands.
-            if let Some(whole) = interpolated(text, &plain, 0) {
+            if let Some(whole) = interpolated(text, &plain, 0, &mut left) {
                 *text = whole;
             }
         }
@@ -78,10 +84,11 @@ fn escaped(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// Puts values in the place of `%(name)s`.
-fn interpolated(text: &str, pairs: &Pairs, depth: usize) -> Option<String> {
+/// Puts values in the place of `%(name)s`; `left` is how much text it may yet go through.
+fn interpolated(text: &str, pairs: &Pairs, depth: usize, left: &mut usize) -> Option<String> {
     /// As in Python.
     const DEEPEST: usize = 10;
+    *left = left.checked_sub(text.len())?;
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
@@ -96,7 +103,7 @@ fn interpolated(text: &str, pairs: &Pairs, depth: usize) -> Option<String> {
         if depth == DEEPEST {
             return None;
         }
-        out.push_str(&interpolated(value, pairs, depth + 1)?);
+        out.push_str(&interpolated(value, pairs, depth + 1, left)?);
         rest = after;
     }
     out.push_str(rest);

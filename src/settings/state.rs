@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) open: bool,
     /// The constructor's token, to go into the file when it is first read.
     pub(super) login: Option<SecretString>,
+    /// What is wrong with what others wrote there: said once, not before each request.
+    pub(super) complaint: Option<String>,
 }
 
 /// Whose token there is after a change.
@@ -155,7 +157,7 @@ pub(super) fn values(document: &Document) -> Values {
 }
 
 /// Without the line break at its end that a token from a file has.
-pub(super) fn checked(token: &SecretString) -> Result<SecretString> {
+pub(crate) fn checked(token: &SecretString) -> Result<SecretString> {
     let text = token.expose_secret().trim();
     if tokens::is_token(text) {
         return Ok(text.into());

@@ -46,13 +46,14 @@ impl SettingsStore {
             kept = Values::of(&given);
             kept.set("data_directory", false.into());
             if let Some(token) = login.take() {
-                kept.set(TOKEN, token.into());
+                // What is none is refused by `Builder::try_build`, or by the server.
+                kept.set(TOKEN, checked(&token).unwrap_or(token).into());
             }
         }
         let asked_for = if file.is_some() { Values::asked_for(&given) } else { Values::default() };
         let typed = Arc::new(settled(given.clone()));
         let open = file.is_none();
-        let state = State { kept, asked_for, typed, epoch: 0, seen: None, open, login };
+        let state = State { kept, asked_for, typed, epoch: 0, seen: None, open, login, complaint: None };
         Self(Arc::new(Inner { given, file, state: RwLock::new(state) }))
     }
 
@@ -153,9 +154,9 @@ impl SettingsStore {
         self.remove(TOKEN).map(drop)
     }
 
-    /// The same login's newer token in the place of the old; what counts from now on, if anything does.
-    /// Where somebody logged in or out meanwhile, that is it. A file that can't be written keeps the old one.
-    pub(crate) fn renew_token(&self, old: &SecretString, new: &SecretString) -> Result<Option<SecretString>> {
+    /// The same login's newer token in the place of the old, unless somebody logged in or out meanwhile. A file
+    /// that can't be written keeps the old one.
+    pub(crate) fn renew_token(&self, old: &SecretString, new: &SecretString) {
         let renew = |values: &mut Values| {
             if values.get(TOKEN).is_some_and(|now| now.expose() == old.expose_secret()) {
                 values.set(TOKEN, new.clone().into());
@@ -165,7 +166,6 @@ impl SettingsStore {
             tracing::warn!(%error, "the renewed token is in memory only");
             renew(&mut self.write().kept);
         }
-        Ok(self.token()?.0)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -186,10 +186,8 @@ impl SettingsStore {
         };
         if !open {
             self.open(file)?;
-        } else if stamp != seen
-            && let Err(error) = self.follow(file)
-        {
-            tracing::warn!(%error, "going on with the settings as they were");
+        } else if stamp != seen {
+            self.follow(file);
         }
         Ok(self.read())
     }
@@ -225,17 +223,24 @@ impl SettingsStore {
     }
 
     /// Somebody else changed the file.
-    fn follow(&self, file: &SettingsFile) -> Result<()> {
-        let found = file.read()?;
+    fn follow(&self, file: &SettingsFile) {
+        // Before it is read: what a change of ours writes meanwhile is newer.
         let mut state = self.write();
-        match found {
+        let followed = file.read().and_then(|found| match found {
             Found::Settings(document, stamp) => {
                 state.take_over(&self.0.given, values(&document), Some(stamp), file)
             }
             Found::Missing => state.take_over(&self.0.given, self.fresh(file), None, file),
             // It is being written just now, or the next change of ours sets it aside.
-            Found::Garbage => Ok(()),
+            Found::Garbage(_) => Ok(()),
+        });
+        let complaint = followed.err().map(|error| error.to_string());
+        if let Some(error) = &complaint
+            && complaint != state.complaint
+        {
+            tracing::warn!(error, "going on with the settings as they were");
         }
+        state.complaint = complaint;
     }
 
     /// The file as it is, with what it lacks; `known` is what it had when it was last read.
@@ -248,8 +253,8 @@ impl SettingsStore {
                 Ok(Current { document, kept, whole: (!lacks).then_some(stamp) })
             }
             Found::Missing => Ok(new(self.fresh(file))),
-            Found::Garbage => {
-                file.set_aside(held)?;
+            Found::Garbage(bytes) => {
+                file.set_aside(held, &bytes)?;
                 Ok(new(known.cloned().unwrap_or_else(|| self.fresh(file))))
             }
         }
@@ -284,10 +289,6 @@ impl SettingsStore {
             Some(stamp) if before.same(&kept) => Some(stamp),
             _ => {
                 let document = document.with(&kept);
-                if Document::parse(&document.text(&file.section), &file.section).as_ref() != Some(&document) {
-                    return Err(Error::argument("value", "the settings file can't hold it")
-                        .help("names and values are lines of text, without white space around them"));
-                }
                 kept = values(&document);
                 file.write(&held, &document)?
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use balena_agent::ApiVersion;
+use balena_agent::{ApiVersion, Environment};
 use futures_util::future::join_all;
 
 use crate::support::{Answer, Cloud, answer, session, session_of_age, token_of};
@@ -64,8 +64,11 @@ async fn a_refused_renewal_is_everybodys_error_and_the_token_stays() {
 #[tokio::test(start_paused = true)]
 async fn who_cannot_renew_is_not_asked_before_each_request() {
     let page = "<html><body>portal</body></html>";
-    let answers: [(u16, &str); 11] = [
+    let answers: [(u16, &str); 14] = [
         (404, "Not Found"),
+        (407, ""),
+        (408, ""),
+        (429, "Too Many Requests"),
         (500, "boom"),
         (502, page),
         (503, ""),
@@ -138,6 +141,39 @@ async fn a_login_and_a_logout_in_between_are_not_undone() {
     futures_util::future::join(call, meanwhile(None)).await;
     assert_eq!(token_of(&balena), None);
     assert_eq!(cloud.tokens()[1], "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_for_who_logged_in_in_between() {
+    let cloud = renewing_with(401, "Unauthorized");
+    let balena = cloud.client(Some(&session_of_age(7200)));
+    let calls = join_all((0..8).map(|_| async { balena.organization().get_all().await }));
+    let login = async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        balena.auth().login_with_token("another").unwrap();
+    };
+    let (results, ()) = futures_util::future::join(calls, login).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(renewals(&cloud), 1);
+    assert!(cloud.tokens()[1..].iter().all(|token| token == "another"), "{:?}", cloud.tokens());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_logs_out_in_between_goes_on_with_the_key_of_the_environment() {
+    for (status, body) in [(200, session_of_age(0)), (401, String::new()), (503, String::new())] {
+        let cloud = renewing_with(status, body);
+        let key = Environment::from_vars([("BALENA_API_KEY", "device-key")]).unwrap();
+        let balena = cloud.client_that(|builder| builder.environment(key).token(session_of_age(7200).into()));
+        let calls = join_all((0..8).map(|_| async { balena.organization().get_all().await }));
+        let logout = async {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            balena.auth().logout().unwrap();
+        };
+        let (results, ()) = futures_util::future::join(calls, logout).await;
+        assert!(results.iter().all(Result::is_ok), "{status}: {results:?}");
+        let tokens = cloud.tokens();
+        assert!(tokens[1..].iter().all(|token| token == "device-key"), "{status}: {tokens:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,11 @@
 //! Logging in: what is refused, what is no token, and what is never shown.
 
 use balena_agent::secrecy::ExposeSecret as _;
-use balena_agent::{Balena, Credentials, Error, ErrorKind};
+use balena_agent::{Balena, Credentials, Error, ErrorKind, Retry};
+use tracing::Level;
 
-use crate::support::{Answer, Cloud, answer, session, token_of};
+use crate::record::Recorder;
+use crate::support::{Answer, Cloud, answer, session, session_of_age, token_of};
 
 const PASSWORD: &str = r#"p&ss "w"/é<x>"#;
 
@@ -76,6 +78,11 @@ async fn an_answer_that_is_no_token_is_never_kept() {
         "\"\"",
         "\"two words\"",
         "Request error: no",
+        "OK",
+        "Unauthorized",
+        "\"Forbidden\"",
+        "true",
+        "404",
         page,
         "a\tb",
         "\u{e9}",
@@ -153,6 +160,40 @@ async fn no_text_repeats_a_password_a_code_or_a_token() {
         format!("{:?}", balena.auth().login(("me", "t0ken-0f-old"))),
     ] {
         assert!(!text.contains("t0ken-0f-old"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_logged_shows_a_secret() {
+    let old = session_of_age(7200);
+    let said = Recorder::default();
+    let _guard = tracing::subscriber::set_default(said.clone());
+    for status in [200, 302, 401, 407, 429, 503] {
+        let token = old.clone();
+        let cloud = Cloud::new(move |call, _| {
+            let password = if call.starts_with("POST ") { PASSWORD } else { "" };
+            answer(status, format!("{password} {token}"))
+        });
+        let balena = cloud.client_that(|builder| builder.retry(Retry::standard()).token(old.clone().into()));
+        drop(exchanges(&balena).await);
+        drop(balena.organization().get_all().await);
+    }
+    let said = said.texts(Level::TRACE);
+    assert!(!said.is_empty(), "nothing was recorded");
+    for text in said {
+        assert!(!text.contains(PASSWORD) && !text.contains(&old), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builders_token_is_looked_at_like_any_other() {
+    let cloud = Cloud::new(|_, _| answer(200, r#"{"d":[]}"#));
+    let balena = cloud.client(Some("from-a-file\n"));
+    balena.organization().get_all().await.unwrap();
+    assert_eq!(cloud.tokens(), ["from-a-file"]);
+    for text in ["", " ", "two words", "a\nb", "<html>"] {
+        let error = Balena::builder().token(text.into()).try_build().unwrap_err();
+        assert!(error.is_invalid_argument(), "{text:?}: {error}");
     }
 }
 

@@ -4,5 +4,7 @@
 
 mod age;
 mod login;
+#[path = "../support/record.rs"]
+mod record;
 mod support;
 mod who;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{ApiVersion, Balena, Clock, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Builder, Clock, Retry, Settings};
 use futures_util::stream;
 
 /// What comes back.
@@ -74,15 +74,21 @@ impl Cloud {
     }
 
     pub(crate) fn client_of(&self, token: Option<&str>, api_version: ApiVersion) -> Balena {
-        let mut builder = Balena::builder()
-            .settings(Settings { api_version, ..Settings::default() })
+        self.client_that(|builder| {
+            let builder = builder.settings(Settings { api_version, ..Settings::default() });
+            match token {
+                Some(token) => builder.token(token.into()),
+                None => builder,
+            }
+        })
+    }
+
+    pub(crate) fn client_that(&self, builds: impl FnOnce(Builder) -> Builder) -> Balena {
+        let builder = Balena::builder()
             .retry(Retry::never())
             .transport(Arc::new(self.clone()))
             .clock(Arc::new(self.clone()));
-        if let Some(token) = token {
-            builder = builder.token(token.into());
-        }
-        builder.try_build().unwrap()
+        builds(builder).try_build().unwrap()
     }
 }
 

@@ -2,6 +2,8 @@
 #![cfg(feature = "rustls-ring")]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::time::Duration;
+
 use balena_agent::secrecy::SecretString;
 use balena_agent::{Balena, Builder, Environment, Error, Retry, Settings};
 
@@ -131,6 +133,28 @@ async fn what_no_proxy_names_is_reached_without_one() {
         }
     }
     assert_eq!(proxy.asked(), [""; 0]);
+    // Names and addresses as other programs take them.
+    for (host, list) in [
+        ("api.own.invalid", "*.own.invalid"),
+        ("api.own.invalid", "own.invalid:80"),
+        ("api.own.invalid", "x.y own.invalid"),
+        ("127.0.0.0.1.invalid", "*"),
+        ("192.0.2.1:1", "*"),
+        ("192.0.2.1:1", "192.0.2.1:8080"),
+        ("[100::1]:1", "*"),
+        ("[100::1]:1", "[100::1]"),
+        ("[100::1]:1", "[100::1]:443"),
+        ("[100::1]:1", "100::/64"),
+    ] {
+        let settings = Settings {
+            api_endpoint: Some(format!("http://{host}")),
+            timeout: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let env = environment([("HTTP_PROXY", &*address), ("NO_PROXY", list)]);
+        drop(ask(at("").settings(settings).environment(env)).await.unwrap_err());
+        assert_eq!(proxy.asked(), [""; 0], "{host} {list}");
+    }
     for list in ["n.invalid", "own.invalid.x", "10.0.0.0/8", ""] {
         let env = environment([("HTTP_PROXY", &*address), ("NO_PROXY", list)]);
         ask(at("http://api.own.invalid").environment(env)).await.unwrap();
@@ -147,7 +171,14 @@ async fn no_text_shows_the_proxys_password() {
     let mut texts = vec![format!("{error} {error:?}")];
     let dead =
         ask(at("https://api.own.example").proxy("http://me:s3cret-word@localhost:1")).await.unwrap_err();
-    texts.push(format!("{dead} {dead:?}"));
+    assert!(dead.to_string().contains("through the proxy localhost:1: Connection refused"), "{dead}");
+    for error in [&error, &dead] {
+        assert!(error.advice().unwrap().contains("HTTPS_PROXY"), "{error}");
+    }
+    let address = address.as_str();
+    let plain = ask(at("http://api.own.example").proxy(address)).await.unwrap_err();
+    assert!(plain.status() == Some(407) && plain.advice().unwrap().contains("user and password"), "{plain}");
+    texts.push(format!("{dead} {dead:?} {plain} {plain:?}"));
     for odd in [
         "ftp://me:s3cret-word@x",
         "http://",
@@ -161,12 +192,33 @@ async fn no_text_shows_the_proxys_password() {
         let error = at("https://x.y").proxy(odd).build().organization().get_all().await.unwrap_err();
         assert!(error.is_config(), "{error}");
     }
-    let builder = at("https://api.own.example").proxy(SecretString::from(address.clone()));
-    let environment = environment([("HTTPS_PROXY", &*address)]);
+    let builder = at("https://api.own.example").proxy(SecretString::from(address));
+    let environment = environment([("HTTPS_PROXY", address)]);
     texts.extend([format!("{builder:?}"), format!("{environment:?}"), format!("{:?}", builder.build())]);
     for text in texts {
         assert!(!text.contains("s3cret-word"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_address_of_the_environment_is_looked_at_too() {
+    for odd in ["api.own.invalid", "https://me:s3cret-word@own.invalid", "https://own.invalid/#x", "x y"] {
+        let build =
+            || Balena::builder().retry(Retry::never()).environment(environment([("BALENA_API_URL", odd)]));
+        let error = build().try_build().unwrap_err();
+        assert!(error.is_config() && error.to_string().contains("BALENA_API_URL"), "{odd}: {error}");
+        let late = build().build().organization().get_all().await.unwrap_err();
+        for text in [format!("{error} {error:?}"), format!("{late} {late:?}")] {
+            assert!(!text.contains("s3cret-word"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_builder_that_gets_the_token_is_the_own_clouds() {
+    let env = environment([("BALENA_API_URL", "https://api.own.example")]);
+    let balena = Balena::builder().environment(env).try_build().unwrap();
+    assert_eq!(balena.settings().get("builder_url").unwrap().expose(), "https://builder.own.example/");
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use balena_agent::{ApiVersion, Balena, Settings};
+use tracing::Level;
 
+use crate::record::Recorder;
 use crate::support::{Dir, environment, get, mode, token};
 
 const NEW: &str = "[Settings]\nbalena_host = balena-cloud.com\napi_version = v6\n\
@@ -144,6 +146,32 @@ fn what_is_no_settings_file_is_set_aside() {
 }
 
 #[test]
+fn garbage_behind_a_symlink_is_kept_too() {
+    let (dir, elsewhere) = (Dir::new(), Dir::new());
+    elsewhere.write("token = all that is left");
+    std::os::unix::fs::symlink(elsewhere.cfg(), dir.cfg()).unwrap();
+    dir.open();
+    assert_eq!(fs::read_to_string(dir.0.join("balena.cfg.old")).unwrap(), "token = all that is left");
+    assert!(elsewhere.text().starts_with(NEW), "the symlink stays one");
+}
+
+#[test]
+fn a_file_from_another_system_costs_nobody_the_login() {
+    let dir = Dir::new();
+    dir.open().auth().login_with_token("stored").unwrap();
+    let text = dir.text();
+    for odd in [format!("\u{feff}{text}"), text.replace('\n', "\r\n"), text.replace('\n', "\r")] {
+        dir.write(&odd);
+        let balena = dir.open();
+        assert_eq!((token(&balena).as_deref(), &*get(&balena, "timeout")), (Some("stored"), "30000"));
+        balena.settings().set("x", "y").unwrap();
+        assert_eq!((dir.names(), token(&dir.open()).as_deref()), (vec!["balena.cfg".into()], Some("stored")));
+        balena.settings().remove("x").unwrap();
+        assert_eq!(dir.text(), text);
+    }
+}
+
+#[test]
 fn garbage_that_comes_later_costs_nobody_the_login() {
     let dir = Dir::new();
     let balena = dir.open();
@@ -197,6 +225,7 @@ fn values_are_what_was_set_or_refused() {
         ("a", "x\n"),
         ("a", "x\n# y"),
         ("a", "x\r\ny"),
+        ("a", "x\ry"),
         ("timeout", "soon"),
         ("timeout", "0"),
         ("timeout", "-1"),
@@ -211,11 +240,28 @@ fn values_are_what_was_set_or_refused() {
         let Err(error) = settings.set(name, value) else { panic!("{name:?} {value:?}: {}", dir.text()) };
         assert!(error.is_invalid_argument(), "{name:?} {value:?}: {error}");
     }
+    let longer = "x".repeat(64 * 1024);
+    assert!(settings.set("a", &*longer).unwrap_err().is_invalid_argument(), "nobody would read it");
     assert_eq!(dir.text(), before);
     settings.set("retry_rate_limited_request", true).unwrap();
     assert!(dir.text().contains("retry_rate_limited_request = true\n"));
     assert!(settings.remove("Retry_Rate_Limited_Request").unwrap());
     assert!(!dir.text().contains("retry_rate_limited_request"));
+}
+
+#[test]
+fn a_file_made_to_keep_us_busy_does_not() {
+    let dir = Dir::new();
+    dir.open().auth().login_with_token("stored").unwrap();
+    let good = dir.text();
+    let doubling = (1..10).map(|level| format!("a{level} = {}\n", format!("%(a{})s", level - 1).repeat(700)));
+    let many = (0..7_000).map(|number| format!("n{number}=\n"));
+    for bomb in [format!("a0 = xxxx\n{}", doubling.collect::<String>()), many.collect()] {
+        dir.write(&format!("{good}{bomb}").replace("\n\n", "\n"));
+        let start = Instant::now();
+        assert_eq!(token(&dir.open()).as_deref(), Some("stored"));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
 }
 
 #[test]
@@ -234,5 +280,14 @@ fn a_wrong_value_in_the_file_is_named() {
     dir.write(&good);
     let balena = dir.open();
     dir.write(&good.replace("timeout = 30000", "timeout = soon").replace("stored", "newer"));
-    assert_eq!(token(&balena).as_deref(), Some("stored"), "a client that lives goes on with what it knows");
+    let said = Recorder::default();
+    tracing::subscriber::with_default(said.clone(), || {
+        for _ in 0..100 {
+            assert_eq!(token(&balena).as_deref(), Some("stored"), "who lives goes on with what it knows");
+        }
+    });
+    let said = said.texts(Level::WARN);
+    assert!(said.len() == 1 && said[0].contains("setting timeout"), "and says so once: {said:?}");
+    dir.write(&good.replace("stored", "newest"));
+    assert_eq!(token(&balena).as_deref(), Some("newest"));
 }

@@ -4,5 +4,7 @@
 mod file;
 mod processes;
 mod python;
+#[path = "../support/record.rs"]
+mod record;
 mod support;
 mod trouble;

@@ -74,7 +74,7 @@ fn an_unreadable_file_is_not_taken_for_none() {
     let dir = Dir::new();
     dir.open().auth().login_with_token("secret-token").unwrap();
     fs::set_permissions(dir.cfg(), fs::Permissions::from_mode(0o0)).unwrap();
-    assert_helpful(&dir.refused(), "this user may not");
+    assert_helpful(&dir.refused(), "this user may not read");
     assert_eq!(dir.names(), ["balena.cfg"]);
 }
 
