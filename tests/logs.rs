@@ -14,6 +14,12 @@ mod local;
 #[path = "logs/many.rs"]
 mod many;
 #[cfg(test)]
+#[path = "logs/odd.rs"]
+mod odd;
+#[cfg(test)]
+#[path = "logs/packed.rs"]
+mod packed;
+#[cfg(test)]
 #[path = "logs/pressure.rs"]
 mod pressure;
 #[cfg(test)]

@@ -263,3 +263,22 @@ async fn a_setting_that_is_none_is_told_by_its_name() {
         assert!(error.is_config() && error.to_string().contains("setting "), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_says_at_once_and_refuses_again_is_not_asked_without_a_pause() {
+    let refused = (0..20).map(|_| Turn::Answer(429, vec![("retry-after", "0")], vec![]));
+    let cloud = Arc::new(Cloud {
+        turns: Mutex::new(refused.chain([answer(200, ROW)]).collect()),
+        ..Cloud::default()
+    });
+    let balena = Balena::builder()
+        .settings(Settings { retry_rate_limited_request: true, ..Settings::default() })
+        .transport(cloud.clone())
+        .clock(cloud.clone())
+        .build();
+    balena.device().get(5).await.unwrap();
+    let slept = cloud.slept.lock().unwrap();
+    assert_eq!((slept.len(), slept[0]), (20, Duration::ZERO));
+    // Pauses are random, up to 30 s in the end: all of them together are never short.
+    assert!(slept.iter().sum::<Duration>() > Duration::from_secs(20), "{slept:?}");
+}

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
 const PART: usize = 5 * MIB;
+const API: &str = "api.balena-cloud.com";
+const STORAGE: &str = "uploads.example";
 
 /// The API and its storage.
 #[derive(Debug, Default)]
@@ -27,8 +29,8 @@ struct Cloud {
     storage: Mutex<VecDeque<u16>>,
     /// Asked for instead of what would fit.
     parts: Option<Value>,
-    /// Written to while the first part is sent.
-    file: Option<PathBuf>,
+    /// Written to with each request to this host.
+    file: Option<(&'static str, PathBuf)>,
     asked: Mutex<Vec<String>>,
     received: Mutex<Vec<Bytes>>,
 }
@@ -36,15 +38,15 @@ struct Cloud {
 impl Cloud {
     fn answer(&self, request: &Request) -> (u16, Value) {
         let path = request.uri().path();
-        if request.uri().host() == Some("uploads.example") {
+        if let Some((_, file)) = self.file.as_ref().filter(|(host, _)| request.uri().host() == Some(host)) {
+            fs::File::options()
+                .append(true)
+                .open(file)
+                .and_then(|mut file| std::io::Write::write_all(&mut file, b"x"))
+                .unwrap();
+        }
+        if request.uri().host() == Some(STORAGE) {
             assert!(!request.headers().contains_key("authorization"), "the token stays with the API");
-            if let Some(file) = &self.file {
-                fs::File::options()
-                    .append(true)
-                    .open(file)
-                    .and_then(|mut file| std::io::Write::write_all(&mut file, b"x"))
-                    .unwrap();
-            }
             let status = self.storage.lock().unwrap().pop_front().unwrap_or(200);
             if status == 200 {
                 self.received.lock().unwrap().push(request.body().clone());
@@ -206,11 +208,38 @@ async fn nothing_is_committed_that_is_not_whole() {
         assert!(!cloud.asked().contains(&"PUT /p".to_owned()) && !committed(&cloud));
     }
 
-    let (file, _) = OnDisk::of("changed", PART + 1);
-    let (balena, cloud) = client(Cloud { file: Some(file.0.clone()), ..Cloud::default() });
-    let error = upload(&balena, UploadFile::path(&file.0)).await.unwrap_err();
-    assert!(error.is_io() && error.to_string().contains("changed"), "{error}");
-    assert!(!committed(&cloud));
+    for (host, length) in [(STORAGE, PART + 1), (API, 100)] {
+        let (file, _) = OnDisk::of("changed", length);
+        let (balena, cloud) = client(Cloud { file: Some((host, file.0.clone())), ..Cloud::default() });
+        let error = upload(&balena, UploadFile::path(&file.0)).await.unwrap_err();
+        assert!(error.is_io() && error.to_string().contains("changed"), "{error}");
+        assert!(!committed(&cloud) && (host == STORAGE || cloud.asked().len() == 1), "{:?}", cloud.asked());
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_length_is_no_file() {
+    let (balena, cloud) = client(Cloud::default());
+    let pipe = std::env::temp_dir().join(format!("balena-agent-upload-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.clone(), "/dev/zero".into(), std::env::temp_dir()] {
+        let upload = upload(&balena, UploadFile::path(path));
+        let error = tokio::time::timeout(Duration::from_secs(5), upload).await;
+        let error = error.expect("nobody waits for a pipe").unwrap_err();
+        assert!(error.is_io(), "{error}");
+    }
+    fs::remove_file(pipe).unwrap();
+    assert!(cloud.asked().is_empty());
+}
+
+#[tokio::test]
+async fn lengths_that_are_a_number_of_parts_have_no_part_more() {
+    let (file, content) = OnDisk::of("exact", 3 * PART);
+    let (balena, cloud) = client(Cloud::default());
+    upload(&balena, UploadFile::path(&file.0)).await.unwrap();
+    let received = cloud.received.lock().unwrap();
+    assert_eq!(received.iter().map(Bytes::len).collect::<Vec<_>>(), [PART; 3]);
+    assert!(received.concat() == content);
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ async fn form(body: Value, order: &[&'static str], files: Vec<(&'static str, Upl
                 let why = format_args!("it has {} bytes, more than {LONGEST_FILE}", file.size()).to_string();
                 return Err(Error::argument(name, why));
             }
-            let content = file.piece(0, file.size()).await?;
+            let content = file.whole().await?;
             form = form.file(name, &file.name, file.content_type.as_deref(), &content);
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use nix::libc::O_NONBLOCK;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -113,13 +114,17 @@ async fn state(file: &tokio::fs::File) -> std::io::Result<State> {
     if metadata.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("it is no regular file, and has no length"));
+    }
     Ok((metadata.len(), metadata.modified().ok()))
 }
 
 impl Source {
     async fn opened(path: PathBuf) -> Result<Self> {
         let opened = async {
-            let file = tokio::fs::File::open(&path).await?;
+            // Not to wait for the other end of a pipe.
+            let file = tokio::fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).await?;
             let state = state(&file).await?;
             Ok((file, state))
         };
@@ -148,6 +153,16 @@ impl OpenFile {
             Source::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             Source::File { state: (length, _), .. } => *length,
         }
+    }
+
+    /// All of it, for what is sent at once.
+    ///
+    /// # Errors
+    /// `is_io` when it is not what it was when it was opened.
+    pub(crate) async fn whole(&mut self) -> Result<Bytes> {
+        let content = self.piece(0, self.size()).await?;
+        self.unchanged().await?;
+        Ok(content)
     }
 
     /// So many bytes from this place on.

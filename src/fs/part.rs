@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::libc::{ELOOP, O_NOFOLLOW};
+use nix::libc::O_NOFOLLOW;
 use nix::unistd::Uid;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufWriter};
 
@@ -43,6 +43,10 @@ impl Part {
         let name = target.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
         if target.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        // `name/` and `name/.`: it would be found out by the last step.
+        if !target.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()) {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory));
         }
         let unique = || getrandom::u64().map_err(io::Error::from);
         let mut path = directory_of(target).join(part_name(name, mark.map_or_else(unique, Ok)?));
@@ -189,7 +193,8 @@ fn claim(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             (options.create_new(true).open(path).map_err(just_made)?, true)
         }
-        Err(error) if error.raw_os_error() == Some(ELOOP) => return Err(io::ErrorKind::AlreadyExists.into()),
+        // Something is there, and not of our making: a link, a directory, a file that we may not open.
+        Err(_) if fs::symlink_metadata(path).is_ok() => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) => return Err(error),
     };
     match file.try_lock() {

@@ -195,8 +195,7 @@ impl Download {
         }
         self.furthest = self.furthest.max(self.done);
         self.fruitless += 1;
-        let pause = Retry::pause(self.fruitless);
-        let pause = error.retry_after().map_or(pause, |told| told.min(Retry::LONGEST_PAUSE));
+        let pause = Retry::pause_after(self.fruitless, &error).min(Retry::LONGEST_PAUSE);
         tracing::debug!(done = self.done, ?pause, %error, "a download broke off, going on with it");
         self.source.clock.sleep(pause).await;
         Ok(())
@@ -221,12 +220,15 @@ impl Download {
                 Err(error) => return Err(error),
             };
             if validator.is_some() && opened.status == 206 {
-                if self.head.goes_on_in(&opened, self.done) {
-                    self.body = Some(opened);
-                    return Ok(None);
-                }
-                self.anew = true;
-                continue;
+                self.head.length = match self.head.goes_on_in(&opened, self.done) {
+                    None => {
+                        self.anew = true;
+                        continue;
+                    }
+                    length => length,
+                };
+                self.body = Some(opened);
+                return Ok(None);
             }
             self.head = whole(&opened)?;
             self.checksum = Checksum::told(self.head.headers());
@@ -250,12 +252,13 @@ fn range_from(start: u64) -> Result<HeaderValue> {
 
 /// The head of a whole file.
 fn whole(opened: &Opened) -> Result<Head> {
-    if opened.status == 206 {
-        let text = "status 206: a part of the file, and nobody asked for a part";
-        let error = Error::new(ErrorKind::Decode, text).operation(opened.operation.clone());
-        return Err(error.with_status(opened.status).sent(true));
-    }
-    Ok(Head::of(opened))
+    let text = match opened.status {
+        200 => return Ok(Head::of(opened)),
+        206 => "status 206: a part of the file, and nobody asked for a part".to_owned(),
+        status => format!("status {status}: that is no file"),
+    };
+    let error = Error::new(ErrorKind::Decode, text).operation(opened.operation.clone());
+    Err(error.with_status(opened.status).sent(true))
 }
 
 /// A body that ended before its length.

@@ -180,7 +180,9 @@ impl Http {
                 Ok(Err(error)) => error.operation(operation.clone()).with_attempts(tries),
                 Err(_) => no_answer(&outgoing, limit).operation(operation.clone()).with_attempts(tries),
             };
-            if let Some(wait) = outgoing.turn.wait(&error) {
+            if let Some(told) = outgoing.turn.wait(&error) {
+                // A server that keeps saying "at once" and refusing is not asked without a pause.
+                let wait = if told.is_zero() && tries > 1 { Retry::pause(tries - 1) } else { told };
                 tracing::debug!(?wait, %operation, "one request too many, waiting as told");
                 self.clock.sleep(wait).await;
                 started += wait;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::Error;
+
 /// How often, and how patiently, cloud requests are tried again.
 ///
 /// Reads, and writes that have the same effect however often they arrive, are tried again when the server
@@ -45,6 +47,12 @@ impl Retry {
         // Without randomness the bound itself is a fair pause.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// How long to wait after so many tries of something that is tried for long: at least as long as the server
+    /// says, and never no time at all, for it may say that.
+    pub(crate) fn pause_after(tries: u32, error: &Error) -> Duration {
+        Self::pause(tries).max(error.retry_after().unwrap_or_default())
     }
 }
 

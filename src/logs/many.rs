@@ -123,7 +123,11 @@ impl Stream for LogsOfMany {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<DeviceLog>> {
         let this = self.get_mut();
-        while let Some(index) = this.turns.take(cx.waker()) {
+        for _ in 0..=this.logs.len() {
+            let Some(index) = this.turns.take(cx.waker()) else {
+                let all_ended = this.logs.iter().all(Option::is_none);
+                return if all_ended { Poll::Ready(None) } else { Poll::Pending };
+            };
             let Some(place) = this.logs.get_mut(index) else { continue };
             let Some(one) = place else { continue };
             let polled = Pin::new(&mut one.log).poll_next(&mut Context::from_waker(&one.waker));
@@ -137,7 +141,9 @@ impl Stream for LogsOfMany {
                 Poll::Ready(None) => *place = None,
             }
         }
-        if this.logs.iter().all(Option::is_none) { Poll::Ready(None) } else { Poll::Pending }
+        // Who has another turn right away has to let others of this thread do something first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

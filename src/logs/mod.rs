@@ -171,7 +171,8 @@ impl IntoFuture for History {
     }
 }
 
-/// A subscription to the log of a device. Nothing is sent before `.await`, which waits until the log is open.
+/// A subscription to the log of a device. Nothing is sent before `.await`, which waits until the log is open, for
+/// 10 s at most: the cloud sends nothing at all, not even that all is well, before there is a line or a beat (58 s).
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct Subscribe {

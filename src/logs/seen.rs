@@ -40,6 +40,8 @@ struct Replay {
     known: HashMap<u64, u32>,
     /// Whether something known has come: then nothing lies between it and what is new.
     met: bool,
+    /// What was told last. Behind it all is new, whatever its time: clocks are set back.
+    last: Option<u64>,
 }
 
 /// What to do with a line.
@@ -64,31 +66,37 @@ impl Seen {
 
     /// Lets nothing through that is older than the beginning, until something newer comes.
     pub(super) fn only_from_the_beginning(&mut self) {
+        let known = self.known();
         self.replay = self.begun.map(|begun| Replay {
             floor: Some(begun),
             newest: Some(begun.saturating_sub(1)),
-            known: HashMap::new(),
+            known,
             met: true,
+            last: None,
         });
     }
 
-    /// From when on the other side has to tell once more after a break.
-    pub(super) fn resume(&mut self) -> Option<i64> {
-        if self.is_empty() {
-            self.only_from_the_beginning();
-            return self.begun;
-        }
-        let times = || self.marks.iter().rev().filter_map(|mark| mark.at);
-        let newest = times().max();
-        // What was told and is forgotten can't be told apart by more than its time.
-        let floor = self.forgotten.map(|told| told.saturating_add(1)).or_else(|| times().min()).min(newest);
+    fn known(&self) -> HashMap<u64, u32> {
         let mut known = HashMap::new();
         for mark in &self.marks {
             *known.entry(mark.print).or_default() += 1;
         }
-        self.replay = Some(Replay { floor, newest, known, met: false });
-        let overlap = times().take(OVERLAP).min()?;
-        Some(floor.map_or(overlap, |floor| floor.max(overlap)))
+        known
+    }
+
+    /// From when on the other side has to tell once more after a break.
+    pub(super) fn resume(&mut self) -> Option<i64> {
+        let times = || self.marks.iter().rev().filter_map(|mark| mark.at);
+        let Some(newest) = times().max() else {
+            self.only_from_the_beginning();
+            return self.begun;
+        };
+        // What was told and is forgotten can't be told apart by more than its time.
+        let forgotten = self.forgotten.map(|told| told.saturating_add(1));
+        let floor = forgotten.or_else(|| times().min()).min(Some(newest));
+        let last = self.marks.back().map(|mark| mark.print);
+        self.replay = Some(Replay { floor, newest: Some(newest), known: self.known(), met: false, last });
+        times().take(OVERLAP).min()
     }
 
     /// Judges a line, and remembers it if it is new.
@@ -115,6 +123,9 @@ impl Replay {
         if let Some(left) = self.known.get_mut(&mark.print).filter(|left| **left > 0) {
             *left -= 1;
             self.met = true;
+            if *left == 0 && self.last == Some(mark.print) {
+                self.floor = None;
+            }
             return Verdict::Known;
         }
         if mark.at.is_some() && mark.at > self.newest {
@@ -174,6 +185,25 @@ mod tests {
         assert!((0..10_000).all(|at| seen.judge(Some(at), at) == Known));
         assert_eq!(seen.judge(Some(10_000), 10_000), New);
         assert!(seen.replay.is_some() && seen.judge(Some(12_000), 12_000) == New && seen.replay.is_none());
+    }
+
+    #[test]
+    fn clocks_are_set_back() {
+        let mut seen = Seen::default();
+        told(&mut seen, [(5000, "a"), (5001, "b"), (10, "c")]);
+        assert_eq!(seen.resume(), Some(10));
+        let again = [(5000, "a"), (5001, "b"), (10, "c"), (9, "d"), (11, "e")];
+        assert_eq!(told(&mut seen, again), [Known, Known, Known, New, New]);
+    }
+
+    #[test]
+    fn what_has_no_time_does_not_open_the_past() {
+        let mut seen = Seen::default();
+        seen.begin(Some(5));
+        assert_eq!(seen.judge(None, "{nope"), New);
+        assert_eq!(seen.resume(), Some(5));
+        assert_eq!(seen.judge(None, "{nope"), Known);
+        assert_eq!(told(&mut seen, [(3, "old"), (5, "new")]), [Known, New]);
     }
 
     #[test]

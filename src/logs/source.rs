@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::api::device::Way;
 use crate::api::keys::DeviceKey;
@@ -26,6 +28,8 @@ use super::{Count, journal, line};
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What `journalctl` takes for "all".
 const MOST: u32 = i32::MAX.unsigned_abs();
+/// The head of an answer comes with its first line, or with the first beat after 58 s.
+const HEAD_LIMIT: Duration = Duration::from_secs(90);
 /// Entries that are asked for again after a break.
 const AGAIN: u32 = 1000;
 
@@ -124,10 +128,14 @@ impl Source {
                     None => find(&core, &key).await?,
                 };
                 let path = path(&uuid, &wanted, true);
-                let opened = core.open(Plain::get(path)).await.map_err(for_a_user)?;
+                let asked = Instant::now();
+                let plain = Plain { timeout: Some(HEAD_LIMIT), ..Plain::get(path) };
+                let opened = core.open(plain).await.map_err(for_a_user)?;
                 let at = opened.headers.get(header::DATE).and_then(|date| date.to_str().ok());
                 let at = at.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-                let at = at.map(|date| date.timestamp().as_millisecond());
+                // The head may have waited for a line.
+                let waited = i64::try_from(asked.elapsed().as_secs()).unwrap_or_default();
+                let at = at.map(|date| (date.timestamp().as_second() - waited).saturating_mul(1000));
                 Ok(Start { feed: Feed::Cloud(opened), source: Self::Cloud { key, uuid: Some(uuid) }, at })
             }
             Self::Journal { .. } => {
@@ -150,12 +158,10 @@ impl Source {
     }
 
     /// What to ask for after a break, when all from this time on (ms) has to come again.
-    pub(super) fn again(&self, from: Option<i64>) -> Wanted {
+    pub(super) fn again(&self, from: i64) -> Wanted {
         match self {
             // Who asks for nothing in particular gets what came lately only.
-            Self::Cloud { .. } => {
-                Wanted { count: Some(Count(None)), start: from.map(|from| from.to_string()) }
-            }
+            Self::Cloud { .. } => Wanted { count: Some(Count(None)), start: Some(from.to_string()) },
             // Supervisors before 14.7 know no times.
             Self::Journal { .. } => Wanted { count: Some(Count(Some(AGAIN))), start: None },
         }

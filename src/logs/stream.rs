@@ -21,6 +21,9 @@ use super::source::{Feed, Source, Start, Wanted};
 
 /// How long it is tried to get a log back, unless told otherwise.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// A refusal has come by then. The head of an answer may not have: a cloud has none to send before it has a line
+/// or a beat.
+const PROMPT: Duration = Duration::from_secs(10);
 /// A connection that held for so long was a good one, even if nothing was logged: longer than one beat.
 const STEADY: Duration = Duration::from_secs(60);
 /// What of a line that can't be read is shown.
@@ -110,10 +113,14 @@ impl LogStream {
         }
     }
 
-    /// Opens it for the first time.
+    /// Opens it for the first time, or begins to.
     pub(super) async fn open(&mut self) -> Result<()> {
-        let start = self.source.clone().open(self.core.clone(), self.wanted.clone()).await?;
-        self.opened(start);
+        let mut opening: BoxFuture<'static, _> =
+            Box::pin(self.source.clone().open(self.core.clone(), self.wanted.clone()));
+        match tokio::time::timeout(PROMPT, &mut opening).await {
+            Ok(start) => self.opened(start?),
+            Err(_) => self.state = State::Opening(opening, Instant::now()),
+        }
         Ok(())
     }
 
@@ -145,10 +152,7 @@ impl LogStream {
             // Not even what was asked for has come.
             return self.wanted.clone();
         }
-        match self.seen.resume() {
-            None if self.seen.is_empty() => self.wanted.clone(),
-            from => self.source.again(from),
-        }
+        self.seen.resume().map_or_else(|| self.wanted.clone(), |from| self.source.again(from))
     }
 
     fn opened(&mut self, start: Start) {
@@ -191,7 +195,7 @@ impl LogStream {
             return;
         }
         self.breaks = self.breaks.saturating_add(1);
-        let pause = error.retry_after().unwrap_or_else(|| Retry::pause(self.breaks));
+        let pause = Retry::pause_after(self.breaks, &error);
         self.spent = self.spent.saturating_add(pause);
         if self.spent > self.patience {
             let error = error
@@ -219,6 +223,8 @@ impl LogStream {
     /// Tells a line if it is one, and new.
     fn line(&mut self, text: &Bytes) {
         if text.iter().all(u8::is_ascii_whitespace) {
+            // A beat, which comes after all that was there before.
+            self.wanted = Wanted::default();
             return;
         }
         match self.source.read(text) {

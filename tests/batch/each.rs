@@ -47,6 +47,34 @@ async fn a_device_that_is_listed_twice_reboots_once() {
 }
 
 #[tokio::test]
+async fn a_gateway_without_an_answer_leaves_it_unknown() {
+    for status in [502, 504] {
+        let cloud = Cloud::start().await;
+        cloud.fault(1, Fault::Status(status));
+        let devices = cloud.balena().device();
+        let reboot = || devices.each(ids(3), "reboot", Devices::reboot).keep_going();
+        let report = reboot().report().await.unwrap();
+        assert_eq!((report.counts().done, report.counts().unknown), (2, 1), "{status}: {:?}", report.error());
+        let again = reboot().resume(report.resume_token()).report().await.unwrap();
+        assert!(again.chunks().is_empty(), "it may have rebooted");
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_set_once_on_a_device_that_is_listed_twice() {
+    let cloud = Cloud::start().await;
+    let devices = cloud.balena().device();
+    let report = devices.env_var().set_many([5, 6, 5], "A", "1").report().await.unwrap();
+    assert!(report.is_complete() && report.counts().total() == 3);
+    // By its uuid, in two requests.
+    let mut uuids: Vec<String> = (10..=69).map(uuid).collect();
+    uuids.push(uuid(10));
+    let report = devices.tags().set_many(uuids, "site", "berlin").report().await.unwrap();
+    assert!(report.is_complete() && (report.counts().total(), report.chunks().len()) == (61, 60));
+    cloud.assert_changed((5..=6).chain(10..=69), 1);
+}
+
+#[tokio::test]
 async fn a_lookup_that_gets_no_answer_is_no_unknown_reboot() {
     for fault in [Fault::Cut, Fault::Silence] {
         let cloud = Cloud::start().await;

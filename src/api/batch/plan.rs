@@ -1,6 +1,7 @@
 //! What a batch is made of: parts, and what is done to each of them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -84,6 +85,20 @@ pub(crate) trait Operation<K>: Send + Sync {
     fn send<'a>(&'a self, keys: &'a [K], chunk: &'a Chunk) -> BoxFuture<'a, Result<()>>;
 }
 
+/// What has the same key, together, in the order in which the keys come up.
+pub(super) fn together<K: Clone + Eq + Hash, T>(all: impl IntoIterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut places: HashMap<K, usize> = HashMap::new();
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, one) in all {
+        let place = *places.entry(key.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((key, vec![one])),
+        }
+    }
+    groups
+}
+
 /// Does something for one of the list.
 type Work<K> = Box<dyn Fn(K) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
@@ -121,17 +136,9 @@ impl<K: BatchKey> Operation<K> for Each<K> {
         Box::pin(async move {
             keys.iter().try_for_each(BatchKey::check)?;
             // One that is in the list twice is done once.
-            let mut chunks: Vec<Chunk> = Vec::with_capacity(open.len());
-            let mut first: HashMap<&K, usize> = HashMap::new();
-            for Open { item, .. } in open {
-                let Some(key) = keys.get(item) else { continue };
-                let at = *first.entry(key).or_insert(chunks.len());
-                match chunks.get_mut(at) {
-                    Some(chunk) => chunk.items.push(item),
-                    None => chunks.push(Chunk { ids: Vec::new(), items: vec![item], group: None }),
-                }
-            }
-            Ok(Plan { chunks, ..Plan::default() })
+            let items = together(open.into_iter().filter_map(|open| Some((keys.get(open.item)?, open.item))));
+            let chunk = |(_, items)| Chunk { ids: Vec::new(), items, group: None };
+            Ok(Plan { chunks: items.into_iter().map(chunk).collect(), ..Plan::default() })
         })
     }
 

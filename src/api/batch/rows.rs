@@ -1,6 +1,5 @@
 //! What is done to rows of one resource, many in one request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -15,7 +14,7 @@ use crate::odata::{Column, Query};
 use super::keys::Keys;
 use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
 use super::patience::Patience;
-use super::plan::{Chunk, Group, Manner, Open, Operation, Plan};
+use super::plan::{Chunk, Group, Manner, Open, Operation, Plan, together};
 
 /// A change whose columns depend on the row: rows of one group get the same.
 pub(crate) trait Grouped<R>: Send + Sync {
@@ -139,7 +138,12 @@ impl<R: ListedRow + Sync> OfRows<R> {
         if !manner.keep_going && !plan.refused.is_empty() {
             return Err(refusal::<R>(keys, plan.refused));
         }
-        for (group, rows) in in_groups(found.rows) {
+        let rows = match self.deed {
+            Deed::Each(_) => once(found.rows),
+            // Twice in a request is once.
+            _ => found.rows,
+        };
+        for (group, rows) in together(rows.into_iter().map(|row| (row.group, row))) {
             let group = group.map(|key| Arc::new(Group { key, columns: OnceCell::new() }));
             plan.chunks.extend(rows.chunks(self.ids_at_a_time()).map(|rows| Chunk {
                 ids: rows.iter().map(|row| row.id).collect(),
@@ -165,18 +169,10 @@ impl<R: ListedRow + Sync> OfRows<R> {
     }
 }
 
-/// In the order in which the groups come up.
-fn in_groups(rows: Vec<Row>) -> Vec<(Option<i64>, Vec<Row>)> {
-    let mut groups: Vec<(Option<i64>, Vec<Row>)> = Vec::new();
-    let mut places: HashMap<Option<i64>, usize> = HashMap::new();
-    for row in rows {
-        let place = *places.entry(row.group).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some((_, rows)) => rows.push(row),
-            None => groups.push((row.group, vec![row])),
-        }
-    }
-    groups
+/// One that is in the list twice is one, also where its names were asked for in two requests.
+fn once(rows: Vec<Row>) -> Vec<Row> {
+    let same = together(rows.into_iter().map(|row| ((row.id, row.group), row.items)));
+    same.into_iter().map(|((id, group), items)| Row { id, group, items: items.concat() }).collect()
 }
 
 async fn find<R: ListedRow + Sync>(

@@ -152,9 +152,11 @@ fn ends_all(error: &Error) -> bool {
 }
 
 fn state(error: &Error) -> BatchState {
-    match error.kind() {
-        ErrorKind::UnknownOutcome => BatchState::Unknown,
-        ErrorKind::Timeout if error.was_sent() && !error.is_of_a_read() => BatchState::Unknown,
-        _ => BatchState::Failed,
+    // A gateway that got no answer, or none that it could read.
+    let is_lost = error.kind() == ErrorKind::Timeout || matches!(error.status(), Some(502 | 504));
+    if error.kind() == ErrorKind::UnknownOutcome || (is_lost && error.was_sent() && !error.is_of_a_read()) {
+        BatchState::Unknown
+    } else {
+        BatchState::Failed
     }
 }

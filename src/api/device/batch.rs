@@ -114,7 +114,7 @@ impl Devices {
     /// `action` makes the call for one device, and `name` tells a [token](crate::ResumeToken) which call it is: the
     /// same name for the same action. What was sent without an answer is not done again by
     /// [`resume`](Batch::resume) unless [`retry_unknown`](Batch::retry_unknown) says so. A device that is in the
-    /// list twice has it done once.
+    /// list twice, named alike, has it done once.
     ///
     /// ```no_run
     /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {

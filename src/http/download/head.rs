@@ -36,20 +36,20 @@ impl Head {
         filename(self.text(&header::CONTENT_DISPOSITION)?)
     }
 
-    /// Whether the rest of a file, from `start`, is the rest of this one.
-    pub(super) fn goes_on_in(&self, rest: &Opened, start: u64) -> bool {
-        let range = text(&rest.headers, &header::CONTENT_RANGE).and_then(content_range);
-        let Some((from, total)) = range else { return false };
-        let same = |name| match (self.headers.get(&name), rest.headers.get(&name)) {
-            (Some(left), Some(right)) => left == right,
-            _ => true,
+    /// The length of the file, if this is the rest of it from `start` on. It has to be known by now: a server may
+    /// send less than it is asked for.
+    pub(super) fn goes_on_in(&self, rest: &Opened, start: u64) -> Option<u64> {
+        let (from, total) = text(&rest.headers, &header::CONTENT_RANGE).and_then(content_range)?;
+        let (ours, theirs) = (&self.headers, &rest.headers);
+        // What describes the whole may be left out, but for the tag (RFC 9110, 15.3.7).
+        let fits = |name| theirs.get(&name).is_none_or(|value| ours.get(&name) == Some(value));
+        let unchanged = match ours.get(header::ETAG) {
+            // A cache may tell another time for the same tag.
+            Some(tag) => theirs.get(header::ETAG) == Some(tag),
+            None => fits(header::LAST_MODIFIED),
         };
-        // A cache may tell another time for the same tag.
-        let unchanged = same(header::ETAG)
-            && (self.headers.contains_key(header::ETAG) || same(header::LAST_MODIFIED))
-            && same(header::CONTENT_ENCODING);
-        let as_long = total.is_none_or(|total| self.length.is_none_or(|length| length == total));
-        from == start && as_long && unchanged
+        let length = total.or(self.length).filter(|length| self.length.is_none_or(|known| known == *length));
+        length.filter(|_| from == start && unchanged && fits(header::CONTENT_ENCODING))
     }
 }
 

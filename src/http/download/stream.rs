@@ -43,16 +43,23 @@ impl Download {
 impl Given {
     async fn next(&mut self) -> Option<Result<Bytes>> {
         loop {
-            let validator = self.download.head.validator.clone();
-            match self.download.next().await? {
+            let head = &self.download.head;
+            let (validator, length) = (head.validator.clone(), head.length);
+            let Some(piece) = self.download.next().await else {
+                // It ended before what was given out.
+                return (self.again > 0).then(|| Err(another_file()));
+            };
+            match piece {
                 Err(error) => return Some(Err(error)),
-                Ok(Piece::Anew) if self.bytes > 0 => {
-                    if validator.is_none() || self.download.head.validator != validator {
+                Ok(Piece::Anew) => {
+                    let head = &self.download.head;
+                    let is_same = validator.is_some() && head.validator == validator;
+                    let as_long = head.length.is_none_or(|now| length.is_none_or(|before| now == before));
+                    if self.bytes > 0 && !(is_same && as_long) {
                         return Some(Err(another_file()));
                     }
                     self.again = self.bytes;
                 }
-                Ok(Piece::Anew) => {}
                 Ok(Piece::Bytes(mut bytes)) => {
                     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                     let known = length.min(self.again);

@@ -202,7 +202,7 @@ impl Upload {
     async fn send_form(&mut self, release: i64, there: Option<i64>, mut file: OpenFile) -> Result<Sent> {
         let size = file.size();
         self.tell(0, size);
-        let content = file.piece(0, size).await?;
+        let content = file.whole().await?;
         let content_type = file.content_type.as_deref().unwrap_or(NO_KNOWN_TYPE);
         let mut form = Form::new();
         if there.is_none() {
