@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Bytes of an error answer that are kept; the rest is dropped.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// A name in a text: what could deceive a terminal is escaped, quotes are not.
+/// A name in a text: what could deceive a terminal is escaped; quotes and backslashes are not.
 pub(crate) fn shown(name: &str) -> impl fmt::Display + '_ {
     Shown(name)
 }
@@ -25,7 +25,7 @@ struct Shown<'a>(&'a str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|c| match c {
-            '\'' | '"' => f.write_char(c),
+            '\'' | '"' | '\\' => f.write_char(c),
             _ => write!(f, "{}", c.escape_debug()),
         })
     }
@@ -137,6 +137,14 @@ impl Error {
     /// The same error, understood better.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
+        self
+    }
+
+    /// The same, naming what is not there: a 404 does not tell.
+    pub(crate) fn naming(mut self, what: impl fmt::Display) -> Self {
+        if self.0.kind == ErrorKind::NotFound && self.0.status == Some(404) {
+            self.0.message = format!("{what} not found: {}", self.0.message).into();
+        }
         self
     }
 
@@ -364,6 +372,6 @@ mod tests {
     #[test]
     fn names_are_shown_as_they_are_written() {
         assert_eq!(shown("O'Brien \"x\" é").to_string(), "O'Brien \"x\" é");
-        assert_eq!(shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
+        assert_eq!(shown("a\u{1b}[2J\n\u{202e} \\ ☃").to_string(), "a\\u{1b}[2J\\n\\u{202e} \\ ☃");
     }
 }

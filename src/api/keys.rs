@@ -228,7 +228,12 @@ macro_rules! parent {
                     self.check()?;
                     match &self {
                         Self::Id(id) => Ok(id.get()),
-                        Self::Name(_) => core.id_of(self.target::<$row>(Query::new())?).await,
+                        Self::Name(_) => {
+                            let id = core.id_of(self.target::<$row>(Query::new())?).await;
+                            id.map_err(|error| {
+                                error.naming(format_args!("{} {self}", <$row as Resource>::NOUN))
+                            })
+                        }
                     }
                 })
             }

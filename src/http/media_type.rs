@@ -1,7 +1,7 @@
 //! What a file is, by the end of its name.
 
 /// Ends of names, and what such files are. Those that people put beside a release, or show as a logo.
-const BY_END: [(&str, &str); 113] = [
+const BY_END: [(&str, &str); 114] = [
     ("7z", "application/x-7z-compressed"),
     ("apk", "application/vnd.android.package-archive"),
     ("asc", "application/pgp-signature"),
@@ -33,6 +33,7 @@ const BY_END: [(&str, &str); 113] = [
     ("gz", "application/gzip"),
     ("h", "text/x-c"),
     ("heic", "image/heic"),
+    ("heif", "image/heif"),
     ("htm", "text/html"),
     ("html", "text/html"),
     ("ico", "image/vnd.microsoft.icon"),
@@ -140,6 +141,7 @@ mod tests {
             ("Logo.PNG", Some("image/png")),
             ("font.woff2", Some("font/woff2")),
             ("rootfs.tar.xz", Some("application/x-xz")),
+            ("favicon.ico", Some("image/vnd.microsoft.icon")),
             ("noextension", None),
             ("img.unknownext", None),
         ] {

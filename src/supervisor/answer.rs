@@ -146,7 +146,9 @@ impl Answer {
             {
                 ErrorKind::NotFound
             }
-            404 => ErrorKind::Unsupported,
+            // A page that says so, or nothing: the path is not known. In other words, what it leads to is not there.
+            404 if words.is_empty() || words.contains("Cannot ") => ErrorKind::Unsupported,
+            404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             423 => ErrorKind::Locked,
             429 => ErrorKind::RateLimited,

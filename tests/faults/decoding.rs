@@ -182,6 +182,10 @@ async fn an_older_supervisor_is_told_from_a_missing_service() {
             }
             None => assert!(error.is_not_found(), "{endpoint:?}: {error:?}"),
         }
+        // In words of its own, whatever the path: it is known.
+        let server = Scripted::new([Turn::text(404, "Not Found")]);
+        let error = perform(&client(&server.url()), *endpoint, None, Options::default()).await.unwrap_err();
+        assert!(error.is_not_found() && error.status() == Some(404), "{endpoint:?}: {error:?}");
     }
 }
 

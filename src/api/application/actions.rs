@@ -89,12 +89,13 @@ impl Applications {
     pub fn restart(&self, application: impl Into<ApplicationKey>) -> Request<()> {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move {
-            let id = key.resolve(core.clone()).await?;
+            let id = key.clone().resolve(core.clone()).await?;
             let restart = Plain {
                 timeout: Some(DEADLINE),
                 ..Plain::post(Method::POST, format!("/application/{id}/restart"), None)
             };
-            judged(core.plain(restart).await?)
+            let reply = core.plain(restart).await;
+            judged(reply.map_err(|error| error.naming(format_args!("application {key}")))?)
         })
     }
 }

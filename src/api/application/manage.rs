@@ -29,8 +29,9 @@ impl Applications {
             Keys::One(_) => Box::new(Each::new(identity, move |key: ApplicationKey| {
                 let core = core.clone();
                 async move {
-                    let id = key.resolve(core.clone()).await?;
-                    core.delete(Application::NAME, &Rows::id(id)).await
+                    let id = key.clone().resolve(core.clone()).await?;
+                    let removed = core.delete(Application::NAME, &Rows::id(id)).await;
+                    removed.map_err(|error| error.naming(format_args!("application {key}")))
                 }
             })),
             Keys::Several(_) => {
@@ -119,8 +120,9 @@ impl Applications {
     pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Request<()> {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move {
-            let id = key.resolve(core.clone()).await?;
-            core.change("application", &Rows::id(id), &columns).await
+            let id = key.clone().resolve(core.clone()).await?;
+            let changed = core.change("application", &Rows::id(id), &columns).await;
+            changed.map_err(|error| error.naming(format_args!("application {key}")))
         })
     }
 }

@@ -68,6 +68,31 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_404_names_the_application() {
+    let (applications, _) = applications(404, "Not Found", ApiVersion::V6);
+    let until = jiff::Timestamp::MAX;
+    for error in [
+        applications.remove("org/it's").await.err(),
+        applications.rename("org/it's", "name").await.err(),
+        applications.revoke_support_access("org/it's").await.err(),
+        applications.restart("org/it's").await.err(),
+        applications.tags().remove("org/it's", "key").await.err(),
+    ] {
+        let text = error.expect("refused").to_string();
+        assert!(text.contains("application org/it's not found"), "{text}");
+    }
+    for (error, operation) in [
+        (applications.remove(5).await.err(), "DELETE /v6/application(5): "),
+        (applications.rename(5, "name").await.err(), "PATCH /v6/application(5): "),
+        (applications.grant_support_access(5, until).await.err(), "PATCH /v6/application(5): "),
+        (applications.restart(5).await.err(), "POST /application/5/restart: "),
+    ] {
+        let text = error.expect("refused").to_string();
+        assert_eq!(text, format!("{operation}application 5 not found: status 404: Not Found"));
+    }
+}
+
+#[tokio::test]
 async fn an_application_that_is_not_there_gets_no_key_and_one_that_is_gets_it_in_either_form() {
     let (there_is_none, _) =
         applications(500, "No application found to associate with the api key", ApiVersion::V6);

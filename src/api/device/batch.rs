@@ -177,16 +177,25 @@ pub(super) async fn change_one(core: &Core, key: DeviceKey, change: &Change) -> 
     }
 }
 
+/// # Errors
+/// `is_invalid_argument` for a key that can't name one device and no other.
+pub(super) fn check_for_change(key: &DeviceKey) -> Result<()> {
+    key.check()?;
+    match key {
+        DeviceKey::Name(start) if start.chars().count() < SHORTEST => {
+            let why = format_args!("{key} is too short for a change: give {SHORTEST} characters or more");
+            Err(Error::argument("device", why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A key that names one device and no other: the beginning of a uuid is looked up, because a change by it
 /// would be for every device whose uuid begins so.
-pub(super) async fn settle(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
-    key.check()?;
+async fn settle(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
+    check_for_change(&key)?;
     match &key {
         DeviceKey::Name(start) if !DeviceKey::is_whole_uuid(start) => {
-            if start.chars().count() < SHORTEST {
-                let why = format_args!("{key} is too short for a change: give {SHORTEST} characters or more");
-                return Err(Error::argument("device", why));
-            }
             // Two rows are enough to see that it is not one.
             let id = core.id_of(key.target::<Device>(Query::new().top(2))?).await?;
             Ok(DeviceKey::Id(DeviceId::new(id)))

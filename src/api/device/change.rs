@@ -17,7 +17,7 @@ use crate::odata::Query;
 
 use super::Devices;
 use super::architecture::runs;
-use super::batch::{Change, change_one, settle};
+use super::batch::{Change, change_one, check_for_change};
 use super::read::{columns, told};
 
 /// Where a device is, in degrees: `("52.52", "13.40")` or `(52.52, 13.40)`.
@@ -149,7 +149,7 @@ impl Devices {
 }
 
 async fn move_one(core: Arc<Core>, device: DeviceKey, application: ApplicationKey) -> Result<()> {
-    let device = settle(&core, device).await?;
+    check_for_change(&device)?;
     let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
     let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
     let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));

@@ -91,7 +91,7 @@ impl Devices {
         call: impl FnOnce(Application) -> Call<T, O>,
     ) -> DeviceAction<T, O> {
         let supervisor = &self.core.supervisor;
-        let way = target.into().way(&self.core.env, supervisor);
+        let way = target.into().way_by_application(&self.core.env, supervisor);
         let application = match &way {
             Ok(Way::Here) => supervisor.application(),
             _ => supervisor.application_elsewhere(),

@@ -15,7 +15,7 @@ use crate::api::filled::Filled;
 use crate::api::keys::ApplicationKey;
 use crate::api::rows::{Application, DeviceType};
 use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shown};
 use crate::ids::DeviceId;
 use crate::odata::Query;
 
@@ -119,7 +119,7 @@ async fn fitting(core: &Arc<Core>, name: &str, architecture: &str) -> Result<Opt
     let device_type: DeviceType = device_type.expand(DeviceType::CPU_ARCHITECTURE.select(["slug"])).await?;
     let own = slug(Some(&device_type))?;
     if !runs(own, architecture) {
-        let why = format_args!("{} ({own}) can't run code for {architecture}", name.escape_debug());
+        let why = format_args!("{} ({own}) can't run code for {architecture}", shown(name));
         return Err(Error::argument("device_type", why).sent(true));
     }
     Ok(device_type.slug)

@@ -76,7 +76,7 @@ pub(super) async fn pass_on(
         let version = row.supervisor_version.as_deref();
         match needs {
             Needs::Version(minimum) => minimum.check(version)?,
-            Needs::VersionForRestart if !Minimum::V7.is_met(version) => {
+            Needs::VersionForRestart if !Minimum::V7.is_met_as_written(version) => {
                 let id = row.id.ok_or_else(|| absent("id", &reply))?;
                 return restart_before_7(core, id, spec, deadline).await;
             }

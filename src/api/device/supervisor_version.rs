@@ -39,6 +39,12 @@ impl Minimum {
         }
     }
 
+    /// The same as [`is_met`](Self::is_met), of a version in its own form and no other: `12.11.0`.
+    pub(super) fn is_met_as_written(self, version: Option<&str>) -> bool {
+        let in_its_form = |text: &str| Version::whole(text).is_some_and(|known| known.to_string() == text);
+        version.is_some_and(in_its_form) && self.is_met(version)
+    }
+
     /// Whether the version is known to be new enough.
     pub(super) fn is_met(self, version: Option<&str>) -> bool {
         version.and_then(Version::parse).is_some_and(|version| {
@@ -62,6 +68,12 @@ mod tests {
         }
         for unknown in [None, Some("")] {
             assert!(!Minimum::V7.is_met(unknown) && Minimum::V7.check(unknown).is_ok(), "{unknown:?}");
+        }
+        for new in ["7.0.0", "12.11.0-beta.1", "14.0.0+rev1"] {
+            assert!(Minimum::V7.is_met_as_written(Some(new)), "{new}");
+        }
+        for old in [None, Some(""), Some("v8.1.0"), Some("7.1"), Some("7.0.0-rc1"), Some("08.1.0")] {
+            assert!(!Minimum::V7.is_met_as_written(old), "{old:?}");
         }
         assert!(Minimum::V1_8.is_met(Some("1.8.0-alpha.0")) && Minimum::V1_8.check(Some("1.7.9")).is_err());
     }

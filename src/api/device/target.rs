@@ -59,6 +59,21 @@ impl DeviceTarget {
     }
 }
 
+impl DeviceTarget {
+    /// The same for a call that names the application: only the cloud knows it where `BALENA_APP_ID` does not
+    /// tell. Without a key there is no way to the cloud.
+    pub(crate) fn way_by_application(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
+        let key = match &self.0 {
+            Target::Device { key, .. } => Some(key.clone()),
+            Target::Local => None,
+        };
+        match (self.way(env, supervisor)?, key) {
+            (Way::Here, Some(key)) if supervisor.own_app_id().is_err() => Ok(Way::There(key)),
+            (way, _) => Ok(way),
+        }
+    }
+}
+
 impl From<Local> for DeviceTarget {
     fn from(_: Local) -> Self {
         Self(Target::Local)
@@ -118,6 +133,23 @@ mod tests {
         }
         let env = Environment::from_vars(vars).unwrap();
         target.into().way(&env, &Supervisor::new(&env))
+    }
+
+    #[test]
+    fn without_its_id_the_application_is_named_by_the_cloud() {
+        let vars = [
+            ("BALENA_DEVICE_UUID", OWN),
+            ("BALENA_SUPERVISOR_ADDRESS", "http://127.0.0.1:48484"),
+            ("BALENA_SUPERVISOR_API_KEY", "k"),
+            ("BALENA_APP_ID", "7"),
+        ];
+        let way = |target: DeviceTarget, vars: &[(&'static str, &'static str)]| {
+            let env = Environment::from_vars(vars.iter().copied()).unwrap();
+            target.way_by_application(&env, &Supervisor::new(&env)).unwrap()
+        };
+        assert_eq!(way(OWN.into(), &vars), Way::Here);
+        assert_eq!(way(OWN.into(), &vars[..3]), Way::There(OWN.into()));
+        assert_eq!(way(Local.into(), &vars[..3]), Way::Here);
     }
 
     #[test]

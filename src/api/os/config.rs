@@ -13,7 +13,7 @@ use crate::api::filled::Filled;
 use crate::api::key_value::ParentKey as _;
 use crate::api::keys::ApplicationKey;
 use crate::core::Plain;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::open_enum::open_enum;
 
 use super::DeviceOs;
@@ -80,19 +80,8 @@ impl DeviceOs {
             body.insert("version".to_owned(), version.into());
             body.insert("appId".to_owned(), id.into());
             let plain = Plain::post(Method::POST, "/download-config", Some(Value::Object(body)));
-            let reply = core.plain(plain).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => {
-                    Error::new(ErrorKind::NotFound, format!("application {application} not found"))
-                        .operation("POST /download-config")
-                        .with_status(404)
-                        .with_body(error.body().unwrap_or_default().to_owned())
-                        .with_attempts(error.attempts())
-                        .sent(true)
-                        .because(error)
-                }
-                _ => error,
-            })?;
-            decode(&reply)
+            let reply = core.plain(plain).await;
+            decode(&reply.map_err(|error| error.naming(format_args!("application {application}")))?)
         })
     }
 }

@@ -100,6 +100,20 @@ async fn versions_are_sorted_and_the_best_one_is_recommended() {
 }
 
 #[tokio::test]
+async fn only_version_7_asks_what_a_version_is_based_on() {
+    let apps = r#"{"d":[{"slug":"a","is_for__device_type":[{"slug":"a"}],"owns__release":[
+        {"id":1,"raw_version":"2021.1.1","release_tag":[{"tag_key":"meta-balena-base","value":"2.71.3"}]},
+        {"id":2,"raw_version":"2.98.33","release_tag":[]}]}]}"#;
+    for (api, expected) in
+        [(ApiVersion::V6, &["2021.1.1", "2.98.33"] as &[&str]), (ApiVersion::V7, &["2.98.33"])]
+    {
+        let (balena, _) = answering(api, apps);
+        let found = balena.os().get_supported_os_update_versions("a", "2.80.3+rev1").await.unwrap();
+        assert_eq!(found.versions, expected);
+    }
+}
+
+#[tokio::test]
 async fn without_its_version_a_release_is_no_version() {
     let apps = r#"{"d":[{"is_for__device_type":[{"slug":"a"}],"owns__release":[{"id":1}]}]}"#;
     let (balena, _) = answering(ApiVersion::V6, apps);

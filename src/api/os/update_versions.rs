@@ -87,7 +87,7 @@ impl SupportedOsUpdateVersions {
         };
         let versions: Vec<String> = of_type()
             .filter(|version| leads_to(version.raw_version()))
-            .filter(|version| !asks_for_base(api, &current, version) || leads_to(&version.based_on_version))
+            .filter(|version| !asks_for_base(api, &current) || leads_to(&version.based_on_version))
             .map(|version| version.raw_version().to_owned())
             .collect();
         let is_release =
@@ -101,11 +101,9 @@ impl SupportedOsUpdateVersions {
 }
 
 /// Whether what a version is based on has to be newer, too: the numbers of those of extended support are years,
-/// and always higher. Version 6 asks so of them only.
-fn asks_for_base(api: ApiVersion, current: &Version, target: &OsVersion) -> bool {
-    let is_year = |version: &Version| version.major() > 2000;
-    let to_year = || Version::parse(target.raw_version()).as_ref().is_some_and(is_year);
-    !is_year(current) && (api == ApiVersion::V7 || to_year())
+/// and always higher. Version 6 does not ask.
+fn asks_for_base(api: ApiVersion, current: &Version) -> bool {
+    api == ApiVersion::V7 && current.major() <= 2000
 }
 
 impl IntoFuture for SupportedOsUpdateVersions {

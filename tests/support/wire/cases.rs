@@ -163,12 +163,18 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Raised {
     pub(crate) class: String,
+    /// The SDK raises what the server said, be it nothing.
+    #[serde(deserialize_with = "text_or_null")]
     pub(crate) message: String,
     pub(crate) status: Option<u16>,
 }
 
 fn given<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(input).map(Some)
+}
+
+fn text_or_null<'de, D: serde::Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    Option::deserialize(input).map(Option::unwrap_or_default)
 }
 
 impl Case {

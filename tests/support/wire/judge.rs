@@ -17,7 +17,7 @@ pub(crate) fn outcome(expected: &Expect, found: &Outcome) -> Option<String> {
         (Expect::Error { kind, status, says }, Err(Failure::Error(error))) => {
             error.kind() == *kind
                 && status.is_none_or(|status| error.status() == Some(status))
-                && says.as_ref().is_none_or(|words| error.to_string().contains(words))
+                && says.as_ref().is_none_or(|words| error.to_string().contains(&escaped(words)))
         }
         _ => false,
     };
@@ -30,6 +30,19 @@ pub(crate) fn outcome(expected: &Expect, found: &Outcome) -> Option<String> {
         Err(Failure::NoSuchType(what)) => format!("no such type: {what}"),
     };
     Some(format!("outcome:\n      expected {expected:?}\n      found    {found}"))
+}
+
+/// No character that a terminal obeys is in the text of an error.
+fn escaped(words: &str) -> String {
+    let mut out = String::new();
+    for c in words.chars() {
+        if c.is_control() {
+            out.extend(c.escape_debug());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Where two values differ. A column that is `null` and one that is not there are the same in a row of ours,

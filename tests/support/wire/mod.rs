@@ -21,6 +21,7 @@ mod quirks_files;
 mod quirks_filter;
 mod quirks_options;
 mod quirks_os;
+mod quirks_versions;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod rulebook;

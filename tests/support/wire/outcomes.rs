@@ -98,7 +98,9 @@ pub(crate) fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
         last.is_some_and(|last| last.request.host == "api" && last.request.path.starts_with("/supervisor/"));
     match status {
         401 | 403 => ErrorKind::Unauthorized,
-        404 if proxied => ErrorKind::DeviceOffline,
+        // What stands in front answers: the supervisor, or the device, is not there.
+        502 if last.is_some_and(|last| last.request.host == "supervisor") => ErrorKind::Unreachable,
+        404 | 502 if proxied => ErrorKind::DeviceOffline,
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict,
         423 => ErrorKind::Locked,

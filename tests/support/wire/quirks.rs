@@ -13,7 +13,8 @@ use super::quirks_auth as auth;
 use super::quirks_files as files;
 use super::quirks_options as options;
 use super::quirks_os as os;
-use super::rulebook::{self, Rulebook};
+use super::quirks_versions as versions;
+use super::rulebook::Rulebook;
 
 /// What is promised of a case.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ const ROWS: [(&str, Row); 58] = [
     ("Q64", Copy),
     ("Q65", Copy),
     ("Q66", Change(role_by_its_documented_name)),
-    ("Q69", Copy),
+    ("Q69", Change(versions::no_version_is_an_old_one)),
     ("Q73", Copy),
     ("Q74", Copy),
     ("Q75", Copy),
@@ -101,17 +102,17 @@ const ROWS: [(&str, Row); 58] = [
     ("Q24", Copy),
     ("Q62", Change(nothing_there)),
     ("Q67", Change(|_, _, expected| expected.outcome = Expect::AnyError)),
-    ("Q68", Change(|_, _, expected| expected.outcome = Expect::Value(Value::Null))),
+    ("Q68", Change(nothing_to_tell)),
     ("Q71", Change(absent)),
     ("Q72", Change(only_the_label)),
     // Where the recorded call ended too early.
     ("Q52", Change(without_application)),
-    ("Q70", Change(goes_on)),
+    ("Q70", Change(versions::goes_on)),
 ];
 
 /// Those that come last: they overrule what the others made of the outcome.
 const LAST_ROWS: [(&str, Row); 11] = [
-    ("Q83", Change(unparsable)),
+    ("Q83", Change(versions::unparsable)),
     ("Q01", Change(refused_by_status)),
     ("Q05", Change(refused_by_status)),
     ("Q20", Change(auth::no_token)),
@@ -145,6 +146,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
             Copy | Drop => {}
         }
     }
+    auth::of_version_7(case, &mut expected);
     Ok(Some(expected))
 }
 
@@ -189,8 +191,17 @@ fn in_paths(expected: &mut Expected, wrong: &str, right: &str) {
     }
 }
 
-/// Q01, Q05: the status of the last answer is what counts.
-fn refused_by_status(_: &Case, _: &Rulebook, expected: &mut Expected) {
+/// Q01, Q05: the first answer that refuses is the last; Python goes on where it needs nothing of it.
+fn refused_by_status(case: &Case, _: &Rulebook, expected: &mut Expected) {
+    let refuses = |one: &Exchange| {
+        let plain = one.request.canonical_query.is_none() && one.request.path != "/whoami";
+        plain && one.response.status >= 400
+    };
+    if case.before.is_empty()
+        && let Some(first) = expected.exchange.iter().position(refuses)
+    {
+        expected.exchange.truncate(first + 1);
+    }
     if let Some(last) = expected.exchange.last().filter(|last| last.response.status >= 400) {
         expected.outcome = outcomes::refused(last);
     }
@@ -245,7 +256,9 @@ fn found_first(case: &Case, _: &Rulebook, expected: &mut Expected) {
     write.request.path = "/v6/device(7654321)".into();
     write.request.canonical_query = Some(json!({}));
     expected.exchange.insert(at, read);
-    if case.arguments().get(0, "").and_then(Value::as_str).is_some_and(|uuid| uuid.chars().count() < 6) {
+    let arguments = case.arguments();
+    let key = arguments.get(0, "uuid_or_id_or_ids").or_else(|| arguments.get(0, "uuid_or_id"));
+    if key.and_then(Value::as_str).is_some_and(|uuid| uuid.chars().count() < 6) {
         refuse(expected, None);
     }
 }
@@ -314,6 +327,13 @@ fn role_by_its_documented_name(case: &Case, _: &Rulebook, expected: &mut Expecte
     }
 }
 
+/// Q68: what succeeds has nothing to tell.
+fn nothing_to_tell(_: &Case, _: &Rulebook, expected: &mut Expected) {
+    if let Expect::Value(value) = &mut expected.outcome {
+        *value = Value::Null;
+    }
+}
+
 /// Q71: what was not measured is absent.
 fn absent(_: &Case, _: &Rulebook, expected: &mut Expected) {
     if let Expect::Value(Value::Object(metrics)) = &mut expected.outcome {
@@ -339,37 +359,5 @@ fn without_application(case: &Case, book: &Rulebook, expected: &mut Expected) {
         });
         expected.exchange = like.exchange;
         expected.outcome = like.outcome;
-    }
-}
-
-/// Q70: no version passes, and the call goes on.
-fn goes_on(case: &Case, book: &Rulebook, expected: &mut Expected) {
-    let done = expected.exchange.len();
-    let like = book.like(case, |other| {
-        let (Some(left), Some(right)) = (case.exchange.first(), other.exchange.first()) else { return false };
-        left.request.path == right.request.path && other.exchange.len() > done
-    });
-    let application = |exchange: &[Exchange]| -> Option<Value> {
-        Some(exchange.first()?.response.json.as_ref()?["d"][0]["belongs_to__application"][0]["id"].clone())
-    };
-    let mut rest = like.exchange;
-    if let (Some(from), Some(to)) = (application(&rest), application(&expected.exchange)) {
-        rulebook::in_exchanges(&mut rest, &from, &to);
-    }
-    expected.exchange.extend(rest.into_iter().skip(done));
-    expected.outcome = like.outcome;
-}
-
-/// Q83: a version of two parts is completed; one that is none is older than all (as in JS).
-fn unparsable(case: &Case, book: &Rulebook, expected: &mut Expected) {
-    let message = outcomes::message(case);
-    let Some(version) = message.strip_suffix(" is not valid SemVer string") else { return };
-    if os::unparsable(case, book, expected) {
-        return;
-    }
-    if version.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
-        goes_on(case, book, expected);
-    } else {
-        expected.outcome = error(ErrorKind::Unsupported);
     }
 }

@@ -29,8 +29,14 @@ pub(super) fn no_key(_: &Case, _: &Rulebook, expected: &mut Expected) {
 pub(super) fn no_token(_: &Case, _: &Rulebook, expected: &mut Expected) {
     let Some(last) = expected.exchange.last().filter(|last| last.response.status >= 400) else { return };
     expected.outcome = outcomes::refused(last);
+    // An aged token was exchanged for another one before.
+    let mut exchanges = expected.exchange.iter().filter(|one| one.request.path == "/whoami");
+    let exchanged = exchanges.next().and_then(|one| one.response.text.clone());
     if let Some(after) = expected.after.as_mut().and_then(Value::as_object_mut) {
-        after.remove("token");
+        match exchanged {
+            Some(token) => after.insert("token".into(), token.into()),
+            None => after.remove("token"),
+        };
     }
 }
 
@@ -56,6 +62,9 @@ pub(super) fn with_the_old_token(case: &Case, book: &Rulebook, expected: &mut Ex
     let token = case.token.clone().unwrap_or_default();
     expected.exchange.extend(like.exchange.iter().map(|exchange| sent_with(exchange, &token)));
     expected.outcome = outcomes::recorded(&like.outcome, None);
+    if let Some(after) = like.after {
+        expected.after = Some(after);
+    }
 }
 
 pub(crate) fn sent_with(exchange: &Exchange, token: &str) -> Exchange {
@@ -78,7 +87,9 @@ pub(super) fn unknown(_: &Case, _: &Rulebook, expected: &mut Expected) {
     let Some(last) = expected.exchange.last() else { return };
     if last.response.abort {
         expected.outcome = error(outcomes::broken(Some(last)));
-    } else if last.response.status >= 400 && last.response.status != 401 {
+    } else if matches!(last.response.status, 401 | 403) {
+        expected.outcome = Expect::Value(json!(false));
+    } else if last.response.status >= 400 {
         expected.outcome = outcomes::refused(last);
     }
 }
@@ -89,11 +100,6 @@ pub(super) fn constructor_wins(case: &Case, _: &Rulebook, expected: &mut Expecte
     let settings = &mut after["settings"];
     for (name, value) in asked {
         settings[name] = value.clone();
-    }
-    if asked.get("api_version") == Some(&json!("v7"))
-        && !asked.contains_key("device_actions_endpoint_version")
-    {
-        settings["device_actions_endpoint_version"] = json!("v2");
     }
     if let Some(host) = asked.get("balena_host").and_then(Value::as_str) {
         move_to(settings, host);
@@ -133,6 +139,28 @@ pub(super) fn completed(case: &Case, book: &Rulebook, expected: &mut Expected) {
         after["token"] = token;
     }
     expected.outcome = Expect::Value(Value::Null);
+    constructor_wins(case, book, expected);
+}
+
+/// Version 7 has other endpoints, and whoever asks for it by the constructor gets them.
+pub(super) fn of_version_7(case: &Case, expected: &mut Expected) {
+    let asked = case.args.first().filter(|_| case.function == "Balena").and_then(Value::as_object);
+    let asked = asked.filter(|asked| asked.get("api_version") == Some(&json!("v7")));
+    let (Some(asked), Some(after)) = (asked, &mut expected.after) else { return };
+    if asked.contains_key("device_actions_endpoint_version") {
+        return;
+    }
+    if let Some(settings) = after.get_mut("settings") {
+        settings["device_actions_endpoint_version"] = json!("v2");
+    }
+    for (_, text) in after.get_mut("files").and_then(Value::as_object_mut).into_iter().flatten() {
+        // A file that was there before names a version of its own.
+        let lines = text.as_str().filter(|lines| lines.contains("\napi_version = v7\n")).unwrap_or_default();
+        if !lines.is_empty() {
+            let (before, after) = ("actions_endpoint_version = v1", "actions_endpoint_version = v2");
+            *text = json!(lines.replace(before, after));
+        }
+    }
 }
 
 /// The addresses below a host.

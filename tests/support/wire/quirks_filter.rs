@@ -21,7 +21,16 @@ pub(super) fn sensible(filter: &Value) -> Tree {
 
 /// Two filters that both have to hold.
 pub(super) fn both(own: Value, given: Value) -> Value {
-    let mut operands = vec![own, given];
+    let mut operands = Vec::new();
+    for filter in [own, given] {
+        match filter {
+            Value::Object(mut tree) if tree.contains_key("and") => {
+                let inner = tree.remove("and").unwrap_or_default();
+                operands.extend(inner.as_array().cloned().unwrap_or_default());
+            }
+            other => operands.push(other),
+        }
+    }
     operands.sort_by_key(Value::to_string);
     json!({ "and": operands })
 }

@@ -93,6 +93,15 @@ pub(super) fn unparsable(case: &Case, book: &Rulebook, expected: &mut Expected) 
     true
 }
 
+/// Whether it is a version, and not older than the first of these.
+pub(super) fn is_major(version: &Value, first: u64) -> bool {
+    let text = version.as_str().unwrap_or_default().to_lowercase();
+    let bare = ["balenaos ", "resin os ", "v"].iter().find_map(|name| text.strip_prefix(name));
+    let mut numbers = bare.unwrap_or(&text).split(['.', '-', '+']);
+    let number = numbers.next().and_then(|number| number.parse::<u64>().ok());
+    number.is_some_and(|number| number >= first)
+}
+
 /// The name of the OS before a version says nothing; what is no version is refused.
 fn with_bare_version(case: &Case, book: &Rulebook, expected: &mut Expected) {
     let mut plain = case.clone();

@@ -108,7 +108,9 @@ async fn run(
     let outcome = if constructs {
         Ok(Value::Null)
     } else {
-        make(&balena, logs, case, &case.function, &case.arguments()).await?
+        let made = make(&balena, logs, case, &case.function, &case.arguments()).await?;
+        // Settings tell where they are kept.
+        if case.function.starts_with("settings.") { made.map(|value| home.recorded(&value)) } else { made }
     };
     outcomes.push((expected.outcome.clone(), outcome));
     Some((outcomes, Some(balena)))

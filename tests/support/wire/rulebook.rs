@@ -9,6 +9,9 @@ use super::cases::{self, Case, Exchange, Outcome};
 use super::quirks::{self, Expected};
 use super::quirks_options as options;
 
+/// Rows that every call of a function is tagged with.
+const OF_EVERY_CALL: [&str; 6] = ["Q03", "Q04", "Q45", "Q60", "Q68", "Q73"];
+
 /// The project's own cases.
 #[derive(Debug)]
 pub(crate) struct Rulebook {
@@ -35,7 +38,8 @@ impl Rulebook {
         self.cases[*index].clone()
     }
 
-    /// The same call with a token that has no age, as recorded.
+    /// The same call with a token that has no age, as recorded; where there is none, one with a token that is not
+    /// too old, and with other arguments of the same types.
     pub(crate) fn plain_call(&self, function: &str, args: &[Value]) -> Option<Case> {
         let plain = |case: &&Case| {
             (case.function.as_str(), case.args.as_slice()) == (function, args)
@@ -47,7 +51,20 @@ impl Rulebook {
                 && case.exchange.iter().all(|exchange| exchange.response.status == 200)
                 && matches!(case.outcome, Outcome::Ok(_))
         };
-        self.cases.iter().find(plain).cloned()
+        if let Some(plain) = self.cases.iter().find(plain) {
+            return Some(plain.clone());
+        }
+        let sought = placed(args);
+        let alike = self.cases.iter().filter(|case| {
+            case.function == function
+                && case.kwargs.is_empty()
+                && case.before.is_empty()
+                && case.quirks.is_empty()
+                && case.exchange.iter().all(|one| one.response.status == 200 && one.request.path != "/whoami")
+                && matches!(case.outcome, Outcome::Ok(_))
+        });
+        let mut alike = alike.map(|case| (case, given(case))).filter(|(_, given)| same_types(given, &sought));
+        alike.next().map(|(case, given)| exchanged(case, &given, &sought))
     }
 
     /// What is promised of a case that is the same call on the same client, without these rows, and that fits.
@@ -58,7 +75,7 @@ impl Rulebook {
             other.function == case.function
                 && (&other.token, &other.settings) == (&case.token, &case.settings)
                 && other.before.is_empty()
-                && !other.quirks.iter().any(|row| case.has(row))
+                && !other.quirks.iter().any(|row| case.has(row) && !OF_EVERY_CALL.contains(&&**row))
         };
         let others = || self.cases.iter().filter(same).map(|other| (other, given(other)));
         let exact = others().find(|(other, given)| *given == arguments && fits(other));
@@ -129,13 +146,23 @@ fn replace(value: &mut Value, from: &Value, to: &Value) {
 
 /// The arguments without what counts as not given: `null`, and empty options.
 fn given(case: &Case) -> Arguments {
-    let placed = case.args.iter().enumerate().map(|(place, value)| (place.to_string(), value));
-    let named = case.kwargs.iter().map(|(name, value)| (name.clone(), value));
-    placed
-        .chain(named)
-        .map(|(name, value)| (name, significant(value)))
-        .filter(|(_, value)| !value.is_null() && *value != Value::Object(serde_json::Map::new()))
-        .collect()
+    let named = case.kwargs.iter().map(|(name, value)| (name.clone(), significant(value)));
+    let mut given: Arguments = placed(&case.args).into_iter().chain(named).filter(counts).collect();
+    // There, no date is something else than the date by default.
+    if case.function.starts_with("models.device.history.") {
+        let dates = case.args.iter().enumerate().filter(|(_, value)| value.is_null());
+        given.extend(dates.map(|(place, _)| (place.to_string(), Value::Null)));
+    }
+    given
+}
+
+fn placed(args: &[Value]) -> Arguments {
+    let placed = args.iter().enumerate().map(|(place, value)| (place.to_string(), significant(value)));
+    placed.filter(counts).collect()
+}
+
+fn counts((_, value): &(String, Value)) -> bool {
+    !value.is_null() && *value != Value::Object(serde_json::Map::new())
 }
 
 fn significant(value: &Value) -> Value {
@@ -143,6 +170,9 @@ fn significant(value: &Value) -> Value {
     let empty = |value: &Value| {
         value.is_null() || value == "" || value.as_object().is_some_and(serde_json::Map::is_empty)
     };
-    let options = options.iter().filter(|(name, value)| !(name.starts_with('$') && empty(value)));
+    let options = options.iter().filter(|(name, value)| {
+        // A number is asked for without any options.
+        *name == "$count" || !(name.starts_with('$') && empty(value))
+    });
     Value::Object(options.map(|(name, value)| (name.clone(), value.clone())).collect())
 }

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cases::{Case, Exchange, Outcome, Request};
+use super::cases::{Before, Case, Exchange, Outcome, Request};
 use super::outcomes::Expect;
 use super::quirks::{self, Expected};
 use super::replay::{Verdict, play_as};
@@ -31,10 +31,11 @@ enum Rule {
 }
 
 /// Section of `v6-v7.md`, what it says, and what that means for a case.
-const RULES: [(&str, &str, Rule); 15] = [
+const RULES: [(&str, &str, Rule); 16] = [
     ("", "resources are below the version", Rule::Request(path)),
     ("", "… and so a server that sends on knows them", Rule::Answer(location)),
     ("", "… and so do the settings, where they are told", Rule::Row(told)),
+    ("", "… and where one of them is asked for", Rule::Outcome(told_alone)),
     ("1a", "a device's pin is is_pinned_on__release, to write and to read", Rule::Request(pin)),
     ("1a", "… and so the answer calls it", Rule::Row(pin_in_rows)),
     ("1b", "an actor is a reference", Rule::Answer(actors)),
@@ -176,6 +177,19 @@ fn told(_: &Case, settings: &mut Map<String, Value>) {
     }
 }
 
+fn told_alone(case: &Case, outcome: &mut Expect) {
+    let (Expect::Value(value), "settings.get") = (outcome, &*case.function) else { return };
+    let Ok(name) = case.arguments().text(0, "key") else { return };
+    // Set by the case itself, it is what it was set to.
+    let set = |call: &Before| call.function == "settings.set" && call.args.first() == Some(&json!(name));
+    if case.before.iter().any(set) {
+        return;
+    }
+    let mut alone = Map::from_iter([(name.clone(), value.clone())]);
+    told(case, &mut alone);
+    *value = alone.remove(&name).unwrap_or_default();
+}
+
 /// §1a, the first three rows: by their functions, since elsewhere the name of version 6 stands for what the
 /// release of an application, or of a device, is in version 7 too.
 fn is_about_a_pin(case: &Case) -> bool {
@@ -276,10 +290,12 @@ fn provisioning_key(_: &Case, request: &mut Request) {
     }
 }
 
-fn endpoints(_: &Case, request: &mut Request) {
+fn endpoints(case: &Case, request: &mut Request) {
+    let named = "device_actions_endpoint_version";
+    let named = case.settings.as_ref().is_some_and(|settings| settings.contains_key(named));
     match request.host.as_str() {
         "api" if request.path == "/whoami" => request.path = "/user/v1/refresh-token".into(),
-        "actions" if request.path.ends_with("/resinhup") => {
+        "actions" if request.path.ends_with("/resinhup") && !named => {
             request.path = request.path.replacen("/v1/", "/v2/", 1);
         }
         _ => {}

@@ -1,13 +1,12 @@
 //! Which version of the host OS is newer, and which is updated to which: where the two SDKs differ. The requests
 //! are the seed's.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use crate::wire::cases::Case;
 use crate::wire::outcomes::Expect;
-
-/// The oldest that is updated.
-const OLDEST: [u64; 3] = [2, 14, 0];
 
 /// What the JS SDK makes of the rows that the seed got.
 pub(super) fn rules(case: &Case, outcome: &mut Expect) {
@@ -24,8 +23,7 @@ pub(super) fn rules(case: &Case, outcome: &mut Expect) {
         "models.os.is_supported_os_update" => {
             let arguments = case.arguments();
             let text = |place, name| arguments.text(place, name).expect("a version is text");
-            let seed = value == &json!(true);
-            *value = json!(is_supported(&text(1, "current_version"), &text(2, "target_version"), seed));
+            *value = json!(is_supported(&text(1, "current_version"), &text(2, "target_version")));
         }
         _ => {}
     }
@@ -40,9 +38,11 @@ fn listed(rows: &mut [Value]) {
         }
         for column in ["stripped_version", "based_on_version"] {
             let released = row[column].as_str().map(str::to_owned);
-            if let Some(released) = released.filter(|released| raw.starts_with(&format!("{released}-"))) {
-                let (_, rest) = raw.split_at(released.len());
-                row[column] = json!(format!("{released}{}", rest.split('+').next().unwrap_or_default()));
+            let Some(released) = released else { continue };
+            let (numbers, build) = released.split_at(released.find('+').unwrap_or(released.len()));
+            if let Some(rest) = raw.strip_prefix(numbers).filter(|rest| rest.starts_with('-')) {
+                let prerelease = rest.split('+').next().unwrap_or_default();
+                row[column] = json!(format!("{numbers}{prerelease}{build}"));
             }
         }
     }
@@ -63,16 +63,39 @@ fn listed(rows: &mut [Value]) {
     }
 }
 
-/// Not to the same or an older revision of it, not from what is too old, and from and to a pre-release too.
-fn is_supported(from: &str, to: &str, seed: bool) -> bool {
-    let same_or_older = numbers(from) == numbers(to) && revision(from) >= revision(to);
-    if (same_or_older && !is_prerelease(from)) || numbers(from) < OLDEST {
-        return false;
-    }
-    if is_prerelease(from) || is_prerelease(to) {
-        return numbers(to) > numbers(from);
-    }
-    seed
+/// To what is newer, of the same variant, and neither from nor to what is too old.
+fn is_supported(from: &str, to: &str) -> bool {
+    let (Some(old), Some(new)) = (parsed(from), parsed(to)) else { return false };
+    let is = |version: &str, variant: &str| version.split(['-', '+', '.']).any(|part| part == variant);
+    let has_variant = is(to, "dev") || is(to, "prod");
+    let order = |version: &nodejs_semver::Version, text: &str| {
+        // Of one revision, a development variant comes first.
+        (version.clone(), revision(text), !is(text, "dev"))
+    };
+    let is_newer = match order(&new, to).partial_cmp(&order(&old, from)) {
+        // What else the build says.
+        Some(Ordering::Equal) => build(to) > build(from),
+        order => order == Some(Ordering::Greater),
+    };
+    let reaches = |(version, text): (&nodejs_semver::Version, &str), minor: u64| {
+        let first = (2, minor, 0);
+        let numbers = (version.major(), version.minor(), version.patch());
+        numbers > first || numbers == first && version.pre_release().is_empty() && revision(text) >= 1
+    };
+    (!has_variant || is(from, "dev") == is(to, "dev"))
+        && is_newer
+        && reaches((&old, from), 14)
+        && reaches((&new, to), 16)
+}
+
+/// As npm has it, without its build, which the crate compares too.
+fn parsed(text: &str) -> Option<nodejs_semver::Version> {
+    let plain = text.split('+').next()?;
+    (plain.split('-').next()?.split('.').count() == 3).then(|| nodejs_semver::Version::parse(plain).ok())?
+}
+
+fn build(version: &str) -> &str {
+    version.split_once('+').map_or("", |(_, build)| build)
 }
 
 fn supported(case: &Case, told: &mut Value) {
@@ -87,9 +110,9 @@ fn supported(case: &Case, told: &mut Value) {
         *told = json!({ "versions": { "$any": true }, "recommended": { "$any": true }, "current": current });
         return;
     }
-    versions.retain(|version| version.as_str().is_some_and(|to| is_supported(current, to, true)));
+    versions.retain(|version| version.as_str().is_some_and(|to| is_supported(current, to)));
     // Pre-releases come in where they belong by their numbers.
-    for version in all.filter(|to| is_prerelease(to) && is_supported(current, to, true)) {
+    for version in all.filter(|to| is_prerelease(to) && is_supported(current, to)) {
         let older = |other: &Value| numbers(other.as_str().unwrap_or_default()) <= numbers(version);
         let at = versions.iter().position(older).unwrap_or(versions.len());
         versions.insert(at, json!(version));
