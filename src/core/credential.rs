@@ -104,7 +104,11 @@ impl Refusal {
             .with_body(self.body.clone())
             .with_attempts(1)
             .sent(true)
-            .help("log in again");
+            .help(if self.kind == ErrorKind::RateLimited {
+                "wait a little, and send fewer requests: the setting request_limit paces them"
+            } else {
+                "log in again"
+            });
         match self.status {
             Some(status) => error.with_status(status),
             None => error,
@@ -206,12 +210,10 @@ fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
     }
 }
 
-/// A server without the endpoint (404), one that has no time (408, 429) or fails, a proxy (407), and none at all
-/// do not refuse.
+/// A server without the endpoint (404), one that gave up waiting (408) or fails, a proxy (407), and none at all do
+/// not refuse.
 fn is_refusal(error: &Error) -> bool {
-    error
-        .status()
-        .is_some_and(|status| matches!(status, 400..500) && !matches!(status, 404 | 407 | 408 | 429))
+    error.status().is_some_and(|status| matches!(status, 400..500) && !matches!(status, 404 | 407 | 408))
 }
 
 /// A token that can do nothing before the second factor looks like a wrong one to the server.

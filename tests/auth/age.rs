@@ -62,13 +62,23 @@ async fn a_refused_renewal_is_everybodys_error_and_the_token_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_renewal_too_many_is_told_as_that() {
+    let old = session_of_age(7200);
+    let cloud = renewing_with(429, "Too Many Requests");
+    let balena = cloud.client(Some(&old));
+    let error = balena.organization().get_all().await.unwrap_err();
+    assert!(error.is_rate_limited() && error.to_string().contains("wait a little"), "{error}");
+    assert_eq!(cloud.asked(), ["GET /whoami"]);
+    assert_eq!(token_of(&balena), Some(old));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_cannot_renew_is_not_asked_before_each_request() {
     let page = "<html><body>portal</body></html>";
-    let answers: [(u16, &str); 14] = [
+    let answers: [(u16, &str); 13] = [
         (404, "Not Found"),
         (407, ""),
         (408, ""),
-        (429, "Too Many Requests"),
         (500, "boom"),
         (502, page),
         (503, ""),

@@ -93,13 +93,13 @@ pub(super) fn unparsable(case: &Case, book: &Rulebook, expected: &mut Expected) 
     true
 }
 
-/// Whether it is a version, and not older than the first of these.
+/// Whether it is a version, which has three numbers, and not older than the first of these.
 pub(super) fn is_major(version: &Value, first: u64) -> bool {
     let text = version.as_str().unwrap_or_default().to_lowercase();
     let bare = ["balenaos ", "resin os ", "v"].iter().find_map(|name| text.strip_prefix(name));
-    let mut numbers = bare.unwrap_or(&text).split(['.', '-', '+']);
-    let number = numbers.next().and_then(|number| number.parse::<u64>().ok());
-    number.is_some_and(|number| number >= first)
+    let numbers = bare.unwrap_or(&text).split(['.', '-', '+']);
+    let numbers: Vec<u64> = numbers.map_while(|number| number.parse().ok()).take(3).collect();
+    matches!(numbers[..], [major, _, _] if major >= first)
 }
 
 /// The name of the OS before a version says nothing; what is no version is refused.
