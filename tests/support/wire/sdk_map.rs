@@ -1,11 +1,12 @@
 //! The page that tells which call stands for a function of the SDK: `docs/sdk-map.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cases;
 use super::source::{self, Method};
+use super::{cases, js};
 
 /// Names that are no names in Rust.
 const RENAMED: [(&str, &str); 1] = [("models.device.move", "move_to")];
@@ -21,6 +22,23 @@ const DROP: [(&str, &str); 3] = [
 fn functions() -> Vec<String> {
     let table = fs::read_to_string(cases::home().join("functions.tsv")).expect("a table");
     table.lines().skip(1).filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
+}
+
+/// The recorded functions of the JS SDK that the Python SDK lacks, or calls otherwise, and what the latter calls
+/// them.
+fn functions_of_js() -> BTreeMap<String, Option<String>> {
+    let recorded = cases::read(&js::home()).into_iter();
+    let named = recorded.map(|case| (case.function.clone(), case.seed().map(str::to_owned)));
+    named.filter(|(name, seed)| seed.as_ref() != Some(&snake_case(name))).collect()
+}
+
+/// `models.deviceType.getName` → `models.device_type.get_name`.
+fn snake_case(name: &str) -> String {
+    let letters = name.chars().flat_map(|c| {
+        let bar = c.is_ascii_uppercase().then_some('_');
+        bar.into_iter().chain([c.to_ascii_lowercase()])
+    });
+    letters.collect()
 }
 
 /// The call that stands for a function: drop `models.`, make a call of each namespace.
@@ -58,11 +76,19 @@ pub(crate) fn page() -> Result<String, String> {
         | SDK | here |\n|---|---|\n"
         .to_owned();
     let mut missing = Vec::new();
+    let mut row = |page: &mut String, function: &str, ours: &str| match call(&methods, ours) {
+        Ok(here) => writeln!(page, "| `{function}` | {here} |").expect("text grows"),
+        Err(why) => missing.push(why),
+    };
     for function in functions() {
-        match call(&methods, &function) {
-            Ok(here) => writeln!(page, "| `{function}` | {here} |").expect("text grows"),
-            Err(why) => missing.push(why),
-        }
+        row(&mut page, &function, &function);
+    }
+    page += "\n## What the JS SDK has beside these\n\n\
+        Functions of the JS SDK 23 that the Python SDK lacks, or calls otherwise. Their names are written as the \
+        Python SDK would.\n\n\
+        | JS SDK | here |\n|---|---|\n";
+    for (function, seed) in functions_of_js() {
+        row(&mut page, &function, &seed.unwrap_or_else(|| snake_case(&function)));
     }
     if missing.is_empty() { Ok(page) } else { Err(missing.join("\n")) }
 }
