@@ -10,25 +10,25 @@
     reason = "a benchmark stops at what it can't do, and its figures are small"
 )]
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::num::NonZeroU32;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use balena_agent::api::rows::Device;
 use balena_agent::{Balena, Retry, Settings};
+use support::{Server, cpu, peak};
 
-const SERVE: &str = "BALENA_AGENT_BENCH_SERVE";
+mod support;
+
 const ROWS: usize = 10_000;
 const LONG_LIST: usize = 100_000;
 const CALLS: u32 = 200;
 const AT_ONCE: u32 = 64;
 
 fn main() {
-    if std::env::var_os(SERVE).is_some() {
+    if support::is_server() {
         return serve();
     }
     let server = Server::start();
@@ -43,23 +43,7 @@ fn main() {
     });
 }
 
-struct Server {
-    child: Child,
-    address: String,
-}
-
 impl Server {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(SERVE, "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
-        Self { child, address: address.trim().to_owned() }
-    }
-
     fn client(&self, settings: Settings) -> Balena {
         let settings = Settings { api_endpoint: Some(format!("http://{}", self.address)), ..settings };
         Balena::builder().settings(settings).token("t".to_owned().into()).retry(Retry::never()).build()
@@ -72,13 +56,6 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.rsplit("\r\n\r\n").next().unwrap().parse::<usize>().unwrap() - 1
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -175,61 +152,36 @@ async fn join<T>(futures: Vec<impl Future<Output = T> + Unpin>) -> Vec<T> {
     futures.into_iter().map(|(_, result)| result.unwrap()).collect()
 }
 
-/// CPU seconds of this process so far.
-fn cpu() -> f64 {
-    let stat = fs::read_to_string("/proc/self/schedstat").unwrap();
-    stat.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
-}
-
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 fn serve() {
     static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("{}", listener.local_addr().unwrap());
     let page: &'static str = Box::leak(format!("{{\"d\":[{}]}}", vec![ROW; ROWS].join(",")).into_boxed_str());
-    for stream in listener.incoming() {
+    support::serve(move |stream| {
         CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        std::thread::spawn(move || {
-            let stream = stream.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let mut reader = BufReader::new(stream);
-            loop {
-                let mut request = String::new();
-                if reader.read_line(&mut request).unwrap_or(0) == 0 {
-                    return;
-                }
-                let mut header = String::new();
-                while reader.read_line(&mut header).unwrap_or(0) > 2 {
-                    header.clear();
-                }
-                let body = if request.contains("/connections") {
-                    CONNECTIONS.load(Ordering::Relaxed).to_string()
-                } else if request.contains("device_name%20eq%20") {
-                    page.to_owned()
-                } else if request.contains("orderby=id") {
-                    next_page(&request)
-                } else {
-                    format!("{{\"d\":[{ROW}]}}")
-                };
-                let close = if request.contains("/connections") { "Connection: close\r\n" } else { "" };
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\n{close}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                let stream = reader.get_mut();
-                if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err()
-                    || !close.is_empty()
-                {
-                    return;
-                }
+        stream.set_nodelay(true).unwrap();
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = support::request(&mut reader) {
+            let body = if request.contains("/connections") {
+                CONNECTIONS.load(Ordering::Relaxed).to_string()
+            } else if request.contains("device_name%20eq%20") {
+                page.to_owned()
+            } else if request.contains("orderby=id") {
+                next_page(&request)
+            } else {
+                format!("{{\"d\":[{ROW}]}}")
+            };
+            let close = if request.contains("/connections") { "Connection: close\r\n" } else { "" };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\n{close}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let stream = reader.get_mut();
+            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err()
+                || !close.is_empty()
+            {
+                return;
             }
-        });
-    }
+        }
+    });
 }
 
 /// The page behind the id that the request names.

@@ -11,10 +11,8 @@
 )]
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,26 +20,27 @@ use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, Tra
 use balena_agent::{Balena, LogEvent, Retry, Settings};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use support::{Server, cpu, peak};
 
-const SERVE: &str = "BALENA_AGENT_BENCH_SERVE";
+mod support;
+
 const LINES: usize = 1_000_000;
 /// Lines a piece, about what a connection gives at once.
 const PIECE: usize = 100;
 const UUID: &str = "8deb12a58e3b6d3920db1c2b6303d1ff";
 
 fn main() {
-    if std::env::var_os(SERVE).is_some() {
+    if support::is_server() {
         return serve();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let memory = Balena::builder().transport(Arc::new(Memory(pieces())));
         follow("from memory", memory).await;
-        let (mut server, address) = server();
-        let settings = Settings { api_endpoint: Some(format!("http://{address}")), ..Settings::default() };
+        let server = Server::start();
+        let api_endpoint = Some(format!("http://{}", server.address));
+        let settings = Settings { api_endpoint, ..Settings::default() };
         follow("over a socket", Balena::builder().settings(settings)).await;
-        server.kill().unwrap();
-        server.wait().unwrap();
     });
 }
 
@@ -112,42 +111,16 @@ impl Transport for Memory {
     }
 }
 
-fn server() -> (Child, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .env(SERVE, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut address = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
-    (child, address.trim().to_owned())
-}
-
 fn serve() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    let pieces: Vec<Bytes> = pieces()
-        .iter()
-        .map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat().into())
-        .collect();
-    for stream in listener.incoming() {
-        let pieces = pieces.clone();
-        std::thread::spawn(move || answer(stream.unwrap(), &pieces));
-    }
+    let chunk = |piece: &Bytes| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat().into();
+    let pieces: Vec<Bytes> = pieces().iter().map(chunk).collect();
+    support::serve(move |stream| answer(stream, &pieces));
 }
 
 /// Answers requests of one connection until it is closed.
 fn answer(stream: TcpStream, pieces: &[Bytes]) {
     let mut reader = BufReader::new(stream);
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut header = String::new();
-        while reader.read_line(&mut header).unwrap_or(0) > 2 {
-            header.clear();
-        }
+    while let Some(request) = support::request(&mut reader) {
         let stream = reader.get_mut();
         if request.contains("/logs") {
             let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -161,17 +134,4 @@ fn answer(stream: TcpStream, pieces: &[Bytes]) {
             return;
         }
     }
-}
-
-/// CPU seconds of this process so far.
-fn cpu() -> f64 {
-    let stat = fs::read_to_string("/proc/self/schedstat").unwrap();
-    stat.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
-}
-
-/// Highest resident memory so far, in KiB.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -1,5 +1,6 @@
 //! What all kinds of membership share: the two that they join, whose they are, and their roles.
 
+use crate::core::Core;
 use crate::error::{Result, shown};
 use crate::odata::{Filter, Key, Navigation, Query};
 
@@ -7,6 +8,7 @@ use super::keys::{UserKey, not_empty};
 use super::read::Target;
 use super::resource::Resource;
 use super::rows::User;
+use super::write::Rows;
 
 pub(crate) const ROLE_NAME: &str = "role_name";
 
@@ -87,6 +89,12 @@ pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) ->
         UserKey::Name(name) => user.any(User::USERNAME.eq(name.as_str())),
     };
     Ok(Target::list::<R>(Query::new().filter(theirs)))
+}
+
+/// Gives the one of this row another role. The column is named after the role's resource.
+pub(crate) async fn change_role<M: Resource, R: Resource>(core: &Core, row: Key, name: &str) -> Result<()> {
+    let role = core.id_of(role::<R>(name)?).await?;
+    core.change(M::NAME, &Rows::Key(row), &serde_json::json!({ R::NAME: role })).await
 }
 
 /// The role with this name.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::api::keys::{ApplicationKey, UserKey};
-use crate::api::membership::{ROLE_NAME, of_user, pair_key, role};
+use crate::api::membership::{ROLE_NAME, change_role, of_user, pair_key, role};
 use crate::api::read::{Get, List, Target};
 use crate::api::request::{Create, Request};
+use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
 use crate::api::write::Rows;
 use crate::core::Core;
@@ -126,10 +127,8 @@ impl ApplicationMemberships {
     ) -> Request<()> {
         let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
         Request::new(async move {
-            let row = Rows::Key(membership.key()?);
-            let role = core.id_of(role::<ApplicationMembershipRole>(&name)?).await?;
-            let change = json!({ "application_membership_role": role });
-            core.change("user__is_member_of__application", &row, &change).await
+            change_role::<ApplicationMembership, ApplicationMembershipRole>(&core, membership.key()?, &name)
+                .await
         })
     }
 
@@ -137,9 +136,9 @@ impl ApplicationMemberships {
     /// server does not tell.
     pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Request<()> {
         let (core, membership) = (self.core.clone(), membership.into());
-        Request::new(async move {
-            core.delete("user__is_member_of__application", &Rows::Key(membership.key()?)).await
-        })
+        Request::new(
+            async move { core.delete(ApplicationMembership::NAME, &Rows::Key(membership.key()?)).await },
+        )
     }
 }
 

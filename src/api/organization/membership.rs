@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::api::key_value::{KeyValue, ParentKey};
 use crate::api::keys::{OrganizationKey, UserKey, an_id};
-use crate::api::membership::{of_user, pair_key, role};
+use crate::api::membership::{change_role, of_user, pair_key};
 use crate::api::read::{Get, List, Target};
 use crate::api::request::Request;
+use crate::api::resource::Resource as _;
 use crate::api::rows::{OrganizationMembership, OrganizationMembershipRole, OrganizationMembershipTag};
 use crate::api::write::Rows;
 use crate::core::Core;
@@ -84,10 +83,8 @@ impl OrganizationMemberships {
     ) -> Request<()> {
         let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
         Request::new(async move {
-            let row = Rows::Key(membership.key()?);
-            let role = core.id_of(role::<OrganizationMembershipRole>(&name)?).await?;
-            let change = json!({ "organization_membership_role": role });
-            core.change("organization_membership", &row, &change).await
+            change_role::<OrganizationMembership, OrganizationMembershipRole>(&core, membership.key()?, &name)
+                .await
         })
     }
 
@@ -96,7 +93,7 @@ impl OrganizationMemberships {
     pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Request<()> {
         let (core, membership) = (self.core.clone(), membership.into());
         Request::new(
-            async move { core.delete("organization_membership", &Rows::Key(membership.key()?)).await },
+            async move { core.delete(OrganizationMembership::NAME, &Rows::Key(membership.key()?)).await },
         )
     }
 

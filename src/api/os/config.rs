@@ -86,16 +86,42 @@ impl DeviceOs {
     }
 }
 
-impl Filled<NewOsConfig, OsConfig> {
-    /// The network; [`Network::Ethernet`] unless told, `None` leaves it to the server.
-    pub fn network(self, network: impl Into<Option<Network>>) -> Self {
-        self.give("network", network.into().map(|network| network.as_str().to_owned()))
-    }
+/// Marks requests for what new devices start with: a configuration, or an image with one in it. Made by the
+/// library only.
+pub trait ForNewDevices {}
 
+impl ForNewDevices for NewOsConfig {}
+
+impl<K: ForNewDevices, T> Filled<K, T> {
     /// How often the device looks for updates, in minutes.
     #[doc(alias = "appUpdatePollInterval")]
     pub fn app_update_poll_interval(self, minutes: u32) -> Self {
         self.give("appUpdatePollInterval", minutes)
+    }
+
+    /// The key of the radio network.
+    #[doc(alias = "wifiKey")]
+    pub fn wifi_key(self, key: &SecretString) -> Self {
+        self.give("wifiKey", key.expose_secret())
+    }
+
+    /// The name of the radio network.
+    #[doc(alias = "wifiSsid")]
+    pub fn wifi_ssid(self, ssid: impl Into<String>) -> Self {
+        self.give("wifiSsid", ssid.into())
+    }
+
+    /// In development mode: who is in the same network can log in.
+    #[doc(alias = "developmentMode")]
+    pub fn development_mode(self, on: bool) -> Self {
+        self.give("developmentMode", on)
+    }
+}
+
+impl Filled<NewOsConfig, OsConfig> {
+    /// The network; [`Network::Ethernet`] unless told, `None` leaves it to the server.
+    pub fn network(self, network: impl Into<Option<Network>>) -> Self {
+        self.give("network", network.into().map(|network| network.as_str().to_owned()))
     }
 
     /// A name for the provisioning key.
@@ -114,18 +140,6 @@ impl Filled<NewOsConfig, OsConfig> {
     #[doc(alias = "provisioningKeyDescription")]
     pub fn provisioning_key_description(self, description: impl Into<String>) -> Self {
         self.give("provisioningKeyDescription", description.into())
-    }
-
-    /// The key of the radio network.
-    #[doc(alias = "wifiKey")]
-    pub fn wifi_key(self, key: &SecretString) -> Self {
-        self.give("wifiKey", key.expose_secret())
-    }
-
-    /// The name of the radio network.
-    #[doc(alias = "wifiSsid")]
-    pub fn wifi_ssid(self, ssid: impl Into<String>) -> Self {
-        self.give("wifiSsid", ssid.into())
     }
 
     /// An address of its own, instead of one that the network gives.
@@ -147,12 +161,6 @@ impl Filled<NewOsConfig, OsConfig> {
     #[doc(alias = "deviceType")]
     pub fn device_type(self, slug: impl Into<String>) -> Self {
         self.give("deviceType", slug.into())
-    }
-
-    /// In development mode: who is in the same network can log in.
-    #[doc(alias = "developmentMode")]
-    pub fn development_mode(self, on: bool) -> Self {
-        self.give("developmentMode", on)
     }
 
     /// A value that this version of the library has no name for.

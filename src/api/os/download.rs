@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use percent_encoding::utf8_percent_encode;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::api::filled::Filled;
@@ -17,7 +16,7 @@ use crate::http::{BoxFuture, Download, Opened, Source};
 use crate::ids::ApplicationId;
 use crate::version::Version;
 
-use super::{DeviceOs, Network, OsType, PATH, slug_of};
+use super::{DeviceOs, ForNewDevices, Network, OsType, PATH, slug_of};
 
 const VERSION: &str = "version";
 const DEVICE_TYPE: &str = "deviceType";
@@ -27,6 +26,8 @@ const IMAGE_TYPE: &str = "imageType";
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OsImage;
+
+impl ForNewDevices for OsImage {}
 
 impl DeviceOs {
     /// An image of the host OS for a device type: of the recommended version unless told, or else of the newest
@@ -138,12 +139,6 @@ impl Filled<OsImage, Download> {
         self.give(VERSION, version.into())
     }
 
-    /// Whether it is in development mode.
-    #[doc(alias = "developmentMode")]
-    pub fn development_mode(self, development_mode: bool) -> Self {
-        self.give("developmentMode", development_mode)
-    }
-
     /// The application that devices with it join.
     #[doc(alias = "appId")]
     pub fn app_id(self, application: impl Into<ApplicationId>) -> Self {
@@ -162,27 +157,9 @@ impl Filled<OsImage, Download> {
         self.give(IMAGE_TYPE, image_type.into())
     }
 
-    /// How often a device looks for updates, in minutes.
-    #[doc(alias = "appUpdatePollInterval")]
-    pub fn app_update_poll_interval(self, minutes: u32) -> Self {
-        self.give("appUpdatePollInterval", minutes)
-    }
-
     /// The network that a device comes up with.
     pub fn network(self, network: impl Into<Network>) -> Self {
         self.give("network", network.into().as_str())
-    }
-
-    /// The key of the radio network.
-    #[doc(alias = "wifiKey")]
-    pub fn wifi_key(self, key: &SecretString) -> Self {
-        self.give("wifiKey", key.expose_secret())
-    }
-
-    /// The name of the radio network.
-    #[doc(alias = "wifiSsid")]
-    pub fn wifi_ssid(self, ssid: impl Into<String>) -> Self {
-        self.give("wifiSsid", ssid.into())
     }
 
     /// Options in the SDKs' form. The version and the device type are not told here.

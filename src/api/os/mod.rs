@@ -29,7 +29,7 @@ use crate::api::request::Request;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 
-pub use config::{Network, NewOsConfig, OsConfig};
+pub use config::{ForNewDevices, Network, NewOsConfig, OsConfig};
 pub use download::OsImage;
 pub use max_satisfying::MaxSatisfyingVersion;
 pub use request::{DeviceTypeSlugs, Form, One, OsVersions, Several};

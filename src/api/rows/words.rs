@@ -3,10 +3,15 @@
 use crate::odata::{Literal, LiteralOf, Value};
 use crate::open_enum::open_enum;
 
+pub use crate::supervisor::UpdateStatus;
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($body:tt)* }) => {
         open_enum! { $(#[$doc])* $name { $($body)* } }
 
+        words! { $name }
+    };
+    ($name:ident) => {
         impl Literal for $name {
             fn to_value(&self) -> Value {
                 Value::from(self.as_str())
@@ -108,24 +113,6 @@ words! {
 }
 
 words! {
-    /// How far an update of a device is.
-    UpdateStatus {
-        /// It was turned down.
-        Rejected = "rejected",
-        /// It is being downloaded.
-        Downloading = "downloading",
-        /// It was downloaded.
-        Downloaded = "downloaded",
-        /// It is being applied.
-        ApplyingChanges = "applying changes",
-        /// It was given up.
-        Aborted = "aborted",
-        /// It is through.
-        Done = "done",
-    }
-}
-
-words! {
     /// How far the payment of a credit bundle is.
     PaymentStatus {
         /// Not decided yet.
@@ -165,3 +152,6 @@ mod tests {
         assert_ne!(word, format!("{:?}", Release::STATUS.eq(BuildStatus::Failed)));
     }
 }
+
+// The cloud tells it in the supervisor's own words.
+words! { UpdateStatus }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::api::keys::{ApplicationKey, an_id};
-use crate::api::membership::{pair_key, role};
+use crate::api::membership::{change_role, pair_key, role};
 use crate::api::read::{Get, List, Target};
 use crate::api::request::{Create, Request};
+use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, ApplicationMembershipRole, TeamApplicationAccess};
 use crate::api::write::Rows;
 use crate::core::Core;
@@ -88,10 +89,7 @@ impl TeamApplicationAccesses {
     ) -> Request<()> {
         let (core, access, name) = (self.core.clone(), access.into(), role_name.into());
         Request::new(async move {
-            let row = Rows::Key(access.key()?);
-            let role = core.id_of(role::<ApplicationMembershipRole>(&name)?).await?;
-            let change = json!({ "application_membership_role": role });
-            core.change("team_application_access", &row, &change).await
+            change_role::<TeamApplicationAccess, ApplicationMembershipRole>(&core, access.key()?, &name).await
         })
     }
 
@@ -99,7 +97,7 @@ impl TeamApplicationAccesses {
     /// is none: the server does not tell.
     pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> Request<()> {
         let (core, access) = (self.core.clone(), access.into());
-        Request::new(async move { core.delete("team_application_access", &Rows::Key(access.key()?)).await })
+        Request::new(async move { core.delete(TeamApplicationAccess::NAME, &Rows::Key(access.key()?)).await })
     }
 }
 
