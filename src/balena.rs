@@ -145,6 +145,12 @@ impl Balena {
         UpdateLock::new(&self.0.env)
     }
 
+    /// What carries requests to the cloud, with the proxy and the authorities that count.
+    #[cfg(feature = "cli")]
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        self.0.http.transport.clone()
+    }
+
     /// What the environment told.
     pub fn environment(&self) -> &Environment {
         &self.0.env

@@ -6,10 +6,10 @@ use http::header;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use crate::Environment;
 use crate::error::Result;
-use crate::http::{Cloud, Request, Transport as _};
+use crate::http::{Request, Transport};
 use crate::supervisor::{LockState, Supervisor, UpdateLock};
+use crate::{Balena, Environment};
 
 use super::output::{Output, plain};
 use super::{Context, exit};
@@ -248,6 +248,11 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
         Some(url) => (url.trim_end_matches('/').to_owned(), true),
         None => (DEFAULT_API.to_owned(), false),
     };
+    let transport = match Balena::builder().environment(env.clone()).try_build() {
+        Ok(balena) => balena.transport(),
+        // What is wrong may have a password in it: nothing more is said of it.
+        Err(error) => return vec![Finding::from_error("cloud settings", &error)],
+    };
     let mut findings = Vec::new();
     if env.api_key.is_none() {
         findings.push(Finding::warn(
@@ -260,8 +265,7 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
     } else {
         findings.push(Finding::ok("cloud label", format!("a key is set; {address} by default")));
     }
-    let transport = Cloud::default();
-    match probe(&transport, &format!("{address}/ping"), None, limit).await {
+    match probe(&*transport, &format!("{address}/ping"), None, limit).await {
         Ok((status, skew)) if status < 500 => {
             findings.push(Finding::ok("cloud", format!("{address} answers")));
             if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW_LIMIT) {
@@ -283,14 +287,14 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
             findings.push(Finding::warn(
                 "cloud",
                 format!("can't reach {address}: {cause}"),
-                "the device may be offline or behind a firewall; what is local works all the same",
+                "the device may be offline, behind a firewall, or need a proxy (HTTPS_PROXY); what is local works all the same",
             ));
             return findings;
         }
     }
     if let Some(key) = &env.api_key {
         let whoami =
-            probe(&transport, &format!("{address}/actor/v1/whoami"), Some(key.expose_secret()), limit).await;
+            probe(&*transport, &format!("{address}/actor/v1/whoami"), Some(key.expose_secret()), limit).await;
         findings.push(match whoami {
             Ok((200, _)) => Finding::ok("cloud key", "accepted"),
             Ok((401, _)) => Finding::fail(
@@ -309,7 +313,7 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
 
 /// Status of a GET, and how far our clock is ahead of the server's.
 async fn probe(
-    transport: &Cloud,
+    transport: &dyn Transport,
     address: &str,
     key: Option<&str>,
     limit: Duration,

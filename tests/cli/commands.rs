@@ -125,6 +125,23 @@ async fn doctor_tells_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn doctor_goes_the_way_that_the_client_goes() {
+    let report = async |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        stdout(&run(&variables.collect(), &["doctor"]).await)
+    };
+    let api = ("BALENA_API_URL", "https://api.example.invalid");
+    let told = report(&[("BALENA_API_URL", "https://me:hidden@api.example.invalid")]).await;
+    assert!(told.contains("FAIL  cloud settings") && told.contains("BALENA_API_URL"), "{told}");
+    assert!(!told.contains("hidden"), "{told}");
+    let told = report(&[api, ("BALENA_EXTRA_CA_CERTS", "/nowhere.pem")]).await;
+    assert!(told.contains("FAIL  cloud settings") && told.contains("/nowhere.pem"), "{told}");
+    // Nobody listens there.
+    let told = report(&[api, ("HTTPS_PROXY", "http://me:hidden@127.0.0.1:1")]).await;
+    assert!(told.contains("through the proxy 127.0.0.1:1") && !told.contains("hidden"), "{told}");
+}
+
+#[tokio::test]
 async fn the_key_shows_nowhere() {
     let (device, environment) = device().await;
     let key = device.key("main").unwrap();
