@@ -87,10 +87,11 @@ install_packages() {
     missing=()
 }
 
-# The C compiler is for what is built for this machine: macros and build scripts.
+# The C compiler is for what is built for this machine: macros and build scripts; the certificates are for downloads.
 need_build_tools() {
     need cc gcc libc6-dev
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 }
 
 need_emulator() {
