@@ -17,10 +17,12 @@ rpi     arm-unknown-linux-musleabihf   arm     arm1176     4000000
 TABLE
 }
 
-# The last line of a command that failed; nothing else is printed after it.
+# The last line of a command that failed; nothing else is printed after it. The exit code tells whose fault it is:
+# 69 while what is needed can't be had, else 1, and 2 for a wrong argument.
+code=1
 fail() {
     printf '%s: %s\n' "$name" "$*" >&2
-    exit 1
+    exit "$code"
 }
 
 say() { printf '%s: %s\n' "$name" "$*" >&2; }
@@ -79,6 +81,8 @@ install_packages() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         fail "packages are missing; install them, or run this as root on Debian: ${missing[*]}${1:-}"
     fi
+    # Without them Debian's own cargo downloads nothing.
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     say "installing ${missing[*]}"
     # Without lists there is no package; with old ones there may be.
     quietly apt-get update || true
@@ -87,11 +91,10 @@ install_packages() {
     missing=()
 }
 
-# The C compiler is for what is built for this machine: macros and build scripts; the certificates are for downloads.
+# The C compiler is for what is built for this machine: macros and build scripts.
 need_build_tools() {
     need cc gcc libc6-dev
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
-    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 }
 
 need_emulator() {

@@ -162,7 +162,7 @@ fn without_the_emulator_the_package_is_named_before_anything_is_built() {
     let machine = Machine::new();
     machine.without("qemu-arm-static").fails(
         &["armv7hf"],
-        1,
+        69,
         "install them, or run this as root on Debian: qemu-user-static (or --no-check, without qemu)",
     );
     assert!(machine.build(&["--no-check", "armv7hf"]).status.success());
@@ -173,24 +173,24 @@ fn without_a_network_what_could_not_be_had_is_named() {
     let machine = Machine::new();
     machine.program("id", "echo 0");
     machine.program("apt-get", "echo 'Could not resolve' >&2; exit 100");
-    machine.without("cc").fails(&["amd64"], 1, "apt-get can't install gcc libc6-dev");
+    machine.without("cc").fails(&["amd64"], 69, "apt-get can't install gcc libc6-dev");
     machine.program("cc", "");
     machine.program("cargo", "echo 'spurious network error' >&2; exit 101");
-    machine.fails(&["amd64"], 1, "can't download the crates of Cargo.lock; is the network there?");
+    machine.fails(&["amd64"], 69, "can't download the crates of Cargo.lock; is the network there?");
     assert!(text(&machine.path("tree/target/packaging/log.txt")).contains("spurious network error"));
 
     let machine = Machine::new();
     let python = text(&machine.path("bin/python3")).replace("#!/bin/sh\\n' >", "#!/bin/sh\\nexit 1\\n' >");
     fs::write(machine.path("bin/python3"), python).unwrap();
-    machine.fails(&["amd64"], 1, "pip can't install zig");
+    machine.fails(&["amd64"], 69, "pip can't install zig");
 }
 
 #[test]
 fn without_cargo_or_the_library_it_says_where_they_come_from() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.path("rust/lib")).unwrap();
-    machine.fails(&["amd64"], 1, "rust-web-src rustc-web");
-    machine.without("cargo").fails(&["amd64"], 1, "https://rustup.rs installs it");
+    machine.fails(&["amd64"], 69, "rust-web-src rustc-web");
+    machine.without("cargo").fails(&["amd64"], 69, "https://rustup.rs installs it");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_full_disk_is_told_and_leaves_the_binaries_of_before() {
     machine.program("cp", copies);
     machine.fails(&["amd64"], 1, "can't copy amd64 to dist");
     machine.program("df", "printf 'Filesystem 1024-blocks Used Available\\ndisk 9 9 40000\\n'");
-    machine.fails(&["aarch64"], 1, "target/packaging has 40 MB free, and this takes 400 MB");
+    machine.fails(&["aarch64"], 69, "target/packaging has 40 MB free, and this takes 400 MB");
     machine.program("df", "printf 'Filesystem 1024-blocks Used Available\\ndisk 9 9 7000\\n'");
     machine.fails(&["amd64"], 1, "the disk of");
 
