@@ -1,5 +1,6 @@
 //! The form of the SDK's settings file: what Python's `configparser` writes and reads.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// How much text the values of one file may come to, for a file that refers to itself over and over.
@@ -37,7 +38,7 @@ impl Document {
         let (mut found, mut shared) = (None, Vec::new());
         for part in lines.sections {
             if part.name == section {
-                found = Some(part.pairs);
+                found = Some((part.pairs, part.names));
                 continue;
             }
             if part.name == SHARED {
@@ -45,13 +46,11 @@ impl Document {
             }
             document.others.push_str(&written(&part.name, &part.pairs));
         }
-        document.pairs = found?;
-        for (name, text) in shared {
-            if document.pairs.iter().all(|(own, _)| *own != name) {
-                document.pairs.push((name, text));
-            }
-        }
+        let (pairs, own) = found?;
+        document.pairs = pairs;
+        document.pairs.extend(shared.into_iter().filter(|(name, _)| !own.contains(name)));
         let plain = document.pairs.clone();
+        let plain = plain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let mut left = MOST;
         for (_, text) in &mut document.pairs {
             // A reference that leads nowhere is a text that was meant as it stands.
@@ -85,7 +84,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Puts values in the place of `%(name)s`; `left` is how much text it may yet go through.
-fn interpolated(text: &str, pairs: &Pairs, depth: usize, left: &mut usize) -> Option<String> {
+fn interpolated(text: &str, pairs: &BTreeMap<&str, &str>, depth: usize, left: &mut usize) -> Option<String> {
     /// As in Python.
     const DEEPEST: usize = 10;
     *left = left.checked_sub(text.len())?;
@@ -99,7 +98,7 @@ fn interpolated(text: &str, pairs: &Pairs, depth: usize, left: &mut usize) -> Op
             continue;
         }
         let (reference, after) = after.strip_prefix('(')?.split_once(")s")?;
-        let (_, value) = pairs.iter().find(|(other, _)| *other == name(reference))?;
+        let value = pairs.get(name(reference).as_str())?;
         if depth == DEEPEST {
             return None;
         }
@@ -114,6 +113,8 @@ fn interpolated(text: &str, pairs: &Pairs, depth: usize, left: &mut usize) -> Op
 struct Section {
     name: String,
     pairs: Pairs,
+    /// Those of the pairs: a file of many must not keep us busy.
+    names: BTreeSet<String>,
 }
 
 /// What the lines so far amount to.
@@ -145,19 +146,21 @@ impl Lines {
             let section = match known {
                 // This one alone may come in parts.
                 Some(at) if name.0 == SHARED => self.sections.remove(at),
-                None if !name.0.is_empty() => Section { name: name.0.to_owned(), pairs: Pairs::new() },
+                None if !name.0.is_empty() => {
+                    Section { name: name.0.to_owned(), pairs: Pairs::new(), names: BTreeSet::new() }
+                }
                 _ => return None,
             };
             self.sections.push(section);
             return Some(());
         }
         let (key, value) = text.split_once(['=', ':'])?;
-        let pairs = &mut self.sections.last_mut()?.pairs;
+        let section = self.sections.last_mut()?;
         let key = name(key);
-        if key.is_empty() || pairs.iter().any(|(known, _)| *known == key) {
+        if key.is_empty() || !section.names.insert(key.clone()) {
             return None;
         }
-        pairs.push((key, value.trim().to_owned()));
+        section.pairs.push((key, value.trim().to_owned()));
         self.indent = Some(indent);
         Some(())
     }

@@ -149,11 +149,7 @@ impl Values {
 }
 
 pub(super) fn values(document: &Document) -> Values {
-    let mut values = Values::default();
-    for (name, text) in &document.pairs {
-        values.set(name, Setting::read(name, text.clone()));
-    }
-    values
+    document.pairs.iter().map(|(name, text)| (name.clone(), Setting::read(name, text.clone()))).collect()
 }
 
 /// Without the line break at its end that a token from a file has.

@@ -72,6 +72,13 @@ impl From<SecretString> for Setting {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values(Vec<(String, Setting)>);
 
+/// Of names that are known to differ, such as those of a file; one by one they would be searched for.
+impl FromIterator<(String, Setting)> for Values {
+    fn from_iter<I: IntoIterator<Item = (String, Setting)>>(all: I) -> Self {
+        Self(all.into_iter().collect())
+    }
+}
+
 impl Values {
     pub(super) fn get(&self, name: &str) -> Option<&Setting> {
         let mut all = self.iter();
