@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use balena_agent::service::Config;
+use yaml_rust2::{Yaml, YamlLoader};
+
 fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
@@ -27,15 +30,54 @@ fn table(header: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-#[test]
-fn the_block_has_the_crates_version() {
-    let block = file("balena.yml");
-    let version = block.lines().find_map(|line| line.strip_prefix("version: "));
-    assert_eq!(version, Some(env!("CARGO_PKG_VERSION")));
+/// The block, read as balena reads it.
+fn block() -> Yaml {
+    YamlLoader::load_from_str(&file("balena.yml")).unwrap().remove(0)
+}
+
+/// The texts of a list of the block.
+fn listed(list: &Yaml) -> Vec<String> {
+    list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+/// The variables that the block sets, with their values.
+fn offered() -> Vec<(String, String)> {
+    let block = block();
+    let variables = block["data"]["applicationEnvironmentVariables"].as_vec().unwrap();
+    variables
+        .iter()
+        .flat_map(|variable| variable.as_hash().unwrap())
+        .map(|(name, value)| {
+            let number = value.as_i64().map(|number| number.to_string());
+            (name.as_str().unwrap().to_owned(), number.unwrap_or_else(|| value.as_str().unwrap().to_owned()))
+        })
+        .collect()
 }
 
 #[test]
-fn every_setting_is_in_the_readme_and_no_other() {
+fn the_block_is_this_crate() {
+    let block = block();
+    assert_eq!(block["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(block["name"].as_str(), Some(env!("CARGO_PKG_NAME")));
+    assert_eq!(block["type"].as_str(), Some("sw.block"));
+    assert!(!block["description"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn the_block_is_for_boards_of_every_architecture() {
+    let block = block();
+    let types = listed(&block["data"]["supportedDeviceTypes"]);
+    let different: BTreeSet<_> = types.iter().collect();
+    assert_eq!(different.len(), types.len(), "a device type stands twice: {types:?}");
+    assert!(different.contains(&block["data"]["defaultDeviceType"].as_str().unwrap().to_owned()));
+    // One that everybody knows of each.
+    for known in ["raspberrypi4-64", "generic-amd64", "raspberrypi3", "raspberry-pi"] {
+        assert!(different.contains(&known.to_owned()), "{known}");
+    }
+}
+
+#[test]
+fn every_setting_is_in_the_readme_and_in_the_block_and_no_other() {
     let code = file("src/service/config.rs");
     // The settings themselves, without the tests, which have others to refuse.
     let code = variables(code.split("#[cfg(test)]").next().unwrap());
@@ -43,9 +85,67 @@ fn every_setting_is_in_the_readme_and_no_other() {
     let rows = table("| variable |");
     let names: BTreeSet<String> = rows.iter().flat_map(|row| variables(&row[0])).collect();
     assert_eq!(names, code);
-    for offered in ["balena.yml", "docker-compose.yml"] {
-        let offered_names = variables(&file(offered));
-        assert!(offered_names.is_subset(&code), "{offered}: {offered_names:?}");
+    let compose = variables(&file("docker-compose.yml"));
+    assert!(compose.is_subset(&code), "{compose:?}");
+
+    let offered = offered();
+    assert_eq!(offered.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), code);
+    let text = file("balena.yml");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    for (name, value) in &offered {
+        let row = rows.iter().find(|row| variables(&row[0]).contains(name)).unwrap();
+        assert!(
+            row[2].contains(&format!("`{value}`")),
+            "the README has another default of {name} than {value}"
+        );
+        let place = lines.iter().position(|line| line.starts_with(&format!("- {name}:"))).unwrap();
+        assert!(lines[place - 1].starts_with("# "), "the block does not say what {name} is");
+    }
+    // What the block sets is what counts without it.
+    let set = Config::from_vars(offered);
+    assert_eq!(format!("{set:?}"), format!("{:?}", Config::default()));
+}
+
+/// The lines of a Dockerfile's instructions, each whole.
+fn instructions(path: &str) -> Vec<String> {
+    let text = file(path).replace("\\\n", " ");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn an_image_is_the_binary_and_nothing_else() {
+    let images = ["Dockerfile", "Dockerfile.template", "Dockerfile.rpi"].map(instructions);
+    for image in &images {
+        let last = image.iter().rposition(|line| line.starts_with("FROM ")).unwrap();
+        let (build, image) = image.split_at(last);
+        let same = &images[0][images[0].len() - image.len()..];
+        assert_eq!(image, same, "the images are alike");
+        assert_eq!(image[0], "FROM scratch");
+        let adds = |line: &&String| ["COPY", "ADD", "RUN"].iter().any(|word| line.starts_with(word));
+        let added: Vec<_> = image.iter().filter(adds).collect();
+        assert_eq!(added, ["COPY --from=build /balena-agent /balena-agent"]);
+        assert!(image.contains(&"ENTRYPOINT [\"/balena-agent\"]".to_owned()));
+        assert!(
+            build.iter().any(|line| line.starts_with("RUN ") && line.contains("packaging/build --no-check "))
+        );
+    }
+}
+
+#[test]
+fn every_architecture_is_built_everywhere() {
+    let script = file("packaging/common.sh");
+    let known: Vec<Vec<&str>> = script
+        .lines()
+        .filter(|line| line.contains("-unknown-linux-musl"))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(known.len(), 4, "{known:?}");
+    let (cross, image) = (file("Cross.toml"), file("Dockerfile"));
+    for words in known {
+        let (arch, target) = (words[0], words[1]);
+        assert!(cross.contains(&format!("[target.{target}]")), "cross does not know {target}");
+        assert!(image.contains(&format!(" arch={arch} ")), "the image is not built for {arch}");
     }
 }
 
