@@ -154,29 +154,34 @@ compiler_with_source() {
     return 1
 }
 
-# zigbuild COMMAND TARGET PANIC [ARG…]: builds (`zigbuild`) or tests (`test`) what is in `tree`, and the standard library.
+# zigbuild COMMAND TARGET [ARG…]: builds (`zigbuild`) or tests (`test`) what is in `tree`, and the standard library.
 # The bytes are the same wherever the sources, the crates and the compiler lie: their places are not told.
 zigbuild() {
-    local command=$1 target=$2 panic=$3 flags crates real
-    crates=${CARGO_HOME:-$HOME/.cargo}/registry/src
-    real=$(cd "$source" && pwd -P)
+    local command=$1 target=$2 folder flags library
     flags=(
         # zig has the C library's start files.
-        "-Clink-self-contained=no"
-        "--remap-path-prefix=$CARGO_TARGET_DIR=/target"
-        "--remap-path-prefix=$tree=/balena-agent"
-        "--remap-path-prefix=$source=/rust"
-        "--remap-path-prefix=$real=/rust"
+        -Clink-self-contained=no
+        "--remap-path-prefix=$CARGO_TARGET_DIR=target"
+        "--remap-path-prefix=$tree=balena-agent"
+        "--remap-path-prefix=$source=rust"
+        "--remap-path-prefix=$(cd "$source" && pwd -P)=rust"
     )
-    for folder in "$crates"/*/; do
-        flags+=("--remap-path-prefix=${folder%/}=/crates")
+    for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+        flags+=("--remap-path-prefix=$folder=")
     done
+    library=("-Zbuild-std=std,panic_unwind")
+    if [ "$command" = zigbuild ]; then
+        # Nothing unwinds, and nobody reads the addresses of a backtrace of a stripped binary: docs/size.md.
+        library=("-Zbuild-std=std,panic_abort" -Zbuild-std-features=optimize_for_size)
+        # zig would link at a fixed address.
+        flags+=(-Cforce-unwind-tables=no -Clink-arg=-pie)
+    fi
     (
         cd "$tree" || exit
         # The first lets a released compiler build its own library; the caches stay in ours.
         export RUSTC_BOOTSTRAP=1 ZIG_GLOBAL_CACHE_DIR=$cache/zig-cache CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
         export CARGO_ENCODED_RUSTFLAGS
-        cargo-zigbuild "$command" -Zbuild-std="std,$panic" --locked --target "$target" "${@:4}"
+        cargo-zigbuild "$command" "${library[@]}" --locked --target "$target" "${@:3}"
     )
 }

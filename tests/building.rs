@@ -59,7 +59,7 @@ impl Machine {
         std::os::unix::fs::symlink("/bin/chmod", machine.path("bin/chmod")).unwrap();
         machine.program(
             "cargo-zigbuild",
-            "target=$5; folder=$CARGO_TARGET_DIR/$target/release; mkdir -p \"$folder\"; \
+            "while [ \"$1\" != --target ]; do shift; done; target=$2; folder=$CARGO_TARGET_DIR/$target/release; mkdir -p \"$folder\"; \
              printf 'built for %s' \"$target\" >\"$folder/balena-agent\"; chmod 755 \"$folder/balena-agent\"",
         );
         fs::write(machine.path("tree/packaging/check"), "#!/bin/sh\n").unwrap();
@@ -218,7 +218,7 @@ fn what_does_not_build_or_does_not_work_never_gets_into_dist() {
     machine.fails(&[], 1, "rpi is built, and does not work");
     machine.program("cargo-zigbuild", "exit 101");
     machine.fails(&["aarch64"], 1, "aarch64 does not build");
-    let big = "folder=$CARGO_TARGET_DIR/$5/release; mkdir -p \"$folder\"; head -c 4000001 /dev/zero >\"$folder/balena-agent\"";
+    let big = "folder=$CARGO_TARGET_DIR/armv7-unknown-linux-musleabihf/release; mkdir -p \"$folder\"; head -c 4000001 /dev/zero >\"$folder/balena-agent\"";
     machine.program("cargo-zigbuild", big);
     machine.fails(&["armv7hf"], 1, "armv7hf has 4000001 bytes, and may have 4000000");
 }
