@@ -15,6 +15,7 @@ use super::host_config::HostConfigArguments;
 use super::output::{self, Output, Reader};
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum DeviceCommand {
     /// Ask whether the supervisor answers
     Ping,
@@ -89,7 +90,7 @@ pub(super) enum DeviceCommand {
     Logs(Logs),
 }
 
-/// Override update locks.
+// Override update locks.
 #[derive(Debug, Args)]
 pub(super) struct Force {
     /// Override update locks, whoever holds them
@@ -97,7 +98,7 @@ pub(super) struct Force {
     pub(super) force: bool,
 }
 
-/// Consent to what can't be undone.
+// Consent to what can't be undone.
 #[derive(Debug, Args)]
 pub(super) struct Yes {
     /// Really do it

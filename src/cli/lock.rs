@@ -24,6 +24,7 @@ use super::{Context, exit};
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum LockCommand {
     /// Run a command while no update, restart or reboot can happen; waits for the lock up to --timeout (60s)
     Run {

@@ -57,7 +57,10 @@ struct Global {
     verbose: u8,
 }
 
+// Deferred here and below: only the arguments of the command that was given are built. A doc comment on a struct
+// of arguments would then take the place of what its command says of itself.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Act on this device, or ask about it
     #[command(subcommand)]
@@ -234,4 +237,26 @@ fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "give a number with a unit: 500ms, 90s, 2m, 1h".to_owned())?;
     Duration::try_from(duration).map_err(|_| "it can't be negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_says_the_same_of_itself_as_its_parent_does() {
+        fn check<C: Subcommand>() {
+            let listed = C::augment_subcommands(clap::Command::new("parent"));
+            let mut built = listed.clone();
+            built.build();
+            for command in listed.get_subcommands() {
+                let own = built.find_subcommand(command.get_name()).unwrap();
+                assert_eq!(command.get_about(), own.get_about(), "{}", command.get_name());
+            }
+        }
+        check::<Command>();
+        check::<device::DeviceCommand>();
+        check::<supervisor::SupervisorCommand>();
+        check::<lock::LockCommand>();
+    }
 }

@@ -10,7 +10,7 @@ use crate::service::{self, Config};
 use super::Context;
 use super::output::{self, Output, Reader};
 
-/// Where the service answers.
+// Where the service answers.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
     /// Address and port of the service; else `AGENT_LISTEN`, else `127.0.0.1:48485`

@@ -19,6 +19,7 @@ const WAIT_LIMIT: &str = "2m";
 const CONTAINER_COLUMNS: &[&str] = &["serviceName", "status", "imageId", "createdAt", "containerId"];
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum SupervisorCommand {
     /// Ask whether it answers (GET /ping)
     Ping,
