@@ -5,6 +5,7 @@
 mod kept;
 
 use std::future::Future;
+use std::pin::Pin;
 #[cfg(feature = "service")]
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,11 @@ impl TaskSet {
 
     /// Starts `task`. `name` appears in logs. After [`TaskSet::drain`] nothing is started any more.
     pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        // Boxed, because tokio's part of a task is compiled for each type of future anew.
+        self.spawn_boxed(name, Box::pin(task));
+    }
+
+    fn spawn_boxed(&self, name: &'static str, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
         let mut tasks = lock(&self.tasks);
         // Under the lock that `drain` takes after it said stop: what gets in here is still drained.
         if *self.stop.borrow() {

@@ -19,6 +19,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
@@ -67,9 +68,9 @@ impl Plain {
                     let stream = TcpStream::connect(address.as_str()).await?;
                     // Requests are single small writes: there is nothing to wait for.
                     stream.set_nodelay(true)?;
-                    Ok(handshake(stream).await?)
+                    Ok(handshake(Box::new(stream)).await?)
                 }
-                Endpoint::Unix(path) => Ok(handshake(UnixStream::connect(path).await?).await?),
+                Endpoint::Unix(path) => Ok(handshake(Box::new(UnixStream::connect(path).await?)).await?),
             }
         });
         let cause: Box<dyn std::error::Error + Send + Sync> = match connected.await {
@@ -136,10 +137,12 @@ impl Plain {
     }
 }
 
-async fn handshake<S>(stream: S) -> hyper::Result<Connection>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
+/// TCP or Unix, as one type: hyper's side of a connection is compiled for each type anew.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
+async fn handshake(stream: Box<dyn Socket>) -> hyper::Result<Connection> {
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
     Ok(Connection { sender, driver: Some(Box::pin(driver)), idle_since: Instant::now() })
 }
@@ -258,7 +261,7 @@ mod tests {
     async fn a_connection_that_closes_before_the_request_is_written_gives_it_back() {
         let plain = Plain::new(Endpoint::Unix("/nowhere".into()));
         let (ours, theirs) = tokio::io::duplex(1024);
-        let connection = handshake(ours).await.unwrap();
+        let connection = handshake(Box::new(ours)).await.unwrap();
         drop(theirs);
         let exchange = plain.exchange_on(connection, request(), true);
         let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
@@ -273,7 +276,7 @@ mod tests {
         for _ in 0..IDLE_CONNECTIONS {
             let (ours, theirs) = tokio::io::duplex(1024);
             others.push(theirs);
-            let connection = handshake(ours).await.unwrap();
+            let connection = handshake(Box::new(ours)).await.unwrap();
             plain.idle.lock().unwrap().push(connection);
         }
         drop(others.pop());
