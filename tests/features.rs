@@ -1,7 +1,7 @@
 //! Who takes the library alone gets the library alone: no command line, no service, no simulator, and no TLS unless it
 //! is asked for.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -13,9 +13,7 @@ fn taken(features: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         tree.args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--no-dedupe"]);
         tree.args(["--no-default-features", "--features", features]).args(more);
         let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-        if !output.status.success() {
-            panic!("cargo tree: {}", String::from_utf8_lossy(&output.stderr));
-        }
+        assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     let words =

@@ -35,7 +35,9 @@ pub(crate) async fn hyper(work: Work, url: &str) -> Outcome<Spent> {
             }
         }
         Work::List => {
-            let devices = ask(&mut sender, host, "GET", "/v6/device?$filter=belongs_to__application%20eq%201", "").await?;
+            let devices =
+                ask(&mut sender, host, "GET", "/v6/device?$filter=belongs_to__application%20eq%201", "")
+                    .await?;
             assert_eq!(devices["d"].as_array().map(Vec::len), Some(ROWS));
         }
         Work::Tags => {
@@ -61,11 +63,18 @@ pub(crate) async fn hyper(work: Work, url: &str) -> Outcome<Spent> {
 
 fn request(host: &str, method: &str, path: &str, body: &str) -> Outcome<hyper::Request<Full<Bytes>>> {
     let request = hyper::Request::builder().method(method).uri(path).header("host", host);
-    let request = request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
+    let request =
+        request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
     Ok(request.body(Full::new(Bytes::from(body.to_owned())))?)
 }
 
-async fn ask(sender: &mut SendRequest<Full<Bytes>>, host: &str, method: &str, path: &str, body: &str) -> Outcome<Value> {
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Outcome<Value> {
     let request = request(host, method, path, body)?;
     sender.ready().await?;
     let response = sender.send_request(request).await?;
@@ -83,7 +92,8 @@ pub(crate) async fn reqwest(work: Work, url: &str) -> Outcome<Spent> {
     }
     let client = builder.build()?;
     let get = async |path: String| -> Outcome<Value> {
-        let response = client.get(format!("{url}{path}")).bearer_auth(TOKEN).send().await?.error_for_status()?;
+        let response =
+            client.get(format!("{url}{path}")).bearer_auth(TOKEN).send().await?.error_for_status()?;
         Ok(serde_json::from_slice(&response.bytes().await?)?)
     };
     get(device()).await?;
@@ -134,7 +144,9 @@ impl Lines {
     fn take(&mut self, piece: &[u8]) -> Outcome<()> {
         self.rest.extend_from_slice(piece);
         let end = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        for line in self.rest.drain(..end).as_slice().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in
+            self.rest.drain(..end).as_slice().split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+        {
             serde_json::from_slice::<Value>(line)?;
             self.count += 1;
         }

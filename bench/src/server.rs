@@ -110,7 +110,9 @@ fn answer<S: Read + Write>(stream: S, answers: &Answers) -> std::io::Result<()> 
 
 /// All lines, and then silence, as of a device that has no more to say.
 fn log<S: Read + Write>(stream: &mut S, answers: &Answers) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )?;
     for piece in &answers.log {
         stream.write_all(piece)?;
     }
@@ -131,6 +133,7 @@ fn piece(number: usize) -> Vec<u8> {
     (number * PIECE..(number + 1) * PIECE).map(line).collect::<String>().into_bytes()
 }
 
-const APPLICATION: &str = r#"{"d":[{"id":1,"app_name":"small-fleet","slug":"me/small-fleet","is_for__device_type":{"__id":58}}]}"#;
+const APPLICATION: &str =
+    r#"{"d":[{"id":1,"app_name":"small-fleet","slug":"me/small-fleet","is_for__device_type":{"__id":58}}]}"#;
 const CREATED: &str = r#"{"id":1,"device":{"__id":7654321},"tag_key":"site","value":"1"}"#;
-const ROW: &str = r#"{"id":7654321,"actor":667788,"created_at":"2024-01-15T10:20:30.123Z","modified_at":"2024-01-15T10:20:30.123Z","custom_latitude":"","custom_longitude":"","device_name":"floral-mountain","download_progress":null,"ip_address":"192.168.1.5","public_address":"203.0.113.7","mac_address":"02:00:5E:10:00:01","is_accessible_by_support_until__date":null,"is_connected_to_vpn":true,"is_locked_until__date":null,"is_web_accessible":false,"is_active":true,"is_online":true,"last_connectivity_event":"2024-01-15T10:20:30.123Z","last_vpn_event":"2024-01-15T10:20:30.123Z","latitude":"52.5","local_id":null,"location":"Berlin, Germany","longitude":"13.4","note":null,"os_variant":"prod","os_version":"balenaOS 2.80.3+rev1","provisioning_progress":null,"provisioning_state":"","status":"Idle","supervisor_version":"12.11.0","uuid":"8deb12a58e3b6d3920db1c2b6303d1ff","api_heartbeat_state":"online","memory_usage":120,"memory_total":972,"storage_block_device":"/dev/mmcblk0p6","storage_usage":300,"storage_total":14000,"cpu_temp":45,"cpu_usage":3,"cpu_id":"0000000012345678","is_undervolted":false,"overall_status":"idle","overall_progress":null,"belongs_to__application":{"__id":1681618},"belongs_to__user":{"__id":1234},"is_running__release":{"__id":465307},"is_of__device_type":{"__id":58}}"#;
+const ROW: &str = include_str!("../../benches/support/device.json");
