@@ -25,7 +25,9 @@ pub(crate) async fn hyper(work: Work, url: &str) -> Outcome<Spent> {
     let stream = tokio::net::TcpStream::connect(host).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
+    // It goes on beside the requests, until this is over.
+    let mut beside = tokio::task::JoinSet::new();
+    beside.spawn(connection);
     ask(&mut sender, host, "GET", &device(), "").await?;
     let started = Started::now()?;
     match work {

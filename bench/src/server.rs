@@ -126,7 +126,7 @@ fn piece(number: usize) -> Vec<u8> {
         let at = 1_705_314_030_123 + line;
         let text = format!(
             "{{\"createdAt\":{at},\"timestamp\":{at},\"isSystem\":false,\"isStdErr\":{},\"message\":\"2024-01-15T10:20:30.123Z INFO src/sensors/temperature.py: reading {line} taken, 21.5 C, queued for upload\",\"serviceId\":28970}}\n",
-            line % 10 == 0
+            line.is_multiple_of(10)
         );
         format!("{:x}\r\n{text}\r\n", text.len())
     };
