@@ -22,6 +22,7 @@ def write(measured, agent):
     """The Markdown text, and whether every promise is kept."""
     lines = ["# Measured beside the others", "", f"By `bench/run`: medians of {measured.runs} runs in turn (three times as many of whole processes).", ""]
     lines += [f"* {line}" for line in machine()]
+    lines += ["", "## In short", "", *short(measured)]
     for (work, scheme), rows in grouped(measured.took).items():
         title = TITLES[work] + (f", {scheme}" if scheme else "")
         lines += ["", f"## {title}", "", "| | wall | CPU | peak memory | connections | wall, of ours | CPU, of ours | memory, of ours |", "|---|---|---|---|---|---|---|---|"]
@@ -35,6 +36,33 @@ def write(measured, agent):
     lines += ["## Promises", "", "| promise | measured | |", "|---|---|---|"]
     lines += [f"| {promise} | {figure} | {'kept' if good else '**broken**'} |" for promise, figure, good in kept]
     return "\n".join(lines) + "\n", all(good for _, _, good in kept)
+
+
+def short(measured):
+    """The table that the README shows."""
+    groups = grouped(measured.took)
+    yield f"| | {OURS} | Python SDK | JS SDK | the floor |"
+    yield "|---|---|---|---|---|"
+    rows = (
+        ("start, one call to the supervisor, end", "local", "", "wall", "curl"),
+        ("start and construct only", "start", "", "wall", None),
+        ("a device 200 times over TLS, CPU", "gets", "TLS", "cpu", "bare reqwest"),
+        ("a device 64 times at once over TLS, CPU", "at_once", "TLS", "cpu", "bare reqwest"),
+        ("10,000 devices in one answer, CPU", "list", "HTTP", "cpu", "bare reqwest"),
+        ("a tag of a device 1,000 times over TLS, CPU", "tags", "TLS", "cpu", "bare reqwest"),
+        ("100,000 lines of a log, CPU", "logs", "HTTP", "cpu", "bare hyper"),
+    )
+    for title, work, scheme, of, floor in rows:
+        group = groups[work, scheme]
+        cells = []
+        for name in (OURS, "Python SDK", "JS SDK", floor):
+            took = group.get(name)
+            if took is None:
+                cells.append("")
+                continue
+            ratio = "" if name == OURS else f" ({times(getattr(took, of), getattr(group[OURS], of))})"
+            cells.append(f"{name + ': ' if name == floor else ''}{seconds(getattr(took, of))}{ratio}, {mib(took.peak)}")
+        yield f"| {title} | {' | '.join(cells)} |"
 
 
 def grouped(took):
