@@ -3,6 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${PACKAGING_CACHE:-$root/target/packaging}
+[ "${cache#/}" != "$cache" ] || cache=$PWD/$cache
 log=$cache/log.txt
 name=packaging/$(basename "$0")
 
@@ -119,12 +120,15 @@ install_zig() {
 # A compiler and the source of its own standard library, which is built with the program: no ready one is needed for
 # the target, and what is not used of it is not there. rustup's, else Debian's `rustc-web`.
 install_rust() {
-    local wanted candidate
-    if ! command -v cargo >/dev/null; then
-        wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    if command -v cargo >/dev/null; then
+        found=$(cargo --version | cut -d' ' -f2)
+        at_least "$found" "$wanted" || fail "cargo is of version $found, and $wanted is the least: https://rustup.rs installs a newer one"
+    else
         [ "$(id -u)" != 0 ] || quietly apt-get update || true
-        candidate=$(apt-cache policy cargo-web 2>/dev/null | awk '$1 == "Candidate:" {print $2}') || true
-        dpkg --compare-versions "${candidate:-0}" ge "$wanted" 2>/dev/null \
+        found=$(apt-cache policy cargo-web 2>/dev/null | awk '$1 == "Candidate:" {print $2}') || true
+        at_least "${found:-0}" "$wanted" \
             || fail "cargo is missing, and Debian has none here that is $wanted or later: https://rustup.rs installs it"
         missing+=(cargo-web)
     fi
@@ -139,6 +143,8 @@ install_rust() {
         compiler_with_source || fail "the standard library's source is missing: \`rustup component add rust-src\` installs it"
     fi
 }
+
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
 
 # Sets RUSTC and `source`. rustup's compiler may hide Debian's, which is the one with a source where there is no more of
 # rustup's to be had.

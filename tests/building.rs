@@ -44,7 +44,8 @@ impl Machine {
         }
         machine.program("id", "echo 1000");
         machine.program("df", "printf 'Filesystem 1024-blocks Used Available\\ndisk 9 9 90000000\\n'");
-        for name in ["cc", "readelf", "apt-get", "cargo", "rustup"] {
+        machine.program("cargo", "echo cargo 1.99.0");
+        for name in ["cc", "readelf", "apt-get", "rustup"] {
             machine.program(name, "");
         }
         for name in ["x86_64", "aarch64", "arm"] {
@@ -175,7 +176,9 @@ fn without_a_network_what_could_not_be_had_is_named() {
     machine.program("apt-get", "echo 'Could not resolve' >&2; exit 100");
     machine.without("cc").fails(&["amd64"], 69, "apt-get can't install gcc libc6-dev");
     machine.program("cc", "");
-    machine.program("cargo", "echo 'spurious network error' >&2; exit 101");
+    let fails =
+        "[ \"$1\" = --version ] && echo cargo 1.99.0 && exit; echo 'spurious network error' >&2; exit 101";
+    machine.program("cargo", fails);
     machine.fails(&["amd64"], 69, "can't download the crates of Cargo.lock; is the network there?");
     assert!(text(&machine.path("tree/target/packaging/log.txt")).contains("spurious network error"));
 
@@ -190,6 +193,8 @@ fn without_cargo_or_the_library_it_says_where_they_come_from() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.path("rust/lib")).unwrap();
     machine.fails(&["amd64"], 69, "rust-web-src rustc-web");
+    machine.program("cargo", "echo cargo 0.66.0");
+    machine.fails(&["amd64"], 69, "cargo is of version 0.66.0, and 1.90 is the least");
     machine.without("cargo").fails(&["amd64"], 69, "https://rustup.rs installs it");
 }
 
