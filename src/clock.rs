@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -13,6 +13,12 @@ use jiff::Timestamp;
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The time of day.
     fn now(&self) -> Timestamp;
+
+    /// A reading of a clock that nobody can set: only what lies between two readings means anything. It is the
+    /// runtime's own clock unless told.
+    fn monotonic(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
 
     /// Resolves after `duration`.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;

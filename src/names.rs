@@ -15,8 +15,6 @@ pub(crate) struct Names {
     pub(crate) pinned_release: &'static str,
     /// Where the keys are made with which devices join an application.
     pub(crate) provisioning_keys: &'static str,
-    /// Where an aged session token is exchanged for a new one.
-    pub(crate) token_renewal: &'static str,
     /// What of a billing account is changed for another plan.
     pub(crate) billing_plan: &'static str,
     /// Whether that says how often is paid in a word too, besides whether it is once a year.
@@ -28,7 +26,6 @@ pub(crate) struct Names {
 const V6: Names = Names {
     pinned_release: "should_be_running__release",
     provisioning_keys: "/api-key/v1/",
-    token_renewal: "/whoami",
     billing_plan: "",
     billing_cycle_by_name: true,
     gone: &[],
@@ -37,7 +34,6 @@ const V6: Names = Names {
 const V7: Names = Names {
     pinned_release: "is_pinned_on__release",
     provisioning_keys: "/api-key/v2/",
-    token_renewal: "/user/v1/refresh-token",
     billing_plan: "/plan",
     billing_cycle_by_name: false,
     gone: &[

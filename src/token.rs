@@ -55,7 +55,16 @@ impl Claims {
 
     /// When it was issued, in milliseconds of the epoch; part of a second does not count.
     pub(crate) fn issued_at(&self) -> Option<i64> {
-        let written = match self.0.get("iat")? {
+        self.milliseconds("iat")
+    }
+
+    /// When it ends, in milliseconds of the epoch; part of a second does not count.
+    pub(crate) fn expires_at(&self) -> Option<i64> {
+        self.milliseconds("exp")
+    }
+
+    fn milliseconds(&self, claim: &str) -> Option<i64> {
+        let written = match self.0.get(claim)? {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text.clone(),
             _ => return None,

@@ -35,6 +35,7 @@ impl Core {
     /// # Errors
     /// `is_unauthorized` when nobody is logged in.
     pub(crate) async fn whoami(&self) -> Result<WhoAmI> {
+        self.login()?;
         let login = self.store.token()?.1;
         let known = self.whoami.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {

@@ -25,8 +25,10 @@ pub use two_factor::TwoFactor;
 /// Logins. From [`Balena::auth`](crate::Balena::auth).
 ///
 /// A login is a token among the settings, shared by all clones of a client. A session token that is older than
-/// the setting `token_refresh_interval` is exchanged for a new one by the next request, once for all clones; an
-/// API key never is. Without a login the key of the environment (`BALENA_API_KEY`) is what requests go out with.
+/// the setting `token_refresh_interval` (an hour) is exchanged for a new one by the next request, once for all
+/// clones (`GET /user/v1/refresh-token`); an API key never is. A server that can't do that now leaves the old token
+/// in use, and is asked again after a minute. A session that has expired is nobody's: what needs a login fails
+/// without a request (`is_unauthorized`). Without a login the key of the environment (`BALENA_API_KEY`) is what requests go out with.
 #[derive(Debug, Clone)]
 pub struct Auth {
     core: Arc<Core>,
@@ -115,10 +117,10 @@ impl Auth {
     /// The token of the login. The key of the environment is none.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the settings file can't be used.
+    /// `is_unauthorized` when the session has expired; `is_io`, `is_config` when the settings file can't be used.
     #[doc(alias = "getToken")]
     pub fn get_token(&self) -> Result<Option<SecretString>> {
-        Ok(self.core.store.token()?.0)
+        self.core.login()
     }
 
     /// A session token for user name and password (`POST /login_`). Nobody is logged in by it: see
@@ -147,11 +149,13 @@ impl Auth {
     /// [`is_logged_in`](Self::is_logged_in).
     ///
     /// # Errors
-    /// `is_invalid_argument` for what can't be a token; `is_io`, `is_config` when the settings file can't be
+    /// `is_invalid_argument` for what can't be a token; `is_unauthorized` for a session token that has expired; `is_io`, `is_config` when the settings file can't be
     /// written. Whoever was logged in before still is then.
     #[doc(alias = "loginWithToken")]
     pub fn login_with_token(&self, token: impl Into<SecretString>) -> Result<()> {
-        self.core.store.set_token(&token.into())
+        let token = token.into();
+        self.core.check_expiry(&token)?;
+        self.core.store.set_token(&token)
     }
 
     /// Forgets the token. The server is not told: the token is good until it expires.

@@ -94,7 +94,7 @@ impl TwoFactor {
     }
 
     fn claims(&self) -> Result<Claims> {
-        let token = self.core.store.token()?.0.ok_or_else(not_logged_in)?;
+        let token = self.core.login()?.ok_or_else(not_logged_in)?;
         Claims::of(token.expose_secret()).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "this login is by an API key, which has no second factor")
                 .help("log in with user name and password, or with a session token")

@@ -1,7 +1,7 @@
 //! The token of every request, renewed by its age; and whose it is, asked once.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -15,7 +15,10 @@ use crate::token::{self, Claims};
 
 use super::Core;
 
-/// A server that can't renew now (or at all: openBalena lacks the old endpoint) is not asked before each request.
+/// Where an aged session token is exchanged for a new one, under each version of the API.
+const RENEWAL: &str = "/user/v1/refresh-token";
+
+/// How long a server that could not renew a token is not asked again.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// What all clones share about the token, besides the token.
@@ -28,20 +31,24 @@ pub(crate) struct Credential {
     last: Mutex<Last>,
 }
 
-/// How renewing went last.
+/// How renewing went last. The readings are of a clock that nobody can set: the time of day may be ahead of the
+/// server's, and then every new token seems to be an old one.
 #[derive(Debug, Default)]
 struct Last {
     times: u64,
-    ended: Ended,
+    /// The token that came of it, and when.
+    renewed: Option<(SecretString, Instant)>,
+    /// When the server could not renew it.
+    not_now: Option<Instant>,
+    /// What the server answered when it refused, the last time that it was asked.
+    refused: Option<Refusal>,
 }
 
-#[derive(Debug, Default)]
 enum Ended {
-    #[default]
-    Renewed,
+    Renewed(SecretString),
     /// The server could not; the old token goes on.
-    NotNow(Timestamp),
-    /// The server said no: what its answer was.
+    NotNow,
+    /// The server said no.
     Refused(Refusal),
 }
 
@@ -59,31 +66,37 @@ impl Credential {
         Self { api_key, turn: Semaphore::new(1), last: Mutex::default() }
     }
 
-    fn times(&self) -> u64 {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).times
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, ended: Ended) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    fn ended(&self, ended: Ended, now: Instant) {
+        let mut last = self.last();
         last.times += 1;
-        last.ended = ended;
+        last.not_now = matches!(ended, Ended::NotNow).then_some(now);
+        last.refused = None;
+        match ended {
+            Ended::Renewed(new) => last.renewed = Some((new, now)),
+            Ended::Refused(refusal) => last.refused = Some(refusal),
+            Ended::NotNow => {}
+        }
     }
 
     /// What the others found out while this one waited.
     fn meanwhile(&self, times: u64) -> Option<Result<()>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        (last.times != times).then(|| match &last.ended {
-            Ended::Renewed | Ended::NotNow(_) => Ok(()),
-            Ended::Refused(refusal) => Err(refusal.error()),
-        })
+        let last = self.last();
+        (last.times != times).then(|| last.refused.as_ref().map_or(Ok(()), |refusal| Err(refusal.error())))
     }
 
-    fn pauses(&self, now: Timestamp) -> bool {
-        match self.last.lock().unwrap_or_else(PoisonError::into_inner).ended {
-            // A clock that was set back does not make the pause longer.
-            Ended::NotNow(at) => now >= at && now.duration_since(at) < PAUSE.try_into().unwrap_or_default(),
-            Ended::Renewed | Ended::Refused(_) => false,
-        }
+    fn pauses(&self, now: Instant) -> bool {
+        self.last().not_now.is_some_and(|at| now.saturating_duration_since(at) < PAUSE)
+    }
+
+    /// How long ago this token came of a renewal, if it did.
+    fn since_renewal(&self, token: &SecretString, now: Instant) -> Option<Duration> {
+        let last = self.last();
+        let (renewed, at) = last.renewed.as_ref()?;
+        (renewed.expose_secret() == token.expose_secret()).then(|| now.saturating_duration_since(*at))
     }
 }
 
@@ -104,11 +117,7 @@ impl Refusal {
             .with_body(self.body.clone())
             .with_attempts(1)
             .sent(true)
-            .help(if self.kind == ErrorKind::RateLimited {
-                "wait a little, and send fewer requests: the setting request_limit paces them"
-            } else {
-                "log in again"
-            });
+            .help("log in again");
         match self.status {
             Some(status) => error.with_status(status),
             None => error,
@@ -120,10 +129,10 @@ impl Core {
     /// The token to send, renewed first if it is old: the one of the login, else the key of the environment.
     ///
     /// # Errors
-    /// What the server says when it refuses to renew it; `is_io`, `is_config` when the settings file can't be
-    /// read.
+    /// `is_unauthorized` when the session has expired, or the server refuses to renew it; `is_io`, `is_config`
+    /// when the settings file can't be read.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
-        let times = self.credential.times();
+        let times = self.credential.last().times;
         let Some(found) = self.old_token()? else { return self.current() };
         // Nobody closes it.
         let _turn = self.credential.turn.acquire().await;
@@ -136,24 +145,61 @@ impl Core {
         }
     }
 
-    /// The token of the login, else the key of the environment, whatever its age.
-    fn current(&self) -> Result<Option<SecretString>> {
-        Ok(self.store.token()?.0.or_else(|| self.credential.api_key.clone()))
+    /// The token of the login, whatever its age.
+    ///
+    /// # Errors
+    /// `is_unauthorized` when it has expired; `is_io`, `is_config` when the settings file can't be read.
+    pub(crate) fn login(&self) -> Result<Option<SecretString>> {
+        let token = self.store.token()?.0;
+        token.as_ref().map_or(Ok(()), |token| self.check_expiry(token))?;
+        Ok(token)
     }
 
-    /// The token of the login, if it is to be renewed.
+    /// # Errors
+    /// `is_unauthorized` for a session token that has expired.
+    pub(crate) fn check_expiry(&self, token: &SecretString) -> Result<()> {
+        match self.expired_at(token) {
+            None => Ok(()),
+            Some(at) => {
+                let text = format!("nobody is logged in: the session expired at {at}");
+                Err(Error::new(ErrorKind::Unauthorized, text)
+                    .help("log in again, or log out to go on with the key of the environment; and is the clock here right?"))
+            }
+        }
+    }
+
+    fn expired_at(&self, token: &SecretString) -> Option<Timestamp> {
+        let claims = Claims::of(token.expose_secret())?;
+        let expiry = claims.expires_at()?;
+        let clock = &self.http.clock;
+        let left = match (claims.issued_at(), self.credential.since_renewal(token, clock.monotonic())) {
+            (Some(issued), Some(since)) => expiry.saturating_sub(issued).saturating_sub(milliseconds(since)),
+            _ => expiry.saturating_sub(clock.now().as_millisecond()),
+        };
+        Timestamp::from_millisecond(expiry).ok().filter(|_| left <= 0)
+    }
+
+    /// The token of the login, else the key of the environment, whatever its age.
+    fn current(&self) -> Result<Option<SecretString>> {
+        Ok(self.login()?.or_else(|| self.credential.api_key.clone()))
+    }
+
+    /// The token of the login, if it is to be renewed: an expired one can't be.
     fn old_token(&self) -> Result<Option<SecretString>> {
-        Ok(self.store.token()?.0.filter(|token| self.is_old(token)))
+        Ok(self.store.token()?.0.filter(|token| self.is_old(token) && self.expired_at(token).is_none()))
     }
 
     fn is_old(&self, token: &SecretString) -> bool {
-        let now = self.http.clock.now();
+        let clock = &self.http.clock;
         let Some(issued) = Claims::of(token.expose_secret()).and_then(|claims| claims.issued_at()) else {
             return false;
         };
-        let age = now.as_millisecond().saturating_sub(issued);
-        let interval = i64::try_from(self.settings().token_refresh_interval.as_millis()).unwrap_or(i64::MAX);
-        age >= interval && !self.credential.pauses(now)
+        let age = match self.credential.since_renewal(token, clock.monotonic()) {
+            Some(since) => milliseconds(since),
+            None => clock.now().as_millisecond().saturating_sub(issued),
+        };
+        age >= milliseconds(self.settings().token_refresh_interval)
+            && !self.credential.pauses(clock.monotonic())
     }
 
     async fn renew(&self, old: SecretString) -> Result<Option<SecretString>> {
@@ -169,16 +215,16 @@ impl Core {
             (Some(refusal), _) => Ended::Refused(refusal.clone()),
             (None, Ok(Some(new))) => {
                 self.store.renew_token(&old, &new);
-                Ended::Renewed
+                Ended::Renewed(new)
             }
             (None, not_now) => {
                 let why =
                     not_now.err().map_or("the answer is no token".to_owned(), |error| error.to_string());
                 tracing::debug!(why, "going on with the old token");
-                Ended::NotNow(self.http.clock.now())
+                Ended::NotNow
             }
         };
-        self.credential.ended(ended);
+        self.credential.ended(ended, self.http.clock.monotonic());
         // Whoever logged in or out meanwhile has nothing to do with this.
         let is_same = self.store.token()?.0.is_some_and(|now| now.expose_secret() == old.expose_secret());
         match refusal {
@@ -194,10 +240,9 @@ fn session_in(body: &[u8]) -> Option<SecretString> {
 }
 
 fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
-    let path = settings.api_version.names().token_renewal;
     Outgoing {
         method: Method::GET,
-        url: format!("{}{path}", settings.api()),
+        url: format!("{}{RENEWAL}", settings.api()),
         token: Some(token),
         headers: HeaderMap::new(),
         body: bytes::Bytes::new(),
@@ -210,10 +255,14 @@ fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
     }
 }
 
-/// A server without the endpoint (404), one that gave up waiting (408) or fails, a proxy (407), and none at all do
-/// not refuse.
+/// Only 401 is about the token. A server without the endpoint, one that is asked too often or fails, a page of what
+/// stands in front of it and no answer at all leave the old token as good as it was.
 fn is_refusal(error: &Error) -> bool {
-    error.status().is_some_and(|status| matches!(status, 400..500) && !matches!(status, 404 | 407 | 408))
+    error.status() == Some(401)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A token that can do nothing before the second factor looks like a wrong one to the server.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
@@ -32,6 +32,7 @@ struct Inner {
     delay: Duration,
     asked: Mutex<Vec<(String, String)>>,
     now: Mutex<Timestamp>,
+    monotonic: Mutex<Instant>,
 }
 
 impl fmt::Debug for Cloud {
@@ -48,6 +49,7 @@ impl Cloud {
             delay: Duration::from_millis(5),
             asked: Mutex::default(),
             now: Mutex::new("2024-06-15T12:00:00Z".parse().unwrap()),
+            monotonic: Mutex::new(Instant::now()),
         }))
     }
 
@@ -65,8 +67,15 @@ impl Cloud {
         self.0.asked.lock().unwrap().clear();
     }
 
+    /// Time passes.
     pub(crate) fn advance(&self, duration: Duration) {
         *self.0.now.lock().unwrap() += duration;
+        *self.0.monotonic.lock().unwrap() += duration;
+    }
+
+    /// The clock is set, and no time passes.
+    pub(crate) fn set_clock(&self, now: &str) {
+        *self.0.now.lock().unwrap() = now.parse().unwrap();
     }
 
     pub(crate) fn client(&self, token: Option<&str>) -> Balena {
@@ -116,6 +125,10 @@ impl Transport for Cloud {
 impl Clock for Cloud {
     fn now(&self) -> Timestamp {
         *self.0.now.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Instant {
+        *self.0.monotonic.lock().unwrap()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -10,7 +10,7 @@ const USER: &str = r#"{"id":4,"actorType":"user","actorTypeId":12,"username":"u"
 fn cloud() -> Cloud {
     Cloud::new(|call, _| match call {
         "GET /actor/v1/whoami" => answer(200, USER),
-        "GET /whoami" => answer(200, session_of_age(0)),
+        "GET /user/v1/refresh-token" => answer(200, session_of_age(0)),
         _ => answer(200, r#"{"d":[],"id":1}"#),
     })
 }

@@ -20,11 +20,14 @@ pub(crate) fn differences(case: &Case, expected: &Expected, balena: &Balena, hom
     // What a case of a settings file does not tell is left open.
     if named.is_some() || !is_kept_in_a_file(case) {
         expected["token"] = named.unwrap_or_else(before);
-        let token = balena.auth().get_token();
-        found["token"] = token.map_or_else(
-            |error| json!(error.to_string()),
-            |token| json!(token.as_ref().map(ExposeSecret::expose_secret)),
-        );
+        found["token"] = match balena.auth().get_token() {
+            Ok(token) => json!(token.as_ref().map(ExposeSecret::expose_secret)),
+            // It has expired, and stays where it is.
+            Err(_) => balena
+                .settings()
+                .get("token")
+                .map_or_else(|error| json!(error.to_string()), |token| json!(token.expose())),
+        };
     }
     if let Some(settings) = after.and_then(|after| after.get("settings")) {
         expected["settings"] = settings.clone();

@@ -30,7 +30,7 @@ pub(super) fn no_token(_: &Case, _: &Rulebook, expected: &mut Expected) {
     let Some(last) = expected.exchange.last().filter(|last| last.response.status >= 400) else { return };
     expected.outcome = outcomes::refused(last);
     // An aged token was exchanged for another one before.
-    let mut exchanges = expected.exchange.iter().filter(|one| one.request.path == "/whoami");
+    let mut exchanges = expected.exchange.iter().filter(|one| one.request.path == RENEWAL);
     let exchanged = exchanges.next().and_then(|one| one.response.text.clone());
     if let Some(after) = expected.after.as_mut().and_then(Value::as_object_mut) {
         match exchanged {
@@ -50,14 +50,26 @@ pub(super) fn setup_key(_: &Case, _: &Rulebook, expected: &mut Expected) {
     expected.outcome = Expect::Value(json!(key.unwrap_or(answer)));
 }
 
-/// Q22, Q23: the call goes on with the token as it is.
-pub(super) fn with_the_old_token(case: &Case, book: &Rulebook, expected: &mut Expected) {
-    let refused = expected.exchange.last().filter(|last| last.request.path == "/whoami");
-    if refused
-        .is_some_and(|last| last.response.status < 500 && last.response.status != 404 && !last.response.abort)
-    {
-        return;
+/// Where an aged token is exchanged for a new one, under each version of the API.
+pub(crate) const RENEWAL: &str = "/user/v1/refresh-token";
+
+/// Q23, tagged or not: an aged token is renewed where the server does it, and only 401 is a refusal.
+pub(super) fn renewed(case: &Case, book: &Rulebook, expected: &mut Expected) {
+    let renewals = expected.exchange.iter_mut().map(|one| &mut one.request);
+    for renewal in renewals.filter(|request| request.host == "api" && request.path == "/whoami") {
+        RENEWAL.clone_into(&mut renewal.path);
     }
+    let fails = |one: &Exchange| {
+        let response = &one.response;
+        one.request.path == RENEWAL && (response.abort || (response.status >= 400 && response.status != 401))
+    };
+    if expected.exchange.last().is_some_and(fails) {
+        with_the_old_token(case, book, expected);
+    }
+}
+
+/// Q22, and Q23 where the server could not renew it: the call goes on with the token as it is.
+pub(super) fn with_the_old_token(case: &Case, book: &Rulebook, expected: &mut Expected) {
     let like = book.plain_call(&case.function, &case.args).expect("the call with a token that has no age");
     let token = case.token.clone().unwrap_or_default();
     expected.exchange.extend(like.exchange.iter().map(|exchange| sent_with(exchange, &token)));

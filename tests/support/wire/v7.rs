@@ -44,11 +44,7 @@ const RULES: [(&str, &str, Rule); 16] = [
     ("1b", "writes are answered with nothing, and so may refusals be", Rule::Answer(empty)),
     ("1c", "columns that are gone", Rule::Row(gone)),
     ("1d", "provisioning keys are made at /api-key/v2/", Rule::Request(provisioning_key)),
-    (
-        "1d",
-        "aged tokens are exchanged at /user/v1/refresh-token, OS updates start by v2",
-        Rule::Request(endpoints),
-    ),
+    ("1d", "OS updates start by v2", Rule::Request(os_update)),
     ("1d", "plans are changed at …/plan, without the word for the cycle", Rule::Request(plan)),
     ("2", "batch: a uuid is looked up, and its id written to (row J06)", Rule::Requests(looked_up)),
     (
@@ -290,15 +286,11 @@ fn provisioning_key(_: &Case, request: &mut Request) {
     }
 }
 
-fn endpoints(case: &Case, request: &mut Request) {
+fn os_update(case: &Case, request: &mut Request) {
     let named = "device_actions_endpoint_version";
     let named = case.settings.as_ref().is_some_and(|settings| settings.contains_key(named));
-    match request.host.as_str() {
-        "api" if request.path == "/whoami" => request.path = "/user/v1/refresh-token".into(),
-        "actions" if request.path.ends_with("/resinhup") && !named => {
-            request.path = request.path.replacen("/v1/", "/v2/", 1);
-        }
-        _ => {}
+    if request.host == "actions" && request.path.ends_with("/resinhup") && !named {
+        request.path = request.path.replacen("/v1/", "/v2/", 1);
     }
 }
 

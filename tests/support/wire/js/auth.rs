@@ -1,7 +1,7 @@
 //! The family `auth`.
 
 use balena_agent::secrecy::{ExposeSecret as _, SecretString};
-use balena_agent::{Balena, Credentials};
+use balena_agent::{Balena, Credentials, ErrorKind};
 use serde_json::Value;
 
 use super::patterns;
@@ -9,7 +9,7 @@ use crate::wire::args::{Args, Failure, Outcome, json, unit};
 use crate::wire::cases::Case;
 use crate::wire::outcomes::{self, Expect};
 use crate::wire::quirks::Expected;
-use crate::wire::quirks_auth::sent_with;
+use crate::wire::quirks_auth::{RENEWAL, sent_with};
 use crate::wire::rulebook::Rulebook;
 
 /// Makes the call; `None` if it is not one of these.
@@ -59,7 +59,6 @@ fn secret(token: balena_agent::Result<SecretString>) -> Outcome {
 
 /// The seed's interval: an hour.
 const INTERVAL: i64 = 60 * 60;
-const RENEWAL: &str = "/user/v1/refresh-token";
 /// The time of the recordings.
 const NOW: i64 = 1_718_452_800;
 
@@ -91,23 +90,23 @@ pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> R
     }
 }
 
-/// J14: a token is renewed by its age; when it expires is the server's business. A refusal is an error, and any
-/// other failure to renew it is none.
+/// J14: a token is renewed by its age, and one that has expired is nobody's: then nothing is sent. A refusal to renew
+/// it is an error, and any other failure is none.
 fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), String> {
-    let token = case.token.clone().unwrap_or_default();
-    match case.function.as_str() {
-        "auth.getToken" => {
-            expected.outcome = Expect::Value(token.into());
-            return Ok(());
-        }
-        "auth.loginWithToken" => {
-            expected.outcome = Expect::Value(Value::Null);
-            expected.after = Some(serde_json::json!({ "token": case.args.first() }));
-            return Ok(());
-        }
-        _ => {}
+    let logs_in = case.function == "auth.loginWithToken";
+    let given = if logs_in { case.args.first().and_then(Value::as_str) } else { case.token.as_deref() };
+    let token = given.unwrap_or_default().to_owned();
+    if claim(&token, "exp").is_some_and(|expiry| expiry <= NOW) {
+        expected.exchange.clear();
+        expected.after = None;
+        expected.outcome =
+            Expect::Error { kind: ErrorKind::Unauthorized, status: None, says: Some("expired".into()) };
+        return Ok(());
     }
-    let renewal = issued(&token).filter(|issued| NOW - issued >= INTERVAL).map(|_| {
+    if logs_in || case.function == "auth.getToken" {
+        return Ok(());
+    }
+    let renewal = claim(&token, "iat").filter(|issued| NOW - issued >= INTERVAL).map(|_| {
         let recorded = case.exchange.iter().find(|exchange| exchange.request.path == RENEWAL).cloned();
         recorded.unwrap_or_else(|| {
             let like = book.recorded("auth.whoami.refresh_jwt_exactly_one_hour_old");
@@ -131,7 +130,7 @@ fn by_age(case: &Case, book: &Rulebook, expected: &mut Expected) -> Result<(), S
             let new = renewal.response.text.unwrap_or_default();
             expected.after = Some(serde_json::json!({ "token": new }));
             call.token = Some(new);
-        } else if (400..500).contains(&status) && status != 404 {
+        } else if status == 401 {
             expected.outcome = outcomes::refused(&renewal);
             return Ok(());
         }
@@ -169,8 +168,8 @@ fn goes_on(mut call: Case, book: &Rulebook, expected: &mut Expected) -> Result<(
     Ok(())
 }
 
-/// When a session token was issued.
-fn issued(token: &str) -> Option<i64> {
+/// What a session token tells: when it was issued, when it expires.
+fn claim(token: &str, name: &str) -> Option<i64> {
     let claims = token.split('.').nth(1)?;
     let mut bits = 0_u32;
     let mut bytes = Vec::new();
@@ -182,5 +181,5 @@ fn issued(token: &str) -> Option<i64> {
             bytes.push(u8::try_from(bits >> (6 - index % 4 * 2) & 0xFF).ok()?);
         }
     }
-    serde_json::from_slice::<Value>(&bytes).ok()?["iat"].as_i64()
+    serde_json::from_slice::<Value>(&bytes).ok()?[name].as_i64()
 }
