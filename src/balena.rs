@@ -291,7 +291,7 @@ impl Builder {
             .request_limit
             .map(|limit| Limiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(Cloud::new(way)));
-        let http = Http { transport, limiter, retry, budget: Budget::new(), clock };
+        let http = Arc::new(Http { transport, limiter, retry, budget: Budget::new(), clock });
         let credential = Credential::new(env.api_key.clone());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))

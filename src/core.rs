@@ -28,7 +28,7 @@ pub struct Core {
     pub(crate) env: Environment,
     pub(crate) supervisor: Supervisor,
     pub(crate) store: SettingsStore,
-    pub(crate) http: Http,
+    pub(crate) http: Arc<Http>,
     pub(crate) credential: Credential,
     /// Whose token it is, and the login that was asked about.
     pub(crate) whoami: Mutex<Option<(u64, WhoAmI)>>,
@@ -78,6 +78,23 @@ impl Core {
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.store.typed()
+    }
+
+    /// The same cloud, asked with this token by somebody who is not logged in here.
+    ///
+    /// # Errors
+    /// `is_io`, `is_config` when the settings file can't be read.
+    pub(crate) fn with_token(&self, token: SecretString) -> Result<Arc<Self>> {
+        self.store.ready()?;
+        let settings = (*self.settings()).clone();
+        Ok(Arc::new(Self {
+            env: self.env.clone(),
+            supervisor: self.supervisor.clone(),
+            store: SettingsStore::new(settings, Some(token), None),
+            http: self.http.clone(),
+            credential: Credential::new(None),
+            whoami: Mutex::default(),
+        }))
     }
 
     /// A resource request. Without a token it goes out without one: what is public can be read.

@@ -148,6 +148,7 @@ pub(crate) fn expected(case: &Case, book: &Rulebook) -> Result<Option<Expected>,
             Copy | Drop => {}
         }
     }
+    auth::short_lived_key(case, &mut expected);
     auth::of_version_7(case, &mut expected);
     Ok(Some(expected))
 }

@@ -87,6 +87,30 @@ pub(crate) fn sent_with(exchange: &Exchange, token: &str) -> Exchange {
     exchange
 }
 
+/// Q64, Q65, tagged or not: the key that a registration makes has a name and a description, is good for ten minutes,
+/// and is removed when the registration failed.
+pub(super) fn short_lived_key(case: &Case, expected: &mut Expected) {
+    const DESCRIPTION: &str = "Created by SDK to register a device";
+    let makes = |one: &Exchange| one.request.path == "/api-key/v1/";
+    let made = expected.exchange.iter().position(makes).filter(|_| case.function == "models.device.register");
+    let Some(at) = made else { return };
+    let name: String = case.arguments().text(1, "uuid").unwrap_or_default().chars().take(32).collect();
+    let body = expected.exchange[at].request.json.as_mut().and_then(Value::as_object_mut).expect("a body");
+    body.insert("name".into(), json!(name));
+    body.insert("description".into(), json!(DESCRIPTION));
+    body.insert("expiryDate".into(), json!("2024-06-15T12:10:00Z"));
+    let read = expected.exchange.get(at + 1).filter(|_| !matches!(expected.outcome, Expect::Value(_)));
+    let Some(mut removal) = read.cloned() else { return };
+    let filter = json!({ "and": [format!("description eq '{DESCRIPTION}'"), format!("name eq '{name}'")] });
+    removal.request.method = "DELETE".into();
+    removal.request.path = "/v6/api_key".into();
+    removal.request.canonical_query = Some(json!({ "$filter": filter }));
+    removal.response.status = 200;
+    removal.response.json = None;
+    removal.response.text = Some("OK".into());
+    expected.exchange.push(removal);
+}
+
 /// Q25: nobody is logged in.
 pub(super) fn not_logged_in(case: &Case, _: &Rulebook, expected: &mut Expected) {
     if case.token.is_none() {
