@@ -5,29 +5,27 @@ mod doctor;
 mod exit;
 mod host_config;
 mod lock;
+mod log;
 mod output;
 #[cfg(feature = "service")]
 mod service;
+mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod supervisor;
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
-#[cfg(any(feature = "service", feature = "simulator"))]
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Balena, Environment};
 
 use output::{Printer, io_error};
+use signals::Signals;
 
 /// The supervisor's hands, and a small careful service for balena devices.
 #[derive(Debug, Parser)]
@@ -97,6 +95,10 @@ struct Context {
 /// Runs the command line and returns the exit code. The only door from the binary into the library.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Before anything else: no signal may come too early, and without this one would not end us at all where we are
+    // the first process of a container.
+    let signals = runtime.as_ref().ok().and_then(|runtime| Signals::early(&arguments, runtime));
     // Known before the rest is understood: a machine is to get its object for a wrong command as well.
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
@@ -112,12 +114,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let printer = Printer::new(cli.global.json);
-    start_logging(cli.global.verbose);
-    let result = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|cause| io_error("can't start the runtime", cause))
-        .and_then(|runtime| runtime.block_on(cli.run(printer)));
+    log::start(cli.global.verbose, cli.command.least_logged());
+    let result = runtime.map_err(|cause| io_error("can't start the runtime", cause)).and_then(|runtime| {
+        let result = runtime.block_on(cli.run(printer, signals));
+        // A name that is still being looked up must not hold up the end.
+        runtime.shutdown_background();
+        result
+    });
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -140,8 +143,19 @@ fn usage_error(error: &clap::Error) -> Error {
         .help("`balena-agent --help`, or a command's own --help, tells what there is")
 }
 
+impl Command {
+    /// What is logged in any case.
+    fn least_logged(&self) -> LevelFilter {
+        match self {
+            #[cfg(feature = "service")]
+            Self::Run(arguments) => arguments.log_level(),
+            _ => LevelFilter::WARN,
+        }
+    }
+}
+
 impl Cli {
-    async fn run(self, printer: Printer) -> Result<u8> {
+    async fn run(self, printer: Printer, signals: Option<Signals>) -> Result<u8> {
         let mut builder = Balena::builder().environment(Environment::from_process()?);
         if let Some(wait) = self.global.wait {
             builder = builder.patience(wait);
@@ -153,83 +167,23 @@ impl Cli {
             Command::Lock(command) => command.run(&context).await?,
             Command::Doctor => doctor::run(&context).await?,
             #[cfg(feature = "service")]
-            Command::Run(arguments) => (arguments.run(&context).await?, exit::OK),
+            Command::Run(arguments) => {
+                let signals = signals.map_or_else(Signals::listen, Ok)?;
+                (arguments.run(&context, signals).await?, exit::OK)
+            }
             #[cfg(feature = "service")]
             Command::Events(listen) => (service::events(&listen).await?, exit::OK),
             #[cfg(feature = "service")]
             Command::Healthcheck(listen) => (service::healthcheck(&listen).await?, exit::OK),
             #[cfg(feature = "simulator")]
-            Command::Simulate(arguments) => (arguments.run(&context).await?, exit::OK),
+            Command::Simulate(arguments) => {
+                let signals = signals.map_or_else(Signals::listen, Ok)?;
+                (arguments.run(&context, signals).await?, exit::OK)
+            }
         };
         printer.print(&output)?;
         Ok(code)
     }
-}
-
-/// Resolves when the process is asked to end.
-#[cfg(any(feature = "service", feature = "simulator"))]
-fn stop() -> Result<impl Future<Output = ()>> {
-    let listen = |kind| signal(kind).map_err(|cause| io_error("can't listen for signals", cause));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
-    Ok(async move {
-        let hangup = async {
-            match &mut hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup => {}
-        }
-    })
-}
-
-/// Whether we were started with `nohup`: to listen for the signal would undo that.
-#[cfg(any(feature = "service", feature = "simulator"))]
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // One bit for each signal; SIGHUP is number 1.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
-}
-
-/// Where the log goes: stderr, with what servers say in it made harmless for terminals.
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Only ASCII's: a byte above may be part of a letter.
-        let tame = |byte: &u8| if byte.is_ascii_control() && *byte != b'\n' { b'?' } else { *byte };
-        io::stderr().write_all(&line.iter().map(tame).collect::<Vec<_>>())?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Our own messages only: what a dependency logs at its finest may hold an address with a key.
-fn start_logging(verbose: u8) {
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        2 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| Log)
-        .with_ansi(false)
-        // The journal, and `docker logs`, stamp every line already.
-        .without_time();
-    let subscriber =
-        tracing_subscriber::registry().with(Targets::new().with_target("balena_agent", level)).with(lines);
-    // A program that embeds us may have its own; then that one counts.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// `90s`, `2m`, `1h 30m`, `PT5M`; a bare number is refused, since nobody knows its unit.

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use tracing::level_filters::LevelFilter;
 
 use crate::error::Result;
 use crate::service::{self, Config};
 
 use super::Context;
 use super::output::{self, Output, Reader};
+use super::signals::Signals;
 
 // Where the service answers.
 #[derive(Debug, Args)]
@@ -43,23 +45,46 @@ pub(super) struct RunArguments {
 }
 
 impl RunArguments {
-    pub(super) async fn run(self, context: &Context) -> Result<Output> {
-        let stop = super::stop()?;
+    /// What `AGENT_LOG` says.
+    pub(super) fn log_level(&self) -> LevelFilter {
+        self.listen.config().log_level()
+    }
+
+    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
         let config = self.listen.config();
-        #[cfg(feature = "simulator")]
-        if self.simulate {
-            let simulation = super::simulate::Simulation::start(0).await?;
-            let service = service::bind(simulation.balena.clone(), config).await?;
-            output::remark(&format!("simulated device at {}", simulation.address()));
-            output::remark(&format!("try: curl http://{}/status", service.address()));
-            tokio::select! {
-                result = service.run(stop) => result?,
-                () = simulation.releases() => {}
-            }
-            return Ok(Output::silent());
-        }
-        service::run(context.balena.clone(), config, stop).await?;
+        signals
+            .until_told(async |asked| {
+                let stop = async {
+                    let _ = asked.await;
+                };
+                #[cfg(feature = "simulator")]
+                if self.simulate {
+                    return simulated(config, stop).await;
+                }
+                service::run(context.balena.clone(), config, stop).await
+            })
+            .await?;
         Ok(Output::silent())
+    }
+}
+
+#[cfg(feature = "simulator")]
+async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
+    let mut stop = std::pin::pin!(stop);
+    let start = async {
+        let simulation = super::simulate::Simulation::start(0).await?;
+        let service = service::bind(simulation.balena.clone(), config).await?;
+        Ok::<_, crate::Error>((simulation, service))
+    };
+    let (simulation, service) = tokio::select! {
+        started = start => started?,
+        () = &mut stop => return Ok(()),
+    };
+    output::remark(&format!("simulated device at {}", simulation.address()));
+    output::remark(&format!("try: curl http://{}/status", service.address()));
+    tokio::select! {
+        result = service.run(stop) => result,
+        () = simulation.releases() => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{Balena, Environment};
 
 use super::Context;
 use super::output::{self, Output};
+use super::signals::Signals;
 
 /// The service whose container we pretend to be.
 const SERVICE: &str = "main";
@@ -36,8 +37,7 @@ pub(super) struct SimulateArguments {
 }
 
 impl SimulateArguments {
-    pub(super) async fn run(self, context: &Context) -> Result<Output> {
-        let stop = super::stop()?;
+    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
         let simulation = Simulation::start(self.port).await?;
         match &self.env_file {
             Some(path) => simulation.write_variables(path)?,
@@ -46,10 +46,10 @@ impl SimulateArguments {
         if self.releases {
             tokio::select! {
                 () = simulation.releases() => {}
-                () = stop => {}
+                () = signals.next() => {}
             }
         } else {
-            stop.await;
+            signals.next().await;
         }
         Ok(Output::silent())
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tracing::level_filters::LevelFilter;
 
 use crate::Balena;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +34,7 @@ const MOST_CLIENTS: usize = 1024;
 /// | [`poll_away`](Self::poll_away) | `AGENT_POLL_AWAY` | `30s` |
 /// | [`heartbeat`](Self::heartbeat) | `AGENT_EVENTS_HEARTBEAT` | `30s` |
 /// | [`events_clients`](Self::events_clients) | `AGENT_EVENTS_CLIENTS` | `32` |
+/// | what the command `run` logs: `warn`, `info` or `debug` | `AGENT_LOG` | `info` |
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Config {
@@ -42,6 +44,7 @@ pub struct Config {
     poll_away: Setting<Duration>,
     heartbeat: Setting<Duration>,
     events_clients: Setting<usize>,
+    log: Setting<LevelFilter>,
 }
 
 /// A value, or why it is none.
@@ -67,6 +70,7 @@ impl Default for Config {
             poll_away: Ok(Duration::from_secs(30)),
             heartbeat: Ok(Duration::from_secs(30)),
             events_clients: Ok(32),
+            log: Ok(LevelFilter::INFO),
         }
     }
 }
@@ -98,6 +102,7 @@ impl Config {
                     config.events_clients =
                         value.parse().map_err(|_| fault(name, value, "it has to be a whole number"));
                 }
+                "AGENT_LOG" => config.log = parse_log(name, value),
                 _ => {}
             }
         }
@@ -156,9 +161,16 @@ impl Config {
         Ok(address)
     }
 
+    /// How much the command logs; while `AGENT_LOG` can't be read, as without it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn log_level(&self) -> LevelFilter {
+        self.log.as_ref().copied().unwrap_or(LevelFilter::INFO)
+    }
+
     /// The settings, if they and the client's have no fault.
     pub(crate) fn check(self, balena: &Balena) -> Result<Checked> {
         let mut found = Vec::new();
+        take(self.log, &mut found);
         if let Err(error) = balena.supervisor().link() {
             found.push(error.to_string());
         }
@@ -238,6 +250,12 @@ fn parse_listen(name: &str, value: &str) -> Setting<SocketAddr> {
     value.parse().map_err(|_| {
         fault(name, value, "it has to be address:port, e.g. 127.0.0.1:48485, or 0.0.0.0:48485 for everyone")
     })
+}
+
+fn parse_log(name: &str, value: &str) -> Setting<LevelFilter> {
+    let levels = [("warn", LevelFilter::WARN), ("info", LevelFilter::INFO), ("debug", LevelFilter::DEBUG)];
+    let level = levels.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
+    level.map(|(_, level)| *level).ok_or_else(|| fault(name, value, "it has to be warn, info or debug"))
 }
 
 fn parse_duration(name: &str, value: &str) -> Setting<Duration> {

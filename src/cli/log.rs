@@ -1,0 +1,60 @@
+//! Where the log goes, and how much of it.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// Standard error, with what servers say in it made harmless for terminals.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Only ASCII's: a byte above may be part of a letter.
+        let tame = |byte: &u8| if byte.is_ascii_control() && *byte != b'\n' { b'?' } else { *byte };
+        io::stderr().write_all(&line.iter().map(tame).collect::<Vec<_>>())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Logs at `least`, or more if `-v` was given this often.
+///
+/// Our own messages only: what a dependency logs at its finest may hold an address with a key.
+pub(super) fn start(verbose: u8, least: LevelFilter) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(|| Log)
+        .with_ansi(false)
+        // The journal, and `docker logs`, stamp every line already.
+        .without_time();
+    let targets = Targets::new().with_target("balena_agent", level(verbose, least));
+    // A program that embeds us may have its own; then that one counts.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(targets).with(lines));
+}
+
+fn level(verbose: u8, least: LevelFilter) -> LevelFilter {
+    let asked = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    asked.max(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbose_never_logs_less() {
+        assert_eq!(level(0, LevelFilter::WARN), LevelFilter::WARN);
+        assert_eq!(level(0, LevelFilter::INFO), LevelFilter::INFO);
+        assert_eq!(level(1, LevelFilter::DEBUG), LevelFilter::DEBUG);
+        assert_eq!(level(3, LevelFilter::INFO), LevelFilter::TRACE);
+    }
+}

@@ -1,0 +1,114 @@
+//! The signals that ask a long-running command to end.
+
+use std::ffi::OsString;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(feature = "service")]
+use tokio::sync::oneshot;
+
+use crate::error::Result;
+
+use super::output::io_error;
+
+/// Global options that take the argument after them as their value.
+const WITH_VALUE: [&str; 2] = ["--wait", "--timeout"];
+
+/// Whether these arguments name a command that runs until a signal ends it. Told before they are parsed.
+fn name_a_long_run(arguments: &[OsString]) -> bool {
+    let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or_default());
+    while let Some(argument) = arguments.next() {
+        if WITH_VALUE.contains(&argument) {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            return matches!(argument, "run" | "simulate");
+        }
+    }
+    false
+}
+
+/// SIGINT, SIGTERM and SIGHUP. As long as this is there they do not end the process, and none is lost.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` under `nohup`: to listen for it would undo that.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens from now on, if these arguments name a command that runs until a signal ends it. Where that fails,
+    /// the command tells.
+    pub(super) fn early(arguments: &[OsString], runtime: &Runtime) -> Option<Self> {
+        let _entered = runtime.enter();
+        name_a_long_run(arguments).then(|| Self::listen().ok()).flatten()
+    }
+
+    /// Listens from now on. Needs a runtime to be entered.
+    pub(super) fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(|cause| io_error("can't listen for signals", cause));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
+        })
+    }
+
+    /// Resolves when one has come.
+    pub(super) async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+        }
+    }
+
+    /// Does `work`, which a first signal asks to end, and which a second one ends at once.
+    #[cfg(feature = "service")]
+    pub(super) async fn until_told<F>(&mut self, work: impl FnOnce(oneshot::Receiver<()>) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let (ask, asked) = oneshot::channel();
+        let twice = async {
+            self.next().await;
+            let _ = ask.send(());
+            self.next().await;
+        };
+        tokio::select! {
+            result = work(asked) => result,
+            () = twice => {
+                tracing::warn!("a second signal came: ending at once");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit for each signal; SIGHUP is number 1.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_that_signals_end() {
+        let ends = |line: &str| name_a_long_run(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["a run", "a run --listen x", "a --wait 2m -vv run", "a --json --timeout=1s simulate"] {
+            assert!(ends(line), "{line}");
+        }
+        for line in ["a", "a lock run -- x", "a --wait run", "a device run", "a -- run", "a --help"] {
+            assert_eq!(ends(line), line == "a -- run", "{line}");
+        }
+    }
+}
