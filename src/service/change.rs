@@ -16,8 +16,10 @@ static NONE: Services = BTreeMap::new();
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Change<'a> {
-    /// The supervisor does not answer any more.
+    /// The supervisor does not answer any more, or not with its state.
     SupervisorLost { error: Option<&'a str> },
+    /// The supervisor refuses the key.
+    SupervisorRefused { error: Option<&'a str> },
     /// The supervisor answers again.
     SupervisorBack,
     /// An application was installed.
@@ -56,11 +58,10 @@ pub(crate) enum Change<'a> {
 pub(crate) fn diff<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Option<Vec<Change<'a>>> {
     let mut changes = Vec::new();
     if old.supervisor != new.supervisor {
+        let error = new.last_error.as_ref().map(|error| error.message.as_str());
         match new.supervisor {
-            Connection::Lost => {
-                let error = new.last_error.as_ref().map(|error| error.message.as_str());
-                changes.push(Change::SupervisorLost { error });
-            }
+            Connection::Lost => changes.push(Change::SupervisorLost { error }),
+            Connection::Refused => changes.push(Change::SupervisorRefused { error }),
             Connection::Connected => changes.push(Change::SupervisorBack),
             Connection::Connecting => {}
         }
@@ -214,5 +215,10 @@ mod tests {
         back.succeed(shop("b", "done", &[]), None, at(4));
         assert_eq!(told(&down, &back)[0], json!({ "type": "supervisor_back" }));
         assert_eq!(told(&down, &back)[1]["type"], "release_changed", "what changed meanwhile is told too");
+        let mut refused = down.clone();
+        refused.fail(&Error::new(ErrorKind::Unauthorized, "refused the key"), at(4));
+        let event = json!({ "type": "supervisor_refused", "error": "refused the key" });
+        assert_eq!(told(&down, &refused), json!([event]));
+        assert_eq!(told(&up, &refused), json!([event]));
     }
 }

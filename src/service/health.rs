@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::outage::{is_silence, verdict};
 use super::state::{Connection, Snapshot};
 
 /// How late the observer may be: the deadlines of its two calls (10 s each) and some for a busy device.
 const MARGIN: Duration = Duration::from_secs(30);
+
+const UNANSWERED: &str = "the supervisor has not answered yet";
 
 /// When the observer last got somewhere, and how long it meant to pause from there.
 #[derive(Debug)]
@@ -52,13 +55,16 @@ pub(crate) fn readiness(
         return Err("the service is stopping".into());
     }
     liveness?;
-    let why = |text: &str| match &snapshot.last_error {
-        Some(error) => format!("{text}: {}", error.message),
-        None => text.into(),
+    let why = match &snapshot.last_error {
+        // Before the first answer nothing else is known than that there was none.
+        Some(error) if snapshot.supervisor == Connection::Connecting && is_silence(error.kind) => {
+            format!("{UNANSWERED}: {}", error.message)
+        }
+        Some(error) => format!("{}: {}", verdict(error.kind), error.message),
+        None => UNANSWERED.into(),
     };
     match snapshot.supervisor {
-        Connection::Connecting => Err(why("the supervisor has not answered yet")),
-        Connection::Lost => Err(why("the supervisor does not answer")),
+        Connection::Connecting | Connection::Lost | Connection::Refused => Err(why),
         Connection::Connected if !snapshot.is_loaded() => {
             Err("the supervisor has not loaded its state yet".into())
         }
@@ -98,5 +104,23 @@ mod tests {
         assert!(readiness(&snapshot, Ok(()), false).is_ok());
         snapshot.fail(&error, at(4));
         assert!(not_ready(&snapshot).contains("does not answer: connection refused"));
+    }
+
+    #[test]
+    fn ready_says_what_kind_of_failure_it_is() {
+        for (kind, first, later) in [
+            (ErrorKind::Unreachable, "has not answered yet: why", "does not answer: why"),
+            (ErrorKind::Timeout, "has not answered yet: why", "does not answer in time: why"),
+            (ErrorKind::Unauthorized, "refused the key: why", "refused the key: why"),
+            (ErrorKind::Server, "does not answer with its state: why", "does not answer with its state: why"),
+            (ErrorKind::Decode, "does not answer with its state: why", "does not answer with its state: why"),
+        ] {
+            let mut snapshot = Snapshot::new(at(0));
+            for told in [first, later] {
+                snapshot.fail(&Error::new(kind, "why"), at(1));
+                let reason = readiness(&snapshot, Ok(()), false).unwrap_err();
+                assert_eq!(reason, format!("the supervisor {told}"), "{kind}");
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::supervisor::DeviceState;
 use crate::tasks::TaskReport;
 
 /// All paths; a 404 lists them.
-const PATHS: [&str; 5] = ["/live", "/ready", "/status", "/metrics", "/events"];
+pub(super) const PATHS: [&str; 5] = ["/live", "/ready", "/status", "/metrics", "/events"];
 
 type Shared = State<Arc<Context>>;
 

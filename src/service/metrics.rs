@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     ApplicationsState,
     /// `GET /v1/device`.
     Device,
+    /// `GET /ping`, while the supervisor is away.
+    Ping,
 }
 
 /// Calls to one endpoint.
@@ -30,6 +32,7 @@ struct Calls {
 struct Counts {
     applications_state: Calls,
     device: Calls,
+    ping: Calls,
     polls: u64,
     polling: Duration,
     lagged: u64,
@@ -54,6 +57,7 @@ impl Meters {
             let calls = match endpoint {
                 Endpoint::ApplicationsState => &mut counts.applications_state,
                 Endpoint::Device => &mut counts.device,
+                Endpoint::Ping => &mut counts.ping,
             };
             calls.all += 1;
             calls.failed += u64::from(!succeeded);
@@ -105,7 +109,8 @@ pub(crate) fn exposition(context: &Context, ready: bool) -> String {
 }
 
 fn write_counts(text: &mut Text, counts: &Counts) {
-    let calls = [("applications_state", counts.applications_state), ("device", counts.device)];
+    let calls =
+        [("applications_state", counts.applications_state), ("device", counts.device), ("ping", counts.ping)];
     let mut family = text.family("balena_supervisor_calls", Kind::Counter, "Calls to the supervisor.");
     for (endpoint, calls) in calls {
         family.sample("_total", &[("endpoint", endpoint)], calls.all);
@@ -139,6 +144,11 @@ fn write_state(text: &mut Text, snapshot: &Snapshot) {
         &[],
         u8::from(snapshot.supervisor == Connection::Connected),
     );
+    let mut family =
+        text.family("balena_supervisor_state", Kind::Gauge, "1 for the present state of the supervisor.");
+    for (connection, word) in Connection::ALL {
+        family.sample("", &[("state", word)], u8::from(snapshot.supervisor == connection));
+    }
     if let Some(contact) = snapshot.last_contact {
         text.family(
             "balena_supervisor_last_contact_timestamp_seconds",
@@ -209,6 +219,7 @@ mod tests {
         for line in [
             "balena_supervisor_calls_total{endpoint=\"applications_state\"} 2",
             "balena_supervisor_calls_total{endpoint=\"device\"} 1",
+            "balena_supervisor_calls_total{endpoint=\"ping\"} 0",
             "balena_supervisor_call_failures_total{endpoint=\"applications_state\"} 1",
             "balena_supervisor_poll_duration_seconds_count 2",
             "balena_supervisor_poll_duration_seconds_sum 0.75",
@@ -229,6 +240,8 @@ mod tests {
         let text = text.finish();
         for line in [
             "balena_supervisor_connected 1",
+            "balena_supervisor_state{state=\"connected\"} 1",
+            "balena_supervisor_state{state=\"refused\"} 0",
             "balena_supervisor_last_contact_timestamp_seconds 1.000",
             "balena_update_status{application=\"shop\",status=\"downloading\"} 1",
             "balena_service_status{application=\"shop\",service=\"main\",status=\"Running\"} 1",

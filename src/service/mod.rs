@@ -25,9 +25,11 @@ mod config;
 mod events;
 mod health;
 mod http;
+mod log_limit;
 mod metrics;
 mod observer;
 mod openmetrics;
+mod outage;
 mod server;
 mod state;
 
@@ -84,6 +86,22 @@ impl Context {
     /// The supervisor's address, without what somebody may have pasted behind it.
     fn supervisor_address(&self) -> Option<&str> {
         self.balena.supervisor().address()?.split(['?', '#']).next()
+    }
+
+    /// One line with what somebody who reads the log wants to know first.
+    fn log_start(&self, address: SocketAddr) {
+        let config = &self.config;
+        tracing::info!(
+            version = %env!("CARGO_PKG_VERSION"),
+            %address,
+            supervisor = self.supervisor_address().map(tracing::field::display),
+            answers = %http::PATHS.join(" "),
+            events_clients = config.events_clients,
+            poll_quick = ?config.poll_quick,
+            poll_slow = ?config.poll_slow,
+            poll_away = ?config.poll_away,
+            "service started"
+        );
     }
 }
 
@@ -155,11 +173,11 @@ impl Service {
     /// it is waited for.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { listener, address, context, tasks } = self;
+        context.log_start(address);
         let listener = Arc::new(listener);
         let (observer, door) = (context.clone(), context);
         tasks.keep("observer", OnEnd::Restart, move |stop| observer::run(observer.clone(), stop));
         tasks.keep("server", OnEnd::Fatal, move |stop| server::run(listener.clone(), door.clone(), stop));
-        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "service started");
         let failed = tokio::select! {
             () = shutdown => None,
             error = tasks.fatal() => Some(error),

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::Context;
 use super::config::Checked;
 use super::metrics::Endpoint;
 use super::now;
+use super::outage::{OutageLog, is_silence};
 use super::state::{Applications, Connection, Snapshot};
 use crate::error::{Error, Result};
 use crate::supervisor::DeviceState;
@@ -23,12 +24,17 @@ const SETTLING: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(300);
 /// The device in short (addresses, versions) changes rarely on its own.
 const DEVICE_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two pings of a supervisor that is away: it costs nothing to ask, and is noticed within 5 s.
+const PING_INTERVAL: Duration = Duration::from_secs(4);
+const PING_LIMIT: Duration = Duration::from_secs(3);
+/// A supervisor that answers again may need this long until it can tell its state.
+const STARTING: Duration = Duration::from_secs(60);
 /// Percent by which a pause may be shorter.
 const JITTER: u32 = 10;
 
 /// Polls until asked to stop.
 pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
-    let mut observer = Observer::default();
+    let mut observer = Observer::new();
     loop {
         tokio::select! {
             () = observer.poll(&context) => {}
@@ -38,20 +44,36 @@ pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
         let pause = jittered(observer.pause(&context), JITTER);
         context.progress.tick(pause);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = observer.rest(&context, pause) => {}
             () = stop.requested() => return Ok(()),
         }
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Observer {
     last_change: Option<Instant>,
     last_device: Option<Instant>,
-    lost: Option<Instant>,
+    /// While the supervisor is away.
+    away: Option<Away>,
+    /// When it last answered a ping after it had been away.
+    returned: Option<Instant>,
+    log: OutageLog,
+}
+
+/// A supervisor that gives no answer.
+#[derive(Debug)]
+struct Away {
+    last_ping: Instant,
+    /// What the last ping said; a look may fail all the same.
+    answers_ping: bool,
 }
 
 impl Observer {
+    fn new() -> Self {
+        Self { last_change: None, last_device: None, away: None, returned: None, log: OutageLog::new() }
+    }
+
     async fn poll(&mut self, context: &Context) {
         match self.look(context).await {
             Ok((applications, device)) => {
@@ -60,19 +82,41 @@ impl Observer {
                 if changed {
                     self.last_change = Some(Instant::now());
                 }
-                if let Some(lost) = self.lost.take() {
-                    tracing::info!(outage = ?lost.elapsed(), "the supervisor is back");
-                }
+                (self.away, self.returned) = (None, None);
+                self.log.well();
             }
             Err(error) => {
                 context.bus.send_if_modified(|snapshot| snapshot.fail(&error, now()));
-                // On the edge only: an outage of a day is two lines.
-                if self.lost.is_none() && context.bus.borrow().supervisor == Connection::Lost {
-                    self.lost = Some(Instant::now());
-                    tracing::warn!(%error, "the supervisor does not answer; going on trying");
+                if !is_silence(error.kind()) {
+                    self.away = None;
+                } else if self.away.is_none() {
+                    self.away = Some(Away { last_ping: Instant::now(), answers_ping: false });
                 }
+                self.log.failed(&error, &context.bus.borrow());
             }
         }
+    }
+
+    /// Waits for the next look; not that long when a supervisor that was away answers a ping.
+    async fn rest(&mut self, context: &Context, pause: Duration) {
+        let due = Instant::now() + pause;
+        while let Some(away) = &mut self.away {
+            let next = away.last_ping + PING_INTERVAL;
+            if next >= due {
+                break;
+            }
+            sleep_until(next).await;
+            away.last_ping = Instant::now();
+            let ping = context.balena.supervisor().ping().patience(Duration::ZERO).deadline(PING_LIMIT).await;
+            context.meters.call(Endpoint::Ping, ping.is_ok());
+            let came_back = ping.is_ok() && !away.answers_ping;
+            away.answers_ping = ping.is_ok();
+            if came_back {
+                self.returned = Some(Instant::now());
+                return;
+            }
+        }
+        sleep_until(due).await;
     }
 
     /// One look. `/v1/device` fails alone while the supervisor starts; that is no outage.
@@ -80,7 +124,12 @@ impl Observer {
         let supervisor = context.balena.supervisor();
         let started = Instant::now();
         // Patience is the pace of the polls; a call that waited inside would only hide an outage.
-        let applications = supervisor.applications_state().patience(Duration::ZERO).await;
+        let mut applications = supervisor.applications_state().patience(Duration::ZERO);
+        if self.away.as_ref().is_some_and(|away| !away.answers_ping) {
+            // It is not there: a longer wait would only hold up the next ping.
+            applications = applications.deadline(PING_INTERVAL);
+        }
+        let applications = applications.await;
         context.meters.call(Endpoint::ApplicationsState, applications.is_ok());
         context.meters.poll(started.elapsed());
         let applications = applications?;
@@ -113,7 +162,11 @@ impl Observer {
             let snapshot = context.bus.borrow();
             (snapshot.failures, snapshot.is_moving())
         };
-        pause(&context.config, failures, moving, self.last_change.map(|at| at.elapsed()))
+        let longest = match self.returned {
+            Some(returned) if returned.elapsed() < STARTING => PING_INTERVAL.min(context.config.poll_away),
+            _ => context.config.poll_away,
+        };
+        pause(&context.config, failures, moving, self.last_change.map(|at| at.elapsed())).min(longest)
     }
 }
 

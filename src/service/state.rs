@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::supervisor::{ApplicationState, DeviceState, ServiceStatus, UpdateStatus};
 
 /// Applications by name.
@@ -24,8 +24,20 @@ pub(crate) enum Connection {
     Connecting,
     /// It answers.
     Connected,
-    /// It does not answer.
+    /// It does not answer, or not with its state.
     Lost,
+    /// It refuses the key.
+    Refused,
+}
+
+impl Connection {
+    /// As it is written in JSON, where every other one has to be named as well.
+    pub(crate) const ALL: [(Self, &'static str); 4] = [
+        (Self::Connecting, "connecting"),
+        (Self::Connected, "connected"),
+        (Self::Lost, "lost"),
+        (Self::Refused, "refused"),
+    ];
 }
 
 /// The last thing that went wrong.
@@ -33,16 +45,22 @@ pub(crate) enum Connection {
 pub(crate) struct LastError {
     /// When.
     pub(crate) time: Timestamp,
-    /// The kind of [`Error`], in words.
-    pub(crate) kind: &'static str,
+    /// The kind of [`Error`].
+    #[serde(serialize_with = "kind_in_words")]
+    pub(crate) kind: ErrorKind,
     /// Its text.
     pub(crate) message: String,
 }
 
 impl LastError {
     pub(crate) fn new(error: &Error, time: Timestamp) -> Self {
-        Self { time, kind: error.kind().as_str(), message: error.to_string() }
+        Self { time, kind: error.kind(), message: error.to_string() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn kind_in_words<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
 }
 
 /// How it stands with the supervisor, as JSON.
@@ -123,7 +141,13 @@ impl Snapshot {
     pub(crate) fn fail(&mut self, error: &Error, now: Timestamp) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(LastError::new(error, now));
-        let changed = self.failures >= FAILURES_UNTIL_LOST && self.turn(Connection::Lost, now);
+        let connection = match error.kind() {
+            // An answer that leaves nothing open: a second one would say the same.
+            ErrorKind::Unauthorized => Some(Connection::Refused),
+            _ if self.failures >= FAILURES_UNTIL_LOST => Some(Connection::Lost),
+            _ => None,
+        };
+        let changed = connection.is_some_and(|connection| self.turn(connection, now));
         self.count(changed, now)
     }
 
@@ -190,7 +214,6 @@ fn is_at_rest(status: &ServiceStatus) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use serde_json::json;
 
     /// One application `shop` with these services.
@@ -225,6 +248,21 @@ pub(crate) mod tests {
         assert!(snapshot.succeed(shop("a", "done", &[("main", "Running")]), None, at(6)));
         assert_eq!((snapshot.revision, snapshot.failures), (3, 0));
         assert!(snapshot.last_error.is_some(), "what went wrong last stays visible");
+    }
+
+    #[test]
+    fn a_refused_key_is_told_at_once_and_apart_from_an_outage() {
+        let refused = Error::new(ErrorKind::Unauthorized, "refused the key (401)");
+        let away = Error::new(ErrorKind::Unreachable, "connection refused");
+        let mut snapshot = Snapshot::new(at(0));
+        assert!(snapshot.fail(&refused, at(1)), "one is enough");
+        assert_eq!((snapshot.supervisor, snapshot.revision), (Connection::Refused, 1));
+        assert!(!snapshot.fail(&refused, at(2)), "told once");
+        assert!(snapshot.fail(&away, at(3)) && snapshot.fail(&refused, at(4)));
+        assert_eq!((snapshot.supervisor, snapshot.since), (Connection::Refused, at(4)));
+        for (connection, word) in Connection::ALL {
+            assert_eq!(json!(connection), json!(word));
+        }
     }
 
     #[test]

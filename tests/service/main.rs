@@ -11,4 +11,6 @@
 mod answers;
 mod followers;
 mod life;
+mod outages;
+mod process;
 mod support;

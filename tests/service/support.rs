@@ -1,14 +1,18 @@
 //! A supervisor that the test steers, the service under test, and small HTTP and log helpers.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::service::{self, Config};
 use balena_agent::{Balena, Environment, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -32,10 +36,11 @@ struct Answers {
     applications: Value,
     device: Value,
     echo: bool,
+    refuse: Option<(u16, &'static str)>,
     calls: usize,
 }
 
-/// A supervisor with three endpoints.
+/// A supervisor with four endpoints.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     answers: Arc<Mutex<Answers>>,
@@ -55,6 +60,7 @@ impl Fake {
                 "update_pending": false, "update_failed": false, "update_downloaded": false,
             }),
             echo: false,
+            refuse: None,
             calls: 0,
         };
         let mut fake = Self {
@@ -105,6 +111,11 @@ impl Fake {
         self.answers.lock().unwrap().echo = echo;
     }
 
+    /// Answers everything but a ping with this status and text, until told otherwise.
+    pub(crate) fn refuse(&self, with: Option<(u16, &'static str)>) {
+        self.answers.lock().unwrap().refuse = with;
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.answers.lock().unwrap().calls
     }
@@ -123,7 +134,11 @@ async fn answer(mut stream: TcpStream, answers: Arc<Mutex<Answers>>) {
     let (status, body) = {
         let mut answers = answers.lock().unwrap();
         answers.calls += 1;
-        if answers.echo {
+        if line.starts_with("GET /ping") {
+            (200, "OK".into())
+        } else if let Some((status, text)) = answers.refuse {
+            (status, text.into())
+        } else if answers.echo {
             (503, json!({ "status": "failed", "message": format!("can't do {line}") }).to_string())
         } else if line.starts_with("GET /v2/applications/state?") {
             (200, answers.applications.to_string())
@@ -156,10 +171,15 @@ impl Running {
     /// Starts it on a free port, polling often.
     pub(crate) async fn start(fake: &Fake, config: Config) -> Self {
         let config = config
-            .listen("127.0.0.1:0")
             .poll_quick(Duration::from_millis(20))
             .poll_slow(Duration::from_millis(30))
             .poll_away(Duration::from_millis(40));
+        Self::start_as_told(fake, config).await
+    }
+
+    /// Starts it on a free port, polling as the settings say.
+    pub(crate) async fn start_as_told(fake: &Fake, config: Config) -> Self {
+        let config = config.listen("127.0.0.1:0");
         let service = service::bind(on(fake), config).await.unwrap();
         let address = service.address();
         let (stop, stopped) = oneshot::channel();
@@ -259,4 +279,67 @@ pub(crate) async fn event(events: &mut service::Events, kind: &str) -> Value {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("no event {kind}"))
+}
+
+/// `balena-agent run` as a process of its own, with its log.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Process {
+    /// Starts it on a port that was free a moment ago, with one more variable.
+    pub(crate) fn run(fake: &Fake, variable: Option<(&str, &str)>) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        Self::run_at(fake, address, variable)
+    }
+
+    /// Starts it at this address.
+    pub(crate) fn run_at(fake: &Fake, address: SocketAddr, variable: Option<(&str, &str)>) -> Self {
+        let child = command(fake, &["run", "--listen", &address.to_string()]).envs(variable).spawn().unwrap();
+        Self { address, child }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        eventually("the process to be ready", async || {
+            TcpStream::connect(self.address).await.ok()?;
+            (get(self.address, "/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap())
+    }
+
+    /// Sends the signal; gives the exit code and the log.
+    pub(crate) async fn end(self, signal: Signal) -> (Option<i32>, String) {
+        kill(self.pid(), signal).unwrap();
+        self.wait().await
+    }
+
+    /// Waits for its end; gives the exit code and the log.
+    pub(crate) async fn wait(self) -> (Option<i32>, String) {
+        let output = tokio::time::timeout(Duration::from_secs(120), self.child.wait_with_output()).await;
+        let output = output.unwrap().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The binary with what it needs to find the fake, and nothing else of this process's environment.
+pub(crate) fn command(fake: &Fake, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_balena-agent"));
+    command
+        .env_clear()
+        .env("BALENA_SUPERVISOR_ADDRESS", format!("http://{}", fake.address))
+        .env("BALENA_SUPERVISOR_API_KEY", KEY)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
 }

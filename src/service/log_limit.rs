@@ -1,0 +1,62 @@
+//! A bound on how often something is logged.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Once the first lines are used up, there is one in this time.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Lets some lines through at once and further ones once a minute.
+#[derive(Debug)]
+pub(crate) struct LogLimit {
+    at_once: u32,
+    left: u32,
+    /// When `left` last grew, or would have.
+    counted: Instant,
+}
+
+impl LogLimit {
+    /// With this many lines at once.
+    pub(crate) fn new(at_once: u32) -> Self {
+        Self { at_once, left: at_once, counted: Instant::now() }
+    }
+
+    /// Whether one more line may be logged now; it counts as logged then.
+    pub(crate) fn allows(&mut self) -> bool {
+        while self.left < self.at_once && self.counted.elapsed() >= INTERVAL {
+            self.left += 1;
+            self.counted += INTERVAL;
+        }
+        if self.left == 0 {
+            return false;
+        }
+        if self.left == self.at_once {
+            self.counted = Instant::now();
+        }
+        self.left -= 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn some_at_once_then_one_a_minute() {
+        let mut limit = LogLimit::new(3);
+        let mut lines = 0;
+        for _ in 0..600 {
+            lines += u32::from(limit.allows());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(lines, 3 + 9);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(
+            (0..10).filter(|_| limit.allows()).count(),
+            3,
+            "a quiet hour earns no more than the first"
+        );
+    }
+}
