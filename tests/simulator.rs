@@ -1,6 +1,10 @@
 //! The simulator as its users meet it: addresses, locks, faults, and its end.
 #![cfg(feature = "simulator")]
 
+#[cfg(test)]
+#[path = "simulator/power.rs"]
+mod power;
+
 use std::io::ErrorKind;
 use std::time::Duration;
 

@@ -68,9 +68,12 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
         );
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    match context.tasks.upgrade() {
-        Some(tasks) => tasks.spawn("events", follow(context, upgraded, place)),
-        None => return refuse(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping"),
+    let started = match context.tasks.upgrade() {
+        Some(tasks) => tasks.spawn("events", follow(context, upgraded, place)).is_ok(),
+        None => false,
+    };
+    if !started {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping");
     }
     let headers = [
         (header::UPGRADE, "websocket".to_owned()),

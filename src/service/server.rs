@@ -48,10 +48,13 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
         };
         let Some(tasks) = context.tasks.upgrade() else { return Ok(()) };
         let (router, stopping) = (router.clone(), tasks.stopping());
-        tasks.spawn("connection", async move {
+        let connection = async move {
             serve(stream, router, stopping).await;
             drop(slot);
-        });
+        };
+        if tasks.spawn("connection", connection).is_err() {
+            return Ok(());
+        }
     }
 }
 

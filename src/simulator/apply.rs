@@ -35,7 +35,7 @@ pub(super) struct Trigger {
 pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
     let turn = process.runner.trigger(trigger.cancel);
     let owner = Arc::clone(process);
-    process.tasks.spawn("apply", async move {
+    process.spawn("apply", async move {
         if let Some(turn) = turn.await {
             *lock(&owner.applying_since) = Instant::now();
             until_applied(&owner, trigger.force, &turn.abort).await;

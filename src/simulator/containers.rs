@@ -33,7 +33,7 @@ pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then:
     // Shown as stopping from now on, not from when the task gets to run.
     process.report(&container.id, "Stopping");
     let (owner, container) = (Arc::clone(process), container.clone());
-    process.tasks.spawn("stop service", async move { kill(&owner, &container, then).await });
+    process.spawn("stop service", async move { kill(&owner, &container, then).await });
 }
 
 /// Starts a service's container, making it if there is none like it. `run` false: only makes it.

@@ -187,15 +187,13 @@ fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
     };
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
-    process.tasks.spawn("journal", async move { owner.machine.journal.print(query, output).await });
+    process.spawn("journal", async move { owner.machine.journal.print(query, output).await });
     Answer::stream(lines)
 }
 
 fn local_logs(process: &Arc<Process>) -> Answer {
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
-    process
-        .tasks
-        .spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
+    process.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
     Answer::stream(lines)
 }

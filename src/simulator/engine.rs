@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -247,7 +246,7 @@ impl Engine {
 
     /// The power goes: everything in progress is lost, every container is down.
     pub(super) async fn power_off(&self) {
-        self.tasks.drain(Duration::ZERO).await;
+        self.tasks.cancel_all().await;
         for container in &mut lock(&self.contents).containers {
             if container.run == Run::Running {
                 container.run = Run::Exited;
@@ -274,10 +273,13 @@ impl Engine {
         call: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) -> Result<(), Failure> {
         let (sender, receiver) = oneshot::channel();
-        self.tasks.spawn(name, async move {
+        let started = self.tasks.spawn(name, async move {
             // Nobody may be waiting any more.
             let _ = sender.send(call.await);
         });
-        receiver.await.unwrap_or_else(|_| Err(Failure::Broken("the engine went away".to_owned())))
+        if started.is_err() {
+            return Err(Failure::Broken(format!("the engine is shut down and can't {name}")));
+        }
+        receiver.await.unwrap_or_else(|_| Err(Failure::Broken("the engine went down during the call".to_owned())))
     }
 }

@@ -45,6 +45,17 @@ pub(super) struct Host {
     pub(super) network: Network,
     pub(super) os_update_running: bool,
     pub(super) power: Option<Power>,
+    pub(super) stage: Stage,
+}
+
+/// Where the host is between being switched on and off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Stage {
+    #[default]
+    On,
+    /// A reboot or shutdown was accepted, and the power is still there.
+    GoingDown,
+    Off,
 }
 
 #[derive(Debug)]
@@ -65,8 +76,10 @@ pub(super) struct Machine {
     pub(super) ran_before: AtomicBool,
     /// The device is being dropped: nothing starts any more.
     pub(super) over: AtomicBool,
-    /// Power and restarts: what goes on while no supervisor runs.
-    pub(super) tasks: TaskSet,
+    /// Supervisors that come back by themselves.
+    pub(super) restarts: TaskSet,
+    /// Reboots and shutdowns under way.
+    pub(super) power_tasks: TaskSet,
     pub(super) address: SocketAddr,
     /// Bound, never listening: keeps the port ours while the supervisor is gone, and connections refused.
     pub(super) _reserved: TcpSocket,
@@ -168,6 +181,10 @@ impl Machine {
 
     /// Starts a supervisor, unless one runs. It listens when this returns.
     pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
+        if lock(&self.host).stage == Stage::Off {
+            let message = "the simulated device is switched off: switch it on first";
+            return Err(std::io::Error::new(std::io::ErrorKind::NotConnected, message));
+        }
         let mut slot = lock(&self.process);
         if slot.is_none() && !self.over.load(Ordering::Relaxed) {
             let listener: TcpListener = bind(self.address)?.listen(BACKLOG)?;
@@ -190,11 +207,14 @@ impl Machine {
     /// The supervisor dies, and comes back by itself once the engine lets it.
     pub(super) fn crash(self: &Arc<Self>, downtime: Duration) {
         let machine = Arc::clone(self);
-        self.tasks.spawn("supervisor restart", async move {
+        let restart = async move {
             machine.stop_process().await;
             tokio::time::sleep(downtime).await;
             machine.start_when_possible().await;
-        });
+        };
+        if self.restarts.spawn("supervisor restart", restart).is_err() {
+            tracing::warn!("the simulated supervisor can't come back: its device is over");
+        }
     }
 
     async fn start_when_possible(self: &Arc<Self>) {
@@ -209,14 +229,24 @@ impl Machine {
 
     /// The host was asked to go down. The supervisor stops serving at once; the power goes a moment later.
     pub(super) fn power(self: &Arc<Self>, power: Power) {
-        lock(&self.host).power = Some(power);
+        {
+            let mut host = lock(&self.host);
+            if host.stage != Stage::On {
+                // Two requests at the same moment: the first one counts.
+                return;
+            }
+            host.stage = Stage::GoingDown;
+            host.power = Some(power);
+        }
         let process = lock(&self.process).clone();
         if let Some(process) = process {
             process.close();
         }
         let machine = Arc::clone(self);
-        self.tasks.spawn("power", async move {
+        let power_task = async move {
             tokio::time::sleep(machine.timings.power_off).await;
+            lock(&machine.host).stage = Stage::Off;
+            machine.restarts.cancel_all().await;
             machine.stop_process().await;
             machine.engine.power_off().await;
             machine.locks.forget();
@@ -224,11 +254,21 @@ impl Machine {
                 tokio::time::sleep(machine.timings.boot).await;
                 machine.boot().await;
             }
-        });
+        };
+        if self.power_tasks.spawn("power", power_task).is_err() {
+            tracing::warn!("the simulated device can't reboot or shut down: it is over");
+        }
     }
 
-    /// The host comes up, and everything on it.
+    /// The host comes up, and everything on it. Nothing happens unless it is off.
     pub(super) async fn boot(self: &Arc<Self>) {
+        {
+            let mut host = lock(&self.host);
+            if host.stage != Stage::Off {
+                return;
+            }
+            host.stage = Stage::On;
+        }
         self.engine.boot();
         for container in self.engine.all_containers() {
             // The engine makes what it has to mount; without the supervisor, for root alone.
@@ -261,7 +301,8 @@ impl Machine {
     /// Everything ends, now.
     pub(super) fn abort(&self) {
         self.over.store(true, Ordering::Relaxed);
-        self.tasks.abort_all();
+        self.restarts.abort_all();
+        self.power_tasks.abort_all();
         self.engine.abort();
         if let Some(process) = lock(&self.process).take() {
             process.tasks.abort_all();

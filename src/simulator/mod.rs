@@ -211,14 +211,17 @@ impl Device {
     /// Ends the supervisor: what is in flight is cut off, new connections are refused. Containers run on.
     pub async fn stop_supervisor(&self) {
         // A restart that is under way must not bring it back.
-        self.machine.tasks.drain(Duration::ZERO).await;
+        self.machine.restarts.cancel_all().await;
         self.machine.stop_process().await;
     }
 
     /// Starts the supervisor again. It listens when this returns.
+    ///
+    /// # Errors
+    /// `NotConnected` while the device is switched off; else what the socket says.
     pub async fn start_supervisor(&self) -> std::io::Result<()> {
         // Nothing of the one before may be left half-way.
-        self.machine.tasks.drain(Duration::ZERO).await;
+        self.machine.restarts.cancel_all().await;
         self.machine.start_process()
     }
 
@@ -228,7 +231,7 @@ impl Device {
         self.machine.crash(downtime);
     }
 
-    /// Switches a device on again that was shut down.
+    /// Switches a device on again that was shut down. Nothing happens if it is on.
     pub async fn power_on(&self) {
         self.machine.boot().await;
     }

@@ -64,7 +64,14 @@ impl Process {
     pub(super) fn begin(self: &Arc<Self>, again: bool) {
         apply::trigger(self, apply::Trigger::default());
         let process = Arc::clone(self);
-        self.tasks.spawn("poll", async move { update::poll(&process, again).await });
+        self.spawn("poll", async move { update::poll(&process, again).await });
+    }
+
+    /// Starts a task that lives no longer than this run of the supervisor. One that is going down starts none.
+    pub(super) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        if self.tasks.spawn(name, task).is_err() {
+            tracing::debug!(task = name, "the simulated supervisor is going down and starts nothing more");
+        }
     }
 
     /// Stops listening and answering. What is in progress goes on.

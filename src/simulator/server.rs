@@ -74,7 +74,7 @@ impl http_body::Body for Tracked {
 /// Accepts connections until the supervisor stops serving.
 pub(super) fn serve(process: &Arc<Process>, listener: TcpListener) {
     let owner = Arc::clone(process);
-    process.tasks.spawn("accept", async move {
+    process.spawn("accept", async move {
         let closing = owner.closing();
         tokio::pin!(closing);
         loop {
@@ -85,7 +85,7 @@ pub(super) fn serve(process: &Arc<Process>, listener: TcpListener) {
             };
             if let Ok((stream, _)) = accepted {
                 let connection = connection(Arc::clone(&owner), stream);
-                owner.tasks.spawn("connection", connection);
+                owner.spawn("connection", connection);
             }
         }
     });
@@ -215,7 +215,7 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
 async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Result<Answer, End> {
     let (sender, receiver) = oneshot::channel();
     let owner = Arc::clone(process);
-    process.tasks.spawn("request", async move {
+    process.spawn("request", async move {
         let outcome = serve::handle(&owner, call).await;
         // The client may have gone away.
         let _ = sender.send(outcome);

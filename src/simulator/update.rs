@@ -27,7 +27,7 @@ pub(super) async fn poll(process: &Arc<Process>, now: bool) {
 /// Answers an update request: starts a check, and does not wait for it.
 pub(super) fn request(process: &Arc<Process>, trigger: Trigger) {
     let owner = Arc::clone(process);
-    process.tasks.spawn("update check", async move { check(&owner, trigger, true).await });
+    process.spawn("update check", async move { check(&owner, trigger, true).await });
 }
 
 /// Asks for the target. A new one calls off what is being applied; an old one is applied again if somebody asked.
@@ -49,7 +49,7 @@ async fn check(process: &Arc<Process>, trigger: Trigger, asked: bool) {
 /// Reports tags once the cloud can be reached.
 pub(super) fn report_tags(process: &Arc<Process>, tags: Vec<(String, String)>) {
     let owner = Arc::clone(process);
-    process.tasks.spawn("tags", async move {
+    process.spawn("tags", async move {
         tokio::time::sleep(ANSWER).await;
         while !owner.machine.online() {
             tokio::time::sleep(TAG_RETRY).await;

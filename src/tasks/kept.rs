@@ -109,7 +109,9 @@ impl TaskSet {
             reports.len() - 1
         };
         let place = Place { register: self.kept.clone(), index, name };
-        self.spawn(name, place.keep(on_end, run, self.stop()));
+        if self.spawn(name, place.keep(on_end, run, self.stop())).is_err() {
+            self.kept.update(index, |report| report.state = TaskState::Stopped);
+        }
     }
 
     /// The kept tasks, in the order in which they were started.
@@ -245,9 +247,10 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(set.drain(Duration::from_secs(1)).await);
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
-        set.spawn("late", async move { drop(alive) });
+        assert!(set.spawn("late", async move { drop(alive) }).is_err());
         assert!(gone.await.is_err());
-        assert_eq!(set.reports()[0].state, TaskState::Stopped);
+        set.keep("later", OnEnd::Restart, |_| async { Ok(()) });
+        assert!(set.reports().iter().all(|report| report.state == TaskState::Stopped));
     }
 
     #[test]
