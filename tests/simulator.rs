@@ -2,6 +2,12 @@
 #![cfg(feature = "simulator")]
 
 #[cfg(test)]
+#[path = "simulator/answers.rs"]
+mod answers;
+#[cfg(test)]
+#[path = "simulator/journal.rs"]
+mod journal;
+#[cfg(test)]
 #[path = "simulator/power.rs"]
 mod power;
 

@@ -12,6 +12,7 @@ use super::locks::Held;
 use super::parts::Run;
 use super::plan::{Goal, Situation};
 use super::process::Process;
+use super::values::Integer;
 use super::{Power, lock};
 
 /// How long a request waits for another operation on the same app.
@@ -198,13 +199,14 @@ pub(super) enum Volumes {
 /// Removes all containers of an app and makes them anew. Pushes aside whatever changes the device at the moment.
 pub(super) async fn recreate(
     process: &Arc<Process>,
-    app: i64,
+    asked: Integer,
     volumes: Volumes,
     force: bool,
 ) -> Result<(), Refusal> {
+    let app = asked.id();
     let now = apply::look(process)?;
     if !current_apps(process, &now).contains(&app) {
-        let message = format!("Application with ID {app} is not in the current state");
+        let message = format!("Application with ID {asked} is not in the current state");
         return Err(Refusal::Unexpected(message));
     }
     let turn = process.runner.exclusive();

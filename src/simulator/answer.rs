@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::Frame;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use super::actions::Refusal;
+use super::json::{Json, object};
 
 /// An answer before it is framed.
 #[derive(Debug)]
@@ -29,7 +29,11 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum Payload {
     Whole(Bytes),
-    Stream(mpsc::Receiver<Bytes>),
+    Stream {
+        /// What is sent with the head.
+        first: Bytes,
+        rest: mpsc::Receiver<Bytes>,
+    },
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -58,33 +62,47 @@ impl Answer {
         }
     }
 
-    pub(super) fn json(status: StatusCode, value: &Value) -> Self {
+    /// Nothing at all: no type, no body.
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { tagged: false, ..Self::new(status, None, Bytes::new()) }
+    }
+
+    pub(super) fn json(status: StatusCode, value: &Json) -> Self {
         Self::new(status, Some(JSON), value.to_string())
     }
 
-    pub(super) fn success(value: &Value) -> Self {
+    pub(super) fn success(value: &Json) -> Self {
         Self::json(StatusCode::OK, value)
     }
 
     /// The error format of the newer endpoints.
     pub(super) fn failed(status: StatusCode, message: &str) -> Self {
-        Self::json(status, &serde_json::json!({"status": "failed", "message": message}))
+        Self::json(status, &object([("status", "failed".into()), ("message", message.into())]))
     }
 
     /// The error format of reboot and shutdown.
     pub(super) fn go(status: StatusCode, data: &str, error: Option<&str>) -> Self {
-        Self::json(status, &serde_json::json!({"Data": data, "Error": error}))
+        Self::json(status, &object([("Data", data.into()), ("Error", error.into())]))
     }
 
     /// An answer without a type and without an end of its own.
-    pub(super) fn stream(lines: mpsc::Receiver<Bytes>) -> Self {
-        let payload = Payload::Stream(lines);
+    pub(super) fn stream(rest: mpsc::Receiver<Bytes>) -> Self {
+        let payload = Payload::Stream { first: Bytes::new(), rest };
         Self { status: StatusCode::OK, content_type: None, headers: Vec::new(), tagged: false, payload }
+    }
+
+    /// Waits for what a stream begins with: the server sends no head before. One that ends at once is no stream.
+    pub(super) async fn begun(self) -> Self {
+        let Payload::Stream { mut rest, .. } = self.payload else { return self };
+        match rest.recv().await {
+            Some(first) => Self { payload: Payload::Stream { first, rest }, ..self },
+            None => Self { payload: Payload::Whole(Bytes::new()), ..self },
+        }
     }
 
     /// The server's page for paths and methods that do not exist.
     pub(super) fn no_such_route(method: &Method, path: &str) -> Self {
-        let cannot = escaped(&format!("Cannot {method} {path}"));
+        let cannot = escaped(&format!("Cannot {method} {}", encoded(path)));
         let page = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n</head>\n\
              <body>\n<pre>{cannot}</pre>\n</body>\n</html>\n"
@@ -135,8 +153,8 @@ impl Answer {
         let mut response = Response::new(Body::Done);
         *response.status_mut() = status;
         let bytes = match payload {
-            Payload::Stream(lines) => {
-                *response.body_mut() = Body::Stream(lines);
+            Payload::Stream { first, rest } => {
+                *response.body_mut() = Body::Stream { first, rest };
                 return response;
             }
             Payload::Whole(bytes) => bytes,
@@ -163,6 +181,26 @@ impl Answer {
         };
         response
     }
+}
+
+/// A path as the page shows it: what does not belong into one is escaped, escapes that are none too.
+fn encoded(path: &str) -> String {
+    let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = path.as_bytes();
+    let mut encoded = String::new();
+    for (index, byte) in bytes.iter().enumerate() {
+        let kept = match byte {
+            b'%' => hex(bytes.get(index + 1)) && hex(bytes.get(index + 2)),
+            b'"' | b'<' | b'>' | b'`' | b'{' | b'}' => false,
+            other => other.is_ascii_graphic(),
+        };
+        if kept {
+            encoded.push(char::from(*byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 fn escaped(text: &str) -> String {
@@ -195,7 +233,7 @@ fn is_fresh(request: &HeaderMap, tag: &HeaderValue) -> bool {
 pub(super) enum Body {
     Done,
     Whole(Bytes),
-    Stream(mpsc::Receiver<Bytes>),
+    Stream { first: Bytes, rest: mpsc::Receiver<Bytes> },
     Drip { rest: Bytes, pause: Duration, sleep: Pin<Box<Sleep>> },
 }
 
@@ -215,9 +253,10 @@ impl http_body::Body for Body {
                 *this = Self::Done;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Stream(lines) => {
-                lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+            Self::Stream { first, rest } if first.is_empty() => {
+                rest.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
             }
+            Self::Stream { first, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(first))))),
             Self::Drip { rest, .. } if rest.is_empty() => Poll::Ready(None),
             Self::Drip { rest, pause, sleep } => {
                 std::task::ready!(sleep.as_mut().poll(context));
@@ -231,8 +270,25 @@ impl http_body::Body for Body {
         match self {
             Self::Done => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(_) => false,
+            Self::Stream { .. } => false,
             Self::Drip { rest, .. } => rest.is_empty(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encoded;
+
+    #[test]
+    fn the_page_shows_a_path_that_could_be_sent_again() {
+        for (path, expected) in [
+            ("/no/such~path;a=[1]|'", "/no/such~path;a=[1]|'"),
+            ("/%31/%zz/%", "/%31/%25zz/%25"),
+            ("/{a}\"", "/%7Ba%7D%22"),
+            ("/ü", "/%C3%BC"),
+        ] {
+            assert_eq!(encoded(path), expected);
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
 
 use super::actions::{self, Generation, NO_SELECTOR, Refusal, Selector, ServiceAction, Volumes};
 use super::answer::Answer;
 use super::endpoints::reported;
+use super::json::object;
 use super::process::Process;
 use super::routes::Endpoint;
 use super::serve::{Admitted, Outcome};
+use super::values::Integer;
 use super::{apply, reports, values};
 
 const UNAUTHORIZED: &str = "Unauthorized";
@@ -41,7 +42,7 @@ async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
     let app = if legacy {
         values::integer(call.field("appId"))
     } else {
-        values::integer_text(&call.parameter).filter(|app| *app != 0)
+        values::integer_text(&call.parameter).filter(|app| !app.is_zero())
     };
     let Some(app) = app else {
         return match (legacy, purge) {
@@ -50,7 +51,7 @@ async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
             (false, _) => Answer::failed(StatusCode::BAD_REQUEST, "Missing app id"),
         };
     };
-    if !call.access.covers(app) {
+    if !call.access.covers(app.id()) {
         return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
     let volumes = if purge { Volumes::Purge } else { Volumes::Keep };
@@ -62,21 +63,21 @@ async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
 }
 
 async fn service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter).filter(|app| *app != 0) else {
+    let Some(app) = values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
         return Answer::failed(StatusCode::BAD_REQUEST, "Invalid app id");
     };
-    if !call.access.covers(app) {
+    if !call.access.covers(app.id()) {
         return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
     let selector = Selector {
         name: values::text(call.field("serviceName")).map(str::to_owned),
-        image: values::integer(call.field("imageId")),
+        image: values::integer(call.field("imageId")).map(Integer::id),
     };
     if selector.name.is_none() && selector.image.is_none_or(|image| image == 0) {
         return Answer::sentence(StatusCode::BAD_REQUEST, NO_SELECTOR);
     }
     let force = values::truthy(call.field("force"));
-    match actions::service(process, action, app, &selector, force, Generation::V2).await {
+    match actions::service(process, action, app.id(), &selector, force, Generation::V2).await {
         Ok(()) => Answer::ok(),
         Err(refusal) => Answer::refused_in_words(&refusal),
     }
@@ -86,13 +87,14 @@ async fn legacy_service(process: &Arc<Process>, call: &Admitted, action: Service
     let Some(app) = values::integer_text(&call.parameter) else {
         return Answer::sentence(StatusCode::BAD_REQUEST, "Invalid app id");
     };
-    if !call.access.covers(app) {
+    if !call.access.covers(app.id()) {
         return Answer::sentence(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
     let force = values::truthy(call.field("force"));
-    let acted = actions::service(process, action, app, &Selector::default(), force, Generation::V1).await;
-    match acted.and_then(|()| actions::single_container(process, app)) {
-        Ok(id) => Answer::success(&json!({"containerId": id})),
+    let acted =
+        actions::service(process, action, app.id(), &Selector::default(), force, Generation::V1).await;
+    match acted.and_then(|()| actions::single_container(process, app.id())) {
+        Ok(id) => Answer::success(&object([("containerId", id.into())])),
         Err(refusal) => Answer::refused_in_words(&refusal),
     }
 }
@@ -101,7 +103,7 @@ fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
     let Some(app) = values::integer_text(&call.parameter) else {
         return Answer::sentence(StatusCode::BAD_REQUEST, "Missing app id");
     };
-    if !call.access.covers(app) {
+    if !call.access.covers(app.id()) {
         return Answer::failed(StatusCode::UNAUTHORIZED, "Application is not available");
     }
     let now = match apply::look(process) {
@@ -109,10 +111,10 @@ fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
         Err(failure) => return Answer::refused(&Refusal::from(failure)),
     };
     let containers: Vec<_> =
-        now.containers.iter().filter(|(container, _)| container.spec.app == app).collect();
+        now.containers.iter().filter(|(container, _)| container.spec.app == app.id()).collect();
     match containers.as_slice() {
         [] => Answer::sentence(StatusCode::BAD_REQUEST, "App not found"),
-        [(container, _)] => Answer::success(&reports::single_app(process, app, container)),
+        [(container, _)] => Answer::success(&reports::single_app(process, app.id(), container)),
         _ => {
             let message = "Some v1 endpoints are only allowed on single-container apps";
             Answer::sentence(StatusCode::BAD_REQUEST, message)
@@ -121,16 +123,16 @@ fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
 }
 
 fn application_state(process: &Process, call: &Admitted) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter).filter(|app| *app != 0) else {
+    let Some(app) = values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
         let message = format!("Invalid application ID: {}", call.parameter);
         return Answer::failed(StatusCode::BAD_REQUEST, &message);
     };
-    match reports::application(process, app) {
+    match reports::application(process, app.id()) {
         Err(_) => {
             let message = format!("Unable to retrieve state for application ID: {app}");
             Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, &message)
         }
-        Ok(Some(state)) if call.access.covers(app) => Answer::success(&state),
+        Ok(Some(state)) if call.access.covers(app.id()) => Answer::success(&state),
         Ok(_) => Answer::failed(StatusCode::CONFLICT, &format!("Application ID does not exist: {app}")),
     }
 }
@@ -144,9 +146,16 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     let named =
         [values_of("serviceName"), values_of("service")].into_iter().find(|values| !values.is_empty());
     let Some(named) = named else {
-        let services: Map<String, Value> =
-            containers.into_iter().map(|container| (container.spec.service, container.id.into())).collect();
-        return Some(Answer::success(&json!({"status": "success", "services": services})));
+        // The same name in two apps is one field, in its first place and with its last value.
+        let mut services: Vec<(String, String)> = Vec::new();
+        for container in containers {
+            match services.iter_mut().find(|(name, _)| *name == container.spec.service) {
+                Some((_, id)) => *id = container.id,
+                None => services.push((container.spec.service, container.id)),
+            }
+        }
+        let services = services.into_iter().collect();
+        return Some(Answer::success(&object([("status", "success".into()), ("services", services)])));
     };
     // A name given twice is a list, which no service is called.
     let name = match named.as_slice() {
@@ -155,7 +164,9 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     };
     let found = containers.into_iter().find(|container| Some(&container.spec.service) == name);
     Some(match found {
-        Some(container) => Answer::success(&json!({"status": "success", "containerId": container.id})),
+        Some(container) => {
+            Answer::success(&object([("status", "success".into()), ("containerId", container.id.into())]))
+        }
         None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, "Could not find service with that name"),
     })
 }
@@ -172,5 +183,5 @@ fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<Answer> {
     machine.engine.remove_volumes(|volume| {
         !used.iter().any(|spec| spec.app == volume.app && spec.volumes.contains(&volume.name))
     });
-    Some(Answer::success(&json!({"status": "success"})))
+    Some(Answer::success(&object([("status", "success".into())])))
 }

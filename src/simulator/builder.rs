@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::engine::Engine;
 use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
 use super::host_config::{Network, Patch};
-use super::journal::Journal;
+use super::journal::{Journal, Writers};
 use super::keys::Keys;
 use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine, bind};
@@ -32,7 +32,8 @@ pub struct Builder {
     config: BTreeMap<String, String>,
     offline_for: Option<Duration>,
     tags: Option<Vec<Tag>>,
-    journal: usize,
+    journal: Option<usize>,
+    container_logs: bool,
     proxy: Option<Value>,
     update_available: bool,
     host_os_update: bool,
@@ -57,7 +58,8 @@ impl Builder {
             config: BTreeMap::new(),
             offline_for: None,
             tags: None,
-            journal: 0,
+            journal: None,
+            container_logs: false,
             proxy: None,
             update_available: false,
             host_os_update: false,
@@ -120,8 +122,16 @@ impl Builder {
     }
 
     /// Lines in the journal at start, all of unit `demo.service`. While somebody follows, one more comes each second.
+    /// The containers write nothing then, unless [`Builder::container_logs`] says so.
     pub fn journal(mut self, entries: usize) -> Self {
-        self.journal = entries;
+        self.journal = Some(entries);
+        self
+    }
+
+    /// The containers write to the journal as well, as they do without [`Builder::journal`]: when they start and
+    /// stop, and one line each second while somebody follows.
+    pub fn container_logs(mut self) -> Self {
+        self.container_logs = true;
         self
     }
 
@@ -193,17 +203,20 @@ impl Builder {
             let patch = Patch::parse(&json!({"network": {"proxy": proxy}}));
             patch.and_then(|patch| network.apply(patch, &facts.uuid)).map_err(std::io::Error::other)?;
         }
+        let writers =
+            if self.container_logs || self.journal.is_none() { Writers::Containers } else { Writers::Demo };
+        let journal = Arc::new(Journal::new(&facts.hostname, self.journal.unwrap_or_default(), writers));
         let machine = Machine {
             version: self.fixture.supervisor_version.clone(),
             facts,
             timings: self.timings,
-            engine: Arc::new(Engine::new(self.timings)),
+            engine: Arc::new(Engine::new(self.timings, Arc::clone(&journal))),
             locks: Locks::new(directory.path().to_owned()),
             keys: Mutex::new(keys),
             settings: Mutex::new(settings),
             cloud: Mutex::new(cloud),
             host: Mutex::new(Host { network, os_update_running: self.host_os_update, ..Host::default() }),
-            journal: Journal::new(self.journal),
+            journal,
             faults: super::faults::Faults::default(),
             process: Mutex::default(),
             ran_before: false.into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::actions::{self, Refusal};
@@ -13,6 +13,7 @@ use super::apply::{self, Trigger};
 use super::engine::Failure;
 use super::host_config::Patch;
 use super::journal;
+use super::json::{Json, object};
 use super::process::Process;
 use super::routes::Endpoint;
 use super::serve::{Admitted, Outcome};
@@ -20,6 +21,9 @@ use super::settings::Settings;
 use super::target::{self, Fault};
 use super::{Power, apps, lock, reports, update, values};
 
+/// How the host's configuration is written.
+const HOST_CONFIG_FIELDS: [&str; 10] =
+    ["network", "hostname", "proxy", "type", "ip", "port", "login", "password", "dns", "noProxy"];
 /// Lines on their way to a reader who is slower than the writer.
 const STREAM_BUFFER: usize = 16;
 
@@ -38,25 +42,25 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         Endpoint::Reboot => power(process, &call, Power::Reboot).await.into(),
         Endpoint::Shutdown => power(process, &call, Power::Off).await.into(),
         Endpoint::Update => update(process, &call).into(),
-        Endpoint::HostConfig => Answer::success(&lock(&machine.host).network.show()).into(),
+        Endpoint::HostConfig => {
+            let shown = lock(&machine.host).network.show();
+            Answer::success(&Json::ordered(shown, &HOST_CONFIG_FIELDS)).into()
+        }
         Endpoint::SetHostConfig => set_host_config(process, &call).await.into(),
         Endpoint::Device => reported(reports::device(process)).into(),
         Endpoint::DeviceInfo => {
-            let info = json!({"arch": machine.facts.arch, "deviceType": machine.facts.device_type});
-            Answer::success(&json!({"status": "success", "info": info})).into()
+            let (arch, device_type) = (&machine.facts.arch, &machine.facts.device_type);
+            success("info", object([("arch", arch.into()), ("deviceType", device_type.into())])).into()
         }
-        Endpoint::Version => {
-            Answer::success(&json!({"status": "success", "version": machine.version})).into()
-        }
+        Endpoint::Version => success("version", &machine.version).into(),
         Endpoint::DeviceName => {
             let name = machine.settings(|settings| settings.name.clone());
-            Answer::success(&json!({"status": "success", "deviceName": name})).into()
+            success("deviceName", name).into()
         }
         Endpoint::Vpn => {
             let vpn = machine.facts.vpn;
             let enabled = machine.settings(|settings| settings.vpn(vpn.enabled));
-            let vpn = json!({"enabled": enabled, "connected": vpn.connected});
-            Answer::success(&json!({"status": "success", "vpn": vpn})).into()
+            success("vpn", object([("enabled", enabled.into()), ("connected", vpn.connected.into())])).into()
         }
         Endpoint::Tags => tags(process).into(),
         Endpoint::SetTags => set_tags(process, &call.body).into(),
@@ -85,8 +89,13 @@ fn healthy(process: &Process) -> bool {
     process.machine.in_touch() && !process.is_stuck(longest)
 }
 
+/// The answer of most endpoints that tell one thing.
+fn success(name: &str, value: impl Into<Json>) -> Answer {
+    Answer::success(&object([("status", "success".into()), (name, value.into())]))
+}
+
 /// A report, or the failure to make one.
-pub(super) fn reported(report: Result<Value, Failure>) -> Answer {
+pub(super) fn reported(report: Result<Json, Failure>) -> Answer {
     match report {
         Ok(state) => Answer::success(&state),
         Err(failure) => Answer::refused(&failure.into()),
@@ -128,8 +137,10 @@ fn tags(process: &Process) -> Answer {
         return Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, "fetch failed");
     }
     let cloud = lock(&process.machine.cloud);
-    let tags = cloud.tags.iter().map(|tag| json!({"id": tag.id, "name": tag.name, "value": tag.value}));
-    Answer::success(&json!({"status": "success", "tags": tags.collect::<Vec<_>>()}))
+    let tags = cloud.tags.iter().map(|tag| {
+        object([("id", tag.id.into()), ("name", (&tag.name).into()), ("value", (&tag.value).into())])
+    });
+    success("tags", tags.collect::<Json>())
 }
 
 fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
@@ -151,7 +162,7 @@ fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
         tags.push((name, value.to_owned()));
     }
     update::report_tags(process, tags);
-    Answer::json(StatusCode::ACCEPTED, &json!({"status": "success"}))
+    Answer::json(StatusCode::ACCEPTED, &object([("status", "success".into())]))
 }
 
 fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
@@ -177,12 +188,13 @@ fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
     });
     let force = values::truthy(call.field("force"));
     apply::trigger(process, Trigger { force, cancel: false });
-    Answer::success(&json!({"status": "success", "message": "OK"})).into()
+    success("message", "OK").into()
 }
 
 fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
     let query = match journal::Query::parse(body) {
-        Ok(query) => query,
+        Ok(Some(query)) => query,
+        Ok(None) => return Answer::empty(StatusCode::OK),
         Err(message) => return Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message),
     };
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);

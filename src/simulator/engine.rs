@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
+use super::journal::Journal;
 use super::parts::{Container, EngineCall, Image, Run, Spec, Timings, Volume};
 use super::{lock, random_hex};
 use crate::tasks::TaskSet;
@@ -36,12 +37,14 @@ struct Contents {
 pub(super) struct Engine {
     contents: Mutex<Contents>,
     timings: Timings,
+    /// What starts and stops is written there.
+    journal: Arc<Journal>,
     tasks: TaskSet,
 }
 
 impl Engine {
-    pub(super) fn new(timings: Timings) -> Self {
-        Self { contents: Mutex::default(), timings, tasks: TaskSet::new() }
+    pub(super) fn new(timings: Timings, journal: Arc<Journal>) -> Self {
+        Self { contents: Mutex::default(), timings, journal, tasks: TaskSet::new() }
     }
 
     pub(super) fn fail(&self, call: Option<EngineCall>) {
@@ -151,6 +154,10 @@ impl Engine {
         let container =
             Container { id: random_hex(64), spec: spec.clone(), created_at: jiff::Timestamp::now(), run };
         contents.containers.push(container.clone());
+        drop(contents);
+        if run == Run::Running {
+            self.journal.started(&container);
+        }
         Ok(container)
     }
 
@@ -176,10 +183,18 @@ impl Engine {
     }
 
     fn set_run(&self, id: &str, run: Run) {
-        if let Some(container) =
-            lock(&self.contents).containers.iter_mut().find(|container| container.id == id)
-        {
-            container.run = run;
+        let changed = {
+            let mut contents = lock(&self.contents);
+            let container = contents.containers.iter_mut().find(|container| container.id == id);
+            container.map(|container| {
+                container.run = run;
+                container.clone()
+            })
+        };
+        match (changed, run) {
+            (Some(container), Run::Running) => self.journal.started(&container),
+            (Some(container), Run::Exited) => self.journal.stopped(&container),
+            (_, Run::Created) | (None, _) => {}
         }
     }
 
@@ -256,11 +271,8 @@ impl Engine {
 
     /// The engine's restart policy starts what had ever been started.
     pub(super) fn boot(&self) {
-        for container in &mut lock(&self.contents).containers {
-            if container.run == Run::Exited {
-                container.run = Run::Running;
-            }
-        }
+        let exited = self.all_containers().into_iter().filter(|container| container.run == Run::Exited);
+        exited.for_each(|container| self.set_run(&container.id, Run::Running));
     }
 
     pub(super) fn abort(&self) {
@@ -280,6 +292,8 @@ impl Engine {
         if started.is_err() {
             return Err(Failure::Broken(format!("the engine is shut down and can't {name}")));
         }
-        receiver.await.unwrap_or_else(|_| Err(Failure::Broken("the engine went down during the call".to_owned())))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Failure::Broken("the engine went down during the call".to_owned())))
     }
 }

@@ -14,6 +14,9 @@ const MOST_KINDS: usize = 4096;
 pub enum Fault {
     /// The request is handled this much later.
     Delay(Duration),
+    /// The connection is accepted and ended with nothing said, and the request not handled: what a relay in front of
+    /// a dead supervisor does.
+    Close,
     /// The connection is reset, and the request not handled.
     ResetBefore,
     /// The request is handled, and the connection reset instead of an answer.
@@ -24,6 +27,8 @@ pub enum Fault {
     Restart(Duration),
     /// An update lock is held, even against force. Only requests that need locks are affected.
     Locked,
+    /// The same as older supervisors tell it: 503 and `Updates are locked: …`, with the path of the lock.
+    LockedAs503,
     /// The body of the answer comes byte by byte, with this pause before each.
     Drip(Duration),
     /// Bytes that are no HTTP, and the request not handled.
@@ -116,7 +121,7 @@ impl Faults {
         let injection = injected.iter_mut().find(|injection| {
             let here = injection.path.as_ref().is_none_or(|wanted| wanted == path);
             let left = injection.left != Some(0);
-            here && left && (takes_locks || injection.fault != Fault::Locked)
+            here && left && (takes_locks || !matches!(injection.fault, Fault::Locked | Fault::LockedAs503))
         })?;
         injection.left = injection.left.map(|left| left.saturating_sub(1));
         let fault = injection.fault;

@@ -1,245 +1,304 @@
-//! The host's journal, as `journalctl` prints it.
+//! The host's journal, as `journalctl` keeps and prints it.
+
+mod format;
+mod moment;
+mod query;
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use super::parts::Container;
 use super::process::Process;
-use super::{lock, values};
+use super::{lock, random_hex};
 
-/// The unit all entries belong to.
-const UNIT: &str = "demo.service";
-/// What `journalctl` prints when nothing fits.
-const NONE: &str = "-- No entries --\n";
-/// Lines `--follow` starts with, unless told otherwise.
-const FOLLOWED: usize = 10;
-/// Pace at which the unit writes while somebody follows.
+pub(super) use query::Query;
+
+/// Digits of a container's id that the engine's log driver uses as tag.
+const TAG_DIGITS: usize = 12;
+/// Process id of the engine, which writes for its containers.
+const ENGINE_PID: u32 = 812;
+/// Pace at which something is written while somebody follows.
 const PACE: Duration = Duration::from_secs(1);
 /// Lines kept; the oldest go first.
 const MOST_LINES: usize = 10_000;
-/// Lines a follower may lag behind before it loses some.
-const BACKLOG: usize = 256;
 
-/// The journal of the device.
-#[derive(Debug)]
-pub(super) struct Journal {
-    lines: Mutex<Lines>,
-    news: broadcast::Sender<Entry>,
+/// Who writes to the journal.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    unit: &'static str,
+    identifier: String,
+    pid: u32,
+    container: Option<ContainerSource>,
 }
 
-#[derive(Debug, Default)]
-struct Lines {
-    /// The last ones.
-    kept: VecDeque<Entry>,
-    written: usize,
+/// What the engine's log driver adds to a container's lines.
+#[derive(Debug, Clone)]
+struct ContainerSource {
+    id: String,
+    name: String,
+    image: String,
 }
 
-#[derive(Debug, Clone, Default)]
+impl Source {
+    fn demo() -> Self {
+        Self { unit: "demo.service", identifier: "demo".to_owned(), pid: 1, container: None }
+    }
+
+    /// A container's lines are the engine's, under the container's tag: the first digits of its id.
+    fn of(container: &Container) -> Self {
+        let spec = &container.spec;
+        Self {
+            unit: "balena.service",
+            identifier: container.id.chars().take(TAG_DIGITS).collect(),
+            pid: ENGINE_PID,
+            container: Some(ContainerSource {
+                id: container.id.clone(),
+                name: format!("{}_{}_{}_{}", spec.service, spec.image_id, spec.release_id, spec.commit),
+                image: spec.image.clone(),
+            }),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
 struct Entry {
     /// Which one it is, from 1 on.
     number: usize,
     at: jiff::Timestamp,
-    line: String,
+    /// Since the boot.
+    uptime: Duration,
+    boot: Arc<str>,
+    source: Source,
+    message: String,
 }
 
-/// A checked request.
+/// Which services write to the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writers {
+    /// `demo.service` alone.
+    Demo,
+    /// The containers too: when they start and stop, and from time to time while somebody follows.
+    Containers,
+}
+
+/// The journal of the device.
 #[derive(Debug)]
-pub(super) struct Query {
-    follow: bool,
-    count: Option<usize>,
-    unit: Option<String>,
-    format: String,
-    since: Option<String>,
-    until: Option<String>,
+pub(super) struct Journal {
+    writers: Writers,
+    hostname: String,
+    machine_id: String,
+    lines: Mutex<Lines>,
+    /// How many lines were written.
+    written: watch::Sender<usize>,
 }
 
-impl Query {
-    /// Reads a request body. An error is the failure to start `journalctl` with an argument that is not text.
-    pub(super) fn parse(body: &Value) -> Result<Self, String> {
-        let text = |name: &str| match body.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err("The \"args\" argument must be an array of strings".to_owned()),
-        };
-        let field = |name: &str| body.get(name).unwrap_or(&Value::Null);
-        // Any identifier finds the same lines here: there is one writer only.
-        text("containerId")?;
-        Ok(Self {
-            follow: values::truthy(field("follow")),
-            count: values::integer(field("count"))
-                .filter(|count| *count > 0)
-                .and_then(|count| usize::try_from(count).ok()),
-            unit: text("unit")?,
-            format: text("format")?.unwrap_or_else(|| "short".to_owned()),
-            since: text("since")?,
-            until: text("until")?,
-        })
-    }
-
-    /// Whether `journalctl` would take the arguments; it fails silently otherwise.
-    fn valid(&self) -> bool {
-        let times = [&self.since, &self.until];
-        let known = self.unit.as_deref() != Some("") && shown(&self.format, &Entry::default()).is_some();
-        known && times.into_iter().flatten().all(|time| moment(time).is_some())
-    }
-
-    /// Entries are always "now", so a bound includes all of them or none.
-    fn includes_now(&self) -> bool {
-        let bound = |time: &Option<String>| time.as_deref().and_then(moment).unwrap_or_default();
-        !matches!(bound(&self.since), Moment::Future) && !matches!(bound(&self.until), Moment::Past)
-    }
-
-    fn names_the_unit(&self) -> bool {
-        let named = |unit: &str| unit == UNIT || format!("{unit}.service") == UNIT;
-        self.unit.as_deref().is_none_or(named)
-    }
+#[derive(Debug)]
+struct Lines {
+    /// The last ones.
+    kept: VecDeque<Entry>,
+    written: usize,
+    boot: Arc<str>,
+    booted: Instant,
+    /// Containers that run, in the order in which they started.
+    running: VecDeque<Source>,
 }
 
 impl Journal {
-    /// A journal with `entries` lines.
-    pub(super) fn new(entries: usize) -> Self {
-        let journal = Self { lines: Mutex::default(), news: broadcast::Sender::new(BACKLOG) };
+    /// A journal with `entries` lines of `demo.service`.
+    pub(super) fn new(hostname: &str, entries: usize, writers: Writers) -> Self {
+        let lines = Lines {
+            kept: VecDeque::new(),
+            written: 0,
+            boot: random_hex(32).into(),
+            booted: Instant::now(),
+            running: VecDeque::new(),
+        };
+        let journal = Self {
+            writers,
+            hostname: hostname.to_owned(),
+            machine_id: random_hex(32),
+            lines: Mutex::new(lines),
+            written: watch::Sender::new(0),
+        };
         (0..entries).for_each(|_| journal.write_next());
         journal
     }
 
-    /// Appends a line, for those who follow too.
+    /// Appends a line of `demo.service`.
     pub(super) fn write(&self, line: &str) {
+        self.write_from(Source::demo(), line);
+    }
+
+    /// Appends a line of a container.
+    pub(super) fn write_of(&self, container: &Container, line: &str) {
+        self.write_from(Source::of(container), line);
+    }
+
+    fn write_from(&self, source: Source, line: &str) {
         let mut lines = lock(&self.lines);
         lines.written += 1;
-        let entry = Entry { number: lines.written, at: jiff::Timestamp::now(), line: line.to_owned() };
-        lines.kept.push_back(entry.clone());
+        let entry = Entry {
+            number: lines.written,
+            at: jiff::Timestamp::now(),
+            uptime: lines.booted.elapsed(),
+            boot: Arc::clone(&lines.boot),
+            source,
+            message: line.to_owned(),
+        };
+        lines.kept.push_back(entry);
         if lines.kept.len() > MOST_LINES {
             lines.kept.pop_front();
         }
+        let written = lines.written;
         drop(lines);
-        // Nobody listening is fine.
-        let _ = self.news.send(entry);
+        self.written.send_replace(written);
+    }
+
+    /// A container has started.
+    pub(super) fn started(&self, container: &Container) {
+        if self.writers == Writers::Containers {
+            lock(&self.lines).running.push_back(Source::of(container));
+            self.write_of(container, &format!("{} has started", container.spec.service));
+        }
+    }
+
+    /// A container has stopped.
+    pub(super) fn stopped(&self, container: &Container) {
+        if self.writers == Writers::Containers {
+            let source = Source::of(container);
+            lock(&self.lines).running.retain(|other| other.identifier != source.identifier);
+            self.write_of(container, &format!("{} got SIGTERM and ends", container.spec.service));
+        }
+    }
+
+    /// The host boots. Without persistent logging the journal is in memory, and lost.
+    pub(super) fn boot(&self, persistent: bool) {
+        let mut lines = lock(&self.lines);
+        if !persistent {
+            lines.kept.clear();
+        }
+        lines.boot = random_hex(32).into();
+        lines.booted = Instant::now();
+        lines.running.clear();
     }
 
     fn write_next(&self) {
-        let line = format!("line {}", lock(&self.lines).written + 1);
-        self.write(&line);
+        let mut lines = lock(&self.lines);
+        let number = lines.written + 1;
+        let running = lines.running.pop_front();
+        lines.running.extend(running.clone());
+        drop(lines);
+        self.write_from(running.unwrap_or_else(Source::demo), &format!("line {number}"));
     }
 
     /// Prints what `query` asks for into `output`, until done or nobody reads any more.
     pub(super) async fn print(&self, query: Query, output: mpsc::Sender<Bytes>) {
-        if !query.valid() {
+        let mut written = self.written.subscribe();
+        let mut shown = 0;
+        let Some(first) = self.first(&query, &mut shown) else { return };
+        if !first.is_empty() && output.send(first.into()).await.is_err() {
             return;
         }
-        let mut news = self.news.subscribe();
-        let finds = query.names_the_unit() && query.includes_now();
-        let last = query.count.or(query.follow.then_some(FOLLOWED)).unwrap_or(usize::MAX);
-        let text = if finds { self.tail(&query.format, last) } else { NONE.to_owned() };
-        if !text.is_empty() && output.send(text.into()).await.is_err() {
-            return;
-        }
-        if !query.follow {
-            return;
-        }
-        loop {
-            let entry = tokio::select! {
-                entry = news.recv() => entry,
+        while query.follow {
+            tokio::select! {
+                changed = written.changed() => if changed.is_err() { return },
                 () = output.closed() => return,
-                () = tokio::time::sleep(PACE) => {
-                    self.write_next();
-                    continue;
-                }
-            };
-            let Ok(entry) = entry else { continue };
-            let Some(text) = shown(&query.format, &entry).filter(|_| finds) else { continue };
-            if output.send(text.into()).await.is_err() {
+                () = tokio::time::sleep(PACE) => self.write_next(),
+            }
+            let text = self.rest(&query, &mut shown);
+            if !text.is_empty() && output.send(text.into()).await.is_err() {
                 return;
             }
         }
     }
 
+    /// What is printed at once; `None` if `journalctl` fails. `shown` becomes the number of the last line looked at.
+    fn first(&self, query: &Query, shown: &mut usize) -> Option<String> {
+        let lines = lock(&self.lines);
+        let units = lines.kept.iter().map(|entry| entry.source.unit);
+        let selection = query.select(units)?;
+        let fits = |entry: &&Entry| selection.fits(entry) && (!query.follow || entry.boot == lines.boot);
+        let fitting: Vec<&Entry> = lines.kept.iter().filter(fits).collect();
+        let in_time = |entry: &&Entry| selection.includes(entry.at);
+        let printed: Vec<&Entry> = if selection.has_beginning() {
+            // From there on, and no more than the count.
+            fitting.into_iter().filter(in_time).take(selection.count).collect()
+        } else {
+            // The count is of the end of the journal, whatever `until` then leaves out of it.
+            let skipped = fitting.len().saturating_sub(selection.count);
+            fitting.into_iter().skip(skipped).filter(in_time).collect()
+        };
+        let counted_out = selection.has_beginning() && printed.len() == selection.count;
+        *shown = match printed.last() {
+            Some(last) if counted_out => last.number,
+            _ => lines.written,
+        };
+        let text = self.shown(query, &printed, None);
+        let empty = text.is_empty() && !query.follow && query.format.says_when_empty();
+        Some(if empty { "-- No entries --\n".to_owned() } else { text })
+    }
+
+    /// What has come since line `shown`.
+    fn rest(&self, query: &Query, shown: &mut usize) -> String {
+        let lines = lock(&self.lines);
+        let units = lines.kept.iter().map(|entry| entry.source.unit);
+        let Some(selection) = query.select(units) else { return String::new() };
+        let new = lines.kept.iter().filter(|entry| entry.number > *shown);
+        let new: Vec<&Entry> =
+            new.filter(|entry| selection.fits(entry) && selection.includes(entry.at)).collect();
+        *shown = lines.written;
+        self.shown(query, &new, Some(&lines.boot))
+    }
+
+    fn shown(&self, query: &Query, entries: &[&Entry], boot: Option<&str>) -> String {
+        let mut text = String::new();
+        let mut boot = boot;
+        for entry in entries {
+            if boot.is_some_and(|boot| *boot != *entry.boot) && query.format.marks_boots() {
+                text.push_str(&format!("-- Boot {} --\n", entry.boot));
+            }
+            boot = Some(&entry.boot);
+            text.push_str(&query.format.show(entry, self));
+        }
+        text
+    }
+
     /// The developer's log: a greeting, then, in local mode only, what is written from now on.
     pub(super) async fn stream_local(&self, process: &Process, output: mpsc::Sender<Bytes>) {
-        let mut news = self.news.subscribe();
-        let greeting = json!({"message": "Streaming logs", "isSystem": true});
-        if output.send(format!("{greeting}\n").into()).await.is_err() {
+        let mut written = self.written.subscribe();
+        let mut shown = *written.borrow_and_update();
+        let greeting = "{\"message\":\"Streaming logs\",\"isSystem\":true}\n";
+        if output.send(greeting.into()).await.is_err() {
             return;
         }
         loop {
-            let entry = tokio::select! {
-                entry = news.recv() => entry,
+            tokio::select! {
+                changed = written.changed() => if changed.is_err() { return },
                 () = output.closed() => return,
+            }
+            let local = process.machine.settings(|settings| settings.local_mode());
+            let text: String = {
+                let lines = lock(&self.lines);
+                let new = lines.kept.iter().filter(|entry| local && entry.number > shown);
+                let text = new
+                    .map(|entry| {
+                        let message = json!(entry.message);
+                        let at = entry.at.as_millisecond();
+                        format!("{{\"message\":{message},\"timestamp\":{at},\"isSystem\":false}}\n")
+                    })
+                    .collect();
+                shown = lines.written;
+                text
             };
-            let Ok(entry) = entry else { continue };
-            if process.machine.settings(|settings| settings.local_mode()) {
-                let timestamp = entry.at.as_millisecond();
-                let message = json!({"message": entry.line, "timestamp": timestamp, "isSystem": false});
-                if output.send(format!("{message}\n").into()).await.is_err() {
-                    return;
-                }
+            if !text.is_empty() && output.send(text.into()).await.is_err() {
+                return;
             }
         }
     }
-
-    fn tail(&self, format: &str, last: usize) -> String {
-        let lines = lock(&self.lines);
-        let skipped = lines.kept.len().saturating_sub(last);
-        lines.kept.iter().skip(skipped).filter_map(|entry| shown(format, entry)).collect()
-    }
-}
-
-/// One line in one of `journalctl`'s formats; `None` if it has no such format.
-fn shown(format: &str, entry: &Entry) -> Option<String> {
-    let Entry { number, at, line } = entry;
-    Some(match format {
-        "cat" => format!("{line}\n"),
-        "json" | "json-pretty" | "json-sse" | "json-seq" | "export" | "verbose" => {
-            let (micros, cursor) = (at.as_microsecond().to_string(), format!("s=0;i={number:x}"));
-            let fields = json!({"__CURSOR": cursor, "__REALTIME_TIMESTAMP": micros, "MESSAGE": line, "PRIORITY": "6", "_SYSTEMD_UNIT": UNIT});
-            format!("{fields}\n")
-        }
-        "short" | "short-full" | "short-iso" | "short-iso-precise" | "short-precise" | "short-monotonic"
-        | "short-unix" | "with-unit" => format!("Jan 01 00:00:00 devhost demo[1]: {line}\n"),
-        _ => return None,
-    })
-}
-
-#[derive(Debug, Default)]
-enum Moment {
-    Past,
-    Future,
-    #[default]
-    Unknown,
-}
-
-/// A time in `journalctl`'s syntax; `None` if it is none.
-fn moment(text: &str) -> Option<Moment> {
-    let text = text.trim();
-    let relative = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
-    match text {
-        "now" => return Some(Moment::Unknown),
-        "today" | "yesterday" => return Some(Moment::Past),
-        "tomorrow" => return Some(Moment::Future),
-        _ => {}
-    }
-    if text.strip_prefix('-').is_some_and(relative) || text.ends_with(" ago") {
-        return Some(Moment::Past);
-    }
-    if text.strip_prefix('+').is_some_and(relative) {
-        return Some(Moment::Future);
-    }
-    let at = match text.strip_prefix('@') {
-        Some(seconds) => jiff::Timestamp::from_second(seconds.parse().ok()?).ok()?,
-        None => absolute(text)?,
-    };
-    Some(if at < jiff::Timestamp::now() { Moment::Past } else { Moment::Future })
-}
-
-fn absolute(text: &str) -> Option<jiff::Timestamp> {
-    let text = text.strip_suffix(" UTC").unwrap_or(text);
-    let civil = text.parse::<jiff::civil::DateTime>().ok().or_else(|| {
-        let date = text.parse::<jiff::civil::Date>().ok()?;
-        Some(date.at(0, 0, 0, 0))
-    })?;
-    jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
 }

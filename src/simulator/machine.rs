@@ -69,7 +69,7 @@ pub(super) struct Machine {
     pub(super) settings: Mutex<Settings>,
     pub(super) cloud: Mutex<Cloud>,
     pub(super) host: Mutex<Host>,
-    pub(super) journal: Journal,
+    pub(super) journal: Arc<Journal>,
     pub(super) faults: Faults,
     pub(super) process: Mutex<Option<Arc<Process>>>,
     /// The first supervisor finds everything settled; a later one asks the cloud at once.
@@ -269,6 +269,7 @@ impl Machine {
             }
             host.stage = Stage::On;
         }
+        self.journal.boot(self.settings(|settings| settings.persistent_logging()));
         self.engine.boot();
         for container in self.engine.all_containers() {
             // The engine makes what it has to mount; without the supervisor, for root alone.

@@ -32,6 +32,7 @@ mod fixture;
 mod form;
 mod host_config;
 mod journal;
+mod json;
 mod keys;
 mod locks;
 mod machine;
@@ -267,9 +268,17 @@ impl Device {
         lock(&self.machine.host).os_update_running = running;
     }
 
-    /// Appends a line to the journal.
+    /// Appends a line of unit `demo.service` to the journal.
     pub fn write_journal(&self, line: &str) {
         self.machine.journal.write(line);
+    }
+
+    /// Appends a line of a service's container to the journal, as the engine's log driver writes it: unit
+    /// `balena.service`, tag the first 12 digits of the container's id. Returns whether there is a container.
+    pub fn write_service_log(&self, app: i64, service: &str, line: &str) -> bool {
+        let containers = self.machine.engine.all_containers();
+        let found = containers.iter().find(|c| c.spec.app == app && c.spec.service == service);
+        found.inspect(|container| self.machine.journal.write_of(container, line)).is_some()
     }
 
     /// Makes requests go wrong.

@@ -18,7 +18,7 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
     }
     let mut lines = String::new();
     for (name, value) in settings.iter().filter(|(name, _)| *name != "dns") {
-        let value = if secret(name) { quoted(value)? } else { plain(value) };
+        let value = if secret(name) { quoted(value)? } else { values::shown(value) };
         lines.push_str(&format_line(name, &value));
     }
     let mut file = format!("base {{\n\tredirector = iptables;\n}}\n\nredsocks {{\n{lines}}}\n");
@@ -66,16 +66,6 @@ fn quoted(value: &Value) -> Result<String, String> {
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             Err("value.startsWith is not a function".to_owned())
         }
-    }
-}
-
-/// How JavaScript puts a value into text.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Object(_) => "[object Object]".to_owned(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 

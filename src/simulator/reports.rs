@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
 use super::engine::Failure;
+use super::json::{Json, object};
 use super::keys::Access;
 use super::lock;
 use super::parts::{Container, Image, Spec};
@@ -41,15 +40,15 @@ fn shown_images(process: &Process) -> Result<Vec<ShownImage>, Failure> {
     Ok(shown)
 }
 
-/// Sets a field of an object.
-fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert(name.to_owned(), value.into());
-    }
+/// What is told of an image, by its container if it has one.
+struct OfImage {
+    status: &'static str,
+    release: i64,
+    progress: Option<u32>,
 }
 
 /// App id → image id → what is told of it.
-type ByImage = BTreeMap<i64, BTreeMap<i64, Value>>;
+type ByImage = BTreeMap<i64, BTreeMap<i64, OfImage>>;
 
 fn by_image(process: &Process) -> Result<ByImage, Failure> {
     let containers = process.machine.engine.containers()?;
@@ -57,19 +56,17 @@ fn by_image(process: &Process) -> Result<ByImage, Failure> {
     let mut apps = ByImage::new();
     for container in containers {
         let status = process.status_of(&container);
-        let entry =
-            json!({"status": status, "releaseId": container.spec.release_id, "download_progress": null});
+        let entry = OfImage { status, release: container.spec.release_id, progress: None };
         apps.entry(container.spec.app)
             .or_default()
             .entry(container.spec.image_id)
             // Two containers of one image: one is about to replace the other.
-            .and_modify(|before| put(before, "status", "Handing over"))
+            .and_modify(|before| before.status = "Handing over")
             .or_insert(entry);
     }
     for image in images {
-        let entry = json!({
-            "status": image.status(), "releaseId": image.spec.release_id, "download_progress": image.progress,
-        });
+        let entry =
+            OfImage { status: image.status(), release: image.spec.release_id, progress: image.progress };
         apps.entry(image.spec.app).or_default().entry(image.spec.image_id).or_insert(entry);
     }
     Ok(apps)
@@ -80,47 +77,55 @@ fn commit(process: &Process, app: i64) -> Option<String> {
 }
 
 /// `GET /v1/device`: the device, and the first service of the first app.
-pub(super) fn device(process: &Process) -> Result<Value, Failure> {
+pub(super) fn device(process: &Process) -> Result<Json, Failure> {
     let apps = by_image(process)?;
     let machine = &process.machine;
     let progress = *lock(&process.progress);
-    let mut state = json!({
-        "api_port": machine.facts.listen_port,
-        "ip_address": "192.0.2.10",
-        "mac_address": "02:00:5E:10:00:01",
-        "os_version": machine.facts.os_version,
-        "supervisor_version": machine.version,
-        "update_pending": progress.pending,
-        "update_failed": progress.failed,
-        "update_downloaded": progress.downloaded,
-    });
+    let mut state = object([
+        ("api_port", i64::from(machine.facts.listen_port).into()),
+        ("ip_address", "192.0.2.10".into()),
+        ("os_version", (&machine.facts.os_version).into()),
+        ("mac_address", "02:00:5E:10:00:01".into()),
+        ("supervisor_version", (&machine.version).into()),
+        ("update_pending", progress.pending.into()),
+        ("update_failed", progress.failed.into()),
+        ("update_downloaded", progress.downloaded.into()),
+    ]);
     let Some((app, services)) = apps.first_key_value() else { return Ok(state) };
     if let Some(commit) = commit(process, *app).filter(|_| !process.runner.in_progress()) {
-        put(&mut state, "commit", commit);
+        state.push("commit", commit);
     }
     if let Some(service) = services.values().next() {
-        let status = service["status"].as_str().unwrap_or_default();
-        put(&mut state, "status", if status == "Running" { "Idle" } else { status });
-        put(&mut state, "download_progress", service["download_progress"].clone());
+        state.push("status", if service.status == "Running" { "Idle" } else { service.status });
+        state.push("download_progress", service.progress.map(i64::from));
     }
     Ok(state)
 }
 
 /// `GET /v2/applications/:appId/state`; `None` if there is no such app.
-pub(super) fn application(process: &Process, app: i64) -> Result<Option<Value>, Failure> {
+pub(super) fn application(process: &Process, app: i64) -> Result<Option<Json>, Failure> {
     let mut apps = by_image(process)?;
     let Some(services) = apps.remove(&app) else { return Ok(None) };
-    let services: BTreeMap<String, Value> =
-        services.into_iter().map(|(id, state)| (id.to_string(), state)).collect();
-    let mut state = json!({"local": {app.to_string(): {"services": services}}});
+    let told = |(id, image): (i64, OfImage)| {
+        let state = object([
+            ("status", image.status.into()),
+            ("releaseId", image.release.into()),
+            ("download_progress", image.progress.map(i64::from).into()),
+        ]);
+        (id.to_string(), state)
+    };
+    let services: Json = services.into_iter().map(told).collect();
+    let apps = object([(&app.to_string(), object([("services", services)]))]);
+    let mut state = object([]);
     if let Some(commit) = commit(process, app) {
-        put(&mut state, "commit", commit);
+        state.push("commit", commit);
     }
+    state.push("local", apps);
     Ok(Some(state))
 }
 
 /// `GET /v2/applications/state`: the services of the wanted release of each app.
-pub(super) fn applications(process: &Process, access: Access) -> Result<Value, Failure> {
+pub(super) fn applications(process: &Process, access: Access) -> Result<Json, Failure> {
     let machine = &process.machine;
     let containers = machine.engine.containers()?;
     let images = shown_images(process)?;
@@ -128,19 +133,22 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Value, F
     let known = machine.settings(|settings| {
         settings.target.iter().chain(&settings.local_target).cloned().collect::<Vec<_>>()
     });
-    let mut result = Map::new();
+    let mut result = object([]);
     for app in known.iter().filter(|app| access.covers(app.id)) {
         let release = app.release.as_ref();
         let pending = if local_mode { Vec::new() } else { machine.specs_of(app) };
         let of_release =
             |spec: &Spec| spec.app == app.id && Some(&spec.commit) == release.map(|release| &release.commit);
-        let mut services = Map::new();
+        let mut services = object([]);
         let mut update = "done";
         let mut tell = |spec: &Spec, status: &str, progress: Option<u32>| {
-            let entry = json!({
-                "status": status, "image": spec.image, "downloadProgress": progress, "releaseId": spec.release_id,
-            });
-            services.insert(spec.service.clone(), entry);
+            let entry = object([
+                ("status", status.into()),
+                ("image", (&spec.image).into()),
+                ("downloadProgress", progress.map(i64::from).into()),
+                ("releaseId", spec.release_id.into()),
+            ]);
+            services.push(&spec.service, entry);
             update = more_important(update, status, progress);
         };
         for spec in &pending {
@@ -157,12 +165,16 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Value, F
             }
         }
         let commit = release.map(|release| &release.commit);
-        result.insert(
-            app.name.clone(),
-            json!({"appId": app.id, "appUuid": app.uuid, "commit": commit, "updateStatus": update, "services": services}),
-        );
+        let told = object([
+            ("appId", app.id.into()),
+            ("appUuid", (&app.uuid).into()),
+            ("commit", commit.into()),
+            ("updateStatus", update.into()),
+            ("services", services),
+        ]);
+        result.push(&app.name, told);
     }
-    Ok(result.into())
+    Ok(result)
 }
 
 /// The release's status is that of the service furthest behind.
@@ -178,7 +190,7 @@ fn more_important(before: &'static str, status: &str, progress: Option<u32>) -> 
 }
 
 /// `GET /v2/state/status`: the first app in the engine's order, whichever that is.
-pub(super) fn status(process: &Process, access: Access) -> Result<Value, Failure> {
+pub(super) fn status(process: &Process, access: Access) -> Result<Json, Failure> {
     let containers: Vec<Container> = scoped_containers(process, access)?;
     let images =
         shown_images(process)?.into_iter().filter(|image| access.covers(image.spec.app)).collect::<Vec<_>>();
@@ -189,39 +201,39 @@ pub(super) fn status(process: &Process, access: Access) -> Result<Value, Failure
     let overall = count.map(|count| f64::from(progress.iter().sum::<u32>()) / f64::from(count));
     let shown_containers =
         containers.iter().filter(|container| Some(container.spec.app) == first).map(|container| {
-            json!({
-                "status": process.status_of(container),
-                "serviceName": container.spec.service,
-                "appId": container.spec.app,
-                "imageId": container.spec.image_id,
-                "serviceId": container.spec.service_id,
-                "containerId": container.id,
-                "createdAt": format!("{:.3}", container.created_at),
-            })
+            object([
+                ("status", process.status_of(container).into()),
+                ("serviceName", (&container.spec.service).into()),
+                ("appId", container.spec.app.into()),
+                ("imageId", container.spec.image_id.into()),
+                ("serviceId", container.spec.service_id.into()),
+                ("containerId", (&container.id).into()),
+                ("createdAt", format!("{:.3}", container.created_at).into()),
+            ])
         });
     let shown_images = images.iter().filter(|image| Some(image.spec.app) == first).map(|image| {
-        let mut entry = json!({
-            "name": image.spec.image,
-            "appId": image.spec.app,
-            "serviceName": image.spec.service,
-            "imageId": image.spec.image_id,
-            "status": image.status(),
-            "downloadProgress": image.progress,
-        });
+        let mut entry = object([
+            ("name", (&image.spec.image).into()),
+            ("appId", image.spec.app.into()),
+            ("serviceName", (&image.spec.service).into()),
+            ("imageId", image.spec.image_id.into()),
+        ]);
         if let Some(docker_id) = &image.docker_id {
-            put(&mut entry, "dockerImageId", docker_id.clone());
+            entry.push("dockerImageId", docker_id);
         }
+        entry.push("status", image.status());
+        entry.push("downloadProgress", image.progress.map(i64::from));
         entry
     });
-    let mut state = json!({
-        "status": "success",
-        "appState": if process.runner.in_progress() { "applying" } else { "applied" },
-        "overallDownloadProgress": overall,
-        "containers": shown_containers.collect::<Vec<_>>(),
-        "images": shown_images.collect::<Vec<_>>(),
-    });
+    let mut state = object([
+        ("status", "success".into()),
+        ("appState", if process.runner.in_progress() { "applying" } else { "applied" }.into()),
+        ("overallDownloadProgress", overall.into()),
+        ("containers", shown_containers.collect()),
+        ("images", shown_images.collect()),
+    ]);
     if let Some(commit) = first.and_then(|app| commit(process, app)) {
-        put(&mut state, "release", commit);
+        state.push("release", commit);
     }
     Ok(state)
 }
@@ -234,7 +246,7 @@ pub(super) fn scoped_containers(process: &Process, access: Access) -> Result<Vec
 }
 
 /// What `GET /v1/apps/:appId` tells of a single-service app; the environment without its secrets.
-pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container) -> Value {
+pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container) -> Json {
     const SECRETS: [&str; 2] = ["_API_KEY", "_SUPERVISOR_API_KEY"];
     let mut env = process.machine.environment(app, &container.spec.service).unwrap_or_default();
     for secret in SECRETS {
@@ -243,39 +255,46 @@ pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container
     }
     // The engine's id, not the number that other endpoints call so.
     let image = process.machine.engine.image_id(&container.spec);
-    let mut state = json!({
-        "appId": app,
-        "containerId": container.id,
-        "env": env,
-        "imageId": image,
-        "releaseId": container.spec.release_id,
-    });
+    let mut state = object([("appId", app.into())]);
     if let Some(commit) = commit(process, app) {
-        put(&mut state, "commit", commit);
+        state.push("commit", commit);
     }
+    state.push("containerId", &container.id);
+    state.push("env", env.into_iter().collect::<Json>());
+    state.push("imageId", image);
+    state.push("releaseId", container.spec.release_id);
     state
 }
 
 /// `GET /v2/local/target-state`: everything, secrets of all services included.
-pub(super) fn target(process: &Process) -> Value {
+pub(super) fn target(process: &Process) -> Json {
     let machine = &process.machine;
     let (name, config, apps) = machine
         .settings(|settings| (settings.name.clone(), settings.config.clone(), settings.wanted().to_vec()));
     let shown = apps.iter().map(|app| {
         let services = app.release.iter().flat_map(|release| &release.services).map(|service| {
-            json!({
-                "serviceName": service.name,
-                "serviceId": service.id,
-                "imageId": service.image_id,
-                "config": {"image": service.image, "environment": machine.environment(app.id, &service.name)},
-            })
+            let env = machine.environment(app.id, &service.name);
+            let env = env.map(|env| env.into_iter().collect::<Json>());
+            let config = object([("image", (&service.image).into()), ("environment", env.into())]);
+            object([
+                ("serviceName", (&service.name).into()),
+                ("serviceId", service.id.into()),
+                ("imageId", service.image_id.into()),
+                ("config", config),
+            ])
         });
-        let commit = app.release.as_ref().map(|release| &release.commit);
-        let services = services.collect::<Vec<_>>();
-        (
-            app.id.to_string(),
-            json!({"appId": app.id, "appUuid": app.uuid, "commit": commit, "services": services}),
-        )
+        let told = object([
+            ("appId", app.id.into()),
+            ("appUuid", (&app.uuid).into()),
+            ("commit", app.release.as_ref().map(|release| &release.commit).into()),
+            ("services", services.collect()),
+        ]);
+        (app.id.to_string(), told)
     });
-    json!({"status": "success", "state": {"local": {"name": name, "config": config, "apps": shown.collect::<Map<_, _>>()}}})
+    let local = object([
+        ("name", name.into()),
+        ("config", config.into_iter().collect()),
+        ("apps", shown.collect::<Json>()),
+    ]);
+    object([("status", "success".into()), ("state", object([("local", local)]))])
 }

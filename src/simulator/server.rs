@@ -39,6 +39,12 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// From the beginning of a request to the death of the supervisor in the middle of it.
 const BEFORE_DEATH: Duration = Duration::from_millis(50);
 
+/// The holder that a lock by fault names.
+const LOCKED: &str = "Lockfile exists for { appId: 0, service: simulated }";
+/// The words of supervisors that tell of a lock with 503.
+const UPDATES_LOCKED: &str = "Updates are locked: EEXIST: file already exists, open \
+'/mnt/root/tmp/balena-supervisor/services/0/simulated/updates.lock'";
+
 /// How a connection ends when it does not end in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum End {
@@ -158,6 +164,15 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
     if nameless || !is_known(&head.method) {
         return Ok(bad_request());
     }
+    if head.version == Version::HTTP_11 && head.headers.get(header::EXPECT).is_some_and(is_unmet) {
+        return Ok(framed(
+            Answer::empty(StatusCode::EXPECTATION_FAILED),
+            &head.method,
+            &head.headers,
+            None,
+            keep_alive,
+        ));
+    }
     let (path, query) = serve::target(&head.uri);
     process.machine.faults.record(head.method.as_str(), &path);
     let endpoint = match routes::find(&head.method, &path) {
@@ -176,7 +191,18 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
         Some(Fault::Drip(pause)) => Some(pause),
         _ => None,
     };
-    let mut response = answer.frame(&method, &head.headers, drip);
+    Ok(framed(answer.begun().await, &method, &head.headers, drip, keep_alive))
+}
+
+/// Frames an answer, and says whether the connection stays.
+fn framed(
+    answer: Answer,
+    method: &Method,
+    request: &HeaderMap,
+    drip: Option<Duration>,
+    keep_alive: bool,
+) -> Response<Body> {
+    let mut response = answer.frame(method, request, drip);
     let headers = response.headers_mut();
     if keep_alive {
         headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
@@ -184,14 +210,35 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
     } else {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
+}
+
+/// Whether a client expects something else than to be told to go on with its body.
+fn is_unmet(expectation: &HeaderValue) -> bool {
+    let expectation = expectation.to_str().unwrap_or_default().to_ascii_lowercase();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !expectation.match_indices("100-continue").any(|(start, found)| {
+        let (before, after) = (expectation.get(..start), expectation.get(start + found.len()..));
+        let apart = |neighbour: Option<char>| !neighbour.is_some_and(word);
+        apart(before.and_then(|text| text.chars().next_back()))
+            && apart(after.and_then(|text| text.chars().next()))
+    })
+}
+
+/// A lock's refusal, in the form of the endpoint.
+fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> Answer {
+    match endpoint {
+        Some(Endpoint::Reboot | Endpoint::Shutdown) => Answer::go(status, "", Some(message)),
+        Some(Endpoint::SetHostConfig) => Answer::sentence(status, message),
+        _ => Answer::failed(status, message),
+    }
 }
 
 /// What some faults make of a request before it is handled.
 async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<Answer>, End> {
-    let locked = "Lockfile exists for { appId: 0, service: simulated }";
     Ok(match fault {
         Some(Fault::ResetBefore) => return Err(End::Reset),
+        Some(Fault::Close) => return Err(End::Closed),
         Some(Fault::Garbage) => return Err(End::Garbage),
         Some(Fault::Silence) => std::future::pending().await,
         Some(Fault::Delay(delay)) => {
@@ -202,11 +249,8 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             Some(Answer::status(status))
         }
-        Some(Fault::Locked) => Some(match endpoint {
-            Some(Endpoint::Reboot | Endpoint::Shutdown) => Answer::go(StatusCode::LOCKED, "", Some(locked)),
-            Some(Endpoint::SetHostConfig) => Answer::sentence(StatusCode::LOCKED, locked),
-            _ => Answer::failed(StatusCode::LOCKED, locked),
-        }),
+        Some(Fault::Locked) => Some(refused(StatusCode::LOCKED, LOCKED, endpoint)),
+        Some(Fault::LockedAs503) => Some(refused(StatusCode::SERVICE_UNAVAILABLE, UPDATES_LOCKED, endpoint)),
         Some(Fault::ResetAfter | Fault::Restart(_) | Fault::Drip(_)) | None => None,
     })
 }

@@ -81,6 +81,11 @@ impl Settings {
         self.flag("SUPERVISOR_CONNECTIVITY_CHECK", true)
     }
 
+    /// The journal survives a boot.
+    pub(super) fn persistent_logging(&self) -> bool {
+        self.flag("SUPERVISOR_PERSISTENT_LOGGING", false)
+    }
+
     pub(super) fn vpn(&self, otherwise: bool) -> bool {
         self.flag("SUPERVISOR_VPN_CONTROL", otherwise)
     }

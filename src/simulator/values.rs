@@ -1,35 +1,86 @@
 //! How the supervisor reads loosely typed input: the rules are its own, and clients meet every one of them.
 
+use std::fmt;
+
 use serde_json::Value;
+
+/// A whole number as a JavaScript server holds it, and writes it: exact up to 53 bits, of any size.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(super) struct Integer(f64);
+
+impl Integer {
+    pub(super) fn number(self) -> f64 {
+        self.0
+    }
+
+    pub(super) fn is_zero(self) -> bool {
+        self.0 == 0.0
+    }
+
+    /// The id that it stands for. Numbers beyond 64 bits become the nearest one that fits: no such id exists.
+    pub(super) fn id(self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "it saturates")]
+        let id = self.0 as i64;
+        id
+    }
+}
+
+impl From<f64> for Integer {
+    fn from(number: f64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for Integer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&shown_number(self.0))
+    }
+}
 
 /// A whole number as JSON number or as text: digits with an optional minus, and zeros only after a point.
 /// A list of one such value counts as the value.
-pub(super) fn integer(value: &Value) -> Option<i64> {
+pub(super) fn integer(value: &Value) -> Option<Integer> {
     match value {
-        Value::Number(number) => integer_text(&number.as_i64().map_or_else(
-            // `12.0` is the same number as `12` to a JavaScript server.
-            || number.as_f64().map_or_else(String::new, |float| float.to_string()),
-            |whole| whole.to_string(),
-        )),
-        Value::String(text) => integer_text(text),
-        Value::Array(items) => match items.as_slice() {
-            [only] => integer(only),
-            _ => None,
-        },
+        Value::Number(_) | Value::String(_) | Value::Array(_) => integer_text(&shown(value)),
         Value::Null | Value::Bool(_) | Value::Object(_) => None,
     }
 }
 
-/// See [`integer`]. Numbers beyond 64 bits become the nearest one that fits: no such id exists anyway.
-pub(super) fn integer_text(text: &str) -> Option<i64> {
-    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+/// See [`integer`].
+pub(super) fn integer_text(text: &str) -> Option<Integer> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !fraction.bytes().all(|byte| byte == b'0') {
+    let digits = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || !fraction.bytes().all(|byte| byte == b'0') {
         return None;
     }
-    let magnitude = whole.parse::<i64>().unwrap_or(i64::MAX);
-    Some(if negative { -magnitude } else { magnitude })
+    text.parse().ok().filter(|number: &f64| number.is_finite()).map(Integer)
+}
+
+/// How JavaScript puts a value into text.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => "[object Object]".to_owned(),
+        Value::Array(items) => {
+            let item = |item: &Value| if item.is_null() { String::new() } else { shown(item) };
+            items.iter().map(item).collect::<Vec<_>>().join(",")
+        }
+        Value::Number(number) => number.as_f64().map_or_else(String::new, shown_number),
+        Value::Null | Value::Bool(_) => value.to_string(),
+    }
+}
+
+fn shown_number(number: f64) -> String {
+    const PLAIN: std::ops::Range<f64> = 1e-6..1e21;
+    if number == 0.0 {
+        "0".to_owned()
+    } else if PLAIN.contains(&number.abs()) {
+        number.to_string()
+    } else {
+        let shown = format!("{number:e}");
+        if shown.contains("e-") { shown } else { shown.replace('e', "e+") }
+    }
 }
 
 /// `true`, `1`, and the words `1`, `true`, `on` in any case. Everything else is no.
@@ -70,7 +121,7 @@ pub(super) fn identifier(value: &Value) -> Option<u64> {
 mod tests {
     use serde_json::json;
 
-    use super::{identifier, integer, truthy};
+    use super::{Integer, identifier, integer, shown, truthy};
 
     #[test]
     fn integers_follow_the_servers_rule() {
@@ -91,7 +142,40 @@ mod tests {
             (json!(null), None),
             (json!(true), None),
         ] {
-            assert_eq!(integer(&value), expected, "{value}");
+            assert_eq!(integer(&value).map(Integer::id), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_whole_numbers_and_shown_as_javascript_shows_them() {
+        for (text, expected) in [
+            ("9007199254740993", "9007199254740992"),
+            ("9223372036854775808", "9223372036854776000"),
+            ("100000000000000000000", "100000000000000000000"),
+            ("-100000000000000000000", "-100000000000000000000"),
+            ("99999999999999999999999", "1e+23"),
+            ("1234500000000000000000", "1.2345e+21"),
+            ("00000000000000000000000012", "12"),
+            ("-0", "0"),
+        ] {
+            assert_eq!(integer(&json!(text)).map(|number| number.to_string()).as_deref(), Some(expected));
+        }
+        assert_eq!(integer(&json!("9".repeat(400))), None);
+        assert_eq!(integer(&json!(1e21)), None, "its text has an exponent");
+    }
+
+    #[test]
+    fn values_become_text() {
+        for (value, expected) in [
+            (json!(5), "5"),
+            (json!(-1.5), "-1.5"),
+            (json!(1e-7), "1e-7"),
+            (json!(true), "true"),
+            (json!({"a": 1}), "[object Object]"),
+            (json!([1, null, ["a", "b"]]), "1,,a,b"),
+            (json!([]), ""),
+        ] {
+            assert_eq!(shown(&value), expected, "{value}");
         }
     }
 

@@ -63,11 +63,13 @@ async fn act(device: &Device) {
         let answer = send(device, "POST", path, body).await.expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         device.settled().await;
-        until(path, async || device.containers().iter().all(|container| container.status != "Stopping")).await;
+        until(path, async || device.containers().iter().all(|container| container.status != "Stopping"))
+            .await;
         let new = ids(device).into_iter().filter(|id| !before.contains(id)).count();
         assert_eq!(new, replaced, "{path}");
     }
-    until("all run", async || device.containers().iter().all(|container| container.status == "Running")).await;
+    until("all run", async || device.containers().iter().all(|container| container.status == "Running"))
+        .await;
 }
 
 async fn update(device: &Device, commit: &str) {

@@ -1,0 +1,170 @@
+//! The output formats of `journalctl`.
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use super::{Entry, Journal};
+
+/// An output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Short,
+    ShortFull,
+    ShortIso,
+    ShortIsoPrecise,
+    ShortPrecise,
+    ShortMonotonic,
+    ShortUnix,
+    WithUnit,
+    Cat,
+    Json,
+    JsonPretty,
+    JsonSse,
+    JsonSeq,
+    Export,
+    Verbose,
+}
+
+impl Format {
+    /// By its name; `None` if `journalctl` has no such format.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "short" => Self::Short,
+            "short-full" => Self::ShortFull,
+            "short-iso" => Self::ShortIso,
+            "short-iso-precise" => Self::ShortIsoPrecise,
+            "short-precise" => Self::ShortPrecise,
+            "short-monotonic" | "short-delta" => Self::ShortMonotonic,
+            "short-unix" => Self::ShortUnix,
+            "with-unit" => Self::WithUnit,
+            "cat" => Self::Cat,
+            "json" => Self::Json,
+            "json-pretty" => Self::JsonPretty,
+            "json-sse" => Self::JsonSse,
+            "json-seq" => Self::JsonSeq,
+            "export" => Self::Export,
+            "verbose" => Self::Verbose,
+            _ => return None,
+        })
+    }
+
+    /// Formats for programs say nothing where there is nothing.
+    pub(super) fn says_when_empty(self) -> bool {
+        !matches!(
+            self,
+            Self::Cat | Self::Json | Self::JsonPretty | Self::JsonSse | Self::JsonSeq | Self::Export
+        )
+    }
+
+    /// Whether the beginning of another boot is marked with a line.
+    pub(super) fn marks_boots(self) -> bool {
+        self.says_when_empty()
+    }
+
+    /// One entry, with its line end.
+    pub(super) fn show(self, entry: &Entry, journal: &Journal) -> String {
+        let time = TimeZone::UTC.to_datetime(entry.at);
+        let uptime = entry.uptime;
+        let time = match self {
+            Self::Short => time.strftime("%b %d %H:%M:%S").to_string(),
+            Self::ShortPrecise => time.strftime("%b %d %H:%M:%S%.6f").to_string(),
+            Self::ShortFull | Self::WithUnit => time.strftime("%a %Y-%m-%d %H:%M:%S UTC").to_string(),
+            Self::ShortIso => time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string(),
+            Self::ShortIsoPrecise => time.strftime("%Y-%m-%dT%H:%M:%S%.6f+0000").to_string(),
+            Self::ShortUnix => {
+                let micros = entry.at.as_microsecond();
+                format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+            }
+            Self::ShortMonotonic => format!("[{:5}.{:06}]", uptime.as_secs(), uptime.subsec_micros()),
+            Self::Cat => return format!("{}\n", entry.message),
+            Self::Json => return format!("{}\n", object(entry, journal)),
+            Self::JsonSse => return format!("data: {}\n\n", object(entry, journal)),
+            Self::JsonSeq => return format!("\u{1e}{}\n", object(entry, journal)),
+            Self::JsonPretty => {
+                let fields = fields(entry, journal).into_iter();
+                let lines: Vec<String> =
+                    fields.map(|(name, value)| format!("\t\"{name}\" : {}", Value::from(value))).collect();
+                return format!("{{\n{}\n}}\n", lines.join(",\n"));
+            }
+            Self::Export => {
+                let fields = fields(entry, journal).into_iter();
+                return fields.map(|(name, value)| exported(name, &value)).collect::<String>() + "\n";
+            }
+            Self::Verbose => {
+                let head = time.strftime("%a %Y-%m-%d %H:%M:%S%.6f UTC");
+                let fields = fields(entry, journal).into_iter().filter(|(name, _)| !name.starts_with("__"));
+                let lines: String = fields.map(|(name, value)| format!("    {name}={value}\n")).collect();
+                return format!("{head} [{}]\n{lines}", cursor(entry, journal));
+            }
+        };
+        let source = &entry.source;
+        let who = if self == Self::WithUnit { source.unit } else { &source.identifier };
+        format!(
+            "{time} {}\n",
+            indented(&format!("{} {who}[{}]: ", journal.hostname, source.pid), &entry.message)
+        )
+    }
+}
+
+/// Further lines of a message stand below its first one.
+fn indented(head: &str, message: &str) -> String {
+    let indent = format!("\n{}", " ".repeat(head.chars().count()));
+    format!("{head}{}", message.replace('\n', &indent))
+}
+
+/// A value with line breaks goes by its length, in binary.
+fn exported(name: &str, value: &str) -> String {
+    if !value.contains('\n') {
+        return format!("{name}={value}\n");
+    }
+    let length = u64::try_from(value.len()).unwrap_or_default().to_le_bytes();
+    // Small lengths are text in UTF-8 byte for byte; larger ones would not be, and are not made here.
+    format!("{name}\n{}{value}\n", String::from_utf8_lossy(&length))
+}
+
+fn object(entry: &Entry, journal: &Journal) -> Value {
+    let fields = fields(entry, journal).into_iter();
+    Value::Object(fields.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
+}
+
+fn cursor(entry: &Entry, journal: &Journal) -> String {
+    let (boot, number) = (&entry.boot, entry.number);
+    let (uptime, at) = (entry.uptime.as_micros(), entry.at.as_microsecond());
+    format!("s={};i={number:x};b={boot};m={uptime:x};t={at:x};x={number:x}", journal.machine_id)
+}
+
+/// The fields of an entry, as the journal has them.
+fn fields(entry: &Entry, journal: &Journal) -> Vec<(&'static str, String)> {
+    let source = &entry.source;
+    let at = entry.at.as_microsecond().to_string();
+    let is_container = source.container.is_some();
+    let mut fields = vec![
+        ("__CURSOR", cursor(entry, journal)),
+        ("__REALTIME_TIMESTAMP", at.clone()),
+        ("__MONOTONIC_TIMESTAMP", entry.uptime.as_micros().to_string()),
+        ("_BOOT_ID", entry.boot.to_string()),
+        ("_MACHINE_ID", journal.machine_id.clone()),
+        ("_HOSTNAME", journal.hostname.clone()),
+        ("_TRANSPORT", if is_container { "journal" } else { "stdout" }.to_owned()),
+        ("_UID", "0".to_owned()),
+        ("_GID", "0".to_owned()),
+        ("_PID", source.pid.to_string()),
+        ("_COMM", if is_container { "balenad" } else { "demo" }.to_owned()),
+        ("_SYSTEMD_UNIT", source.unit.to_owned()),
+        ("_SYSTEMD_SLICE", "system.slice".to_owned()),
+        ("PRIORITY", "6".to_owned()),
+        ("SYSLOG_IDENTIFIER", source.identifier.clone()),
+        ("MESSAGE", entry.message.clone()),
+    ];
+    if let Some(container) = &source.container {
+        fields.extend([
+            ("CONTAINER_ID", source.identifier.clone()),
+            ("CONTAINER_ID_FULL", container.id.clone()),
+            ("CONTAINER_NAME", container.name.clone()),
+            ("CONTAINER_TAG", source.identifier.clone()),
+            ("IMAGE_NAME", container.image.clone()),
+            ("_SOURCE_REALTIME_TIMESTAMP", at),
+        ]);
+    }
+    fields
+}
