@@ -131,7 +131,7 @@ mod tests {
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
         let first = set.spawn("first", async move {
             let _alive = alive;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         assert_eq!(first, Ok(()));
         set.cancel_all().await;

@@ -187,20 +187,15 @@ impl Answer {
 fn encoded(path: &str) -> String {
     let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let bytes = path.as_bytes();
-    let mut encoded = String::new();
-    for (index, byte) in bytes.iter().enumerate() {
+    let escape = |(index, byte): (usize, &u8)| {
         let kept = match byte {
             b'%' => hex(bytes.get(index + 1)) && hex(bytes.get(index + 2)),
             b'"' | b'<' | b'>' | b'`' | b'{' | b'}' => false,
             other => other.is_ascii_graphic(),
         };
-        if kept {
-            encoded.push(char::from(*byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+        if kept { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    bytes.iter().enumerate().map(escape).collect::<Vec<_>>().concat()
 }
 
 fn escaped(text: &str) -> String {

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::json::object;
 use super::parts::Container;
 use super::process::Process;
 use super::{lock, random_hex};
@@ -76,6 +76,18 @@ struct Entry {
     boot: Arc<str>,
     source: Source,
     message: String,
+}
+
+impl Entry {
+    /// A line of the developer's log.
+    fn told_locally(&self) -> String {
+        let told = object([
+            ("message", (&self.message).into()),
+            ("timestamp", self.at.as_millisecond().into()),
+            ("isSystem", false.into()),
+        ]);
+        format!("{told}\n")
+    }
 }
 
 /// Which services write to the journal.
@@ -205,7 +217,10 @@ impl Journal {
         if !first.is_empty() && output.send(first.into()).await.is_err() {
             return;
         }
-        while query.follow {
+        if !query.follow {
+            return;
+        }
+        loop {
             tokio::select! {
                 changed = written.changed() => if changed.is_err() { return },
                 () = output.closed() => return,
@@ -257,16 +272,16 @@ impl Journal {
     }
 
     fn shown(&self, query: &Query, entries: &[&Entry], boot: Option<&str>) -> String {
-        let mut text = String::new();
         let mut boot = boot;
+        let mut parts = Vec::new();
         for entry in entries {
             if boot.is_some_and(|boot| *boot != *entry.boot) && query.format.marks_boots() {
-                text.push_str(&format!("-- Boot {} --\n", entry.boot));
+                parts.push(format!("-- Boot {} --\n", entry.boot));
             }
             boot = Some(&entry.boot);
-            text.push_str(&query.format.show(entry, self));
+            parts.push(query.format.show(entry, self));
         }
-        text
+        parts.concat()
     }
 
     /// The developer's log: a greeting, then, in local mode only, what is written from now on.
@@ -286,15 +301,9 @@ impl Journal {
             let text: String = {
                 let lines = lock(&self.lines);
                 let new = lines.kept.iter().filter(|entry| local && entry.number > shown);
-                let text = new
-                    .map(|entry| {
-                        let message = json!(entry.message);
-                        let at = entry.at.as_millisecond();
-                        format!("{{\"message\":{message},\"timestamp\":{at},\"isSystem\":false}}\n")
-                    })
-                    .collect();
+                let told: Vec<String> = new.map(Entry::told_locally).collect();
                 shown = lines.written;
-                text
+                told.concat()
             };
             if !text.is_empty() && output.send(text.into()).await.is_err() {
                 return;

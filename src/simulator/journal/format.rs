@@ -93,8 +93,9 @@ impl Format {
             Self::Verbose => {
                 let head = time.strftime("%a %Y-%m-%d %H:%M:%S%.6f UTC");
                 let fields = fields(entry, journal).into_iter().filter(|(name, _)| !name.starts_with("__"));
-                let lines: String = fields.map(|(name, value)| format!("    {name}={value}\n")).collect();
-                return format!("{head} [{}]\n{lines}", cursor(entry, journal));
+                let lines: Vec<String> =
+                    fields.map(|(name, value)| format!("    {name}={value}\n")).collect();
+                return format!("{head} [{}]\n{}", cursor(entry, journal), lines.concat());
             }
         };
         let source = &entry.source;
