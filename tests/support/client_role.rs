@@ -30,6 +30,7 @@ const MEANINGS: &[(&str, &str, ErrorKind)] = &[
     ("*", "400", ErrorKind::Rejected),
     ("*", "401", ErrorKind::Unauthorized),
     ("*", "404", ErrorKind::Unsupported),
+    ("*", "417", ErrorKind::Rejected),
     ("*", "423", ErrorKind::Locked),
     ("*", "500", ErrorKind::Server),
     ("*", "503", ErrorKind::Server),
