@@ -1,6 +1,7 @@
 //! What every handle and request owns: the environment, the credential, and the ways to supervisor and cloud.
 
 mod credential;
+mod refused;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,15 +106,16 @@ impl Core {
         body: Option<&Value>,
         repeatable: bool,
     ) -> Result<Reply> {
-        let (headers, body) = json(body, HeaderMap::new());
-        self.resource_as(method, address, headers, body, repeatable).await
+        let (headers, bytes) = json(body, HeaderMap::new());
+        let fields = body.and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys()).cloned();
+        self.resource_as(method, address, fields.collect(), headers, bytes, repeatable).await
     }
 
     /// A resource request with files.
     pub(crate) async fn resource_form(&self, method: Method, address: &Address, form: Form) -> Result<Reply> {
         let (content_type, body) = form.finish();
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
-        self.resource_as(method, address, headers, body, false).await
+        self.resource_as(method, address, Vec::new(), headers, body, false).await
     }
 
     /// Bytes to an address that is allowed to whoever has it, and may come there twice.
@@ -148,13 +150,14 @@ impl Core {
         &self,
         method: Method,
         address: &Address,
+        fields: Vec<String>,
         headers: HeaderMap,
         body: Bytes,
         repeatable: bool,
     ) -> Result<Reply> {
         let version = self.version_for(address);
-        let (path, address) = (address.path(), address.to_string());
-        if let Some((name, instead)) = version.names().gone(&address) {
+        let (path, whole) = (address.path(), address.to_string());
+        if let Some((name, instead)) = version.names().gone(&whole) {
             let number = version.as_str().trim_start_matches('v');
             let text = format!("version {number} of the API has no `{name}`");
             return Err(Error::new(ErrorKind::Unsupported, text)
@@ -163,9 +166,10 @@ impl Core {
         }
         let token = self.token().await?;
         let settings = self.settings();
-        let url = format!("{}/{}/{address}", settings.api(), version.as_str());
+        let url = format!("{}/{}/{whole}", settings.api(), version.as_str());
+        let is_read = method == Method::GET;
         let outgoing = Outgoing {
-            repeatable: repeatable || method == Method::GET,
+            repeatable: repeatable || is_read,
             method,
             url,
             token: token.clone(),
@@ -173,10 +177,20 @@ impl Core {
             body,
             turn: turn(&settings),
             timeout: settings.timeout,
-            what: Refusals::OfAThing,
+            what: match version {
+                // Version 6 fills an empty refusal with `Not Found`.
+                ApiVersion::V7 if !is_read => Refusals::ChangeOfARow,
+                _ => Refusals::OfAThing,
+            },
             secret: None,
         };
-        self.http.execute(outgoing).await.map_err(|error| explained(error, token.as_ref()))
+        self.http.execute(outgoing).await.map_err(|error| {
+            let error = match &token {
+                Some(_) => refused::without_words(error, address, fields),
+                None => error,
+            };
+            explained(error, token.as_ref())
+        })
     }
 
     /// A call of a plain endpoint.

@@ -1,5 +1,6 @@
 //! The one error type: an opaque word with a kind to branch on and a text for the person who reads it.
 
+mod debug;
 mod kind;
 
 use std::borrow::Cow;
@@ -129,8 +130,11 @@ impl Error {
         self
     }
 
+    /// The status of the answer. What is missing among the rows of a good answer was found out here: that
+    /// answer's status says nothing about it.
     pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.0.status = Some(status);
+        let found_out_here = matches!(self.0.kind, ErrorKind::NotFound | ErrorKind::Ambiguous);
+        self.0.status = Some(status).filter(|status| !(found_out_here && (200..300).contains(status)));
         self
     }
 
@@ -140,11 +144,22 @@ impl Error {
         self
     }
 
-    /// The same, naming what is not there: a 404 does not tell.
-    pub(crate) fn naming(mut self, what: impl fmt::Display) -> Self {
-        if self.0.kind == ErrorKind::NotFound && self.0.status == Some(404) {
-            self.0.message = format!("{what} not found: {}", self.0.message).into();
+    /// The same, naming what is not there: a bare 404 does not tell. The server's own words about it stand.
+    pub(crate) fn naming(self, what: impl fmt::Display) -> Self {
+        let is_bare = self
+            .0
+            .body
+            .as_deref()
+            .is_none_or(|words| words.is_empty() || words.eq_ignore_ascii_case("not found"));
+        if self.0.kind == ErrorKind::NotFound && self.0.status == Some(404) && is_bare {
+            return self.preceded_by(format_args!("{what} not found: "));
         }
+        self
+    }
+
+    /// The same, with this before what happened.
+    pub(crate) fn preceded_by(mut self, words: impl fmt::Display) -> Self {
+        self.0.message = format!("{words}{}", self.0.message).into();
         self
     }
 
@@ -188,7 +203,7 @@ impl Error {
         self.0.kind
     }
 
-    /// HTTP status of the answer, where there was one.
+    /// HTTP status of the answer that refused, where there was one. A row that a good answer lacks has none.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -333,12 +348,6 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
@@ -367,6 +376,15 @@ mod tests {
             "POST /v1/reboot: connection refused (after 3 attempts); is the supervisor running?"
         );
         assert!(error.is_unreachable() && !error.is_timeout());
+    }
+
+    #[test]
+    fn what_a_good_answer_lacks_has_no_status() {
+        for kind in [ErrorKind::NotFound, ErrorKind::Ambiguous] {
+            assert_eq!(Error::new(kind, "x").with_status(200).status(), None);
+            assert_eq!(Error::new(kind, "x").with_status(404).status(), Some(404));
+        }
+        assert_eq!(Error::new(ErrorKind::Decode, "x").with_status(200).status(), Some(200));
     }
 
     #[test]

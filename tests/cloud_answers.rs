@@ -18,11 +18,18 @@ use balena_agent::{Balena, Error, Resource, Retry};
 use bytes::Bytes;
 use futures_util::stream;
 use reading::{Reading, reread};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[path = "cloud_answers/play.rs"]
+mod play;
 #[path = "support/rows.rs"]
 mod reading;
+#[path = "cloud_answers/rule.rs"]
+mod rule;
+#[path = "cloud_answers/server.rs"]
+mod server;
 
 /// One exchange.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,9 +48,17 @@ struct Asked {
 }
 
 fn exchanges() -> Vec<Exchange> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/cloud-answers.jsonl");
-    let text = fs::read_to_string(file).expect("the answers are part of the project");
-    text.lines().map(|line| serde_json::from_str(line).expect("one exchange a line")).collect()
+    exchanges_of("tests/cases/cloud-answers.jsonl")
+}
+
+/// The exchanges in a file; a path that is not absolute begins in the project.
+fn exchanges_of(file: &str) -> Vec<Exchange> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| serde_json::from_str(line).expect("one exchange a line"))
+        .collect()
 }
 
 impl Exchange {
@@ -65,12 +80,32 @@ impl Exchange {
     }
 }
 
+/// What is done with a row type once it is known which.
+trait ByType {
+    type Output;
+    fn with<R: Resource + DeserializeOwned + Serialize + Send + 'static>(self) -> Self::Output;
+}
+
+struct Reread<'a>(&'a Value);
+
+impl ByType for Reread<'_> {
+    type Output = Reading;
+    fn with<R: Resource + DeserializeOwned + Serialize + Send + 'static>(self) -> Reading {
+        reread::<R>(self.0)
+    }
+}
+
 /// Reads a row by the type of its resource; `None` if there is no such type.
 fn read(resource: &str, row: &Value) -> Option<Reading> {
+    by_type(resource, Reread(row))
+}
+
+/// Does it with the row type of a resource; `None` if there is no such type.
+fn by_type<B: ByType>(resource: &str, what: B) -> Option<B::Output> {
     macro_rules! by_name {
         ($($row:ident)*) => {
             $(if resource == <rows::$row as Resource>::NAME {
-                return Some(reread::<rows::$row>(row));
+                return Some(what.with::<rows::$row>());
             })*
         };
     }
@@ -208,10 +243,44 @@ async fn refusals_name_the_status_and_the_words() {
         };
         assert_eq!(error.body(), Some(said.as_str()), "{error}");
         let text = error.to_string();
-        let first = said.lines().next().unwrap_or_default();
-        assert!(text.contains(&exchange.status.to_string()) && text.contains(first), "{text} lacks {first}");
+        let first = rule::line(&said);
+        assert!(text.contains(&exchange.status.to_string()) && text.contains(&first), "{text} lacks {first}");
         let wait = exchange.retry_after.as_ref().map(|seconds| seconds.parse().unwrap());
         assert_eq!(error.retry_after().map(|wait| wait.as_secs()), wait, "{text}");
     }
     assert!(count > 100, "{count} refusals");
+}
+
+/// Every exchange of the recorded files, or of the one that `CLOUD_ANSWERS` names, through a server on this machine.
+#[tokio::test]
+async fn every_exchange_is_played() {
+    let files = match std::env::var("CLOUD_ANSWERS") {
+        Ok(file) => vec![std::path::absolute(file).unwrap().to_str().unwrap().to_owned()],
+        Err(_) => ["cloud-answers.jsonl", "cloud-answers-2.jsonl"]
+            .map(|name| format!("tests/cases/{name}"))
+            .to_vec(),
+    };
+    let server = server::Server::start().await;
+    let (mut passed, mut failures) = (0, Vec::new());
+    for file in &files {
+        for (number, exchange) in exchanges_of(file).into_iter().enumerate() {
+            match play::play(&server, &exchange).await {
+                Ok(()) => passed += 1,
+                Err(why) => {
+                    let Asked { method, target } = &exchange.request;
+                    let target: String = target.chars().take(100).collect();
+                    failures.push(format!(
+                        "{file}:{}: {method} {target} {}: {why}",
+                        number + 1,
+                        exchange.status
+                    ));
+                }
+            }
+        }
+    }
+    for failure in &failures {
+        println!("FAILED {failure}");
+    }
+    println!("{passed} passed, {} failed", failures.len());
+    assert!(passed > 0 && failures.is_empty(), "see above");
 }

@@ -63,11 +63,14 @@ async fn refused(status: u16, text: &str) -> Error {
 #[tokio::test]
 async fn refusals_are_told_apart() {
     assert!(refused(404, r#""No online device(s) found""#).await.is_device_offline());
-    assert!(refused(404, "").await.is_device_offline());
+    assert!(refused(404, "Not Found").await.is_device_offline());
+    assert!(refused(404, "").await.is_unsupported());
+    let error = refused(404, "<pre>Cannot POST /supervisor/v2/applications/7/restart-service</pre>").await;
+    assert!(error.is_unsupported() && !error.to_string().contains("update the device"), "{error}");
     let error = refused(404, "Service not found, a container must exist for this endpoint to work.").await;
     assert!(error.is_not_found() && error.was_sent(), "{error}");
     let error = refused(404, "<pre>Cannot POST /v2/applications/7/restart-service</pre>").await;
-    assert!(error.is_unsupported(), "{error}");
+    assert!(error.is_unsupported() && error.to_string().contains("update the device"), "{error}");
     assert!(refused(502, "tunneling socket could not be established").await.is_device_offline());
     assert!(refused(500, "").await.is_server());
     assert!(refused(401, "").await.is_unauthorized());

@@ -206,7 +206,9 @@ async fn reads_follow_and_the_token_stays_with_its_host() {
 async fn an_answer_that_is_none_is_shown_by_its_beginning() {
     for (body, start) in [
         (r#"{"d":[{"id":5"#, r#"{\"d\":[{\"id\":5"#),
-        ("<html>portal</html>", "<html>portal"),
+        ("<html>portal</html>", "an HTML page, from something in front of the API"),
+        ("<title>portal</title>", "portal (an HTML page)"),
+        ("<?xml?><a/>", "<?xml?>"),
         ("", ""),
         (r#"{"d":{"id":5}}"#, "at d:"),
         (r#"{"d":[{"id":"five"}]}"#, "at d[0].id:"),

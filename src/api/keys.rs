@@ -43,7 +43,7 @@ impl Core {
         match self.id_of(target).await {
             Ok(_) => Ok(true),
             // Not a 404 of the server, which means that there is no such resource.
-            Err(error) if error.is_not_found() && error.status() == Some(200) => Ok(false),
+            Err(error) if error.is_not_found() && error.status().is_none() => Ok(false),
             Err(error) => Err(error),
         }
     }

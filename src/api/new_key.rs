@@ -42,7 +42,7 @@ pub(crate) fn key_in(reply: &Reply) -> Result<SecretString> {
 fn no_parent(error: Error, operation: String, parent: &str) -> Error {
     let told = error.body().is_some_and(|words| words.contains("found to associate with the api key"));
     match error.status() {
-        Some(status) if status == 404 || (status == 500 && told) => {
+        Some(status) if error.is_not_found() || (status == 500 && told) => {
             Error::new(ErrorKind::NotFound, format!("{parent} not found"))
                 .operation(operation)
                 .with_status(status)

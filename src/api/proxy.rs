@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Refusals, Reply, first_line, words};
+use crate::http::{Effect, Refusals, Reply, line, words};
 use crate::json;
 use crate::supervisor::lock_holder;
 
@@ -34,6 +34,7 @@ pub(crate) struct Passed {
 impl Core {
     /// Has a call passed on. Success means that each device that got it took it.
     pub(crate) async fn pass_on(&self, passed: Passed) -> Result<Reply> {
+        let effect = if passed.repeatable { Effect::Repeatable } else { Effect::Change };
         let plain = Plain {
             repeatable: passed.repeatable,
             timeout: Some(passed.deadline.unwrap_or(DEADLINE)),
@@ -41,14 +42,15 @@ impl Core {
             ..Plain::post(Method::POST, format!("/supervisor{}", passed.path), Some(passed.body))
         };
         let reply = self.plain(plain).await.map_err(understood)?;
-        if reply.status == 207 { of_parts(reply) } else { Ok(reply) }
+        if reply.status == 207 { of_parts(reply, effect) } else { Ok(reply) }
     }
 }
 
 /// An answer to an action: with several devices a success stands for "all have answered", and with one it
 /// may tell a failure.
 pub(crate) fn judged(reply: Reply) -> Result<()> {
-    let reply = if reply.body.trim_ascii_start().first() == Some(&b'[') { of_parts(reply)? } else { reply };
+    let is_list = reply.body.trim_ascii_start().first() == Some(&b'[');
+    let reply = if is_list { of_parts(reply, Effect::Change)? } else { reply };
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     match answer.get("Error").and_then(Value::as_str) {
         None | Some("") => Ok(()),
@@ -79,36 +81,32 @@ impl Part {
     }
 
     /// What it refuses with: a status, or an error that is told in a success.
-    fn refusal(&self) -> Option<(ErrorKind, String)> {
+    fn refusal(&self, effect: Effect) -> Option<Error> {
         let text = self.text();
         if !(200..300).contains(&self.status) {
-            return Some((Refusals::OfADevice.kind(self.status), words(&text)));
+            return Some(Refusals::OfADevice.error(self.status, words(&text), effect));
         }
         let answer: Value = serde_json::from_slice(&text).ok()?;
         let told = answer.get("Error")?.as_str().filter(|told| !told.is_empty())?;
-        Some((ErrorKind::Rejected, told.to_owned()))
+        let line = format!("status {}: {}", self.status, line(told));
+        let error = Error::new(ErrorKind::Rejected, line).with_status(self.status).with_body(told.to_owned());
+        Some(error.sent(true))
     }
 }
 
 /// The answers of several devices in one. The first stands for all, unless one of them is a refusal: an
 /// action that only some took is an error that says how many did not.
-fn of_parts(reply: Reply) -> Result<Reply> {
+fn of_parts(reply: Reply, effect: Effect) -> Result<Reply> {
     let parts: Vec<Part> = json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))?;
-    let mut refused =
-        parts.iter().filter_map(|part| part.refusal().map(|(kind, words)| (kind, part.status, words)));
-    if let Some((kind, status, words)) = refused.next() {
-        let many = match (parts.len(), refused.count() + 1) {
-            (1, _) => String::new(),
-            (all, refused) => format!("{refused} of {all} devices refused, the first with "),
+    let mut refused = parts.iter().filter_map(|part| part.refusal(effect));
+    if let Some(error) = refused.next() {
+        let error = match (parts.len(), refused.count() + 1) {
+            (1, _) => error,
+            (all, refused) => {
+                error.preceded_by(format_args!("{refused} of {all} devices refused, the first with "))
+            }
         };
-        let line: String = first_line(&words).chars().take(300).collect();
-        let said = if line.is_empty() { line } else { format!(": {line}") };
-        let error = Error::new(kind, format!("{many}status {status}{said}"))
-            .operation(reply.operation)
-            .with_status(status)
-            .with_body(words)
-            .sent(true);
-        return Err(understood(error));
+        return Err(understood(error.operation(reply.operation)));
     }
     match parts.first() {
         Some(part) => Ok(Reply { status: part.status, body: part.text(), ..reply }),
@@ -128,10 +126,6 @@ fn understood(error: Error) -> Error {
                 "wait until the lock is released, or override it with force if you know what it protects",
             )
         }
-        // The cloud speaks: it is there, and its way to the device is not.
-        ErrorKind::Server if error.status() == Some(502) => error
-            .with_kind(ErrorKind::DeviceOffline)
-            .help("its connection to the cloud broke; look at its state before sending this again"),
         _ => error,
     }
 }
@@ -141,12 +135,13 @@ mod tests {
     use super::*;
 
     fn parts(body: &'static str) -> Result<Reply> {
-        of_parts(Reply {
+        let reply = Reply {
             operation: "POST /supervisor/v1/reboot".into(),
             status: 207,
             headers: http::HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
-        })
+        };
+        of_parts(reply, Effect::Change)
     }
 
     #[test]

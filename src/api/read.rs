@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Reply};
+use crate::http::{BoxFuture, Reply, beginning};
 use crate::json;
 use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 
@@ -204,12 +204,11 @@ fn payload<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
 /// The error for an answer that does not fit.
 pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
     let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
-    let head: String = String::from_utf8_lossy(&reply.body).chars().take(60).collect();
     let text = format!(
-        "status {} with an answer that can't be read: {at}{}; it begins with \"{}\"",
+        "status {} with an answer that can't be read: {at}{}; {}",
         reply.status,
         misfit.why,
-        head.escape_debug()
+        beginning(&reply.body)
     );
     Error::new(ErrorKind::Decode, text)
         .operation(reply.operation.clone())

@@ -1,6 +1,7 @@
 //! Logging in and out, and whose credentials these are.
 
 mod credentials;
+mod fresh;
 mod two_factor;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::api::read::about;
 use crate::api::request::Request;
 use crate::core::{Core, Plain, not_logged_in};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
+use crate::http::{Reply, wants_fresh_login};
 use crate::token::Claims;
 
 use super::{Credentials, token_in};
@@ -101,7 +101,8 @@ impl TwoFactor {
         })
     }
 
-    fn exchange(
+    /// A new session token for this one and a secret.
+    pub(super) fn exchange(
         &self,
         path: &'static str,
         name: &'static str,
@@ -119,7 +120,7 @@ impl TwoFactor {
             let body = Credentials::default().field(name, secret);
             let answer = core.confide(path, &body, Some(token)).await;
             let new = token_in(&answer.map_err(|error| match error.kind() {
-                ErrorKind::Unauthorized => {
+                ErrorKind::Unauthorized if !wants_fresh_login(&error) => {
                     error.help(format!("is the {name} right, and the login still good?"))
                 }
                 _ => error,
@@ -134,7 +135,7 @@ impl TwoFactor {
 
 /// What becomes of the new token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     Keep,
     Give,
 }

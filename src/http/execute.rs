@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::error::{BODY_LIMIT, Error, ErrorKind, Result, RetryAfter};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::cloud::THROUGH;
 use super::limiter::Limiter;
 use super::opened::Opened;
+use super::outcome::{Effect, is_of_a_gateway, of_lost};
+use super::refusal::{LOOK, Refusals, refusal};
 use super::retry::{Budget, Retry};
-use super::words::{first_line, words};
 use super::{Request, Response, Transport, TransportError};
 
 /// For a call with all its tries and pauses; waiting for the limiter does not count.
@@ -80,31 +80,6 @@ impl Turn {
     }
 }
 
-/// What a 404 of this request means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusals {
-    /// The thing is not there.
-    OfAThing,
-    /// The device is not there.
-    OfADevice,
-}
-
-impl Refusals {
-    /// What a refusing status means.
-    pub(crate) fn kind(self, status: u16) -> ErrorKind {
-        match status {
-            401 | 403 => ErrorKind::Unauthorized,
-            404 if self == Self::OfADevice => ErrorKind::DeviceOffline,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            423 => ErrorKind::Locked,
-            429 => ErrorKind::RateLimited,
-            500.. => ErrorKind::Server,
-            _ => ErrorKind::Rejected,
-        }
-    }
-}
-
 /// A whole answer with a success status.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -142,6 +117,15 @@ impl Outgoing {
 
     pub(super) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// What it does, and so what it means that its answer is missing.
+    pub(super) fn effect(&self) -> Effect {
+        match (self.is_read(), self.repeatable) {
+            (true, _) => Effect::Read,
+            (false, true) => Effect::Repeatable,
+            (false, false) => Effect::Change,
+        }
     }
 }
 
@@ -217,55 +201,13 @@ impl Http {
             let (head, body) = answer.into_parts();
             if !head.status.is_success() {
                 let body = body.collect_some(BODY_LIMIT).await;
-                return Err(self.refusal(outgoing, head.status.as_u16(), &head.headers, &body));
+                let status = head.status.as_u16();
+                return Err(refusal(outgoing, status, &head.headers, &body, self.clock.now()));
             }
             let opened = Opened::new(operation, outgoing, head, body);
             return if wanted == Wanted::All { opened.read().await } else { Ok(opened) };
         }
         Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
-    }
-
-    fn refusal(&self, outgoing: &Outgoing, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
-        let mut words = words(body);
-        if let Some(token) = &outgoing.token {
-            // A server that echoes the request must not put the token into our text.
-            if !token.expose_secret().is_empty() && words.contains(token.expose_secret()) {
-                words = words.replace(token.expose_secret(), "[REDACTED]");
-            }
-        }
-        let kind = outgoing.what.kind(status);
-        let line: String = first_line(&words).chars().take(300).collect();
-        let said = if line.is_empty() { String::new() } else { format!(": {line}") };
-        let error = Error::new(kind, format!("status {status}{said}"))
-            .with_status(status)
-            .with_body(words)
-            .with_retry_after(self.retry_after(headers))
-            .sent(true);
-        match kind {
-            ErrorKind::Unauthorized if outgoing.token.is_none() => {
-                error.help("nobody is logged in: set BALENA_API_KEY, or give the builder a token")
-            }
-            ErrorKind::Unauthorized => error.help(
-                "the token is wrong or expired, or it does not cover this: the server does not tell them apart",
-            ),
-            ErrorKind::DeviceOffline => error.help("it has no connection to the cloud now; try again when it has"),
-            _ if status == 407 => {
-                error.help("the proxy wants user and password: http://user:password@proxy.example:3128")
-            }
-            ErrorKind::RateLimited => error.help("send fewer requests: the setting request_limit paces them"),
-            _ => error,
-        }
-    }
-
-    /// `Retry-After` as seconds or as a date.
-    fn retry_after(&self, headers: &HeaderMap) -> Option<RetryAfter> {
-        let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-        if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            return Some(RetryAfter::Seconds(Duration::try_from_secs_f64(text.parse().ok()?).ok()?));
-        }
-        let date: Timestamp = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        let wait = Duration::try_from(date.duration_since(self.clock.now()));
-        Some(RetryAfter::Date(wait.unwrap_or_default()))
     }
 }
 
@@ -343,32 +285,27 @@ fn is_same_host(one: &Uri, other: &Uri) -> bool {
 fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
     let passing = match error.kind() {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
-        ErrorKind::Server => matches!(error.status(), Some(502..=504)),
-        _ => false,
+        _ => error.status().is_some_and(|status| status == 503 || is_of_a_gateway(status)),
     };
     passing && (outgoing.repeatable || !error.was_sent())
 }
 
 fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
-    lost(outgoing.host(), outgoing.is_read(), error)
+    lost(outgoing.host(), outgoing.effect(), error)
 }
 
 /// What it means that the connection to this host is lost.
-pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
+pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
     // What our own side is missing for a connection has a text of its own.
     let TransportError { sent, reused, cause } = error;
     let error = match cause.downcast::<Error>() {
         Ok(own) => return *own,
         Err(cause) => TransportError { sent, reused, cause },
     };
-    if error.sent && !is_read {
-        return Error::new(
-            ErrorKind::UnknownOutcome,
-            format!("the connection closed before an answer ({error})"),
-        )
-        .sent(true)
-        .because(error)
-        .help("it may have happened: look before sending it again");
+    let kind = of_lost(effect, error.sent);
+    if kind == ErrorKind::UnknownOutcome {
+        let text = format!("the connection closed before an answer ({error})");
+        return Error::new(kind, text).sent(true).because(error).help(LOOK);
     }
     let message = if error.sent {
         format!("{host} closed the connection before an answer ({error})")
@@ -377,7 +314,7 @@ pub(super) fn lost(host: &str, is_read: bool, error: TransportError) -> Error {
     };
     let unknown = message.contains("UnknownIssuer");
     let proxied = message.contains(THROUGH);
-    let lost = Error::new(ErrorKind::Unreachable, message).sent(error.sent).because(error);
+    let lost = Error::new(kind, message).sent(error.sent).because(error);
     if unknown {
         return lost.help(
             "its certificate is of an authority that is not known here: name that one's certificate in BALENA_EXTRA_CA_CERTS",

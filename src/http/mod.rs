@@ -10,7 +10,10 @@ mod lines;
 mod media_type;
 mod multipart;
 mod opened;
+mod outcome;
+mod page;
 mod plain;
+mod refusal;
 mod retry;
 mod words;
 
@@ -26,16 +29,19 @@ pub(crate) use body::BodyError;
 pub(crate) use cloud::{Authorities, Cloud, Way};
 pub use download::{Download, DownloadStream, Progress};
 pub(crate) use download::{Report, Source};
-pub(crate) use execute::{Http, Outgoing, Refusals, Reply, Turn};
+pub(crate) use execute::{Http, Outgoing, Reply, Turn};
 pub(crate) use limiter::Limiter;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use media_type::media_type;
 pub(crate) use multipart::Form;
 pub(crate) use opened::Opened;
+pub(crate) use outcome::{Effect, Gateway, may_have_happened, of_gateway, of_lost};
+pub(crate) use page::page;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
+pub(crate) use refusal::{Refusals, wants_fresh_login};
 pub(crate) use retry::Budget;
 pub use retry::Retry;
-pub(crate) use words::{first_line, words};
+pub(crate) use words::{beginning, is_about_the_path, line, status_and_words, words};
 
 /// A boxed future, at the one place where a transport is chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::error::{Error, ErrorKind, Result};
 
 use super::execute::{Outgoing, Reply, lost};
+use super::outcome::Effect;
 use super::{Body, BodyError, TransportError};
 
 /// Largest answer that is read into memory.
@@ -28,7 +29,7 @@ pub(crate) struct Opened {
     pub(crate) headers: HeaderMap,
     body: Body,
     host: String,
-    is_read: bool,
+    effect: Effect,
     idle: Idle,
 }
 
@@ -68,7 +69,7 @@ impl Opened {
             headers: head.headers,
             body,
             host: outgoing.host().to_owned(),
-            is_read: outgoing.is_read(),
+            effect: outgoing.effect(),
             idle: Idle::default(),
         }
     }
@@ -128,6 +129,6 @@ impl Opened {
     }
 
     fn lost(&self, error: TransportError) -> Error {
-        lost(&self.host, self.is_read, error)
+        lost(&self.host, self.effect, error)
     }
 }

@@ -2,6 +2,14 @@
 
 use serde_json::Value;
 
+use crate::error::shown;
+
+use super::page::page;
+
+/// Characters of the words that are put into the text of an error; the rest is in
+/// [`Error::body`](crate::Error::body).
+const SHOWN: usize = 300;
+
 /// The words in an error body: a JSON string, an object's `message`, `error` or `Error`, else the text.
 pub(crate) fn words(body: &[u8]) -> String {
     let text = || String::from_utf8_lossy(body).trim().to_owned();
@@ -15,9 +23,73 @@ pub(crate) fn words(body: &[u8]) -> String {
     }
 }
 
-/// The first line that says anything: an error is one line.
-pub(crate) fn first_line(text: &str) -> &str {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+/// The words on one line that harms no terminal: the first that says anything, or what a page is about.
+pub(crate) fn line(words: &str) -> String {
+    if let Some(page) = page(words.as_bytes()) {
+        return page;
+    }
+    let line = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut cut: String = line.chars().take(SHOWN).collect();
+    if cut.len() < line.len() {
+        cut.push('…');
+    }
+    shown(&cut).to_string()
+}
+
+/// `status 404: Not Found`; without words the status alone.
+pub(crate) fn status_and_words(status: u16, words: &str) -> String {
+    match line(words) {
+        said if said.is_empty() => format!("status {status}"),
+        said => format!("status {status}: {said}"),
+    }
+}
+
+/// The beginning of an answer that can't be read, or what a page is about.
+pub(crate) fn beginning(body: &[u8]) -> String {
+    page(body).map_or_else(
+        || {
+            let text = String::from_utf8_lossy(body.get(..256).unwrap_or(body));
+            let head: String = text.chars().take(60).collect();
+            format!("it begins with \"{}\"", head.escape_debug())
+        },
+        |page| format!("it is {page}"),
+    )
+}
+
+/// Whether a 404 is about the path, not about what the path leads to: nobody answers there. A server that has
+/// the path and misses the thing says so in words of its own.
+pub(crate) fn is_about_the_path(words: &str) -> bool {
+    let words = words.trim().trim_matches(['"', '.']).to_ascii_lowercase();
+    // The one that both SDKs have recorded for a thing that is not there.
+    if words == "not found" {
+        return false;
+    }
+    let is_text_of_a_router = [
+        "404 page not found",
+        "404 not found",
+        "404: not found",
+        "404: page not found",
+        "page not found",
+        "default backend - 404",
+        "no route matched",
+        "no such route",
+        "route not found",
+    ]
+    .iter()
+    .any(|text| words.starts_with(text));
+    // Express's and Fastify's own pages: `Cannot GET /x`, `Route GET:/x not found`.
+    let names_a_route = |before: &str| {
+        let rest = words.strip_prefix(before).unwrap_or_default();
+        ["get", "post", "put", "patch", "delete", "head"]
+            .iter()
+            .filter_map(|method| rest.strip_prefix(method))
+            .any(|rest| rest.starts_with(" /") || rest.starts_with(":/"))
+    };
+    words.is_empty()
+        || page(words.as_bytes()).is_some()
+        || is_text_of_a_router
+        || names_a_route("cannot ")
+        || names_a_route("route ")
 }
 
 #[cfg(test)]
@@ -38,6 +110,53 @@ mod tests {
             ("<html>", "<html>"),
         ] {
             assert_eq!(words(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_line_harms_no_terminal_and_is_not_long() {
+        for (words, expected) in [
+            ("\n  one \r\ntwo", "one"),
+            ("\u{1b}[31mred\u{7}\u{202e}", "\\u{1b}[31mred\\u{7}\\u{202e}"),
+            ("\"a\" must be unique.", "\"a\" must be unique."),
+            ("<html><title>x</title>", "x (an HTML page)"),
+            ("", ""),
+        ] {
+            assert_eq!(line(words), expected, "{words}");
+        }
+        assert_eq!(line(&"é".repeat(400)), "é".repeat(300) + "…");
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_told_from_a_thing_that_is_not() {
+        for words in [
+            "",
+            " ",
+            "404 page not found\n",
+            "404 Not Found",
+            "Page not found",
+            "default backend - 404",
+            "no Route matched with those values",
+            "Cannot GET /config",
+            "Cannot POST /application/1/restart",
+            "Route GET:/v6/device not found",
+            "<!DOCTYPE html><title>Error</title><pre>Cannot GET /whoami</pre>",
+            "<html><head><title>404 Not Found</title></head>",
+        ] {
+            assert!(is_about_the_path(words), "{words}");
+        }
+        for words in [
+            "Not Found",
+            "No online device(s) found",
+            "No device with uuid 0000",
+            "Unknown device type nope",
+            "Device raspberrypi3 not found for 2.50.0 version",
+            "Application doesn't exist or you have no access to it.",
+            "Cannot get the device",
+            "NoSuchKey",
+            "Service not found, a container must exist for this endpoint to work.",
+        ] {
+            assert!(!is_about_the_path(words), "{words}");
         }
     }
 }

@@ -46,6 +46,11 @@ const FUNCTIONS: &[Function] = &[
     ("mindatetime", 0, 0, false),
 ];
 
+/// Whether a word before a bracket is a function's name.
+pub(super) fn is_function(word: &str) -> bool {
+    FUNCTIONS.iter().any(|(name, ..)| *name == word)
+}
+
 pub(super) fn arithmetic(name: &str) -> Option<&'static str> {
     ["add", "sub", "mul", "div", "mod"].into_iter().find(|known| *known == name)
 }

@@ -43,6 +43,7 @@ mod json_function;
 mod key;
 mod literal;
 mod merge;
+mod names;
 mod nav;
 mod query;
 #[cfg(test)]

@@ -9,17 +9,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+use crate::http::{Gateway, beginning, is_about_the_path, line, of_gateway, page, status_and_words};
 use crate::json;
 
 use super::Supervisor;
+use super::call::LOOK;
 use super::endpoint::Endpoint;
 use super::redact::redact;
 
-/// Characters of an unreadable answer that are shown, and bytes of it that are searched for the key first.
-const HEAD_SHOWN: usize = 60;
+/// Bytes of an unreadable answer that are searched for the key before its beginning is shown.
 const HEAD_SEARCHED: usize = 4096;
-/// Characters of the server's own words that are shown.
-const LINE_SHOWN: usize = 300;
 
 /// A whole answer.
 pub(crate) struct Answer {
@@ -58,8 +57,7 @@ impl Answer {
         } else if !self.endpoint.bears_secrets {
             let head = self.body.get(..HEAD_SEARCHED).unwrap_or(&self.body);
             let head = self.clean(String::from_utf8_lossy(head));
-            let head: String = head.chars().take(HEAD_SHOWN).collect();
-            let _ = write!(message, "; it begins with \"{}\"", head.escape_debug());
+            let _ = write!(message, "; {}", beginning(head.as_bytes()));
         }
         Error::new(ErrorKind::Decode, self.clean(message.into()).into_owned())
             .operation(self.operation.clone())
@@ -70,7 +68,7 @@ impl Answer {
 
     /// For answers whose body says nothing that matters, beyond that it is no page of some other server.
     pub(crate) fn done(&self) -> Result<()> {
-        if self.body.trim_ascii_start().first() == Some(&b'<') {
+        if page(&self.body).is_some() || self.body.trim_ascii_start().first() == Some(&b'<') {
             return Err(self.unreadable("a page, not a supervisor's answer"));
         }
         Ok(())
@@ -80,7 +78,7 @@ impl Answer {
     pub(crate) fn told(&self, words: &str) -> Error {
         let mut words = self.clean(words.into()).into_owned();
         truncate(&mut words, BODY_LIMIT);
-        Error::new(ErrorKind::Rejected, format!("status {}: {}", self.status, first_line(&words)))
+        Error::new(ErrorKind::Rejected, status_and_words(self.status, &words))
             .operation(self.operation.clone())
             .with_status(self.status)
             .with_body(words)
@@ -114,7 +112,7 @@ impl Answer {
         let words = self.words();
         let kind = self.refusal_kind(&words);
         let status = self.status;
-        let mut said = first_line(&words);
+        let mut said = line(&words);
         if !said.is_empty() {
             said.insert_str(0, ": ");
         }
@@ -125,6 +123,9 @@ impl Answer {
             ErrorKind::Unsupported => format!("this supervisor does not have it ({status})"),
             ErrorKind::Unreachable => {
                 format!("the supervisor is not there ({status} from what stands in front){said}")
+            }
+            ErrorKind::UnknownOutcome => {
+                format!("the supervisor gave no answer ({status} from what stands in front){said}")
             }
             _ => format!("status {status}{said}"),
         };
@@ -137,6 +138,13 @@ impl Answer {
     }
 
     fn refusal_kind(&self, words: &str) -> ErrorKind {
+        // Only a proxy in front answers so: the supervisor behind it is down, or went down (§1.1).
+        match of_gateway(self.endpoint.nature.effect(), self.status, words) {
+            Some(Gateway::Unknown) => return ErrorKind::UnknownOutcome,
+            Some(Gateway::NotPassedOn) => return ErrorKind::Unreachable,
+            Some(Gateway::NoAnswer) if self.status == 502 => return ErrorKind::Unreachable,
+            Some(Gateway::NoAnswer) | None => {}
+        }
         match self.status {
             401 | 403 => ErrorKind::Unauthorized,
             // Service actions answer 404, the per-app state 409 (also out of scope), container ids 503.
@@ -146,14 +154,11 @@ impl Answer {
             {
                 ErrorKind::NotFound
             }
-            // A page that says so, or nothing: the path is not known. In other words, what it leads to is not there.
-            404 if words.is_empty() || words.contains("Cannot ") => ErrorKind::Unsupported,
+            404 if is_about_the_path(words) => ErrorKind::Unsupported,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             423 => ErrorKind::Locked,
             429 => ErrorKind::RateLimited,
-            // Only a proxy in front answers 502: the supervisor behind it is down (§1.1).
-            502 => ErrorKind::Unreachable,
             500.. => ErrorKind::Server,
             _ => ErrorKind::Rejected,
         }
@@ -184,6 +189,7 @@ impl Answer {
             ErrorKind::Unreachable if self.endpoint.nature.changes() => {
                 error.help("it may be restarting; look at the state before sending this again")
             }
+            ErrorKind::UnknownOutcome => error.help(LOOK),
             ErrorKind::Unreachable => error.help("it may be restarting; try again, or give the call patience"),
             ErrorKind::NotFound => error.help(
                 "`balena-agent supervisor applications` lists the applications and services that the key covers",
@@ -191,18 +197,6 @@ impl Answer {
             _ => error,
         }
     }
-}
-
-/// What of the server's words is put into one line of text: the rest is in [`Error::body`].
-fn first_line(text: &str) -> String {
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-    // It may end up in a terminal.
-    let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut shown: String = line.chars().take(LINE_SHOWN).map(tame).collect();
-    if line.chars().nth(LINE_SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Cuts at a character boundary.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{Body, BodyError, FreshConnection, Request, TransportError};
+use crate::http::{Body, BodyError, FreshConnection, Request, TransportError, of_lost};
 
 use super::Supervisor;
 use super::answer::{Answer, no_answer};
@@ -316,19 +316,16 @@ impl Supervisor {
     /// No answer, or half of one: nothing happened, it may have happened, or a read just failed.
     fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
         let address = self.address().unwrap_or_default();
-        let changes = spec.endpoint.nature.changes();
+        let kind = of_lost(spec.endpoint.nature.effect(), cause.sent);
+        let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
         let (kind, message, help) = if !cause.sent {
-            (ErrorKind::Unreachable, format!("can't reach the supervisor at {address} ({cause})"), GONE)
-        } else if changes && status.is_some() {
-            (ErrorKind::UnknownOutcome, format!("the connection closed in mid-answer ({cause})"), LOOK)
-        } else if changes {
-            (ErrorKind::UnknownOutcome, format!("the connection closed before an answer ({cause})"), LOOK)
+            (kind, format!("can't reach the supervisor at {address} ({cause})"), GONE)
+        } else if kind == ErrorKind::UnknownOutcome {
+            (kind, format!("the connection closed {when} ({cause})"), LOOK)
         } else if cause.is_garbled() {
             (ErrorKind::Decode, format!("what listens at {address} does not speak HTTP ({cause})"), WHOSE)
         } else {
-            let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
-            let text = format!("the supervisor at {address} closed the connection {when} ({cause})");
-            (ErrorKind::Unreachable, text, GONE)
+            (kind, format!("the supervisor at {address} closed the connection {when} ({cause})"), GONE)
         };
         let error = Error::new(kind, message).operation(spec.operation()).sent(cause.sent).help(help);
         let error = error.because(cause);
@@ -341,7 +338,7 @@ impl Supervisor {
 
 const GONE: &str = "it restarts within a minute if the device is well; the label \
                     io.balena.features.supervisor-api opens the way to it";
-const LOOK: &str =
+pub(super) const LOOK: &str =
     "it may have happened, and may have ended the caller: look at the state before sending it again";
 const WHOSE: &str = "is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells";
 

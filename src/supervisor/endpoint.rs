@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 
+use crate::http::Effect;
+
 /// What a call does, and so what may be done when it goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
@@ -20,6 +22,15 @@ pub(crate) enum Nature {
 impl Nature {
     pub(crate) fn changes(self) -> bool {
         matches!(self, Self::Repeatable | Self::Change)
+    }
+
+    /// The same, as far as a lost answer goes.
+    pub(crate) fn effect(self) -> Effect {
+        match self {
+            Self::Read | Self::FragileRead => Effect::Read,
+            Self::Repeatable => Effect::Repeatable,
+            Self::Change => Effect::Change,
+        }
     }
 
     pub(crate) fn may_repeat(self) -> bool {

@@ -82,7 +82,24 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
             NOT_HTTP,
             "does not speak HTTP",
         ),
-        ("page", || Turn::text(200, "<!DOCTYPE html><p>Log in"), UNREADABLE, "<!DOCTYPE html>"),
+        (
+            "page",
+            || Turn::text(200, "<!DOCTYPE html><p>Log in"),
+            UNREADABLE,
+            "an HTML page, from something in front of the API",
+        ),
+        (
+            "page with a title",
+            || Turn::text(200, "<title>Log in</title>"),
+            UNREADABLE,
+            "Log in (an HTML page)",
+        ),
+        (
+            "page of an error",
+            || Turn::text(500, "<title>Oh</title>"),
+            both(ErrorKind::Server),
+            "500: Oh (an HTML",
+        ),
         ("no content", || Turn::answer(204, None, ""), NO_VALUE, "empty answer"),
         ("empty", || Turn::text(200, ""), NO_VALUE, "empty answer"),
         ("text", || Turn::text(200, "OK"), NO_VALUE, "begins with \"OK\""),
@@ -110,7 +127,6 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
         ("failed", || Turn::text(500, "boom"), both(ErrorKind::Server), "status 500: boom"),
         ("not there", || Turn::text(502, "connection refused"), both(ErrorKind::Unreachable), "502"),
         ("busy", || Turn::text(503, ""), both(ErrorKind::Server), "status 503"),
-        ("gateway", || Turn::text(504, "late"), both(ErrorKind::Server), "status 504: late"),
         (
             "locked, cut off",
             || cut("HTTP/1.1 423 X\r\nContent-Length: 99\r\n\r\nLocked"),
@@ -161,6 +177,36 @@ async fn reads_and_changes_each_get_what_is_true() {
             }
             assert_eq!(server.requests().len(), 1, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_leaves_a_change_unknown_unless_it_had_no_connection() {
+    use ErrorKind::{Server, UnknownOutcome, Unreachable};
+    // What becomes of a read, of a change that may be sent again, and of one that may not.
+    for (status, words, kinds) in [
+        (502, "", [Unreachable, Unreachable, UnknownOutcome]),
+        (502, "<html><title>502 Bad Gateway</title>", [Unreachable, Unreachable, UnknownOutcome]),
+        (502, "error trying to connect: No such file or directory", [Unreachable; 3]),
+        (504, "late", [Server, Server, UnknownOutcome]),
+        (520, "", [Server, Server, UnknownOutcome]),
+        (524, "", [Server, Server, UnknownOutcome]),
+    ] {
+        let server = Scripted::new((0..4).map(|_| Turn::text(status, words)));
+        let supervisor = client(&server.url());
+        let errors = [
+            supervisor.device().await.map(drop).unwrap_err(),
+            supervisor.set_tags([("a", "b")]).await.unwrap_err(),
+            supervisor.reboot().await.unwrap_err(),
+            supervisor.application().restart_v1().await.unwrap_err(),
+        ];
+        let expected = kinds.into_iter().chain([kinds[2]]);
+        for (error, kind) in errors.iter().zip(expected) {
+            assert_eq!(error.kind(), kind, "{status} {words}: {error}");
+            assert!(error.was_sent() && error.status() == Some(status), "{error}");
+        }
+        let looks = errors[2].advice().is_some_and(|advice| advice.contains("look at the state"));
+        assert!(looks, "{}", errors[2]);
     }
 }
 
@@ -257,7 +303,7 @@ async fn the_words_are_shown_in_one_line_that_harms_no_terminal() {
     let server = Scripted::new([Turn::text(500, &words)]);
     let error = client(&server.url()).device().await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("status 500: \u{fffd}[31mred\u{fffd}\u{fffd}tab éé"), "{text}");
+    assert!(text.contains("status 500: \\u{1b}[31mred\\u{7}\\ttab éé"), "{text}");
     assert!(text.contains("éé…") && text.chars().count() < 400 && !text.contains("second"), "{text}");
     assert_eq!(error.body(), Some(words.trim()));
 }

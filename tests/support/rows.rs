@@ -14,6 +14,14 @@ pub(crate) struct Reading {
     pub(crate) unknown: Vec<String>,
 }
 
+/// Holds what was written again against the row.
+#[allow(dead_code, reason = "not every test that uses this file has rows that were read elsewhere")]
+pub(crate) fn compared(row: &Value, typed: &Value) -> Reading {
+    let mut reading = Reading::default();
+    compare(row, typed, "", &mut reading);
+    reading
+}
+
 /// Reads the row as a `T` and writes it again.
 pub(crate) fn reread<T: DeserializeOwned + Serialize>(row: &Value) -> Reading {
     let mut reading = Reading::default();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::may_have_happened;
 
 use super::flight::Flight;
 use super::patience::Patience;
@@ -152,11 +153,5 @@ fn ends_all(error: &Error) -> bool {
 }
 
 fn state(error: &Error) -> BatchState {
-    // A gateway that got no answer, or none that it could read.
-    let is_lost = error.kind() == ErrorKind::Timeout || matches!(error.status(), Some(502 | 504));
-    if error.kind() == ErrorKind::UnknownOutcome || (is_lost && error.was_sent() && !error.is_of_a_read()) {
-        BatchState::Unknown
-    } else {
-        BatchState::Failed
-    }
+    if may_have_happened(error) { BatchState::Unknown } else { BatchState::Failed }
 }

@@ -158,19 +158,25 @@ fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
 
 /// A 404 in the words of the supervisor, not of the cloud: the device is there.
 fn understood(error: Error, endpoint: &Endpoint) -> Error {
-    if !error.is_device_offline() || error.status() != Some(404) {
+    if error.status() != Some(404) {
         return error;
     }
     let words = error.body().unwrap_or_default().to_ascii_lowercase();
-    let known = ["", "not found", "no online device(s) found"];
-    if words.contains("cannot ") && words.contains(" /v") {
+    // The path without `/supervisor` before it is the one that the supervisor got.
+    if error.is_unsupported()
+        && words.contains("cannot ")
+        && [" /v1/", " /v2/"].iter().any(|path| words.contains(path))
+    {
         let help = format!("it needs supervisor {} or later; update the device", endpoint.since);
-        error.with_kind(ErrorKind::Unsupported).help(help)
-    } else if endpoint.absent.is_some() && !known.contains(&words.trim()) {
-        error.with_kind(ErrorKind::NotFound).help("is that service part of the release on the device?")
-    } else {
-        error
+        return error.help(help);
     }
+    let is_offline = ["not found", "no online device(s) found"].contains(&words.trim());
+    if error.is_device_offline() && endpoint.absent.is_some() && !is_offline {
+        return error
+            .with_kind(ErrorKind::NotFound)
+            .help("is that service part of the release on the device?");
+    }
+    error
 }
 
 /// Advice about an answer that can't be read: it is not our supervisor's.

@@ -1,0 +1,54 @@
+//! How an error looks in `{:?}`.
+
+use std::error::Error as StdError;
+use std::fmt::{self, Write as _};
+
+use super::Error;
+
+/// `{:?}` reads like `Display`, with the causes that it does not name: `main` may return this error. `{:#?}`
+/// shows the fields.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return fmt::Debug::fmt(&self.0, f);
+        }
+        let mut told = self.to_string();
+        let mut source = StdError::source(self);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !told.contains(&text) {
+                let _ = write!(told, "; caused by: {text}");
+            }
+            source = cause.source();
+        }
+        f.write_str(&told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn debug_reads_like_display_with_the_causes_it_does_not_name() {
+        let refused = || std::io::Error::other("connection refused");
+        let error = |message: &'static str| {
+            Error::new(ErrorKind::Unreachable, message).operation("GET /v1/device").help("try again")
+        };
+        let inner = error("the engine is away").because(refused());
+        for (error, expected) in [
+            (error("late"), "GET /v1/device: late; try again"),
+            (error("connection refused").because(refused()), "GET /v1/device: connection refused; try again"),
+            (
+                Error::new(ErrorKind::Io, "no lock").because(inner),
+                "no lock; caused by: GET /v1/device: the engine is away; try again; caused by: connection refused",
+            ),
+        ] {
+            assert_eq!(format!("{error:?}"), expected);
+            assert_eq!(format!("{:?}", Err::<(), _>(&error)), format!("Err({expected})"));
+            let fields = format!("{error:#?}");
+            assert!(fields.starts_with("Inner {\n    kind: "), "{fields}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What became of a request that got no answer of whom it was for: the one place that decides whether it may
+//! have happened.
+
+use crate::error::{Error, ErrorKind};
+
+/// What a request does, and so what it means that its answer is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It changes nothing.
+    Read,
+    /// It changes something, to the same end however often it arrives.
+    Repeatable,
+    /// It changes something, and must not arrive twice.
+    Change,
+}
+
+/// What the answer of a gateway says about the request that it should have passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gateway {
+    /// There was no connection: the request did not get beyond the gateway.
+    NotPassedOn,
+    /// It may have been passed on, and must not be sent again unseen.
+    Unknown,
+    /// It may have been passed on; it does no harm to send it again.
+    NoAnswer,
+}
+
+/// Whether it is a gateway that answers, for want of an answer. 520 to 524 are Cloudflare's.
+pub(crate) fn is_of_a_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520..=524)
+}
+
+/// What a status means for such a request, if it is a gateway's.
+pub(crate) fn of_gateway(effect: Effect, status: u16, words: &str) -> Option<Gateway> {
+    if !is_of_a_gateway(status) {
+        return None;
+    }
+    let words = words.to_ascii_lowercase();
+    let has_no_connection = [
+        // The cloud's, of a device's VPN.
+        "tunneling socket could not be established",
+        // hyper's, of the supervisor's socket.
+        "error trying to connect",
+        "client error (connect)",
+        "connection refused",
+        "econnrefused",
+    ];
+    Some(if has_no_connection.iter().any(|text| words.contains(text)) {
+        Gateway::NotPassedOn
+    } else if effect == Effect::Change {
+        Gateway::Unknown
+    } else {
+        Gateway::NoAnswer
+    })
+}
+
+/// The kind of error for a connection that closed before the answer was whole; `sent` if any of the request may
+/// have left.
+pub(crate) fn of_lost(effect: Effect, sent: bool) -> ErrorKind {
+    if sent && effect != Effect::Read { ErrorKind::UnknownOutcome } else { ErrorKind::Unreachable }
+}
+
+/// Whether what was asked for may have happened all the same, for whoever keeps a list of what is done.
+pub(crate) fn may_have_happened(error: &Error) -> bool {
+    let has_no_answer = match error.kind() {
+        ErrorKind::UnknownOutcome => return true,
+        ErrorKind::Timeout => true,
+        ErrorKind::Server => error.status().is_some_and(is_of_a_gateway),
+        _ => false,
+    };
+    has_no_answer && error.was_sent() && !error.is_of_a_read()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_leaves_a_change_unknown_unless_it_had_no_connection() {
+        for status in [502, 504, 520, 521, 522, 523, 524] {
+            for words in ["", "Bad Gateway", "<html><title>x</title>", "socket hang up", "upstream timed out"]
+            {
+                for (effect, expected) in [
+                    (Effect::Read, Gateway::NoAnswer),
+                    (Effect::Repeatable, Gateway::NoAnswer),
+                    (Effect::Change, Gateway::Unknown),
+                ] {
+                    assert_eq!(of_gateway(effect, status, words), Some(expected), "{status} {words}");
+                }
+            }
+            for words in ["tunneling socket could not be established, statusCode=503", "connect ECONNREFUSED"]
+            {
+                assert_eq!(of_gateway(Effect::Change, status, words), Some(Gateway::NotPassedOn), "{words}");
+            }
+        }
+        for status in [400, 500, 501, 503, 505, 519, 525] {
+            assert_eq!(of_gateway(Effect::Change, status, ""), None, "{status}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a refusal of the cloud means: the kind of error, its text, and what to do.
+
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, RetryAfter};
+
+use super::execute::Outgoing;
+use super::outcome::{Effect, Gateway, of_gateway};
+use super::words::{is_about_the_path, status_and_words, words};
+
+/// How the server says that a login is too old for what was asked for.
+const WANTS_A_FRESH_LOGIN: &str = "fresh authentication token required";
+
+/// What a refused request was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusals {
+    /// A thing, by a path of the API.
+    OfAThing,
+    /// A row to be changed, which this version of the API may refuse without a word.
+    ChangeOfARow,
+    /// A device, to which the API passes the request on.
+    OfADevice,
+}
+
+impl Refusals {
+    /// What a refusing status with these words means for a request with this effect.
+    pub(crate) fn kind(self, status: u16, words: &str, effect: Effect) -> ErrorKind {
+        if let Some(gateway) = of_gateway(effect, status, words) {
+            return match (self, gateway) {
+                (_, Gateway::Unknown) => ErrorKind::UnknownOutcome,
+                (Self::OfADevice, Gateway::NotPassedOn) => ErrorKind::DeviceOffline,
+                // The cloud speaks: it is there, and its way to the device is not.
+                (Self::OfADevice, Gateway::NoAnswer) if status == 502 => ErrorKind::DeviceOffline,
+                _ => ErrorKind::Server,
+            };
+        }
+        match status {
+            401 | 403 => ErrorKind::Unauthorized,
+            404 if self == Self::ChangeOfARow && words.is_empty() => ErrorKind::NotFound,
+            404 if is_about_the_path(words) => ErrorKind::Unsupported,
+            404 if self == Self::OfADevice => ErrorKind::DeviceOffline,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            423 => ErrorKind::Locked,
+            429 => ErrorKind::RateLimited,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        }
+    }
+
+    /// The error for a refusing answer, with what to do.
+    pub(crate) fn error(self, status: u16, words: String, effect: Effect) -> Error {
+        let kind = self.kind(status, &words, effect);
+        let mut text = status_and_words(status, &words);
+        if kind == ErrorKind::Unsupported {
+            text.push_str(": this server does not have it");
+        }
+        let wants_fresh = words.to_ascii_lowercase().contains(WANTS_A_FRESH_LOGIN);
+        let error = Error::new(kind, text).with_status(status).with_body(words).sent(true);
+        match kind {
+            ErrorKind::Unauthorized if wants_fresh => error.help(
+                "log in again: this needs a login that is not old; `auth().refresh_login(password)` makes this one fresh",
+            ),
+            ErrorKind::DeviceOffline if status == 404 => {
+                error.help("it has no connection to the cloud now; try again when it has")
+            }
+            ErrorKind::DeviceOffline => {
+                error.help("its connection to the cloud broke; look at its state before sending this again")
+            }
+            ErrorKind::Unsupported => error.help(
+                "is the address of the API right, is `api_version` right, does this server have it? openBalena lacks \
+                 some of balenaCloud",
+            ),
+            ErrorKind::UnknownOutcome => error.help(LOOK),
+            ErrorKind::RateLimited => {
+                error.help("send fewer requests: the setting request_limit paces them")
+            }
+            _ if status == 407 => {
+                error.help("the proxy wants user and password: http://user:password@proxy.example:3128")
+            }
+            _ => error,
+        }
+    }
+}
+
+/// What to do about an unknown outcome.
+pub(crate) const LOOK: &str = "it may have happened: look before sending it again";
+
+/// Whether the server wants a login that is not old.
+pub(crate) fn wants_fresh_login(error: &Error) -> bool {
+    error.is_unauthorized()
+        && error.body().is_some_and(|words| words.to_ascii_lowercase().contains(WANTS_A_FRESH_LOGIN))
+}
+
+/// The error for an answer with this status.
+pub(super) fn refusal(
+    outgoing: &Outgoing,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Error {
+    let mut words = words(body);
+    if let Some(token) = &outgoing.token {
+        // A server that echoes the request must not put the token into our text.
+        if !token.expose_secret().is_empty() && words.contains(token.expose_secret()) {
+            words = words.replace(token.expose_secret(), "[REDACTED]");
+        }
+    }
+    let error =
+        outgoing.what.error(status, words, outgoing.effect()).with_retry_after(retry_after(headers, now));
+    if !error.is_unauthorized() || wants_fresh_login(&error) {
+        return error;
+    }
+    error.help(if outgoing.token.is_none() {
+        "nobody is logged in: set BALENA_API_KEY, or give the builder a token"
+    } else {
+        "the token is wrong or expired, or it does not cover this: the server does not tell them apart"
+    })
+}
+
+/// `Retry-After` as seconds or as a date.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<RetryAfter> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Some(RetryAfter::Seconds(Duration::try_from_secs_f64(text.parse().ok()?).ok()?));
+    }
+    let date: Timestamp = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(RetryAfter::Date(Duration::try_from(date.duration_since(now)).unwrap_or_default()))
+}

@@ -1,0 +1,90 @@
+//! The names in a query: what a server may not know of it.
+
+use percent_encoding::percent_decode_str;
+
+use super::json_function::is_function;
+use super::query::Address;
+
+/// Words between names and values.
+const OPERATORS: [&str; 22] = [
+    "eq", "ne", "gt", "ge", "lt", "le", "and", "or", "not", "in", "add", "sub", "mul", "div", "mod", "any",
+    "all", "true", "false", "null", "asc", "desc",
+];
+
+impl Address {
+    /// The columns and navigations that the query names, each once, as they come.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut variables: Vec<String> = Vec::new();
+        for option in self.query().split('&') {
+            let text = percent_decode_str(option).decode_utf8_lossy();
+            // What is in quotes is a value; within it, a quote is doubled.
+            for part in text.split('\'').step_by(2) {
+                for (word, before, after) in words(part) {
+                    let is_operator = OPERATORS.contains(&word) && before != Some('/');
+                    let is_lambda = matches!(word, "any" | "all") && after == Some('(');
+                    let is_function = is_function(word) && after == Some('(');
+                    if after == Some(':') {
+                        variables.push(word.to_owned());
+                    }
+                    let is_name = before != Some('$') && !is_operator && !is_lambda && !is_function;
+                    if is_name && !names.iter().any(|known| known == word) {
+                        names.push(word.to_owned());
+                    }
+                }
+            }
+        }
+        names.retain(|name| !variables.contains(name));
+        names
+    }
+}
+
+/// The words of a text that are no numbers, each with the characters around it.
+fn words(text: &str) -> impl Iterator<Item = (&str, Option<char>, Option<char>)> {
+    let is_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(start..)?;
+        let begin = start + rest.find(is_of_a_word)?;
+        let tail = text.get(begin..)?;
+        let end = begin + tail.find(|c| !is_of_a_word(c)).unwrap_or(tail.len());
+        start = end;
+        let before = text.get(..begin)?.chars().next_back();
+        Some((text.get(begin..end)?, before, text.get(end..)?.chars().next()))
+    })
+    .filter(|(word, ..)| !word.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::odata::Query;
+    use serde_json::json;
+
+    #[test]
+    fn columns_and_navigations_are_named_and_nothing_else() {
+        for (options, expected) in [
+            (json!({}), ""),
+            (
+                json!({"$select": ["id", "nosuch"], "$orderby": "device_name asc", "$top": 5}),
+                "id nosuch device_name",
+            ),
+            (
+                json!({"$expand": {"release_image": {"$expand": {"image": {"$select": "id", "$top": 1}}}}}),
+                "release_image image id",
+            ),
+            (
+                json!({"$filter": {"uuid": {"$startswith": "device_name eq '"}, "is_online": true, "id": {"$in": [1, 2]}}}),
+                "id is_online uuid",
+            ),
+            (
+                json!({"$filter": {"owns__device": {"$any": {"$alias": "d", "$expr": {"d": {"note": null}}}}}}),
+                "owns__device note",
+            ),
+            (json!({"$filter": {"created_at": {"$gt": {"$now": {}}}}}), "created_at"),
+        ] {
+            let query = Query::from_json(&options).unwrap();
+            let names = query.address("device", None).unwrap().names();
+            assert_eq!(names.join(" "), expected, "{options}");
+        }
+    }
+}

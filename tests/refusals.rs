@@ -1,0 +1,248 @@
+//! What the cloud's refusals become: an error of the right kind, in words that say what to do.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::sync::{Arc, Mutex};
+
+use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
+use balena_agent::{Balena, Error, ErrorKind, Retry};
+use futures_util::stream;
+use serde_json::json;
+
+/// Answers the look-up of a device or application, and everything else with one refusal.
+#[derive(Debug, Clone)]
+struct Cloud {
+    status: u16,
+    body: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Transport for Cloud {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let path = request.uri().path().to_owned();
+        let call = format!("{} {path}", request.method());
+        // What only finds out the ids that an action needs.
+        let is_look_up = call == "GET /v6/device(5)";
+        self.asked.lock().unwrap().push(call);
+        let (status, body) = if is_look_up {
+            (200, r#"{"d":[{"id":5,"uuid":"u","belongs_to__application":[{"id":7}]}]}"#.to_owned())
+        } else {
+            (self.status, self.body.clone())
+        };
+        let body = Body::new(stream::iter([Ok(body.into_bytes().into())]));
+        Box::pin(async move { Ok(http::Response::builder().status(status).body(body).unwrap()) })
+    }
+}
+
+fn cloud(status: u16, body: &str) -> (Balena, Cloud) {
+    let cloud = Cloud { status, body: body.to_owned(), asked: Arc::default() };
+    let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+    (builder.transport(Arc::new(cloud.clone())).build(), cloud)
+}
+
+/// One call of each kind; the last ones go through the cloud to a device.
+async fn calls(status: u16, body: &str) -> Vec<(&'static str, Error)> {
+    let (balena, _) = cloud(status, body);
+    vec![
+        ("get", balena.device().get(8_051_271).await.map(drop).unwrap_err()),
+        ("list", balena.device().get_all().await.map(drop).unwrap_err()),
+        ("rename", balena.device().rename(8_051_271, "x").await.unwrap_err()),
+        ("remove", balena.device().remove(8_051_271).await.unwrap_err()),
+        ("config", balena.config().get_all().await.map(drop).unwrap_err()),
+        ("create key", balena.api_key().create("x").await.map(drop).unwrap_err()),
+        ("restart application", balena.application().restart(7).await.unwrap_err()),
+        ("history", balena.logs().history("8deb12a58e3b6d3920db1c2b6303d1ff").await.map(drop).unwrap_err()),
+        ("reboot", balena.device().reboot(5).await.unwrap_err()),
+        ("blink", balena.device().identify(5).await.unwrap_err()),
+        ("restart service", balena.device().restart_application(5).await.unwrap_err()),
+    ]
+}
+
+const EXPRESS: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Error</title>\n\
+                       </head>\n<body>\n<pre>Cannot GET /v6/device</pre>\n</body>\n</html>\n";
+const NGINX: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n</body></html>";
+
+#[tokio::test]
+async fn a_path_that_the_server_does_not_have_is_no_thing_that_is_missing() {
+    for body in ["", "404 page not found\n", "default backend - 404", EXPRESS, NGINX, "<html><body>gone"] {
+        for (call, error) in calls(404, body).await {
+            assert!(error.is_unsupported() && error.status() == Some(404), "{call} {body}: {error}");
+            let text = error.to_string();
+            assert!(!text.contains("8051271 not found") && text.contains("404"), "{call} {body}: {text}");
+            for words in ["is the address of the API right", "`api_version`", "does this server have it"] {
+                assert!(text.contains(words), "{call} {body}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_says_of_a_thing_that_is_missing_stands() {
+    let words = r#""Application doesn't exist or you have no access to it.""#;
+    for (call, error) in calls(404, words).await {
+        assert_eq!(
+            error.is_device_offline(),
+            ["reboot", "blink", "restart service"].contains(&call),
+            "{error}"
+        );
+        assert!(error.is_device_offline() || error.is_not_found(), "{call}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("404: Application doesn't exist") && !text.contains("8051271 not found"),
+            "{text}"
+        );
+    }
+    let (balena, _) = cloud(404, r#""No online device(s) found""#);
+    assert!(balena.device().reboot(5).await.unwrap_err().is_device_offline());
+}
+
+#[tokio::test]
+async fn a_row_that_is_missing_has_no_status() {
+    let (balena, _) = cloud(200, r#"{"d":[]}"#);
+    for error in [
+        balena.device().get(8_051_271).await.map(drop).unwrap_err(),
+        balena.device().get("8deb12a").await.map(drop).unwrap_err(),
+        balena.application().get("org/fleet").await.map(drop).unwrap_err(),
+        balena.device().rename("8deb12a", "x").await.unwrap_err(),
+        balena.device().reboot("8deb12a").await.unwrap_err(),
+        balena.device().get_name("8deb12a").await.map(drop).unwrap_err(),
+    ] {
+        assert!(error.is_not_found() && error.status().is_none() && error.was_sent(), "{error}");
+    }
+    assert!(!balena.application().has(7).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_gateway_leaves_a_change_unknown_and_only_that() {
+    let cloudflare = "<html><head><title>own.example | 522: Connection timed out</title></head></html>";
+    for status in [502, 504, 520, 521, 522, 523, 524] {
+        for body in ["", "Bad Gateway", cloudflare, "socket hang up"] {
+            for (call, error) in calls(status, body).await {
+                let expected = match call {
+                    "create key" | "restart application" | "reboot" | "blink" | "restart service" => {
+                        ErrorKind::UnknownOutcome
+                    }
+                    _ => ErrorKind::Server,
+                };
+                assert_eq!(error.kind(), expected, "{call} {status} {body}: {error}");
+                assert!(error.status() == Some(status) && error.was_sent(), "{call}: {error}");
+                let looks = error.advice().is_some_and(|advice| advice.contains("may have happened"));
+                assert_eq!(looks, expected == ErrorKind::UnknownOutcome, "{call}: {error}");
+            }
+        }
+    }
+    // Its own words say that it did not get to the device.
+    for body in
+        ["tunneling socket could not be established, statusCode=503", "connect ECONNREFUSED 10.2.0.7:80"]
+    {
+        for (call, error) in calls(502, body).await {
+            let is_action = ["reboot", "blink", "restart service"].contains(&call);
+            assert_eq!(error.is_device_offline(), is_action, "{call}: {error}");
+            assert!(!error.is_unknown_outcome(), "{call}: {error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_sent_again_is_after_every_answer_of_a_gateway() {
+    for status in [502, 503, 504, 520, 521, 522, 523, 524] {
+        let cloud = Cloud { status, body: String::new(), asked: Arc::default() };
+        let balena = Balena::builder().token("t0ken".into()).transport(Arc::new(cloud.clone())).build();
+        balena.device().get_all().await.unwrap_err();
+        balena.device().rename(3, "x").await.unwrap_err();
+        balena.api_key().create("x").await.unwrap_err();
+        let count =
+            |method: &str| cloud.asked.lock().unwrap().iter().filter(|call| call.starts_with(method)).count();
+        assert_eq!((count("GET"), count("PATCH"), count("POST")), (4, 4, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_told_by_their_title() {
+    for (body, expected) in [
+        ("<html>\r\n<head><title>502 Bad Gateway</title></head>", "502 Bad Gateway (an HTML page)"),
+        (
+            "<!DOCTYPE html><title>A &amp; B\n\u{1b}[2J\u{202e}</title>",
+            "A & B \\u{1b}[2J\\u{202e} (an HTML page)",
+        ),
+        ("<html><body>sorry", "an HTML page, from something in front of the API"),
+    ] {
+        for status in [400, 403, 413, 500, 502, 503] {
+            for (call, error) in calls(status, body).await {
+                let text = error.to_string();
+                assert!(text.contains(&format!("status {status}: {expected}")), "{call} {status}: {text}");
+                assert!(!text.contains("<html") && !text.contains("<!DOCTYPE"), "{call} {status}: {text}");
+                assert_eq!(error.body(), Some(body));
+            }
+        }
+        // A portal answers everything with its page.
+        let (balena, _) = cloud(200, body);
+        for error in [
+            balena.device().get_all().await.map(drop).unwrap_err(),
+            balena.config().get_all().await.map(drop).unwrap_err(),
+        ] {
+            assert!(error.is_decode() && error.to_string().contains(&format!("it is {expected}")), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bare_401_may_be_about_the_resource() {
+    let (balena, _) = cloud(401, "");
+    for (error, resource) in [
+        (balena.team().get(1).await.map(drop).unwrap_err(), "`team`"),
+        (balena.device().get(3).await.map(drop).unwrap_err(), "`device`"),
+        (balena.device().rename(3, "x").await.unwrap_err(), "`device`"),
+    ] {
+        assert!(error.is_unauthorized(), "{error}");
+        let advice = error.advice().unwrap();
+        assert!(advice.contains("or the server does not have it") && advice.contains(resource), "{error}");
+    }
+    for error in [
+        balena.config().get_all().await.map(drop).unwrap_err(),
+        cloud(401, "no").0.device().get(3).await.map(drop).unwrap_err(),
+    ] {
+        assert!(error.is_unauthorized() && !error.to_string().contains("does not have it"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_too_old_is_to_be_made_again() {
+    for body in ["Fresh authentication token required", "\"Fresh authentication token required\""] {
+        let (balena, _) = cloud(401, body);
+        for error in [
+            balena.api_key().create("x").await.map(drop).unwrap_err(),
+            balena.device().get(3).await.map(drop).unwrap_err(),
+            balena.auth().two_factor().disable("pass").await.map(drop).unwrap_err(),
+        ] {
+            assert!(error.is_unauthorized(), "{error}");
+            let advice = error.advice().unwrap();
+            assert!(advice.contains("log in again") && advice.contains("refresh_login"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bare_500_names_what_the_server_may_not_know() {
+    let (balena, _) = cloud(500, "");
+    let error = balena
+        .device()
+        .get_all()
+        .options(&json!({
+            "$select": ["id", "nosuch"],
+            "$expand": {"release_image": {"$select": ["x_y"]}},
+            "$filter": {"note": "some eq text"},
+        }))
+        .await
+        .unwrap_err();
+    assert!(error.is_server() && error.status() == Some(500), "{error}");
+    let advice = error.advice().unwrap();
+    for name in ["id", "nosuch", "release_image", "x_y", "note"] {
+        assert!(advice.contains(name), "{advice} lacks {name}");
+    }
+    assert!(advice.starts_with("the server may not know one of these names: "), "{advice}");
+    assert!(!advice.contains("some") && !advice.contains("text"), "values are not for logs: {advice}");
+    let error = balena.device().set_note(5, "x").await.unwrap_err();
+    assert!(error.advice().is_some_and(|advice| advice.ends_with("note")), "{error}");
+    let (balena, _) = cloud(500, "boom");
+    assert!(balena.device().get_all().await.unwrap_err().advice().is_none());
+}
