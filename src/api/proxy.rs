@@ -123,7 +123,7 @@ fn understood(error: Error) -> Error {
         ErrorKind::Locked => {
             let holder = lock_holder(error.body().unwrap_or_default());
             error.held_by(holder).help(
-                "wait until the lock is released, or override it with force if you know what it protects",
+                "wait until the lock is released, or override it with `.force()` if you know what it protects",
             )
         }
         _ => error,

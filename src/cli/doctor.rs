@@ -215,7 +215,7 @@ fn update_lock(lock: &UpdateLock) -> Finding {
             CHECK,
             status.to_string(),
             format!(
-                "nothing is updated while it is there: `rm {}`, or let `lock run --take-over-stale` take it over",
+                "nothing is updated while it is there: `rm {}`; the next `balena-agent lock run` takes it over",
                 lock.path().display()
             ),
         ),

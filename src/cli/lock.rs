@@ -15,9 +15,10 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::HeldLock;
+use crate::supervisor::{HeldLock, StalePolicy};
 
 use super::output::{self, Output, io_error};
+use super::signals::is_ignored;
 use super::{Context, exit};
 
 /// Long enough for an update that is being applied, short enough to notice a lock that nobody releases.
@@ -31,27 +32,37 @@ pub(super) enum LockCommand {
         /// Why, for whoever looks at the lock
         #[arg(long)]
         reason: Option<String>,
-        /// Take over a lock whose holder is provably gone, such as after a crash of this service
+        /// Fail if a process of this service that has ended left the lock behind, instead of taking it over
         #[arg(long)]
+        refuse_stale: bool,
+        // What happens anyway; scripts of earlier days say it.
+        #[arg(long, hide = true, conflicts_with = "refuse_stale")]
         take_over_stale: bool,
         /// The command and its arguments, after --
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
     /// Show whether the lock is held, and by whom as far as can be seen
-    Status,
+    Status {
+        /// End with 5 if something locks, whatever it is, and with 0 if nothing does
+        #[arg(long)]
+        exit_code: bool,
+    },
 }
 
 impl LockCommand {
     /// Returns what to print, and the exit code.
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         match self {
-            Self::Status => {
+            Self::Status { exit_code } => {
                 let status = context.balena.update_lock().status()?;
-                Ok((Output::data(&status)?.text(status.to_string()), exit::OK))
+                let code =
+                    if exit_code && status.is_locked() { exit::code(ErrorKind::Locked) } else { exit::OK };
+                Ok((Output::data(&status)?.text(status.to_string()), code))
             }
-            Self::Run { reason, take_over_stale, command } => {
-                let code = run(context, reason, take_over_stale, &command).await?;
+            Self::Run { reason, refuse_stale, take_over_stale: _, command } => {
+                let stale = if refuse_stale { StalePolicy::Refuse } else { StalePolicy::TakeOver };
+                let code = run(context, reason, stale, &command).await?;
                 Ok((Output::silent(), code))
             }
         }
@@ -61,7 +72,7 @@ impl LockCommand {
 async fn run(
     context: &Context,
     reason: Option<String>,
-    take_over_stale: bool,
+    stale: StalePolicy,
     command: &[OsString],
 ) -> Result<u8> {
     let [program, arguments @ ..] = command else {
@@ -70,10 +81,8 @@ async fn run(
     // Before the lock is taken: from here on no signal may end us with the lock still there.
     let mut signals = Signals::new()?;
     let mut request = context.balena.update_lock().acquire().timeout(context.timeout.unwrap_or(WAIT_LIMIT));
-    request = request.reason(reason.unwrap_or_else(|| format!("runs {}", program.to_string_lossy())));
-    if take_over_stale {
-        request = request.take_over_stale();
-    }
+    request =
+        request.stale(stale).reason(reason.unwrap_or_else(|| format!("runs {}", program.to_string_lossy())));
     let held = tokio::select! {
         held = request => held?,
         got = signals.next() => return Ok(128 + signal_number(got)),
@@ -83,10 +92,12 @@ async fn run(
     let child = match Command::new(program).args(arguments).spawn() {
         Ok(child) => child,
         Err(cause) => {
-            held.release()?;
             let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
             let text = format!("can't run \"{}\": {cause}", program.to_string_lossy());
-            context.printer.error(&Error::new(ErrorKind::Io, text).help("the lock is released again"));
+            let released = held.release();
+            let help =
+                if released.is_ok() { "the lock is released again" } else { "the lock is lost as well" };
+            context.printer.error_ending(&Error::new(ErrorKind::Io, text).help(help), code);
             return Ok(code);
         }
     };
@@ -94,7 +105,7 @@ async fn run(
     match held.release() {
         // The command's own failure says more than that it was not guarded to the end.
         Err(error) if code != exit::OK => {
-            context.printer.error(&error);
+            context.printer.error_ending(&error, code);
             Ok(code)
         }
         released => released.map(|()| code),
@@ -104,19 +115,20 @@ async fn run(
 /// Waits for the command, hands signals on to it, and tells when the lock is taken away.
 async fn watch(mut child: Child, held: &HeldLock, signals: &mut Signals) -> Result<ExitStatus> {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-    let mut lost = false;
+    let lost = held.lost();
+    tokio::pin!(lost);
+    let mut told = false;
     loop {
         tokio::select! {
             status = child.wait() => {
                 return status.map_err(|cause| io_error("lost sight of the command", cause));
             }
             got = signals.next() => match pid {
-                // It may have ended just now; then there is nobody to tell.
-                Some(pid) if !is_from_keyboard(got) => drop(kill(pid, got)),
+                Some(pid) if !is_from_keyboard(got) => hand_on(got, pid),
                 _ => {}
             },
-            () = held.lost(), if !lost => {
-                lost = true;
+            () = &mut lost, if !told => {
+                told = true;
                 output::remark(
                     "warning: the update lock was taken away by force: an update, restart or reboot may come at any time",
                 );
@@ -125,9 +137,32 @@ async fn watch(mut child: Child, held: &HeldLock, signals: &mut Signals) -> Resu
     }
 }
 
+fn hand_on(signal: Signal, command: Pid) {
+    // It may have ended just now; then there is nobody to tell.
+    let _ = kill(command, signal);
+    // A command that is stopped gets a signal only when it goes on.
+    if !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+        let _ = kill(command, Signal::SIGCONT);
+    }
+}
+
 /// What would end us and leave the lock there.
-const SIGNALS: [Signal; 6] =
-    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
+const SIGNALS: [Signal; 14] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGXCPU,
+    Signal::SIGXFSZ,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+];
 
 /// Whether the command has got it already: the terminal sends it to everyone in the foreground, and to many
 /// programs a second one means to drop everything.
@@ -144,7 +179,10 @@ impl Signals {
             let listener = signal(SignalKind::from_raw(kind as i32));
             Ok((kind, listener.map_err(|cause| io_error("can't listen for signals", cause))?))
         };
-        Ok(Self(SIGNALS.into_iter().map(listen).collect::<Result<_>>()?))
+        // One that we were started to ignore (`nohup`, `&` in a script) does not end us, and the command shall
+        // ignore it too: who listens for it takes that from the command.
+        let heard = SIGNALS.into_iter().filter(|signal| !is_ignored(*signal));
+        Ok(Self(heard.map(listen).collect::<Result<_>>()?))
     }
 
     async fn next(&mut self) -> Signal {

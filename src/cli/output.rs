@@ -110,22 +110,39 @@ impl Printer {
         Ok(())
     }
 
-    /// One line with cause and next step.
+    /// One line with cause and next step, for an error that ends the command with the code of its kind.
     pub(super) fn error(self, error: &Error) {
+        self.error_ending(error, exit::code(error.kind()));
+    }
+
+    /// The same for a command that ends with this code.
+    pub(super) fn error_ending(self, error: &Error, code: u8) {
         let line = if self.json {
             json!({ "error": {
                 "kind": error.kind().as_str(),
                 "message": error.summary().to_string(),
-                "help": error.advice(),
+                "help": error.advice().map(with_flags),
                 "status": error.status(),
-                "exit_code": exit::code(error.kind()),
+                "exit_code": code,
             }})
             .to_string()
         } else {
-            format!("error: {error}")
+            with_flags(&format!("error: {error}"))
         };
         remark(&line);
     }
+}
+
+/// How an option that the library's advice names is spelled here.
+const FLAGS: [(&str, &str); 4] = [
+    ("`.patience()`", "--wait"),
+    ("`.timeout()`", "--timeout"),
+    ("`.force()`", "--force"),
+    ("with `.take_over_stale()`", "by leaving out --refuse-stale"),
+];
+
+fn with_flags(text: &str) -> String {
+    FLAGS.iter().fold(text.to_owned(), |text, (option, flag)| text.replace(option, flag))
 }
 
 /// Whether anybody still reads the data.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use nix::sys::signal::Signal::SIGHUP;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(feature = "service")]
@@ -49,7 +50,7 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
-            hangup: if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
+            hangup: if is_ignored(SIGHUP) { None } else { Some(listen(SignalKind::hangup())?) },
         })
     }
 
@@ -90,11 +91,14 @@ impl Signals {
     }
 }
 
-fn hangup_is_ignored() -> bool {
+/// Whether we were started to ignore this signal, as `nohup` and `&` in a script do: to listen for it would undo
+/// that.
+pub(super) fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // One bit for each signal; SIGHUP is number 1.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+    // One bit for each signal; SIGHUP is number 1 and has the lowest.
+    let bit = 1_u64 << (signal as i32 - 1);
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & bit != 0)
 }
 
 #[cfg(test)]

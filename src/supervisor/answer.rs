@@ -171,7 +171,7 @@ impl Answer {
                 let help = match holder {
                     Some(LockHolder::SupervisorOperation { .. }) => "try again when that operation has ended",
                     Some(LockHolder::HostOsUpdate) => "try again when the host OS update has ended",
-                    _ => "wait until the lock is released, or override it with force if you know what it protects",
+                    _ => "wait until the lock is released, or override it with `.force()` if you know what it protects",
                 };
                 error.held_by(holder).help(help)
             }
@@ -190,7 +190,7 @@ impl Answer {
                 error.help("it may be restarting; look at the state before sending this again")
             }
             ErrorKind::UnknownOutcome => error.help(LOOK),
-            ErrorKind::Unreachable => error.help("it may be restarting; try again, or give the call patience"),
+            ErrorKind::Unreachable => error.help("it may be restarting; try again, or give the call `.patience()`"),
             ErrorKind::NotFound => error.help(
                 "`balena-agent supervisor applications` lists the applications and services that the key covers",
             ),
@@ -231,7 +231,7 @@ pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Durati
     if sent && endpoint.nature.changes() {
         error.help("it may still happen: look at the state before sending it again")
     } else {
-        error.help("the supervisor is busy or stuck; try again, or give the call a longer deadline")
+        error.help("the supervisor is busy or stuck; try again, or give the call a longer `.timeout()`")
     }
 }
 

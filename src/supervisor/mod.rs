@@ -29,6 +29,8 @@ pub(crate) use endpoint::{Endpoint, Nature};
 pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
 pub use link::Supervisor;
 pub use local_mode::{LocalTarget, TargetState};
+#[cfg(feature = "cli")]
+pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
 pub use logs::{JournalLines, JournalQuery, LocalLog, LocalLogs};
 pub use state::{

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
 mod commands;
+mod hints;
 mod lock_run;
 mod refusals;
 mod running;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use balena_agent::LockHolder;
 use balena_agent::supervisor::{LockState, PathKind};
 use nix::errno::Errno;
 
-use crate::support::{Dir, LONG, Process, locked, race, skip};
+use crate::support::{Dir, LONG, Process, lock_of, locked, race, skip};
 
 #[test]
 fn free_taken_released() {
@@ -118,6 +118,43 @@ async fn waits_until_it_is_free() {
     assert_eq!(dir.names(), ["updates.lock"]);
 }
 
+/// Polled for once a second, twenty that each hold it for a moment need a quarter of a minute.
+#[tokio::test]
+async fn a_release_is_noticed_at_once_by_all_who_wait() {
+    const CONTENDERS: usize = 20;
+    let dir = Dir::new();
+    let held = dir.lock().acquire().try_now().unwrap();
+    let mut contenders = tokio::task::JoinSet::new();
+    for _ in 0..CONTENDERS {
+        let lock = dir.lock();
+        contenders.spawn(async move {
+            let held = lock.acquire().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            held.release().unwrap();
+        });
+    }
+    // They all wait by now, and have done so for long enough to look seldom.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let started = std::time::Instant::now();
+    held.release().unwrap();
+    assert_eq!(contenders.join_all().await.len(), CONTENDERS);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(dir.names(), [""; 0]);
+}
+
+#[test]
+fn a_wait_needs_no_inotify() {
+    let dir = Dir::new();
+    let held = dir.lock().acquire().try_now().unwrap();
+    // A directory that can't be read can't be watched, but what is in it can be looked at by its name.
+    fs::set_permissions(&dir.0, fs::Permissions::from_mode(0o1733)).unwrap();
+    let Some(waits) = dir.child_as(1000, "wait") else { return };
+    let mut waits = waits.expect("inotify Permission denied (os error 13)");
+    held.release().unwrap();
+    assert_eq!(waits.says(), "got it");
+    waits.ends_well();
+}
+
 #[tokio::test]
 async fn a_timeout_tells_who_holds_it() {
     let dir = Dir::new();
@@ -180,8 +217,11 @@ fn never_two_holders() {
     let mut others: Vec<_> = (0..2).map(|_| dir.child("race").expect("ready")).collect();
     others.iter_mut().for_each(Process::go_on);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| race(&dir.lock(), &dir.0));
+        // Under both names: the supervisor takes either for the one lock of the application.
+        for name in ["updates.lock", "resin-updates.lock"] {
+            let lock = lock_of("main", &dir.0.join(name));
+            let dir = &dir.0;
+            scope.spawn(move || race(&lock, dir));
         }
     });
     for other in others {

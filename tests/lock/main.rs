@@ -13,6 +13,7 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::support::{lock_of, race};
 
@@ -50,6 +51,19 @@ fn child() {
                 Err(error) => println!("> {} {error}", error.kind()),
             }
             wait();
+        }
+        "wait" => {
+            let watched = Inotify::init(InitFlags::empty())
+                .and_then(|inotify| inotify.add_watch(&dir, AddWatchFlags::IN_DELETE))
+                .map_err(std::io::Error::from);
+            match watched {
+                Ok(_) => println!("> inotify works"),
+                Err(error) => println!("> inotify {error}"),
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let held = runtime.block_on(lock.acquire().into_future()).unwrap();
+            println!("> got it");
+            held.release().unwrap();
         }
         // What the host OS does before it reboots.
         "flock" => match Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusiveNonblock) {

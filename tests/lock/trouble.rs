@@ -73,20 +73,87 @@ fn the_supervisors_lock_is_recognised() {
     assert!(error.advice().unwrap().contains("by itself"), "{error}");
 }
 
+/// What may lie in a lock directory under a name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lies {
+    Nothing,
+    Foreign,
+    /// Left behind by a killed process of this service.
+    Stale,
+    Directory,
+}
+
 #[test]
-fn the_legacy_name_locks_too() {
-    let dir = Dir::new();
-    File::create(dir.0.join("resin-updates.lock")).unwrap();
-    let status = dir.lock().status().unwrap();
-    assert_eq!((status.is_locked(), status.state, status.file.is_none()), (true, LockState::Held, true));
-    assert!(status.to_string().contains("resin-updates.lock: held by an unknown program"), "{status}");
-    // It is another lock: ours can be taken beside it, and released without it.
-    dir.lock().acquire().try_now().unwrap().release().unwrap();
-    assert_eq!(dir.names(), ["resin-updates.lock"]);
-    // And the other way round.
-    let legacy = lock_of("main", &dir.0.join("resin-updates.lock"));
-    File::create(dir.path()).unwrap();
-    assert!(legacy.status().unwrap().legacy.unwrap().path.ends_with("updates.lock"));
+fn both_names_lock_and_every_question_has_the_same_answer() {
+    use Lies::{Directory, Foreign, Nothing, Stale};
+    let left = {
+        let dir = Dir::new();
+        dir.child("hold").expect("held").kill();
+        fs::read(dir.path()).unwrap()
+    };
+    let lay = |lies: Lies, path: &std::path::Path| match lies {
+        Nothing => {}
+        Foreign => drop(File::create(path).unwrap()),
+        Stale => File::create(path).unwrap().write_all(&left).unwrap(),
+        Directory => fs::create_dir(path).unwrap(),
+    };
+    for asked in ["updates.lock", "resin-updates.lock"] {
+        let other = if asked == "updates.lock" { "resin-updates.lock" } else { "updates.lock" };
+        for (own, beside, state) in [
+            (Nothing, Nothing, LockState::Free),
+            (Foreign, Nothing, LockState::Held),
+            (Nothing, Foreign, LockState::Held),
+            (Nothing, Directory, LockState::Held),
+            (Foreign, Foreign, LockState::Held),
+            (Stale, Foreign, LockState::Held),
+            (Foreign, Stale, LockState::Held),
+            (Stale, Nothing, LockState::Stale),
+            (Nothing, Stale, LockState::Stale),
+            (Stale, Stale, LockState::Stale),
+        ] {
+            let case = format!("{asked}: {own:?}, beside it {beside:?}");
+            let dir = Dir::new();
+            lay(own, &dir.0.join(asked));
+            lay(beside, &dir.0.join(other));
+            let before = {
+                let mut names = dir.names();
+                names.sort();
+                names
+            };
+            let lock = lock_of("main", &dir.0.join(asked));
+            let status = lock.status().unwrap();
+            assert_eq!((status.state, status.is_locked()), (state, state != LockState::Free), "{case}");
+            let taken = lock.acquire().take_over_stale().try_now();
+            if state == LockState::Held {
+                let error = locked(taken);
+                let culprit = if [Foreign, Directory].contains(&own) { asked } else { other };
+                let path = dir.0.join(culprit).display().to_string();
+                assert!(error.advice().unwrap().contains(&path), "{case}: {error}");
+                assert!(error.lock_holder().is_some(), "{case}: {error}");
+                let mut names = dir.names();
+                names.sort();
+                assert_eq!(names, before, "{case}: nothing of others is touched");
+                continue;
+            }
+            let held = taken.unwrap();
+            assert_eq!(dir.names(), [asked], "{case}: one lock, and no leftover beside it");
+            assert_eq!(lock.status().unwrap().state, LockState::ThisProcess, "{case}");
+            // Whoever asks under the other name gets the same answer.
+            let beside = lock_of("main", &dir.0.join(other));
+            assert_eq!(beside.status().unwrap().state, LockState::ThisProcess, "{case}");
+            assert!(locked(beside.acquire().try_now()).advice().unwrap().contains("this process"), "{case}");
+            held.release().unwrap();
+            assert_eq!(dir.names(), [""; 0], "{case}");
+        }
+        // Without the option what is stale is left alone, wherever it lies.
+        for own in [true, false] {
+            let dir = Dir::new();
+            lay(Stale, &dir.0.join(if own { asked } else { other }));
+            let error = locked(lock_of("main", &dir.0.join(asked)).acquire().try_now());
+            assert!(error.advice().unwrap().contains("`.take_over_stale()`"), "{error}");
+            assert_eq!(dir.names().len(), 1);
+        }
+    }
 }
 
 #[test]

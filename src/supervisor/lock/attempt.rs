@@ -13,7 +13,7 @@ use crate::fs::{Draft, directory_of};
 
 use super::held::HeldLock;
 use super::owner::LockOwner;
-use super::status::{self, LockFile, LockState, Seen, judge, same};
+use super::status::{self, LockFile, LockState, LockStatus, Seen, judge, same};
 use super::{AcquireLock, StalePolicy, trouble};
 
 /// Everybody may see who holds the lock; only the maker may write.
@@ -31,21 +31,37 @@ impl AcquireLock {
     pub(super) fn attempt(&self) -> Result<Attempt> {
         trouble::check(&self.lock)?;
         for _ in 0..GOES {
-            let found = status::look(&self.lock, &self.lock.path);
-            let Some(file) = found.map_err(|cause| trouble::directory(&self.lock, "take", cause))? else {
-                match self.create()? {
-                    Some(held) => return Ok(Attempt::Held(held)),
-                    None => continue,
+            let status = status::read(&self.lock, "take")?;
+            match status.obstacle() {
+                Some(file) if file.state != LockState::Stale || self.stale == StalePolicy::Refuse => {
+                    return Ok(Attempt::Busy(Some(file.clone())));
                 }
-            };
-            if file.state != LockState::Stale || self.stale == StalePolicy::Refuse {
-                return Ok(Attempt::Busy(Some(file)));
+                _ => {}
             }
-            if let Some(held) = self.adopt()? {
+            if let Some(held) = self.take(&status)? {
                 return Ok(Attempt::Held(held));
             }
         }
         Ok(Attempt::Busy(None))
+    }
+
+    /// Takes what is free, or stale and to be taken over. `None` if somebody was faster.
+    fn take(&self, status: &LockStatus) -> Result<Option<HeldLock>> {
+        // A stale lock under the other name goes only when ours is there: something locks all the time.
+        let left = match &status.legacy {
+            Some(legacy) => match self.adopt(&legacy.path)? {
+                Some(left) => Some(left),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let held = if status.file.is_some() { self.adopt(&self.lock.path)? } else { self.create()? };
+        drop(left);
+        let Some(held) = held else { return Ok(None) };
+        // Two that take different names at once both see this, and both let go. The supervisor can't get
+        // its second name any more and lets go by itself.
+        let other = status::read(&self.lock, "take")?.legacy;
+        Ok(other.is_none_or(|other| other.state == LockState::Supervisor).then_some(held))
     }
 
     fn note(&self) -> LockOwner {
@@ -79,13 +95,14 @@ impl AcquireLock {
     ///
     /// The file stays and changes hands by its `flock`: to delete it and make another would let the
     /// supervisor in between, and two that take over could delete each other's.
-    fn adopt(&self) -> Result<Option<HeldLock>> {
-        let path = &self.lock.path;
+    fn adopt(&self, path: &Path) -> Result<Option<HeldLock>> {
         let trouble = |cause| trouble::directory(&self.lock, "take over", cause);
         let file = match status::open(path, true) {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => return Err(self.not_ours(cause)),
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(not_ours(path, cause));
+            }
             Err(cause) => return Err(trouble(cause)),
         };
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -96,11 +113,12 @@ impl AcquireLock {
         // From here on no other holder of this library can come; look once more at what we really have.
         let meta = file.metadata().map_err(trouble)?;
         let seen = Seen { owner: status::read_owner(&file), flock: Some(false) };
-        if judge(&self.lock, path, &meta, seen).state != LockState::Stale {
+        let found = judge(&self.lock, path, &meta, seen);
+        if found.state != LockState::Stale {
             return Ok(None);
         }
         if !may_delete(&meta, path) {
-            return Err(self.not_ours(Errno::EPERM.into()));
+            return Err(not_ours(path, Errno::EPERM.into()));
         }
         let still_there = fs::symlink_metadata(path).is_ok_and(|now| same(&now, &meta));
         if !still_there {
@@ -108,21 +126,22 @@ impl AcquireLock {
         }
         let owner = self.note();
         write_owner(&file, &owner).map_err(trouble)?;
-        tracing::info!(path = %path.display(), "took over a stale update lock");
-        Ok(Some(HeldLock::new(path.clone(), file, owner)))
+        let left_by = found.owner.map(|owner| owner.to_string());
+        tracing::warn!(path = %path.display(), left_by, "took over a stale update lock");
+        Ok(Some(HeldLock::new(path.to_owned(), file, owner)))
     }
+}
 
-    fn not_ours(&self, cause: io::Error) -> Error {
-        let path = self.lock.path.display();
-        let user = nix::unistd::geteuid();
-        Error::new(
-            ErrorKind::Io,
-            format!("the lock is stale, but belongs to another user than {user} ({cause})"),
-        )
-        .operation(format!("take over update lock {path}"))
-        .help(format!("take it over as that user or as root, or `rm {path}` as one of them"))
-        .because(cause)
-    }
+fn not_ours(path: &Path, cause: io::Error) -> Error {
+    let path = path.display();
+    let user = nix::unistd::geteuid();
+    Error::new(
+        ErrorKind::Locked,
+        format!("the lock is stale, but belongs to another user than {user} ({cause})"),
+    )
+    .operation(format!("take over update lock {path}"))
+    .help(format!("take it over as that user or as root, or `rm {path}` as one of them"))
+    .because(cause)
 }
 
 /// Whether we could remove it in the end: in a sticky directory only its owner can, the directory's, and root.

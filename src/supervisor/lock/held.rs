@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::fcntl::Flock;
 #[cfg(feature = "cli")]
@@ -14,9 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use super::owner::LockOwner;
 use super::status::same;
 use super::trouble;
-
-/// Pause between two looks whether the lock is still there. One `stat` on tmpfs each.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
+use super::watch::LockWatch;
 
 /// An update lock that is held until this is dropped.
 ///
@@ -75,12 +72,13 @@ impl HeldLock {
         Ok(())
     }
 
-    /// Resolves when the lock is not ours any more; looks once a second. Meant for `select!`, beside the
-    /// work that the lock guards. The supervisor does not wait for anyone: what `force` was for follows
-    /// within moments.
+    /// Resolves when the lock is not ours any more: at once where inotify works, within a second elsewhere.
+    /// Meant for `select!`, beside the work that the lock guards. The supervisor does not wait for anyone:
+    /// what `force` was for follows within moments. Needs a tokio runtime with I/O and time.
     pub async fn lost(&self) {
+        let mut watch = LockWatch::new(&self.path);
         while self.is_held() {
-            tokio::time::sleep(LOOK_AFTER).await;
+            watch.changed().await;
         }
     }
 

@@ -7,8 +7,10 @@
 mod attempt;
 mod held;
 mod owner;
+mod process;
 mod status;
 mod trouble;
+mod watch;
 
 use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
@@ -19,9 +21,11 @@ use tokio::time::Instant;
 
 use crate::env::Environment;
 use crate::error::Result;
+use crate::fs::directory_of;
 
 use attempt::Attempt;
 use owner::tidy;
+use watch::LockWatch;
 
 pub use held::HeldLock;
 pub use owner::LockOwner;
@@ -32,11 +36,6 @@ const SUPERVISOR_UID: u32 = 65534;
 /// The name that the supervisor and the host OS look for, and the older one that only the supervisor knows.
 const NAME: &str = "updates.lock";
 const LEGACY_NAME: &str = "resin-updates.lock";
-
-/// Pause between two looks at a lock that is held; it doubles up to [`LONGEST_PAUSE`]. A look is a handful
-/// of system calls on tmpfs.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// This service's update lock.
 ///
@@ -67,7 +66,11 @@ impl UpdateLock {
         &self.path
     }
 
-    /// Takes the lock, waiting as long as somebody else holds it.
+    /// Takes the lock, waiting as long as somebody else holds it. A release is noticed at once where inotify
+    /// works, within a second elsewhere. To wait needs a tokio runtime with I/O and time.
+    ///
+    /// A lock under the other name ([`LockStatus::legacy`]) holds this one too: the supervisor takes either
+    /// for the lock of the application, and so does whoever made it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -98,7 +101,8 @@ impl UpdateLock {
     ///
     /// # Errors
     /// `is_locked` when the [timeout](AcquireLock::timeout) ran out (never without one), or when the lock
-    /// is stale, so that waiting is in vain; [`lock_holder`](crate::Error::lock_holder) tells who.
+    /// is stale, so that waiting is in vain, or is to be taken over and is another user's;
+    /// [`lock_holder`](crate::Error::lock_holder) tells who.
     /// `is_config` when there is no such directory, the path has a name that does not lock, or this process
     /// runs as user 65534, whose locks the supervisor takes for its own. `is_io` when the directory can't
     /// be written: no permission, read-only, full.
@@ -130,12 +134,20 @@ impl UpdateLock {
     /// `is_config` when there is no such directory or the path has a name that does not lock, `is_io` when it
     /// can't be read.
     pub fn status(&self) -> Result<LockStatus> {
-        status::read(self)
+        status::read(self, "look at")
+    }
+
+    /// The other name that locks.
+    fn other_path(&self) -> PathBuf {
+        let ours = self.path.file_name();
+        let other = if ours.is_some_and(|name| name == LEGACY_NAME) { NAME } else { LEGACY_NAME };
+        directory_of(&self.path).join(other)
     }
 }
 
+/// What becomes of a lock that its holder left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StalePolicy {
+pub(crate) enum StalePolicy {
     Refuse,
     TakeOver,
 }
@@ -190,6 +202,13 @@ impl AcquireLock {
         self
     }
 
+    /// Says what becomes of a lock that its holder left behind.
+    #[cfg(feature = "cli")]
+    pub(crate) fn stale(mut self, stale: StalePolicy) -> Self {
+        self.stale = stale;
+        self
+    }
+
     /// Takes the lock now or fails with `is_locked`, without waiting and without a runtime.
     ///
     /// # Errors
@@ -205,7 +224,7 @@ impl AcquireLock {
         let started = Instant::now();
         // A timeout beyond what the clock can count is none.
         let until = self.timeout.and_then(|timeout| started.checked_add(timeout));
-        let mut pause = FIRST_PAUSE;
+        let mut watch = None;
         loop {
             let file = match self.attempt()? {
                 Attempt::Held(held) => return Ok(held),
@@ -218,17 +237,19 @@ impl AcquireLock {
                 return Err(trouble::locked(&self.lock, file.as_ref(), None));
             }
             let now = Instant::now();
-            let wake = match until {
-                Some(until) if now >= until => {
-                    return Err(trouble::locked(&self.lock, file.as_ref(), Some(now - started)));
-                }
-                // The last look is at the very end, so that a short timeout is no shorter than it says.
-                Some(until) => until.min(now + pause),
-                None => now + pause,
+            if until.is_some_and(|until| now >= until) {
+                return Err(trouble::locked(&self.lock, file.as_ref(), Some(now - started)));
+            }
+            let Some(watch) = &mut watch else {
+                tracing::trace!(path = %self.lock.path.display(), "the update lock is held, waiting");
+                watch = Some(LockWatch::new(&self.lock.path));
+                continue;
             };
-            tracing::trace!(path = %self.lock.path.display(), "the update lock is held, waiting");
-            tokio::time::sleep_until(wake).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            match until {
+                // The last look is at the very end, so that a short timeout is no shorter than it says.
+                Some(until) => drop(tokio::time::timeout_at(until, watch.changed()).await),
+                None => watch.changed().await,
+            }
         }
     }
 }

@@ -6,6 +6,8 @@ use std::fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::process::{self, Seen};
+
 /// Characters of an owner or reason that are kept: a line on a screen or two.
 const TEXT_LIMIT: usize = 200;
 /// Bytes of a lock file that are read; our line is shorter, and what is longer is not ours.
@@ -28,6 +30,9 @@ pub struct LockOwner {
     /// When that process started, in clock ticks since boot. Ids are reused, in containers soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_started: Option<u64>,
+    /// The kernel's number of the process's PID namespace, within which its id means something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<u64>,
     /// The kernel's id of the boot that the process ran in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
@@ -58,7 +63,8 @@ impl LockOwner {
             service: service.map(tidy),
             container: read_line("/proc/sys/kernel/hostname"),
             pid: std::process::id(),
-            process_started: process_started(std::process::id()),
+            process_started: process::own_start(),
+            pid_namespace: process::own_namespace(),
             boot_id: read_line("/proc/sys/kernel/random/boot_id"),
             program: std::env::args_os().next().and_then(|path| {
                 let name = std::path::Path::new(&path).file_name()?;
@@ -103,41 +109,51 @@ impl LockOwner {
     pub(super) fn is_this_process(&self, here: &Self) -> bool {
         self.pid == here.pid
             && self.process_started == here.process_started
-            && self.container == here.container
             && self.boot_id == here.boot_id
+            && self.same_namespace(here)
     }
 
-    /// Why its process can't be alive any more, seen from `here`; `None` if it may be.
-    pub(super) fn gone(&self, here: &Self) -> Option<String> {
-        if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
-            return Some("the device has rebooted since it was taken".to_owned());
-        }
-        if let (Some(theirs), Some(ours)) = (&self.container, &here.container)
-            && theirs != ours
-        {
-            return Some(format!("its holder ran in another container ({theirs})"));
-        }
-        match (process_started(self.pid), self.process_started) {
-            (None, _) => Some(format!("its holder, process {}, has ended", self.pid)),
-            (Some(now), Some(then)) if now != then => {
-                Some(format!("its holder has ended; process {} is another one now", self.pid))
-            }
-            _ => None,
+    fn same_namespace(&self, here: &Self) -> bool {
+        match (self.pid_namespace, here.pid_namespace) {
+            (Some(theirs), Some(ours)) => theirs == ours,
+            // An earlier version did not note it.
+            _ => !differ(self.container.as_ref(), here.container.as_ref()),
         }
     }
+
+    /// What became of its process, seen from `here`.
+    pub(super) fn life(&self, here: &Self) -> Life {
+        if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
+            return Life::Ended("the device has rebooted since it was taken".to_owned());
+        }
+        if !self.same_namespace(here) {
+            return Life::Elsewhere;
+        }
+        match (process::look(self.pid), self.process_started) {
+            (Seen::Ended, _) => Life::Ended(format!("its holder, process {}, has ended", self.pid)),
+            (Seen::Started(now), Some(then)) if now != then => {
+                Life::Ended(format!("its holder has ended; process {} is another one now", self.pid))
+            }
+            (Seen::Started(_), Some(_)) => Life::Alive,
+            _ => Life::Unknown,
+        }
+    }
+}
+
+/// Whether the process that a lock file names is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Life {
+    Alive,
+    /// It has ended, for this reason.
+    Ended(String),
+    /// It ran, or runs, in another container or PID namespace: its id says nothing here.
+    Elsewhere,
+    /// There is a process of this id, which may be another one.
+    Unknown,
 }
 
 fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     matches!((one, other), (Some(one), Some(other)) if one != other)
-}
-
-/// When a process started, in clock ticks since boot; `None` if there is no such process.
-fn process_started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in brackets and may hold brackets and spaces itself; `starttime` is
-    // field 22, so the 20th after it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 fn read_line(path: &str) -> Option<String> {
@@ -209,19 +225,30 @@ mod tests {
     fn a_process_is_known_by_boot_container_id_and_start() {
         let me = here();
         assert!(me.process_started.is_some() && me.boot_id.is_some() && me.container.is_some());
-        assert!(me.is_this_process(&here()) && me.gone(&here()).is_none());
+        assert!(me.is_this_process(&here()) && me.life(&here()) == Life::Alive);
 
+        let ended = |owner: &LockOwner| match owner.life(&me) {
+            Life::Ended(why) => why,
+            life => panic!("{life:?}"),
+        };
         let reused = LockOwner { process_started: Some(1), ..here() };
-        assert!(reused.gone(&me).unwrap().contains("another one now") && !reused.is_this_process(&me));
-        let ended = LockOwner { pid: u32::MAX, ..here() };
-        assert!(ended.gone(&me).unwrap().contains("has ended"));
-        let moved = LockOwner { container: Some("0123456789ab".into()), ..here() };
-        assert!(moved.gone(&me).unwrap().contains("0123456789ab"));
-        let before = LockOwner { boot_id: Some("other".into()), ..here() };
-        assert!(before.gone(&me).unwrap().contains("rebooted"));
+        assert!(ended(&reused).contains("another one now") && !reused.is_this_process(&me));
+        assert!(ended(&LockOwner { pid: u32::MAX, ..here() }).contains("has ended"));
+        assert!(ended(&LockOwner { boot_id: Some("other".into()), ..here() }).contains("rebooted"));
+
+        // Another namespace, whatever the names of the containers; the names where that is not noted.
+        let other = Some("0123456789ab".to_owned());
+        let moved = [
+            LockOwner { pid_namespace: Some(1), ..here() },
+            LockOwner { pid_namespace: None, container: other.clone(), ..here() },
+        ];
+        for moved in moved {
+            assert!(moved.life(&me) == Life::Elsewhere && !moved.is_this_process(&me));
+        }
+        assert_eq!(LockOwner { container: other, ..here() }.life(&me), Life::Alive);
         // Not known is no proof.
-        let unknown = LockOwner { process_started: None, container: None, boot_id: None, ..here() };
-        assert!(unknown.gone(&me).is_none());
+        let unknown = LockOwner { process_started: None, pid_namespace: None, container: None, ..here() };
+        assert_eq!(unknown.life(&me), Life::Unknown);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::error::{LockHolder, Result};
 use crate::fs::directory_of;
 
-use super::owner::{LINE_LIMIT, LockOwner};
-use super::{LEGACY_NAME, NAME, SUPERVISOR_UID, UpdateLock, trouble};
+use super::owner::{LINE_LIMIT, Life, LockOwner};
+use super::{SUPERVISOR_UID, UpdateLock, trouble};
 
 /// Looks at a file that changes hands under our eyes. Each is a handful of system calls.
 const LOOKS: u32 = 4;
@@ -26,7 +26,8 @@ const LOOKS: u32 = 4;
 pub struct LockStatus {
     /// Where the lock file is, or would be.
     pub path: PathBuf,
-    /// The state for the supervisor: that of [`file`](Self::file), else of [`legacy`](Self::legacy).
+    /// The state for the supervisor, and for [`acquire`](UpdateLock::acquire): that of whichever of
+    /// [`file`](Self::file) and [`legacy`](Self::legacy) keeps the lock from being taken.
     pub state: LockState,
     /// What is at the path.
     pub file: Option<LockFile>,
@@ -39,6 +40,13 @@ impl LockStatus {
     /// Whether anything locks.
     pub fn is_locked(&self) -> bool {
         self.state != LockState::Free
+    }
+
+    /// What keeps the lock from being taken. Of two that are there it is the one in use; what is stale may
+    /// be taken over.
+    pub(super) fn obstacle(&self) -> Option<&LockFile> {
+        let mut files = self.file.iter().chain(&self.legacy);
+        files.clone().find(|file| file.state != LockState::Stale).or_else(|| files.next())
     }
 }
 
@@ -96,7 +104,10 @@ pub struct LockFile {
     pub flock: Option<bool>,
     /// What the holder says of itself. Only locks of this library have it.
     pub owner: Option<LockOwner>,
-    /// For [`LockState::Stale`]: how it is known that the holder is gone.
+    /// Whether the process that [`owner`](Self::owner) names is alive. `None` if that can't be known from
+    /// here, because it is in another container or PID namespace.
+    pub owner_alive: Option<bool>,
+    /// How it is known that the process that [`owner`](Self::owner) names is gone.
     pub stale: Option<String>,
 }
 
@@ -129,10 +140,23 @@ impl LockFile {
 
 impl fmt::Display for LockFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.state, &self.stale) {
-            (LockState::ThisProcess, _) => write!(f, "held by this process, {}", self.who()),
-            (LockState::Stale, Some(why)) => write!(f, "left behind by {}; {why}", self.who()),
-            _ => write!(f, "held by {}", self.who()),
+        let who = self.who();
+        match (self.state, &self.stale) {
+            (LockState::ThisProcess, _) => write!(f, "held by this process, {who}"),
+            // Its descriptor was handed on to a program that lives.
+            (_, Some(why)) if self.flock == Some(true) => {
+                write!(f, "held by a program that was started by {who}; {why}")
+            }
+            (_, Some(why)) => write!(f, "left behind by {who}; {why}"),
+            _ => {
+                write!(f, "held by {who}")?;
+                let unknown = self.owner.is_some() && self.owner_alive.is_none();
+                f.write_str(if unknown {
+                    " (whether that process is alive can't be seen from here)"
+                } else {
+                    ""
+                })
+            }
         }
     }
 }
@@ -148,21 +172,20 @@ impl fmt::Display for LockStatus {
     }
 }
 
-pub(super) fn read(lock: &UpdateLock) -> Result<LockStatus> {
+/// Looks at both names. The one answer to who holds a lock; `verb` is what it is asked for.
+pub(super) fn read(lock: &UpdateLock, verb: &str) -> Result<LockStatus> {
     // "Free" would be true of a file that locks nothing, and of no use.
-    trouble::check_place(lock, "look at")?;
-    let trouble = |cause| trouble::directory(lock, "look at", cause);
+    trouble::check_place(lock, verb)?;
+    let trouble = |cause| trouble::directory(lock, verb, cause);
     // A missing directory is not a free lock: nothing in it would lock.
-    let directory = directory_of(&lock.path);
-    if !fs::metadata(directory).map_err(trouble)?.is_dir() {
+    if !fs::metadata(directory_of(&lock.path)).map_err(trouble)?.is_dir() {
         return Err(trouble(Errno::ENOTDIR.into()));
     }
     let file = look(lock, &lock.path).map_err(trouble)?;
-    let other =
-        if lock.path.file_name().is_some_and(|name| name == LEGACY_NAME) { NAME } else { LEGACY_NAME };
-    let legacy = look(lock, &directory.join(other)).map_err(trouble)?;
-    let state = file.as_ref().or(legacy.as_ref()).map_or(LockState::Free, |file| file.state);
-    Ok(LockStatus { path: lock.path.clone(), state, file, legacy })
+    let legacy = look(lock, &lock.other_path()).map_err(trouble)?;
+    let mut status = LockStatus { path: lock.path.clone(), state: LockState::Free, file, legacy };
+    status.state = status.obstacle().map_or(LockState::Free, |file| file.state);
+    Ok(status)
 }
 
 /// What is at this path; `None` if nothing.
@@ -243,13 +266,23 @@ pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen)
     } else {
         PathKind::Other
     };
-    let mut stale = None;
+    let life = seen.owner.as_ref().map(|owner| owner.life(&here));
+    let (owner_alive, stale) = match life {
+        Some(Life::Alive) => (Some(true), None),
+        Some(Life::Ended(why)) => (Some(false), Some(why)),
+        // Who made it keeps an `flock` as long as it lives, and that is seen from everywhere.
+        Some(Life::Elsewhere) if seen.flock == Some(false) => {
+            let container = seen.owner.as_ref().and_then(|owner| owner.container.as_deref());
+            let container = container.map(|name| format!(" ({name})")).unwrap_or_default();
+            (Some(false), Some(format!("its holder ran in another container{container}, and has let go")))
+        }
+        Some(Life::Elsewhere | Life::Unknown) | None => (None, None),
+    };
     let state = match &seen.owner {
         _ if meta.uid() == SUPERVISOR_UID => LockState::Supervisor,
         Some(owner) if seen.flock == Some(true) && owner.is_this_process(&here) => LockState::ThisProcess,
-        Some(owner) if seen.flock == Some(false) && owner.service == here.service => {
-            stale = owner.gone(&here);
-            if stale.is_some() { LockState::Stale } else { LockState::Held }
+        Some(owner) if seen.flock == Some(false) && owner.service == here.service && stale.is_some() => {
+            LockState::Stale
         }
         _ => LockState::Held,
     };
@@ -265,6 +298,7 @@ pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen)
         age_seconds: age.map(|age| u64::try_from(age).unwrap_or(0)),
         flock: seen.flock,
         owner: seen.owner,
+        owner_alive,
         stale,
     }
 }

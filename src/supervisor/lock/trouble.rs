@@ -55,7 +55,8 @@ pub(super) fn check(lock: &UpdateLock) -> Result<()> {
 /// The lock is held. `waited` if we did.
 pub(super) fn locked(lock: &UpdateLock, file: Option<&LockFile>, waited: Option<Duration>) -> Error {
     let mut message = match file {
-        Some(file) => file.to_string(),
+        Some(file) if file.path == lock.path => file.to_string(),
+        Some(file) => format!("{}: {file}", file.path.display()),
         None => "it changes hands all the time".to_owned(),
     };
     if let Some(waited) = waited {
@@ -75,10 +76,11 @@ fn advice(file: Option<&LockFile>) -> String {
             "this process has it already: share that one, or drop it first".to_owned()
         }
         (LockState::Supervisor, _) => {
-            "the supervisor is at work on the application and lets go by itself: wait longer".to_owned()
+            "the supervisor is at work on the application and lets go by itself: wait longer (`.timeout()`)"
+                .to_owned()
         }
         (LockState::Stale, _) => {
-            "take it over with `take_over_stale` if what it guarded is in order".to_owned()
+            "take it over with `.take_over_stale()` if what it guarded is in order".to_owned()
         }
         (_, PathKind::Directory) => {
             format!(
@@ -86,8 +88,11 @@ fn advice(file: Option<&LockFile>) -> String {
             )
         }
         _ if file.flock == Some(true) => {
-            "its holder is alive: wait longer, or make it let go; `balena-agent lock status` shows more"
+            "its holder is alive: wait longer (`.timeout()`), or make it let go; `balena-agent lock status` shows more"
                 .to_owned()
+        }
+        _ if file.stale.is_some() => {
+            format!("its holder was another service's: if what it guarded is in order, `rm {path}`")
         }
         _ => format!(
             "nothing shows whether its maker is still at work: if it is not, `rm {path}`, since a lock file stays until somebody deletes it or the device reboots"
