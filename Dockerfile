@@ -19,7 +19,7 @@ RUN case "$TARGETARCH/$TARGETVARIANT" in \
     && mv "dist/balena-agent-$arch" /balena-agent
 
 FROM scratch
-COPY --from=build /balena-agent /balena-agent
-HEALTHCHECK --interval=30s --timeout=6s --start-period=20s CMD ["/balena-agent", "healthcheck"]
-ENTRYPOINT ["/balena-agent"]
+COPY --from=build /balena-agent /usr/bin/balena-agent
+HEALTHCHECK --interval=30s --timeout=6s --start-period=20s CMD ["/usr/bin/balena-agent", "healthcheck"]
+ENTRYPOINT ["/usr/bin/balena-agent"]
 CMD ["run"]

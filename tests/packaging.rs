@@ -113,6 +113,47 @@ fn instructions(path: &str) -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
+/// Where an image has the binary: on the PATH that an engine gives a container whose image names none.
+const INSTALLED: &str = "/usr/bin/balena-agent";
+
+/// A section of the README, up to the next one.
+fn section(heading: &str) -> String {
+    let readme = file("README.md");
+    let (_, rest) = readme.split_once(&format!("\n{heading}\n")).unwrap();
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The content of the first block of this language in a text.
+fn code<'a>(text: &'a str, language: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("\n```{language}\n")).unwrap();
+    rest.split("\n```").next().unwrap()
+}
+
+#[test]
+fn a_project_of_ones_own_is_told_what_works_there() {
+    let text = section("## On a device");
+    let compose = YamlLoader::load_from_str(code(&text, "yaml")).unwrap().remove(0);
+    let agent = &compose["services"]["agent"];
+    let image = agent["image"].as_str().unwrap();
+    assert!(agent["build"].is_badvalue(), "`build: .` builds this repository");
+    let label = "io.balena.features.supervisor-api";
+    for service in ["agent", "main"] {
+        assert_eq!(compose["services"][service]["labels"][label].as_str(), Some("1"), "{service}");
+    }
+    // The same image, of the architecture that is built for.
+    let copy: Vec<&str> = code(&text, "dockerfile").lines().last().unwrap().split(' ').collect();
+    let of_block = image.strip_suffix("aarch64").unwrap();
+    assert_eq!(copy, ["COPY", &format!("--from={of_block}%%BALENA_ARCH%%"), INSTALLED, INSTALLED]);
+    // No shell: what is run is the binary, by the container's name.
+    let exec = "balena-engine exec $(balena-engine ps -q --filter name=^agent_) balena-agent doctor";
+    for text in [text.clone(), file("balena.yml")] {
+        assert!(text.contains(exec) && text.contains("no shell"), "{text}");
+        assert!(!text.contains("`/balena-agent"), "that is not where it is: {text}");
+        assert!(text.contains("0.0.0.0:48485") && text.contains("http://agent:48485"), "{text}");
+    }
+    assert!(text.contains("AGENT_LISTEN=0.0.0.0:48485") && text.contains("ends it with 78"), "{text}");
+}
+
 #[test]
 fn an_image_is_the_binary_and_nothing_else() {
     let images = ["Dockerfile", "Dockerfile.template", "Dockerfile.rpi"].map(instructions);
@@ -124,8 +165,9 @@ fn an_image_is_the_binary_and_nothing_else() {
         assert_eq!(image[0], "FROM scratch");
         let adds = |line: &&String| ["COPY", "ADD", "RUN"].iter().any(|word| line.starts_with(word));
         let added: Vec<_> = image.iter().filter(adds).collect();
-        assert_eq!(added, ["COPY --from=build /balena-agent /balena-agent"]);
-        assert!(image.contains(&"ENTRYPOINT [\"/balena-agent\"]".to_owned()));
+        assert_eq!(added, [&format!("COPY --from=build /balena-agent {INSTALLED}")]);
+        assert!(image.contains(&format!("ENTRYPOINT [\"{INSTALLED}\"]")));
+        assert!(image.iter().any(|line| line.ends_with(&format!("CMD [\"{INSTALLED}\", \"healthcheck\"]"))));
         assert!(
             build.iter().any(|line| line.starts_with("RUN ") && line.contains("packaging/build --no-check "))
         );
