@@ -156,13 +156,10 @@ impl Core {
         repeatable: bool,
     ) -> Result<Reply> {
         let version = self.version_for(address);
-        let (path, whole) = (address.path(), address.to_string());
-        if let Some((name, instead)) = version.names().gone(&whole) {
-            let number = version.as_str().trim_start_matches('v');
-            let text = format!("version {number} of the API has no `{name}`");
+        if let Some(text) = version.refusal(address.path(), address.query()) {
             return Err(Error::new(ErrorKind::Unsupported, text)
-                .operation(format!("{method} /{}/{path}", version.as_str()))
-                .help(format!("{instead}; or set api_version to an earlier one")));
+                .operation(format!("{method} /{}/{}", version.as_str(), address.path()))
+                .help("`api_version` of the settings chooses the version"));
         }
         let token = self.token().await?;
         let settings = self.settings();

@@ -7,6 +7,14 @@ use percent_encoding::percent_decode_str;
 
 use crate::settings::ApiVersion;
 
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use walk::find_name;
+#[cfg(test)]
+pub(crate) use walk::leads_to;
+
 /// Names and endpoints, as one version has them.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -19,16 +27,51 @@ pub(crate) struct Names {
     pub(crate) billing_plan: &'static str,
     /// Whether that says how often is paid in a word too, besides whether it is once a year.
     pub(crate) billing_cycle_by_name: bool,
-    /// What the version has no more, and what to do instead. No other resource or column has one of these names.
-    gone: &'static [(&'static str, &'static str)],
+    /// What the version does not have, and what to do instead.
+    lacks: &'static [Lacking],
 }
+
+/// A name that a version of the API does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    /// The resource whose column or navigation it is; the resource itself where `name` is empty.
+    pub(crate) resource: &'static str,
+    /// Column or navigation.
+    pub(crate) name: &'static str,
+    /// What to do instead, for a sentence: `use …`.
+    instead: &'static str,
+}
+
+const fn lacking(resource: &'static str, name: &'static str, instead: &'static str) -> Lacking {
+    Lacking { resource, name, instead }
+}
+
+const NOTHING: &str = "nothing stands for it";
+const BY_SERVICE_INSTALL: &str = "use `service_install/device_service_environment_variable`";
 
 const V6: Names = Names {
     pinned_release: "should_be_running__release",
     provisioning_keys: "/api-key/v1/",
     billing_plan: "",
     billing_cycle_by_name: true,
-    gone: &[],
+    lacks: &[
+        lacking("device", "is_pinned_on__release", "use `should_be_running__release`"),
+        lacking(
+            "device",
+            "should_be_managed_by__release",
+            "use `should_be_managed_by__supervisor_release` and `supervisor_version`",
+        ),
+        lacking("device", "changed_api_heartbeat_state_on__date", "use `last_connectivity_event`"),
+        lacking("device_history", "is_pinned_on__release", "use `should_be_running__release`"),
+        lacking("device_type", "describes_device", "use `describes__device`"),
+        lacking("device_type_alias", "references__device_type", "use `device_type`"),
+        lacking("release", "is_pinned_to__device", "use `should_be_running_on__device`"),
+        lacking("release", "should_manage__device", NOTHING),
+        lacking("release", "release_asset", "ask for the assets of the release by themselves"),
+        lacking("release_asset", "", "nothing stands for them"),
+        lacking("service", "device_service_environment_variable", BY_SERVICE_INSTALL),
+        lacking("service_install", "application", "use `installs__service/application`"),
+    ],
 };
 
 const V7: Names = Names {
@@ -36,22 +79,31 @@ const V7: Names = Names {
     provisioning_keys: "/api-key/v2/",
     billing_plan: "/plan",
     billing_cycle_by_name: false,
-    gone: &[
-        ("my_application", "ask for applications, filtered by is_directly_accessible_by__user"),
-        (
+    lacks: &[
+        lacking("actor", "is_of__public_device", "use `is_of__device`"),
+        lacking("application", "depends_on__application", "no application depends on another"),
+        lacking("application", "is_depended_on_by__application", "no application depends on another"),
+        lacking("application", "public_organization", "use `organization`"),
+        lacking("device", "gateway_download", "no device is behind another"),
+        lacking("device", "is_managed_by__device", "no device is behind another"),
+        lacking("device", "logs_channel", NOTHING),
+        lacking("device", "should_be_managed_by__supervisor_release", "use `should_be_managed_by__release`"),
+        lacking("device", "state", "use `overall_status`"),
+        lacking("device", "status_sort_index", "order by `overall_status`"),
+        lacking("device", "vpn_address", NOTHING),
+        lacking("device_history", "should_be_running__release", "use `is_pinned_on__release`"),
+        lacking("device_type", "describes_device", "use `describes__device`"),
+        lacking("device_type_alias", "references__device_type", "use `device_type`"),
+        lacking("my_application", "", "ask for applications, filtered by `is_directly_accessible_by__user`"),
+        lacking("public_organization", "id", "use `handle`"),
+        lacking("release", "release_type", "use `is_final`"),
+        lacking("service", "device_service_environment_variable", BY_SERVICE_INSTALL),
+        lacking("service_install", "application", "use `installs__service/application`"),
+        lacking(
             "supervisor_release",
-            "supervisors are releases of the applications balena_os/<architecture>-supervisor",
+            "",
+            "the supervisors are releases of the applications `balena_os/<architecture>-supervisor`",
         ),
-        ("should_be_managed_by__supervisor_release", "ask for should_be_managed_by__release"),
-        ("references__device_type", "ask for device_type"),
-        ("release_type", "ask for is_final"),
-        ("gateway_download", "no device has one"),
-        ("depends_on__application", "no application has one"),
-        ("is_depended_on_by__application", "no application has one"),
-        ("is_managed_by__device", "no device has one"),
-        ("vpn_address", "nothing stands for it"),
-        ("logs_channel", "nothing stands for it"),
-        ("status_sort_index", "order by overall_status"),
     ],
 };
 
@@ -63,19 +115,41 @@ impl ApiVersion {
             Self::V7 => &V7,
         }
     }
+
+    /// Why a request can't be made in this version: what it names that the version does not have, and what to do
+    /// instead.
+    pub(crate) fn refusal(self, path: &str, query: &str) -> Option<String> {
+        let root = path.split(['(', '/']).next().unwrap_or_default();
+        let query = percent_decode_str(query).decode_utf8_lossy();
+        let lacks = |resource: &str, name: &str| self.names().lacking(resource, name);
+        let found = lacks(root, "").or_else(|| find_name(root, &query, lacks))?;
+        let Lacking { resource, name, instead } = *found;
+        let what = if name.is_empty() { resource } else { name };
+        Some(match self {
+            _ if self.other().names().lacking(resource, name).is_some() => {
+                format!("`{what}` is a name that no version of the API has; {instead}")
+            }
+            Self::V6 => format!("`{what}` exists from version 7 on; under version 6 {instead}"),
+            Self::V7 => format!("`{what}` exists up to version 6; under version 7 {instead}"),
+        })
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::V6 => Self::V7,
+            Self::V7 => Self::V6,
+        }
+    }
 }
 
 impl Names {
-    /// What an address names that the version has no more, and what to do instead.
-    pub(crate) fn gone(&self, address: &str) -> Option<(&'static str, &'static str)> {
-        if self.gone.is_empty() {
-            return None;
-        }
-        // What stands in quotes is a value and no name.
-        address.split('\'').step_by(2).find_map(|text| {
-            let text = percent_decode_str(text).decode_utf8_lossy();
-            let mut names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-            names.find_map(|name| self.gone.iter().find(|(gone, _)| *gone == name)).copied()
-        })
+    /// The entry of this name, if the version does not have it.
+    pub(crate) fn lacking(&self, resource: &str, name: &str) -> Option<&'static Lacking> {
+        self.lacks.iter().find(|lacking| lacking.resource == resource && lacking.name == name)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lacks(&self) -> &'static [Lacking] {
+        self.lacks
     }
 }

@@ -38,6 +38,13 @@ impl Always {
     }
 }
 
+/// An answer in one piece.
+pub(super) fn whole(status: u16, body: &'static str) -> Response {
+    let mut answer = Response::new(Body::new(Whole(Some(body.into()))));
+    *answer.status_mut() = status.try_into().unwrap();
+    answer
+}
+
 struct Whole(Option<Bytes>);
 
 impl Stream for Whole {
@@ -51,8 +58,7 @@ impl Stream for Whole {
 impl Transport for Always {
     fn send(&self, request: Sent) -> BoxFuture<'_, Result<Response, TransportError>> {
         self.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
-        let mut answer = Response::new(Body::new(Whole(Some(self.body.into()))));
-        *answer.status_mut() = self.status.try_into().unwrap();
+        let answer = whole(self.status, self.body);
         Box::pin(async { Ok(answer) })
     }
 }

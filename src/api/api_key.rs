@@ -135,6 +135,7 @@ impl ApiKeys {
     fn of_actor(&self, target: impl FnOnce(Query) -> Result<Target> + Send + 'static) -> List<ApiKey> {
         #[derive(Deserialize)]
         struct Row {
+            #[serde(deserialize_with = "Nav::or_plain_id")]
             actor: Nav<Actor>,
         }
         let core = self.core.clone();

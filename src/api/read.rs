@@ -17,7 +17,6 @@ use crate::http::{BoxFuture, Reply, beginning};
 use crate::json;
 use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 
-use super::request::Request;
 use super::resource::Resource;
 
 /// Where to read, and the function's own options. Finding that out may take requests of its own.
@@ -149,7 +148,7 @@ impl Found {
         one(self.missing, self.rows()?, &self.sought, &self.reply)
     }
 
-    fn count(&self) -> Result<u64> {
+    pub(super) fn count(&self) -> Result<u64> {
         self.within.map_or_else(|| payload(&self.reply), |navigation| self.part(navigation))
     }
 
@@ -332,15 +331,6 @@ impl<R: Resource, T> List<R, T> {
 
     pub(super) fn into_parts(self) -> (Arc<Core>, BoxFuture<'static, Result<Target>>, Result<Query>) {
         (self.read.core, self.read.target, self.read.options)
-    }
-
-    /// How many rows there are, instead of the rows.
-    ///
-    /// # Errors
-    /// `is_invalid_argument` for a list that has an order: those rows can't be counted.
-    pub fn count(mut self) -> Request<u64> {
-        self.read.change(Query::count);
-        Request::new(async move { self.read.send().await?.count() })
     }
 
     /// In this order; several are told in turn.

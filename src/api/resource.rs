@@ -11,6 +11,29 @@ pub trait Resource: Serialize + DeserializeOwned + Send + 'static {
     const NAME: &'static str;
     /// What a person calls it, e.g. `device`.
     const NOUN: &'static str;
+    /// What the row type has.
+    #[doc(hidden)]
+    const COLUMNS: &'static [ColumnOf];
+}
+
+/// A column or a navigation of a row type, for the tests that hold it against what is published.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ColumnOf {
+    /// Name on the wire.
+    pub name: &'static str,
+    /// Type of the value; of a navigation that of the rows.
+    pub holds: &'static str,
+    /// The resource that a navigation leads to.
+    pub leads_to: Option<&'static str>,
+}
+
+impl ColumnOf {
+    #[doc(hidden)]
+    pub const fn new(name: &'static str, holds: &'static str, leads_to: Option<&'static str>) -> Self {
+        Self { name, holds, leads_to }
+    }
 }
 
 /// Makes a row type: every column optional (it may not have been selected), unknown ones ignored, and a typed
@@ -50,6 +73,18 @@ macro_rules! resource {
         impl crate::api::resource::Resource for $name {
             const NAME: &'static str = $resource;
             const NOUN: &'static str = $noun;
+            const COLUMNS: &'static [crate::api::resource::ColumnOf] = &[
+                $(crate::api::resource::ColumnOf::new(
+                    crate::api::resource::wire_name!($field $($wire)?),
+                    stringify!($type),
+                    None,
+                ),)*
+                $($(crate::api::resource::ColumnOf::new(
+                    $nav_wire,
+                    stringify!($target),
+                    Some(<$target as crate::api::resource::Resource>::NAME),
+                ),)*)?
+            ];
         }
 
         impl $name {

@@ -119,8 +119,8 @@ async fn a_number_of_rows_is_no_row() {
     let counting = json!({ "$count": {} });
     let error = balena.organization().invite().get_all().options(&counting).await.unwrap_err();
     assert!(error.is_invalid_argument(), "{error}");
-    // These have an order.
-    let error = balena.organization().get_all().count().await.unwrap_err();
+    // These have an order, beside which the option does not stand.
+    let error = balena.organization().get_all().options(&counting).count().await.unwrap_err();
     assert!(error.is_invalid_argument(), "{error}");
     assert_eq!(transport.asked.lock().unwrap().len(), 1);
     assert!(Query::new().count().is_count());

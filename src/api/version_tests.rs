@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::always::Always;
 use super::billing::{BillingCycle, PlanChange};
-use super::rows::{Application, Device, DeviceType, DeviceTypeAlias, OverallStatus};
+use super::rows::{Actor, Application, Device, DeviceHistory, DeviceType, DeviceTypeAlias, OverallStatus};
 use crate::{ApiVersion, Balena};
 
 fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
@@ -29,6 +29,15 @@ async fn what_version_7_has_no_more_is_refused_before_anything_is_sent() {
             .expand(DeviceType::DEVICE_TYPE_ALIAS.expand(DeviceTypeAlias::REFERENCES_DEVICE_TYPE))
             .await
             .err(),
+        balena.application().get_all().expand(Application::PUBLIC_ORGANIZATION).await.err(),
+        devices().expand(Device::ACTOR.expand(Actor::PUBLIC_DEVICE)).await.err(),
+        balena
+            .device()
+            .history()
+            .get_all_by_device(5)
+            .expand(DeviceHistory::SHOULD_BE_RUNNING_RELEASE)
+            .await
+            .err(),
     ];
     for (index, error) in refused.into_iter().enumerate() {
         let error = error.unwrap_or_else(|| panic!("number {index} went through"));
@@ -39,6 +48,53 @@ async fn what_version_7_has_no_more_is_refused_before_anything_is_sent() {
     // A value may say anything.
     devices().filter(Device::NOTE.eq("it's the vpn_address of 'logs_channel'")).await.unwrap();
     devices().filter(Device::LOCATION.contains("vpn_address")).await.unwrap();
+    assert_eq!(transport.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_version_6_does_not_have_yet_is_refused_before_anything_is_sent() {
+    let (balena, transport) = cloud(ApiVersion::V6, r#"{"d":[]}"#);
+    let devices = || balena.device().get_all();
+    let nested = Application::DEVICE.expand(Device::IS_PINNED_ON_RELEASE);
+    let refused = [
+        devices().select(["id", "is_pinned_on__release"]).await.err(),
+        devices().expand(Device::IS_PINNED_ON_RELEASE).await.err(),
+        devices().expand(Device::IS_PINNED_ON_RELEASE.count()).await.err(),
+        devices().filter(Device::IS_PINNED_ON_RELEASE.id().eq(5)).await.err(),
+        devices().filter(Device::IS_PINNED_ON_RELEASE.id().eq(5)).count().await.err(),
+        devices().order_by(Device::IS_PINNED_ON_RELEASE.id().asc()).await.err(),
+        devices().options(&json!({ "$filter": "is_pinned_on__release eq 5" })).await.err(),
+        devices().options(&json!({ "$filter": { "is_pinned_on__release": { "id": 5 } } })).await.err(),
+        devices().expand(Device::IS_PINNED_ON_RELEASE).pages(5).next().await.and_then(Result::err),
+        balena.device().get(5).expand(Device::IS_PINNED_ON_RELEASE).await.err(),
+        balena.device().get_with_service_details(5).select(["is_pinned_on__release"]).await.err(),
+        balena.application().get_all().expand(nested).await.err(),
+        balena
+            .device()
+            .history()
+            .get_all_by_device(5)
+            .expand(DeviceHistory::IS_PINNED_ON_RELEASE)
+            .await
+            .err(),
+    ];
+    for (index, error) in refused.into_iter().enumerate() {
+        let error = error.unwrap_or_else(|| panic!("number {index} went through"));
+        assert!(error.is_unsupported() && !error.was_sent(), "{error}");
+        let words = "`is_pinned_on__release` exists from version 7 on; under version 6 use \
+                     `should_be_running__release`";
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert_eq!(*transport.asked.lock().unwrap(), [""; 0]);
+
+    // What a server of version 6 answered, and what nobody heard of yet.
+    devices().select(["update_status", "brand_new"]).await.unwrap();
+    balena
+        .device()
+        .history()
+        .get_all_by_device(5)
+        .expand(DeviceHistory::SHOULD_BE_MANAGED_BY_RELEASE)
+        .await
+        .unwrap();
     assert_eq!(transport.asked.lock().unwrap().len(), 2);
 }
 

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// What a row says of the rows that a navigation leads to: nothing, an id, or the rows themselves when they
-/// were expanded.
+/// What a row says of the rows that a navigation leads to: nothing, an id, the rows themselves when they were
+/// expanded, or their number when that was ([`Navigation::count`](super::Navigation::count)).
 ///
-/// In a row type it takes `#[serde(default)]`, because an answer without the column is fine. The value of an
-/// expanded [`Count`](super::Count) is a number and not this.
+/// In a row type it takes `#[serde(default)]`, because an answer without the column is fine. A bare number is the
+/// number of rows; version 6 writes the id of an `actor` that way, which [`Nav::or_plain_id`] reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Nav<T>(State<T>);
 
@@ -18,6 +18,7 @@ pub struct Nav<T>(State<T>);
 enum State<T> {
     Absent,
     Deferred(i64),
+    Count(u64),
     Rows(Vec<T>),
 }
 
@@ -31,7 +32,15 @@ impl<T> Nav<T> {
     pub fn id(&self) -> Option<i64> {
         match self.0 {
             State::Deferred(id) => Some(id),
-            State::Absent | State::Rows(_) => None,
+            State::Absent | State::Count(_) | State::Rows(_) => None,
+        }
+    }
+
+    /// How many rows there are at the other end, where their number was asked for.
+    pub fn count(&self) -> Option<u64> {
+        match self.0 {
+            State::Count(count) => Some(count),
+            State::Absent | State::Deferred(_) | State::Rows(_) => None,
         }
     }
 
@@ -44,7 +53,7 @@ impl<T> Nav<T> {
     pub fn rows(&self) -> &[T] {
         match &self.0 {
             State::Rows(rows) => rows,
-            State::Absent | State::Deferred(_) => &[],
+            State::Absent | State::Deferred(_) | State::Count(_) => &[],
         }
     }
 
@@ -52,7 +61,7 @@ impl<T> Nav<T> {
     pub fn into_rows(self) -> Vec<T> {
         match self.0 {
             State::Rows(rows) => rows,
-            State::Absent | State::Deferred(_) => Vec::new(),
+            State::Absent | State::Deferred(_) | State::Count(_) => Vec::new(),
         }
     }
 
@@ -64,6 +73,21 @@ impl<T> Nav<T> {
     /// Whether the answer has rows here, if only an empty list of them.
     pub fn is_expanded(&self) -> bool {
         matches!(self.0, State::Rows(_))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Nav<T> {
+    /// Reads a column whose bare number is an id: `actor` in version 6, as
+    /// `#[serde(default, deserialize_with = "Nav::or_plain_id")]`.
+    ///
+    /// # Errors
+    /// Those of the deserializer; a negative id.
+    pub fn or_plain_id<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let nav = Self::deserialize(deserializer)?;
+        match nav.0 {
+            State::Count(id) => i64::try_from(id).map(Self::deferred).map_err(D::Error::custom),
+            State::Absent | State::Deferred(_) | State::Rows(_) => Ok(nav),
+        }
     }
 }
 
@@ -88,6 +112,7 @@ impl<T: Serialize> Serialize for Nav<T> {
                 map.serialize_entry("__id", id)?;
                 map.end()
             }
+            State::Count(count) => serializer.serialize_u64(*count),
             State::Rows(rows) => rows.serialize(serializer),
         }
     }
@@ -105,19 +130,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NavVisitor<T> {
     type Value = Nav<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id, an object with `__id`, a list of rows or null")
+        f.write_str("an object with `__id`, a list of rows, their number or null")
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(Nav::default())
     }
 
-    fn visit_i64<E>(self, id: i64) -> Result<Self::Value, E> {
-        Ok(Nav::deferred(id))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<Self::Value, E> {
-        i64::try_from(id).map(Nav::deferred).map_err(|_| E::custom("an id beyond 64 bits"))
+    fn visit_u64<E>(self, count: u64) -> Result<Self::Value, E> {
+        Ok(Nav(State::Count(count)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
@@ -172,7 +193,7 @@ mod tests {
     fn deferred_expanded_and_absent_are_told_apart() {
         let deferred = nav(&json!({"__id": 5, "__deferred": {"uri": "/resin/application(5)"}})).unwrap();
         assert_eq!((deferred.id(), deferred.get(), deferred.is_expanded()), (Some(5), None, false));
-        assert_eq!(nav(&json!(7)).unwrap().id(), Some(7));
+        assert_eq!((deferred.count(), nav(&json!([])).unwrap().count()), (None, None));
 
         let rows = nav(&json!([{"id": 1}, {"id": 2}])).unwrap();
         assert_eq!((rows.id(), rows.get(), rows.rows().len()), (None, Some(&Row { id: 1 }), 2));
@@ -186,22 +207,37 @@ mod tests {
 
     #[test]
     fn anything_else_is_a_decode_error() {
-        for wrong in [
-            json!("text"),
-            json!(true),
-            json!(1.5),
-            json!({}),
-            json!({"__id": "5"}),
-            json!([5]),
-            json!(u64::MAX),
-        ] {
+        for wrong in
+            [json!("text"), json!(true), json!(1.5), json!({}), json!({"__id": "5"}), json!([5]), json!(-5)]
+        {
             assert!(nav(&wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
+    fn a_number_counts_rows_and_is_an_id_only_where_the_column_says_so() {
+        let counted = nav(&json!(7)).unwrap();
+        assert_eq!((counted.count(), counted.id(), counted.is_none()), (Some(7), None, false));
+        assert!(!counted.is_expanded() && counted.rows().is_empty());
+
+        #[derive(serde::Deserialize)]
+        struct Holder {
+            #[serde(default, deserialize_with = "Nav::or_plain_id")]
+            actor: Nav<Row>,
+        }
+        let actor = |text| serde_json::from_str::<Holder>(text).map(|holder| holder.actor);
+        for text in [r#"{"actor":7}"#, r#"{"actor":{"__id":7}}"#] {
+            let actor = actor(text).unwrap();
+            assert_eq!((actor.id(), actor.count()), (Some(7), None), "{text}");
+        }
+        assert_eq!(actor(r#"{"actor":[{"id":7}]}"#).unwrap().rows(), [Row { id: 7 }]);
+        assert_eq!(actor("{}").unwrap(), Nav::default());
+        assert!(actor(r#"{"actor":18446744073709551615}"#).is_err());
+    }
+
+    #[test]
     fn it_goes_out_as_it_came_in() {
-        for value in [json!(null), json!({"__id": 5}), json!([{"id": 1}]), json!([])] {
+        for value in [json!(null), json!(3), json!({"__id": 5}), json!([{"id": 1}]), json!([])] {
             assert_eq!(serde_json::to_value(nav(&value).unwrap()).unwrap(), value);
         }
     }

@@ -100,6 +100,11 @@ impl Query {
         self
     }
 
+    /// The number of the rows that it asks for: without columns, expands and order, which do not change it.
+    pub(crate) fn number(self) -> Self {
+        Self { filter: self.filter, top: self.top, skip: self.skip, ..Self::counting(None) }
+    }
+
     /// Whether it asks for the number of rows.
     pub fn is_count(&self) -> bool {
         self.count
@@ -157,7 +162,7 @@ impl Query {
             self.select.is_empty() && self.expand.is_empty() && !self.is_ordered() && !self.is_limited();
         if self.count && !alone {
             let fault = Fault::new(
-                "beside a filter it takes no other option, and rows that have an order can't be counted",
+                "beside a filter it takes no other option, and rows that have an order can't be counted; `.count()` of a list does without them",
             );
             return Err(fault.of("$count"));
         }

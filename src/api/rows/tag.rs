@@ -1,4 +1,6 @@
-//! Rows: application tags, device tags, release tags, organization membership tags.
+//! Rows: tags of applications, devices, releases and organization memberships.
+
+use jiff::Timestamp;
 
 use crate::api::resource::resource;
 use crate::ids::TagId;
@@ -6,65 +8,81 @@ use crate::ids::TagId;
 use super::{Application, Device, OrganizationMembership, Release};
 
 resource! {
-    /// An application tag.
+    /// A tag of an application.
     ApplicationTag = "application_tag", "application tag" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TagId,
-        /// Tag key.
+        /// When it was created. The published types do not list it.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was set last. The published types do not list it.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Name of the tag, unique among those of what is tagged.
         tag_key / TAG_KEY: String,
-        /// Value.
+        /// Text of the tag; may be empty.
         value / VALUE: String,
     }
     navigation {
-        /// Application.
+        /// The application that is tagged.
         application / APPLICATION = "application": Application,
     }
 }
 
 resource! {
-    /// A device tag.
+    /// A tag of a device.
     DeviceTag = "device_tag", "device tag" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TagId,
-        /// Tag key.
+        /// When it was created. The published types do not list it.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was set last. The published types do not list it.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Name of the tag, unique among those of what is tagged.
         tag_key / TAG_KEY: String,
-        /// Value.
+        /// Text of the tag; may be empty.
         value / VALUE: String,
     }
     navigation {
-        /// Device.
+        /// The device that is tagged.
         device / DEVICE = "device": Device,
     }
 }
 
 resource! {
-    /// A release tag.
+    /// A tag of a release.
     ReleaseTag = "release_tag", "release tag" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TagId,
-        /// Tag key.
+        /// When it was created. The published types do not list it.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was set last. The published types do not list it.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Name of the tag, unique among those of what is tagged.
         tag_key / TAG_KEY: String,
-        /// Value.
+        /// Text of the tag; may be empty.
         value / VALUE: String,
     }
     navigation {
-        /// Release.
+        /// The release that is tagged.
         release / RELEASE = "release": Release,
     }
 }
 
 resource! {
-    /// An organization membership tag.
+    /// A tag of an organization membership.
     OrganizationMembershipTag = "organization_membership_tag", "organization membership tag" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TagId,
-        /// Tag key.
+        /// When it was created. The published types do not list it.
+        created_at / CREATED_AT: Timestamp,
+        /// When it was set last. The published types do not list it.
+        modified_at / MODIFIED_AT: Timestamp,
+        /// Name of the tag, unique among those of what is tagged.
         tag_key / TAG_KEY: String,
-        /// Value.
+        /// Text of the tag; may be empty.
         value / VALUE: String,
     }
     navigation {
-        /// Organization membership.
+        /// The membership that is tagged.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
     }
 }

@@ -10,21 +10,21 @@ use super::{Application, ApplicationMembershipRole, Organization, User};
 resource! {
     /// A team: members of an organization that share access to applications.
     Team = "team", "team" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TeamId,
         /// When it was created.
         created_at / CREATED_AT: Timestamp,
         /// Name, unique within its organization.
         name / NAME: String,
-        /// What it is for.
+        /// What it is for; none when nobody says.
         description / DESCRIPTION: String,
     }
     navigation {
-        /// Whose it is.
+        /// The organization that it is in.
         belongs_to_organization / ORGANIZATION = "belongs_to__organization": Organization,
-        /// Its members.
+        /// Users that are members of it.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
-        /// The applications that it works on.
+        /// Applications that it works on.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
     }
 }
@@ -32,9 +32,9 @@ resource! {
 resource! {
     /// That a user is a member of a team.
     TeamMembership = "team_membership", "team membership" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: TeamMembershipId,
-        /// When it was created.
+        /// When the user joined.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
@@ -48,9 +48,9 @@ resource! {
 resource! {
     /// That the members of a team work on an application.
     TeamApplicationAccess = "team_application_access", "team application access" {
-        /// Id.
+        /// Number that the cloud gave it.
         id / ID: i64,
-        /// When it was created.
+        /// When the team got it.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {

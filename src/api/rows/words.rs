@@ -127,6 +127,8 @@ words! {
         Cancelled = "cancelled",
         /// Paid back.
         Refunded = "refunded",
+        /// Told by an invoice that people write.
+        ManuallyInvoiced = "manually invoiced",
     }
 }
 
