@@ -44,7 +44,7 @@ mod tests {
         fn send(&self, request: Sent) -> BoxFuture<'_, Result<Response, TransportError>> {
             let url = request.uri().to_string();
             let body = if url.contains("$expand=") {
-                r#"{"d":[{"service":7,"release_asset":7}]}"#
+                r#"{"d":[{"service":7,"release_asset":7,"release_tag":7}]}"#
             } else if url.contains("/$count") {
                 r#"{"d":7}"#
             } else if url.contains("/whoami") {

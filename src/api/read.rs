@@ -34,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) required: bool,
     /// The rows are those that a navigation of the one row leads to; defaults and options are for them.
     pub(crate) within: Option<Within>,
+    /// Columns inside of expands that the function can't do without, whatever the caller selects there.
+    pub(crate) needs: Query,
 }
 
 /// The row that others are within: what is asked of it, and the navigation to them.
@@ -62,6 +64,7 @@ impl Target {
             missing: ErrorKind::NotFound,
             required: false,
             within: None,
+            needs: Query::new(),
         }
     }
 
@@ -81,6 +84,11 @@ impl Target {
     pub(crate) fn inside<R, S>(self, navigation: &Navigation<R, S>, defaults: Query) -> Self {
         let within = Within { outer: self.defaults, navigation: navigation.name() };
         Self { defaults, within: Some(within), ..self }
+    }
+
+    /// With columns inside of expands that the function can't do without.
+    pub(crate) fn needing(self, needs: Query) -> Self {
+        Self { needs, ..self }
     }
 
     /// The error is of this kind when the row is not there.
@@ -164,8 +172,9 @@ impl Found {
 impl Core {
     /// Reads what a target leads to, with the caller's options. Not generic: compiled once for all resources.
     pub(crate) async fn look(&self, target: Target, options: Query) -> Result<Found> {
-        let Target { resource, key, defaults, sought, missing, required, within, .. } = target;
-        let query = defaults.merge(options)?;
+        let Target { resource, key, defaults, sought, missing, required, within, needs, .. } = target;
+        let mut query = defaults.merge(options)?;
+        query.require(&needs);
         let required = required && !query.is_count();
         let (query, within) = match within {
             None => (query, None),

@@ -36,6 +36,21 @@ impl Query {
         self.count |= caller.count;
     }
 
+    /// Adds to what is selected, also inside of expands, what the function itself can't do without. What is not
+    /// selected at all comes whole, and what is not expanded stays away.
+    pub(crate) fn require(&mut self, needs: &Self) {
+        if !self.select.is_empty() && !self.select.iter().any(|name| name == "*") {
+            for name in &needs.select {
+                self.add_column(name.clone());
+            }
+        }
+        for known in &mut self.expand {
+            if let Some(needed) = needs.expand.iter().find(|needed| needed.name == known.name) {
+                known.query.require(&needed.query);
+            }
+        }
+    }
+
     pub(super) fn add_expansion(&mut self, new: Expansion) {
         match self.expand.iter_mut().find(|known| known.name == new.name) {
             Some(known) => known.query.merge_over(new.query),
@@ -91,6 +106,28 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_added_to_what_is_selected() {
+        let needs = json!({"$select": "x", "$expand": {"a": {"$select": ["x", "y"], "$expand": {"b": {"$select": "z"}}}}});
+        let needs = Query::from_json(&needs).unwrap();
+        for (given, sent) in [
+            (json!({}), ""),
+            (json!({"$select": "*"}), "$select=*"),
+            (json!({"$select": "id"}), "$select=id,x"),
+            (json!({"$expand": "c"}), "$expand=c"),
+            (json!({"$expand": "a"}), "$expand=a"),
+            (json!({"$expand": {"a": {"$select": "y"}}}), "$expand=a($select=y,x)"),
+            (
+                json!({"$expand": {"a": {"$expand": {"b": {"$select": "id"}}}}}),
+                "$expand=a($expand=b($select=id,z))",
+            ),
+        ] {
+            let mut query = Query::from_json(&given).unwrap();
+            query.require(&needs);
+            assert_eq!(query.render().unwrap(), sent, "{given}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::device::{DeviceWithServices, services};
+use crate::api::device::{DeviceWithServices, named, services};
 use crate::api::keys::ApplicationKey;
 use crate::api::read::Get;
 use crate::api::rows::{Application, Device};
@@ -38,7 +38,8 @@ impl Applications {
         let key = application.into();
         Get::new(&self.core, async move {
             let services = Query::new().expand(Application::DEVICE.with(services()));
-            key.target::<Application>(services)
+            let named = Query::new().expand(Application::DEVICE.with(named()));
+            Ok(key.target::<Application>(services)?.needing(named))
         })
     }
 }

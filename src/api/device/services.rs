@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::keys::DeviceKey;
 use crate::api::read::Get;
-use crate::api::rows::{Device, Image, ImageInstall, Release};
+use crate::api::rows::{Application, Device, Image, ImageInstall, Release, Service};
 use crate::ids::{ImageId, ServiceId};
 use crate::odata::{Nav, Query};
 
@@ -67,8 +67,8 @@ pub struct CurrentService {
 /// A device as the API answers it.
 #[derive(Deserialize)]
 struct Raw<D> {
-    #[serde(default = "Vec::new")]
-    image_install: Vec<Install>,
+    #[serde(default)]
+    image_install: Nav<Install>,
     #[serde(flatten)]
     device: D,
 }
@@ -111,7 +111,8 @@ impl Install {
 impl<D> From<Raw<D>> for DeviceWithServices<D> {
     fn from(raw: Raw<D>) -> Self {
         let mut current_services = CurrentServices::new();
-        for (name, _, service) in raw.image_install.into_iter().filter_map(Install::into_service) {
+        for (name, _, service) in raw.image_install.into_rows().into_iter().filter_map(Install::into_service)
+        {
             current_services.entry(name).or_default().push(service);
         }
         Self { device: raw.device, current_services }
@@ -121,7 +122,9 @@ impl<D> From<Raw<D>> for DeviceWithServices<D> {
 impl<D> From<Raw<D>> for DeviceWithServicesByApp<D> {
     fn from(raw: Raw<D>) -> Self {
         let mut current_services_by_app: BTreeMap<String, CurrentServices> = BTreeMap::new();
-        for (name, slug, service) in raw.image_install.into_iter().filter_map(Install::into_service) {
+        for (name, slug, service) in
+            raw.image_install.into_rows().into_iter().filter_map(Install::into_service)
+        {
             // Of an application that the key may not read nothing is known but that it is one.
             let services = current_services_by_app.entry(slug.unwrap_or_default()).or_default();
             services.entry(name).or_default().push(service);
@@ -151,8 +154,18 @@ impl Devices {
     #[doc(alias = "getWithServiceDetails")]
     pub fn get_with_service_details(&self, device: impl Into<DeviceKey>) -> Get<Device, DeviceWithServices> {
         let key = device.into();
-        Get::new(&self.core, async move { key.target::<Device>(services()) })
+        Get::new(&self.core, async move { Ok(key.target::<Device>(services())?.needing(named())) })
     }
+}
+
+/// Of a device: the names that its services are told by.
+pub(crate) fn named() -> Query {
+    let service = Image::SERVICE.select([Service::SERVICE_NAME.name()]);
+    let application = Release::BELONGS_TO_APPLICATION.select([Application::SLUG.name()]);
+    let install = Query::new()
+        .expand(ImageInstall::IMAGE.expand(service))
+        .expand(ImageInstall::RELEASE.expand(application));
+    Query::new().expand(Device::IMAGE_INSTALL.with(install))
 }
 
 /// Of a device: what [`DeviceWithServices`] is made of.
@@ -167,6 +180,7 @@ pub(crate) fn services() -> Query {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
 
     use crate::api::always::Always;
 
@@ -190,5 +204,31 @@ mod tests {
 
         let device = balena.device().get_with_service_details(5).await.unwrap();
         assert_eq!(device.current_services["main"].len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_nested_select_leaves_the_names_of_the_services() {
+        let body = r#"{"d":[{"id":5,"image_install":[
+            {"image":[{"is_a_build_of__service":[{"service_name":"main"}]}],
+             "is_provided_by__release":[{"belongs_to__application":[{"slug":"org/app"}]}]},
+            {"id":2,"image":null,"is_provided_by__release":null}],
+            "owns__device":[{"id":5,"image_install":null}]}]}"#;
+        let nested = json!({"$expand": {"image_install": {"$select": "id", "$expand": {
+            "image": {"$select": "id", "$expand": {"is_a_build_of__service": {"$select": "id"}}},
+            "is_provided_by__release": {"$select": "id", "$expand": {"belongs_to__application": {"$select": "id"}}},
+        }}}});
+        let sent = "image_install($select=id;$expand=image($select=id;$expand=\
+                    is_a_build_of__service($select=id,service_name)),is_provided_by__release($select=id;$expand=\
+                    belongs_to__application($select=id,slug));$filter=";
+        let (balena, transport) = Always::answering(body);
+        let get = || balena.device().get_with_service_details(5).options(&nested);
+        assert_eq!(get().await.unwrap().current_services.len(), 1);
+        let by_app = balena.device().get_with_service_details(5).by_app().options(&nested).await.unwrap();
+        assert!(by_app.current_services_by_app["org/app"].contains_key("main"));
+        let nested = json!({"$expand": {"owns__device": nested}});
+        let fleet = balena.application().get_with_device_service_details(5).options(&nested).await.unwrap();
+        assert_eq!(fleet.devices.len(), 1);
+        let asked = transport.asked.lock().unwrap();
+        assert!(asked.len() == 3 && asked.iter().all(|url| url.contains(sent)), "{asked:#?}");
     }
 }

@@ -209,6 +209,8 @@ async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query
         Wanted::Available => defaults.filter(Release::IS_FINAL.eq(true).and(good)),
         Wanted::WithDrafts => defaults.filter(good),
     };
+    let mut releases = defaults.merge(options)?;
+    releases.require(&Query::new().expand(Release::RELEASE_TAG.select(tag)));
     let of_these = Application::DEVICE_TYPE.with_alias("dt").any(DeviceType::SLUG.is_in(slugs));
     let query = Query::new()
         .select([Application::DEVICE_TYPE.name()])
@@ -217,7 +219,7 @@ async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query
                 .select([ApplicationTag::TAG_KEY.name(), ApplicationTag::VALUE.name()]),
         )
         .expand(Application::DEVICE_TYPE.select([DeviceType::SLUG.name()]))
-        .expand(Application::OWNS_RELEASE.with(defaults.merge(options)?))
+        .expand(Application::OWNS_RELEASE.with(releases))
         .filter(Application::IS_HOST.eq(true).and(of_these));
     core.look(Target::list::<Application>(query), Query::new()).await?.rows()
 }

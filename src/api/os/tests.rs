@@ -123,6 +123,39 @@ async fn without_its_version_a_release_is_no_version() {
 }
 
 #[tokio::test]
+async fn an_odd_row_is_left_out_and_fails_no_list() {
+    let apps = r#"{"d":[
+        {"is_for__device_type":[{"id":1}],"owns__release":[{"id":1,"raw_version":"2.1.0"}]},
+        {"is_for__device_type":[{"slug":null}],"owns__release":[{"id":2,"raw_version":"2.2.0"}]},
+        {"is_for__device_type":null,"application_tag":null,"owns__release":null},
+        {"owns__release":[{"id":3,"raw_version":"2.3.0"}]},
+        {"is_for__device_type":[{"slug":"a"}],"application_tag":[{"tag_key":null,"value":"x"},
+            {"tag_key":"release-policy","value":null}],"owns__release":[
+            {"id":4,"raw_version":null},{"id":5},
+            {"id":6,"raw_version":"2.98.33","release_tag":[{"tag_key":null,"value":null},
+                {"tag_key":"meta-balena-base","value":"2.71.3"}]},
+            {"id":7,"raw_version":"2.90.0","release_tag":null}]}]}"#;
+    for api in [ApiVersion::V6, ApiVersion::V7] {
+        let (balena, _) = answering(api, apps);
+        let found = balena.os().get_all_os_versions("a").await.unwrap();
+        let told: Vec<_> =
+            found.iter().map(|version| (version.raw_version(), &*version.based_on_version)).collect();
+        assert_eq!(told, [("2.98.33", "2.71.3"), ("2.90.0", "2.90.0")], "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_nested_select_leaves_what_versions_are_made_of() {
+    let (balena, transport) = answering(ApiVersion::V7, r#"{"d":[]}"#);
+    let nested = json!({"$expand": {"release_tag": {"$select": ["id"]}}});
+    balena.os().get_available_os_versions("a").options(&nested).await.unwrap();
+    balena.os().get_available_os_versions("a").expand(Release::RELEASE_TAG.select(["id"])).await.unwrap();
+    let asked = transport.asked.lock().unwrap();
+    let sent = "$expand=release_tag($select=id,tag_key,value)";
+    assert!(asked.len() == 2 && asked.iter().all(|url| url.contains(sent)), "{asked:?}");
+}
+
+#[tokio::test]
 async fn an_empty_version_is_left_out() {
     let apps = r#"{"d":[{"is_for__device_type":[{"slug":"a"}],"owns__release":[
         {"id":1,"raw_version":""},{"id":2,"raw_version":"2.98.33"}]}]}"#;

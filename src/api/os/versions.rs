@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::rows::Release;
+use crate::api::rows::{DeviceType, Release};
 use crate::error::{Error, ErrorKind, Result};
+use crate::odata::Nav;
 use crate::open_enum::open_enum;
 use crate::settings::ApiVersion;
 use crate::version::Version;
@@ -67,22 +68,19 @@ pub struct OsVersion<R = Release> {
 #[derive(Debug, Deserialize)]
 pub(super) struct HostApp {
     #[serde(default)]
-    application_tag: Vec<Tag>,
-    #[serde(rename = "is_for__device_type")]
-    device_type: Vec<Slug>,
+    application_tag: Nav<Tag>,
+    #[serde(default, rename = "is_for__device_type")]
+    device_type: Nav<DeviceType>,
     #[serde(default, rename = "owns__release")]
-    releases: Vec<Map<String, Value>>,
+    releases: Nav<Map<String, Value>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Slug {
-    slug: String,
-}
-
-#[derive(Debug, Deserialize)]
+/// A tag of an application or a release.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Tag {
-    tag_key: String,
-    value: String,
+    tag_key: Option<String>,
+    value: Option<String>,
 }
 
 /// What the tags of an application say of all its releases.
@@ -103,22 +101,31 @@ struct Found {
     based_on_version: String,
 }
 
-/// The versions by device type, the newest first.
+/// The versions by device type, the newest first. A release that tells no version is left out.
 ///
 /// # Errors
-/// `is_decode` for a release without a version.
+/// `is_decode` when the version was not asked for.
 pub(super) fn by_device_type<R: DeserializeOwned>(
     api: ApiVersion,
     apps: Vec<HostApp>,
 ) -> Result<BTreeMap<String, Vec<OsVersion<R>>>> {
     let mut all: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    let (mut is_any, mut is_told) = (false, false);
     for app in apps {
-        let Some(Slug { slug }) = app.device_type.into_iter().next() else { continue };
-        let policy = Policy::of(&app.application_tag);
+        // One that does not say what it is for is for none of those that were asked for.
+        let Some(slug) = app.device_type.into_rows().pop().and_then(|row| row.slug) else { continue };
+        let policy = Policy::of(app.application_tag.rows());
         let found = all.entry(slug).or_default();
-        for columns in app.releases {
-            found.extend(Found::of(api, columns, &policy)?);
+        for columns in app.releases.into_rows() {
+            is_told |= columns.contains_key("raw_version");
+            is_any = true;
+            found.extend(Found::of(api, columns, &policy));
         }
+    }
+    if is_any && !is_told {
+        return Err(Error::new(ErrorKind::Decode, "no release in the answer has a `raw_version`")
+            .sent(true)
+            .help("select `raw_version` too: everything else follows from it"));
     }
     let sorted = all.into_iter().map(|(slug, mut found)| {
         found.sort_by(|left, right| newest_first(api, &left.version, &right.version));
@@ -163,26 +170,22 @@ impl Policy {
 
 impl Found {
     /// `None` for a release that tells no version.
-    fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Result<Option<Self>> {
+    fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Option<Self> {
         let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut raw = text("raw_version");
-        if columns.get("raw_version").is_none_or(Value::is_null) {
-            return Err(Error::new(ErrorKind::Decode, "a release in the answer has no `raw_version`")
-                .sent(true)
-                .help("select `raw_version` too: everything else follows from it"));
-        }
-        let tags: Vec<Tag> = columns
+        let tags: Nav<Tag> = columns
             .get("release_tag")
             .and_then(|tags| Deserialize::deserialize(tags).ok())
             .unwrap_or_default();
+        let tags = tags.rows();
         let mut variant = text("variant");
         // Versions from before there were columns for them stand in tags, and 0.0.0 in the column.
         let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::whole);
         let stripped_version = if let Some(version) = told {
             stripped(api, version, &variant).to_string()
         } else {
-            let Some(version) = tag(&tags, "version") else { return Ok(None) };
-            variant = match tag(&tags, "variant") {
+            let version = tag(tags, "version")?;
+            variant = match tag(tags, "variant") {
                 Some("production") => "prod".to_owned(),
                 Some("development") => "dev".to_owned(),
                 Some(other) => other.to_owned(),
@@ -191,12 +194,12 @@ impl Found {
             raw = if variant.is_empty() { version.to_owned() } else { format!("{version}.{variant}") };
             version.to_owned()
         };
-        let Some(version) = Version::whole(&raw) else { return Ok(None) };
+        let version = Version::whole(&raw)?;
         let phase = columns.get("phase").and_then(Value::as_str);
         let line = policy.line(api, phase, &stripped_version);
-        let based_on_version = tag(&tags, "meta-balena-base").unwrap_or(&stripped_version).to_owned();
+        let based_on_version = tag(tags, "meta-balena-base").unwrap_or(&stripped_version).to_owned();
         columns.insert("raw_version".to_owned(), raw.into());
-        Ok(Some(Self {
+        Some(Self {
             version,
             columns,
             variant,
@@ -204,7 +207,7 @@ impl Found {
             line,
             stripped_version,
             based_on_version,
-        }))
+        })
     }
 
     fn is_good(&self) -> bool {
@@ -238,7 +241,7 @@ impl Found {
 
 /// The last one with this key counts, should there be several.
 fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
-    tags.iter().rev().find(|tag| tag.tag_key == key).map(|tag| &*tag.value)
+    tags.iter().rev().find(|tag| tag.tag_key.as_deref() == Some(key))?.value.as_deref()
 }
 
 impl<R> OsVersion<R> {

@@ -91,7 +91,10 @@ impl<T> GetWithImageDetails<T> {
         let defaults = Query::new()
             .expand(Release::RELEASE_IMAGE.expand(ReleaseImage::IMAGE.with(image)))
             .expand(Release::USER.select(["id", "username"]));
-        let found = self.core.look(self.key.target(&self.core, defaults).await?, options).await?;
+        let name = Image::SERVICE.select([Service::SERVICE_NAME.name()]);
+        let named = Query::new().expand(Release::RELEASE_IMAGE.expand(ReleaseImage::IMAGE.expand(name)));
+        let target = self.key.target(&self.core, defaults).await?.needing(named);
+        let found = self.core.look(target, options).await?;
         Ok(Value::Object(with_images(found.one()?)))
     }
 }
