@@ -162,6 +162,31 @@ pub(super) fn merged(case: &Case, book: &Rulebook, expected: &mut Expected) {
     join(place, &top);
     join(&mut query["$expand"]["release_image"]["$expand"]["image"], &image);
     drop_nulls(query);
+    for (path, names) in NEEDED {
+        keep_needed(query, path, names);
+    }
+}
+
+/// Columns inside of expands that functions make their answers of: a caller's `$select` there leaves them.
+const NEEDED: [(&[&str], &[&str]); 4] = [
+    (&["release_image", "image", "is_a_build_of__service"], &["service_name"]),
+    (&["image_install", "image", "is_a_build_of__service"], &["service_name"]),
+    (&["owns__device", "image_install", "image", "is_a_build_of__service"], &["service_name"]),
+    (&["owns__release", "release_tag"], &["tag_key", "value"]),
+];
+
+fn keep_needed(query: &mut Value, path: &[&str], names: &[&str]) {
+    let mut place = query;
+    for step in path {
+        let Some(inner) = place.get_mut("$expand").and_then(|expands| expands.get_mut(step)) else { return };
+        place = inner;
+    }
+    let Some(selected) = place.get_mut("$select").and_then(Value::as_array_mut) else { return };
+    for name in names.iter().map(|name| json!(name)) {
+        if !selected.contains(&name) && !selected.contains(&json!("*")) {
+            selected.push(name);
+        }
+    }
 }
 
 /// Looking into what is not there leaves `null` behind.
