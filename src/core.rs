@@ -163,7 +163,7 @@ impl Core {
         }
         let token = self.token().await?;
         let settings = self.settings();
-        let url = format!("{}/{}/{whole}", settings.api(), version.as_str());
+        let url = format!("{}/{}/{address}", settings.api(), version.as_str());
         let is_read = method == Method::GET;
         let outgoing = Outgoing {
             repeatable: repeatable || is_read,
