@@ -14,6 +14,9 @@ macro_rules! open_enum {
         }
 
         impl $name {
+            /// The words that this version knows.
+            pub const KNOWN: &'static [&'static str] = &[$($text,)*];
+
             /// The word as it is on the wire.
             pub fn as_str(&self) -> &str {
                 match self {

@@ -13,6 +13,12 @@ mod client_calls;
 #[path = "faults/decoding.rs"]
 mod decoding;
 #[cfg(test)]
+#[path = "faults/locks.rs"]
+mod locks;
+#[cfg(test)]
+#[path = "faults/names.rs"]
+mod names;
+#[cfg(test)]
 #[path = "faults/patience.rs"]
 mod patience;
 #[cfg(test)]

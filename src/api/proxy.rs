@@ -11,7 +11,7 @@ use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Effect, Refusals, Reply, line, words};
 use crate::json;
-use crate::supervisor::lock_holder;
+use crate::supervisor::{Force, explain_lock, tells_lock};
 
 use super::read::unreadable;
 
@@ -29,28 +29,31 @@ pub(crate) struct Passed {
     pub(crate) repeatable: bool,
     /// For each try.
     pub(crate) deadline: Option<Duration>,
+    /// Whether it overrides update locks.
+    pub(crate) force: Force,
 }
 
 impl Core {
     /// Has a call passed on. Success means that each device that got it took it.
     pub(crate) async fn pass_on(&self, passed: Passed) -> Result<Reply> {
         let effect = if passed.repeatable { Effect::Repeatable } else { Effect::Change };
+        let force = passed.force;
         let plain = Plain {
             repeatable: passed.repeatable,
             timeout: Some(passed.deadline.unwrap_or(DEADLINE)),
             refusals: Refusals::OfADevice,
             ..Plain::post(Method::POST, format!("/supervisor{}", passed.path), Some(passed.body))
         };
-        let reply = self.plain(plain).await.map_err(understood)?;
-        if reply.status == 207 { of_parts(reply, effect) } else { Ok(reply) }
+        let reply = self.plain(plain).await.map_err(|error| understood(error, force))?;
+        if reply.status == 207 { of_parts(reply, effect, force) } else { Ok(reply) }
     }
 }
 
 /// An answer to an action: with several devices a success stands for "all have answered", and with one it
 /// may tell a failure.
-pub(crate) fn judged(reply: Reply) -> Result<()> {
+pub(crate) fn judged(reply: Reply, force: Force) -> Result<()> {
     let is_list = reply.body.trim_ascii_start().first() == Some(&b'[');
-    let reply = if is_list { of_parts(reply, Effect::Change)? } else { reply };
+    let reply = if is_list { of_parts(reply, Effect::Change, force)? } else { reply };
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     match answer.get("Error").and_then(Value::as_str) {
         None | Some("") => Ok(()),
@@ -96,7 +99,7 @@ impl Part {
 
 /// The answers of several devices in one. The first stands for all, unless one of them is a refusal: an
 /// action that only some took is an error that says how many did not.
-fn of_parts(reply: Reply, effect: Effect) -> Result<Reply> {
+fn of_parts(reply: Reply, effect: Effect, force: Force) -> Result<Reply> {
     let parts: Vec<Part> = json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))?;
     let mut refused = parts.iter().filter_map(|part| part.refusal(effect));
     if let Some(error) = refused.next() {
@@ -106,7 +109,7 @@ fn of_parts(reply: Reply, effect: Effect) -> Result<Reply> {
                 error.preceded_by(format_args!("{refused} of {all} devices refused, the first with "))
             }
         };
-        return Err(understood(error.operation(reply.operation)));
+        return Err(understood(error.operation(reply.operation), force));
     }
     match parts.first() {
         Some(part) => Ok(Reply { status: part.status, body: part.text(), ..reply }),
@@ -118,14 +121,11 @@ fn of_parts(reply: Reply, effect: Effect) -> Result<Reply> {
 }
 
 /// Says what a refusal tells beyond its status.
-fn understood(error: Error) -> Error {
+fn understood(error: Error, force: Force) -> Error {
+    let told = error.status().is_some_and(|status| tells_lock(status, error.body().unwrap_or_default()));
     match error.kind() {
-        ErrorKind::Locked => {
-            let holder = lock_holder(error.body().unwrap_or_default());
-            error.held_by(holder).help(
-                "wait until the lock is released, or override it with `.force()` if you know what it protects",
-            )
-        }
+        ErrorKind::Locked => explain_lock(error, force),
+        _ if told => explain_lock(error.with_kind(ErrorKind::Locked), force),
         _ => error,
     }
 }
@@ -141,7 +141,7 @@ mod tests {
             headers: http::HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
         };
-        of_parts(reply, Effect::Change)
+        of_parts(reply, Effect::Change, Force::Given)
     }
 
     #[test]
@@ -158,6 +158,13 @@ mod tests {
             error.to_string().contains("2 of 3 devices refused, the first with status 423: Lockfile"),
             "{error}"
         );
+
+        let old = parts(
+            r#"[{"statusCode":503,"body":"Updates are locked: /tmp/resin-supervisor/services/7/main/resin-updates.lock"}]"#,
+        )
+        .unwrap_err();
+        assert!(old.is_locked() && old.lock_holder() == error.lock_holder(), "{old}");
+        assert!(!old.advice().unwrap().contains("force"), "it was given: {old}");
 
         assert!(parts(r#"[{"statusCode":404,"body":"gone"}]"#).unwrap_err().is_device_offline());
         let told = parts(r#"[{"statusCode":200,"body":{"Data":"","Error":"no"}}]"#).unwrap_err();

@@ -176,6 +176,11 @@ impl Source {
         matches!(self, Self::Journal { .. }) && wanted.is_nothing()
     }
 
+    /// Whether a line is no entry but a remark of journalctl about them.
+    pub(super) fn is_remark(&self, text: &[u8]) -> bool {
+        matches!(self, Self::Journal { .. }) && supervisor::is_remark(text)
+    }
+
     /// Reads a line. With it comes what tells it from all others, where the other side says that.
     pub(super) fn read(&self, text: &[u8]) -> Result<(LogLine, Option<String>), String> {
         match self {

@@ -227,6 +227,9 @@ impl LogStream {
             self.wanted = Wanted::default();
             return;
         }
+        if self.source.is_remark(text) {
+            return;
+        }
         match self.source.read(text) {
             Ok((line, mark)) => {
                 let at = line.created_at.or(line.timestamp).map(jiff::Timestamp::as_millisecond);

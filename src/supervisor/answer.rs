@@ -8,13 +8,14 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use crate::http::{Gateway, beginning, is_about_the_path, line, of_gateway, page, status_and_words};
 use crate::json;
 
 use super::Supervisor;
-use super::call::LOOK;
+use super::send::LOOK;
 use super::endpoint::Endpoint;
+use super::locked::{self, Force};
 use super::redact::redact;
 
 /// Bytes of an unreadable answer that are searched for the key before its beginning is shown.
@@ -27,6 +28,10 @@ pub(crate) struct Answer {
     /// Method and path without query, e.g. `GET /v1/device`.
     pub(crate) operation: String,
     pub(crate) status: u16,
+    /// Whether the content type is `text/html`, which says something in one place only: see [`Answer::is_out_of_scope`].
+    pub(crate) is_html: bool,
+    /// Whether the request overrode locks.
+    pub(crate) force: Force,
     pub(crate) body: Bytes,
 }
 
@@ -138,6 +143,9 @@ impl Answer {
     }
 
     fn refusal_kind(&self, words: &str) -> ErrorKind {
+        if self.endpoint.takes_locks && locked::is_told(self.status, words) {
+            return ErrorKind::Locked;
+        }
         // Only a proxy in front answers so: the supervisor behind it is down, or went down (§1.1).
         match of_gateway(self.endpoint.nature.effect(), self.status, words) {
             Some(Gateway::Unknown) => return ErrorKind::UnknownOutcome,
@@ -164,19 +172,20 @@ impl Answer {
         }
     }
 
+    /// Whether the key is known and does not cover the application. JSON says so everywhere (§3.4); on
+    /// `/v1/apps/…` it is a text that is labelled as HTML, where for an unknown key it is labelled as text.
+    fn is_out_of_scope(&self) -> bool {
+        match self.body.trim_ascii_start().first() {
+            Some(b'{') => true,
+            Some(b'<') => false,
+            _ => self.endpoint.tells_scope_by_type && self.is_html,
+        }
+    }
+
     fn advise(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::Locked => {
-                let holder = lock_holder(error.body().unwrap_or_default());
-                let help = match holder {
-                    Some(LockHolder::SupervisorOperation { .. }) => "try again when that operation has ended",
-                    Some(LockHolder::HostOsUpdate) => "try again when the host OS update has ended",
-                    _ => "wait until the lock is released, or override it with `.force()` if you know what it protects",
-                };
-                error.held_by(holder).help(help)
-            }
-            // A text says that the key is unknown; JSON, that it is known and does not cover the app (§3.4).
-            ErrorKind::Unauthorized if self.body.first() == Some(&b'{') => error.out_of_scope().help(
+            ErrorKind::Locked => locked::explain(error, self.force),
+            ErrorKind::Unauthorized if self.is_out_of_scope() => error.out_of_scope().help(
                 "the key is valid, but not for this application: a container's key covers its own application only",
             ),
             ErrorKind::Unauthorized => error.help(
@@ -207,21 +216,6 @@ fn truncate(text: &mut String, limit: usize) {
     }
 }
 
-/// Who holds the lock, from the texts that may be matched (§7.5 rule 3).
-pub(crate) fn lock_holder(words: &str) -> Option<LockHolder> {
-    if let Some((_, rest)) = words.split_once("Lockfile exists for { appId: ") {
-        // A lock directory may have any name: the rest up to the last brace is the service's.
-        let (app_id, service) = rest.split_once(", service: ")?;
-        let (service, _) = service.rsplit_once(" }")?;
-        return Some(LockHolder::Service { app_id: app_id.parse().ok()?, service: service.to_owned() });
-    }
-    if words.contains("held by another supervisor operation") {
-        let app_id = words.split_once("app ")?.1.split(' ').next()?.parse().ok()?;
-        return Some(LockHolder::SupervisorOperation { app_id });
-    }
-    words.contains("Waiting for Host OS update").then_some(LockHolder::HostOsUpdate)
-}
-
 /// The error for a call that got no answer within its deadline; `sent` if any of it may have left.
 pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Duration, sent: bool) -> Error {
     let missing = if sent { "answer" } else { "connection" };
@@ -232,29 +226,5 @@ pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Durati
         error.help("it may still happen: look at the state before sending it again")
     } else {
         error.help("the supervisor is busy or stuck; try again, or give the call a longer `.timeout()`")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn holders_are_read_from_the_three_texts() {
-        assert_eq!(
-            lock_holder("Lockfile exists for { appId: 1234567, service: agent }"),
-            Some(LockHolder::Service { app_id: 1_234_567, service: "agent".into() })
-        );
-        assert_eq!(
-            lock_holder("Locks for app 7 are being held by another supervisor operation"),
-            Some(LockHolder::SupervisorOperation { app_id: 7 })
-        );
-        assert_eq!(lock_holder("Waiting for Host OS update to finish"), Some(LockHolder::HostOsUpdate));
-        assert_eq!(
-            lock_holder("Lockfile exists for { appId: 7, service: a, b } c }"),
-            Some(LockHolder::Service { app_id: 7, service: "a, b } c".into() })
-        );
-        assert_eq!(lock_holder("Locked"), None);
-        assert_eq!(lock_holder("Lockfile exists for { appId: x"), None);
     }
 }

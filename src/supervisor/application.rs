@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ids::{ApplicationId, ImageId, ReleaseId};
 
-use super::call::{Call, Forceable, Spec};
+use super::affected::Affected;
+use super::call::{Call, Forceable, Recreating, RestartingService, Spec, StartingService, StoppingService};
 use super::device::data_or_error;
 use super::endpoint::{self as e, Endpoint};
 use super::link::Supervisor;
@@ -202,6 +203,16 @@ impl Application {
         }
     }
 
+    /// What its calls act on, if that is on this device and known.
+    fn affected(&self, service: Option<ServiceSelector>) -> Option<Affected> {
+        let application = match self.which {
+            Which::Id(id) => id,
+            Which::Own => self.id().ok()?.parse::<i64>().ok()?.into(),
+            Which::Elsewhere => return None,
+        };
+        Some(Affected::new(application, service))
+    }
+
     fn v1(&self, endpoint: &'static Endpoint, path: &'static str) -> Result<Spec> {
         Ok(Spec::new(endpoint, path).body(json!({ "appId": self.id()? })))
     }
@@ -222,13 +233,14 @@ impl Application {
     /// # Errors
     /// `is_locked` when any service of the application holds an update lock; `is_unknown_outcome` when this
     /// container is one of those that are restarted.
-    pub fn restart(&self) -> Call<(), Forceable> {
-        Call::new(&self.supervisor, self.v2(&e::RESTART, "restart"), data_or_error)
+    pub fn restart(&self) -> Call<(), Recreating> {
+        Call::new(&self.supervisor, self.v2(&e::RESTART, "restart"), data_or_error).on(self.affected(None))
     }
 
     /// [`restart`](Self::restart) by its first form (`POST /v1/restart`), which every supervisor has.
-    pub fn restart_v1(&self) -> Call<(), Forceable> {
+    pub fn restart_v1(&self) -> Call<(), Recreating> {
         Call::new(&self.supervisor, self.v1(&e::RESTART_V1, "/v1/restart"), data_or_error)
+            .on(self.affected(None))
     }
 
     /// Restarts all services with **empty volumes** (`POST /v2/applications/:appId/purge`). Their data is
@@ -236,44 +248,56 @@ impl Application {
     ///
     /// # Errors
     /// As [`restart`](Self::restart).
-    pub fn purge(&self) -> Call<(), Forceable> {
-        Call::new(&self.supervisor, self.v2(&e::PURGE, "purge"), data_or_error)
+    pub fn purge(&self) -> Call<(), Recreating> {
+        Call::new(&self.supervisor, self.v2(&e::PURGE, "purge"), data_or_error).on(self.affected(None))
     }
 
     /// [`purge`](Self::purge) by its first form (`POST /v1/purge`), which every supervisor has.
-    pub fn purge_v1(&self) -> Call<(), Forceable> {
-        Call::new(&self.supervisor, self.v1(&e::PURGE_V1, "/v1/purge"), data_or_error)
+    pub fn purge_v1(&self) -> Call<(), Recreating> {
+        Call::new(&self.supervisor, self.v1(&e::PURGE_V1, "/v1/purge"), data_or_error).on(self.affected(None))
     }
 
     /// Stops one service, then makes and starts a new container
-    /// (`POST /v2/applications/:appId/restart-service`).
+    /// (`POST /v2/applications/:appId/restart-service`). Answers 200 also when the engine could not stop the old
+    /// one: [`confirm`](Call::confirm) tells.
+    ///
+    /// A service's name is looked up before (`GET /v2/applications/state`), since in an application of one service
+    /// the supervisor acts on that one whatever the name; [`unchecked`](Call::unchecked) leaves that out.
     ///
     /// # Errors
-    /// `is_not_found` when the service has no container; `is_locked` when any service of the application
-    /// holds an update lock; `is_unknown_outcome` when it is this very service.
-    pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), Forceable> {
-        let spec = self.service(&e::RESTART_SERVICE, "restart-service", &service.into());
-        Call::new(&self.supervisor, spec, data_or_error)
+    /// `is_not_found` when the service is not there or has no container; `is_locked` when any service of the
+    /// application holds an update lock; `is_unknown_outcome` when it is this very service.
+    pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), RestartingService> {
+        self.on_service(&e::RESTART_SERVICE, "restart-service", service.into())
     }
 
     /// Stops one service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**,
-    /// and also when the engine fails to stop it: [`Supervisor::wait_for`] tells.
+    /// and also when the engine fails to stop it: [`Supervisor::wait_for`] tells. A name is looked up before, as
+    /// by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
     /// As [`restart_service`](Self::restart_service).
-    pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), Forceable> {
-        let spec = self.service(&e::STOP_SERVICE, "stop-service", &service.into());
-        Call::new(&self.supervisor, spec, data_or_error)
+    pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StoppingService> {
+        self.on_service(&e::STOP_SERVICE, "stop-service", service.into())
     }
 
     /// Starts one service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already.
-    /// Update locks do not matter.
+    /// Update locks do not matter. A name is looked up before, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when the service has no container.
-    pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<()> {
-        let spec = self.service(&e::START_SERVICE, "start-service", &service.into());
-        Call::new(&self.supervisor, spec, data_or_error)
+    /// `is_not_found` when the service is not there or has no container.
+    pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StartingService> {
+        self.on_service(&e::START_SERVICE, "start-service", service.into())
+    }
+
+    fn on_service<O>(
+        &self,
+        endpoint: &'static Endpoint,
+        action: &str,
+        service: ServiceSelector,
+    ) -> Call<(), O> {
+        let spec = self.service(endpoint, action, &service);
+        Call::new(&self.supervisor, spec, data_or_error).on(self.affected(Some(service)))
     }
 
     /// State of the services by image id (`GET /v2/applications/:appId/state`).

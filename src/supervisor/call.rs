@@ -4,28 +4,24 @@ use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{Body, BodyError, FreshConnection, Request, TransportError, of_lost};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Body;
 
 use super::Supervisor;
-use super::answer::{Answer, no_answer};
+use super::affected::Affected;
+use super::answer::Answer;
+use super::confirm::Confirm;
 use super::device::data_or_error;
-use super::endpoint::{Endpoint, Nature};
-use super::link::Link;
-use super::patience::with_patience;
-use super::redact::SPELLING;
-
-/// Largest answer that is read into memory.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+use super::endpoint::Endpoint;
+use super::locked::Force;
+use super::patience::end_of;
 
 /// Options of a call that can override update locks.
 #[derive(Debug)]
@@ -34,6 +30,49 @@ pub struct Forceable;
 /// Options of [`Supervisor::update`].
 #[derive(Debug)]
 pub struct Updating;
+
+/// Options of a call that makes all containers of an application anew.
+#[derive(Debug)]
+pub struct Recreating;
+
+/// Options of [`Application::restart_service`](super::Application::restart_service).
+#[derive(Debug)]
+pub struct RestartingService;
+
+/// Options of [`Application::stop_service`](super::Application::stop_service).
+#[derive(Debug)]
+pub struct StoppingService;
+
+/// Options of [`Application::start_service`](super::Application::start_service).
+#[derive(Debug)]
+pub struct StartingService;
+
+mod sealed {
+    pub trait Options {}
+}
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $option:ident: $($of:ident)+;)*) => {$(
+        $(#[$doc])*
+        pub trait $option: sealed::Options {}
+        $(impl $option for $of {})+
+    )*};
+}
+
+impl sealed::Options for Forceable {}
+impl sealed::Options for Recreating {}
+impl sealed::Options for RestartingService {}
+impl sealed::Options for StoppingService {}
+impl sealed::Options for StartingService {}
+
+options! {
+    /// Options of calls that update locks refuse, and that can override them.
+    TakesForce: Forceable Recreating RestartingService StoppingService;
+    /// Options of calls that name a service.
+    NamesService: RestartingService StoppingService StartingService;
+    /// Options of calls after which containers are new ones.
+    MakesContainers: Recreating RestartingService;
+}
 
 /// A call to the supervisor. Nothing is sent before `.await`; `O` says which options it has.
 ///
@@ -46,6 +85,8 @@ pub struct Call<T, O = ()> {
     spec: Result<Spec>,
     deadline: Option<Duration>,
     patience: Option<Duration>,
+    /// What of this device it acts on, where that can be looked at before.
+    affected: Option<Affected>,
     read: Reader<T>,
     options: PhantomData<fn(O)>,
 }
@@ -73,13 +114,23 @@ impl Spec {
         self
     }
 
+    /// Whether it overrides update locks.
+    pub(crate) fn force(&self) -> Force {
+        let given = self.body.as_ref().and_then(|body| body.get("force")) == Some(&Value::Bool(true));
+        match (self.endpoint.takes_locks, given) {
+            (false, _) => Force::NotTaken,
+            (true, false) => Force::Offered,
+            (true, true) => Force::Given,
+        }
+    }
+
     fn set(&mut self, name: &str, value: Value) {
         if let Value::Object(fields) = self.body.get_or_insert_with(|| Value::Object(Map::new())) {
             fields.insert(name.to_owned(), value);
         }
     }
 
-    fn operation(&self) -> String {
+    pub(super) fn operation(&self) -> String {
         format!("{} {}", self.endpoint.method, self.path)
     }
 }
@@ -103,9 +154,17 @@ impl<T, O> Call<T, O> {
             spec,
             deadline: None,
             patience: supervisor.patience(),
+            affected: None,
             read,
             options: PhantomData,
         }
+    }
+
+    /// The same call, which acts on this.
+    pub(super) fn on(mut self, affected: Option<Affected>) -> Self {
+        // For a wrong argument nothing is looked at.
+        self.affected = affected.filter(|_| self.spec.is_ok());
+        self
     }
 
     /// Keeps trying for this long while the supervisor can't be reached, as during its restart (15–60 s).
@@ -136,13 +195,14 @@ impl<T, O> Call<T, O> {
             spec: self.spec,
             deadline: self.deadline,
             patience: self.patience,
+            affected: self.affected,
             read: data_or_error,
             options: PhantomData,
         }
     }
 }
 
-impl<T> Call<T, Forceable> {
+impl<T, O: TakesForce> Call<T, O> {
     /// Overrides update locks: the supervisor deletes the lock files of others and goes on. On reboot and
     /// shutdown it also ignores a running host OS update.
     pub fn force(mut self) -> Self {
@@ -150,6 +210,35 @@ impl<T> Call<T, Forceable> {
             spec.set("force", true.into());
         }
         self
+    }
+}
+
+impl<T, O: NamesService> Call<T, O> {
+    /// Sends it without a look at the service's name first.
+    pub fn unchecked(mut self) -> Self {
+        self.affected = self.affected.map(Affected::unchecked);
+        self
+    }
+
+    /// Looks at an image id too before it is sent (`GET /v2/applications/:appId/state`), as by default at a name.
+    ///
+    /// # Errors
+    /// `is_not_found` when no service of the application runs this image; nothing was sent then.
+    pub fn checked(mut self) -> Self {
+        self.affected = self.affected.map(Affected::checked);
+        self
+    }
+}
+
+impl<O: MakesContainers> Call<(), O> {
+    /// Tells whether the containers are new ones: the supervisor answers 200 also when the engine could not stop
+    /// a container. Their ids are read once before and once after (`GET /v2/state/status`); if the engine is ill
+    /// that read can make the supervisor exit.
+    ///
+    /// # Errors
+    /// Those of the call; `is_server` when it was answered with success and a container is the same as before.
+    pub fn confirm(self) -> Confirm<O> {
+        Confirm::new(self)
     }
 }
 
@@ -179,10 +268,56 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let sent = self.supervisor.answer(self.spec?, self.deadline, self.patience).await;
-            let (answer, attempts) = sent?;
-            (self.read)(answer).map_err(|error| error.with_attempts(attempts))
+            let time = self.time();
+            self.check(&time).await?;
+            self.send(&time).await
         })
+    }
+}
+
+impl<T, O> Call<T, O> {
+    pub(super) fn time(&self) -> CallTime {
+        CallTime { deadline: self.deadline, until: self.patience.map(end_of) }
+    }
+
+    /// Looks whether the service is there that the call names.
+    pub(super) async fn check(&self, time: &CallTime) -> Result<()> {
+        match (&self.spec, &self.affected) {
+            (Ok(spec), Some(affected)) => affected.check(&self.supervisor, &spec.operation(), time).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The supervisor, what the call acts on, and what it is called.
+    pub(super) fn about(&self) -> (Supervisor, Option<Affected>, String) {
+        let operation = self.spec.as_ref().map(Spec::operation).unwrap_or_default();
+        (self.supervisor.clone(), self.affected.clone(), operation)
+    }
+
+    pub(super) async fn send(self, time: &CallTime) -> Result<T> {
+        let (answer, attempts) = self.supervisor.answer(self.spec?, time.deadline, time.patience()).await?;
+        (self.read)(answer).map_err(|error| error.with_attempts(attempts))
+    }
+}
+
+/// The time that a call has, together with the reads around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallTime {
+    /// For each try.
+    pub(super) deadline: Option<Duration>,
+    /// When its patience ends.
+    until: Option<Instant>,
+}
+
+impl CallTime {
+    /// What is left of its patience.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The deadline of a read around it: never longer than the read's own.
+    pub(super) fn for_read(&self, endpoint: &Endpoint) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.min(endpoint.deadline))
     }
 }
 
@@ -200,7 +335,7 @@ impl<T, O> std::fmt::Debug for Call<T, O> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) operation: String,
-    body: Body,
+    pub(super) body: Body,
 }
 
 impl Opened {
@@ -218,161 +353,3 @@ impl Opened {
         })
     }
 }
-
-impl Supervisor {
-    /// Sends and reads the whole answer, and tells how often it had to. Not generic: compiled once for every endpoint.
-    pub(crate) async fn answer(
-        &self,
-        spec: Spec,
-        deadline: Option<Duration>,
-        patience: Option<Duration>,
-    ) -> Result<(Answer, u32)> {
-        let link = self.link()?;
-        // Held until the answer is there, so that the next app restart or purge starts after this one.
-        let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
-        let each = deadline.unwrap_or(spec.endpoint.deadline);
-        with_patience(spec.endpoint.nature, patience, || async {
-            let left = AtomicBool::new(false);
-            tokio::time::timeout(each, async {
-                let (status, body) = self.open(link, &spec, &left).await?;
-                self.finish(&spec, status, body).await
-            })
-            .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
-        })
-        .await
-    }
-
-    /// Sends and hands the body over unread, for streams.
-    pub(crate) async fn open_stream(&self, spec: Spec, patience: Option<Duration>) -> Result<Opened> {
-        let link = self.link()?;
-        let each = spec.endpoint.deadline;
-        with_patience(spec.endpoint.nature, patience, || async {
-            let left = AtomicBool::new(false);
-            tokio::time::timeout(each, async {
-                let (status, body) = self.open(link, &spec, &left).await?;
-                if status == 200 {
-                    return Ok(Opened { operation: spec.operation(), body });
-                }
-                let answer = self.finish(&spec, status, body).await?;
-                Err(answer.unreadable("not a stream"))
-            })
-            .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
-        })
-        .await
-        .map(|(opened, _)| opened)
-    }
-
-    /// One exchange, up to the head of the answer.
-    async fn open(&self, link: &Link, spec: &Spec, left: &AtomicBool) -> Result<(u16, Body)> {
-        let started = Instant::now();
-        let result = match link.transport.send_noting(request(link, spec)?, left).await {
-            // The server may close an idle connection just as it is used again; a read can simply be sent anew.
-            Err(error) if error.reused && (!error.sent || spec.endpoint.nature == Nature::Read) => {
-                let mut request = request(link, spec)?;
-                request.extensions_mut().insert(FreshConnection);
-                link.transport.send_noting(request, left).await
-            }
-            result => result,
-        };
-        let elapsed = started.elapsed();
-        match result {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                tracing::debug!(method = %spec.endpoint.method, path = %spec.path, status, ?elapsed, "supervisor call");
-                Ok((status, response.into_body()))
-            }
-            Err(error) => {
-                tracing::debug!(method = %spec.endpoint.method, path = %spec.path, %error, ?elapsed, "supervisor call failed");
-                Err(self.broken(spec, None, error))
-            }
-        }
-    }
-
-    async fn finish(&self, spec: &Spec, status: u16, body: Body) -> Result<Answer> {
-        let says_no = spec.endpoint.says_no_by_500 && status == 500;
-        let refused = !(200..300).contains(&status) && !says_no;
-        let body = if refused {
-            // Some more than is kept, so that no key is cut in two and then not recognised.
-            body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
-        } else {
-            body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
-                BodyError::Transport(error) => self.broken(spec, Some(status), error),
-                BodyError::TooLong(limit) => {
-                    Error::new(ErrorKind::Decode, format!("the answer is longer than {limit} bytes"))
-                        .operation(spec.operation())
-                        .with_status(status)
-                        .sent(true)
-                }
-            })?
-        };
-        let supervisor = self.clone();
-        let answer =
-            Answer { supervisor, endpoint: spec.endpoint, operation: spec.operation(), status, body };
-        if refused { Err(answer.refusal()) } else { Ok(answer) }
-    }
-
-    /// No answer, or half of one: nothing happened, it may have happened, or a read just failed.
-    fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
-        let address = self.address().unwrap_or_default();
-        let kind = of_lost(spec.endpoint.nature.effect(), cause.sent);
-        let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
-        let (kind, message, help) = if !cause.sent {
-            (kind, format!("can't reach the supervisor at {address} ({cause})"), GONE)
-        } else if kind == ErrorKind::UnknownOutcome {
-            (kind, format!("the connection closed {when} ({cause})"), LOOK)
-        } else if cause.is_garbled() {
-            (ErrorKind::Decode, format!("what listens at {address} does not speak HTTP ({cause})"), WHOSE)
-        } else {
-            (kind, format!("the supervisor at {address} closed the connection {when} ({cause})"), GONE)
-        };
-        let error = Error::new(kind, message).operation(spec.operation()).sent(cause.sent).help(help);
-        let error = error.because(cause);
-        match status {
-            Some(status) => error.with_status(status),
-            None => error,
-        }
-    }
-}
-
-const GONE: &str = "it restarts within a minute if the device is well; the label \
-                    io.balena.features.supervisor-api opens the way to it";
-pub(super) const LOOK: &str =
-    "it may have happened, and may have ended the caller: look at the state before sending it again";
-const WHOSE: &str = "is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells";
-
-fn request(link: &Link, spec: &Spec) -> Result<Request> {
-    let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
-    uri.push_str(&spec.path);
-    let mut separator = '?';
-    for part in [Some(link.query.as_str()), spec.query.as_deref()].into_iter().flatten() {
-        if !part.is_empty() {
-            uri.push(separator);
-            uri.push_str(part);
-            separator = '&';
-        }
-    }
-    let mut request = http::Request::builder()
-        .method(spec.endpoint.method.clone())
-        .uri(uri)
-        .header(header::HOST, link.host.clone())
-        .header(header::USER_AGENT, USER_AGENT);
-    let body = match &spec.body {
-        Some(body) => {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-            Bytes::from(body.to_string())
-        }
-        None => Bytes::new(),
-    };
-    if spec.endpoint.nature != Nature::Read {
-        request = request.extension(FreshConnection);
-    }
-    // Every part was checked when it was made; what is left is a service name with odd characters.
-    request
-        .body(body)
-        .map_err(|_| Error::argument("path", "it can't be part of an address").operation(spec.operation()))
-}
-
-/// Neutral: a proxy in front of newer supervisors routes by `Supervisor/…` (§1.1).
-const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));

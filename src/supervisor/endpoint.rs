@@ -40,6 +40,7 @@ impl Nature {
 
 /// One row of the endpoint table.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(crate) struct Endpoint {
     pub(crate) method: Method,
     pub(crate) nature: Nature,
@@ -53,6 +54,10 @@ pub(crate) struct Endpoint {
     pub(crate) takes_turns: bool,
     /// Keys or passwords are in the answer: nothing of it may be quoted.
     pub(crate) bears_secrets: bool,
+    /// Update locks can refuse it, and `force` overrides them.
+    pub(crate) takes_locks: bool,
+    /// A 401 in text means by its content type whether the key is unknown or does not cover the application.
+    pub(crate) tells_scope_by_type: bool,
     /// A 500 is an answer, and means no.
     pub(crate) says_no_by_500: bool,
 }
@@ -75,6 +80,8 @@ macro_rules! endpoints {
             absent: None,
             takes_turns: false,
             bears_secrets: false,
+            takes_locks: false,
+            tells_scope_by_type: false,
             says_no_by_500: false,
         }, $($($flag $(($value))?)+)?);)*
     };
@@ -92,14 +99,14 @@ endpoints! {
     PING = GET Read READ since "1.1.0";
     HEALTHY = GET Read READ since "6.5.0" : says_no_by_500;
     BLINK = POST Change DEVICE_ACTION since "1.1.0";
-    UPDATE = POST Change DEVICE_ACTION since "1.1.0";
-    REBOOT = POST Change DEVICE_ACTION since "1.1.0";
-    SHUTDOWN = POST Change DEVICE_ACTION since "1.1.0";
+    UPDATE = POST Change DEVICE_ACTION since "1.1.0" : takes_locks;
+    REBOOT = POST Change DEVICE_ACTION since "1.1.0" : takes_locks;
+    SHUTDOWN = POST Change DEVICE_ACTION since "1.1.0" : takes_locks;
     REGENERATE_API_KEY = POST Change DEVICE_ACTION since "1.1.0" : bears_secrets;
 
     DEVICE = GET Read READ since "1.6.0";
     HOST_CONFIG = GET Read READ since "6.6.0" : bears_secrets;
-    SET_HOST_CONFIG = PATCH Change SERVICE_ACTION since "6.6.0";
+    SET_HOST_CONFIG = PATCH Change SERVICE_ACTION since "6.6.0" : takes_locks;
     VERSION = GET Read READ since "7.21.0";
     DEVICE_NAME = GET FragileRead READ since "9.11.0";
     TAGS = GET Read READ since "9.11.0";
@@ -107,25 +114,28 @@ endpoints! {
     VPN = GET FragileRead READ since "11.4.0";
     DEVICE_INFO = GET Read READ since "7.21.0";
 
-    RESTART_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns;
-    PURGE_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns;
-    RESTART = POST Change APP_ACTION since "7.0.0" : takes_turns;
-    PURGE = POST Change APP_ACTION since "7.0.0" : takes_turns;
-    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404);
-    STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404);
+    RESTART_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns takes_locks;
+    PURGE_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns takes_locks;
+    RESTART = POST Change APP_ACTION since "7.0.0" : takes_turns takes_locks;
+    PURGE = POST Change APP_ACTION since "7.0.0" : takes_turns takes_locks;
+    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404) takes_locks;
+    STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404) takes_locks;
     START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : absent(404);
-    STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : absent(404);
-    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : absent(404);
-    APP_V1 = GET Read READ since "1.8.0" : bears_secrets;
+    STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : absent(404) takes_locks tells_scope_by_type;
+    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : absent(404) tells_scope_by_type;
+    APP_V1 = GET Read READ since "1.8.0" : bears_secrets tells_scope_by_type;
 
     APPLICATIONS_STATE = GET Read READ since "7.12.0";
     APPLICATION_STATE = GET Read READ since "7.12.0" : absent(409);
+    // Looks before a change: once, so that nothing waits for them that the change does not wait for.
+    STATE_BEFORE = GET FragileRead READ since "7.12.0";
+    IMAGES_BEFORE = GET FragileRead READ since "7.12.0" : absent(409);
     STATE_STATUS = GET FragileRead READ since "9.7.0";
     CONTAINER_ID = GET FragileRead READ since "8.6.0" : absent(503);
 
     CLEANUP_VOLUMES = GET Change SERVICE_ACTION since "10.0.0";
     JOURNAL_LOGS = POST Read READ since "10.2.0";
     TARGET_STATE = GET FragileRead READ since "7.21.0" : bears_secrets;
-    SET_TARGET_STATE = POST Change SERVICE_ACTION since "7.21.0";
+    SET_TARGET_STATE = POST Change SERVICE_ACTION since "7.21.0" : takes_locks;
     LOCAL_LOGS = GET Read READ since "7.21.0";
 }

@@ -4,36 +4,50 @@
 //! Reached with [`Balena::supervisor`](crate::Balena::supervisor); most programs need only
 //! [`Balena::device`](crate::Balena::device), which has the names of the SDKs.
 
+mod affected;
 mod answer;
 mod application;
 mod call;
+mod confirm;
 mod device;
 mod endpoint;
 mod host_config;
+mod journal;
 mod link;
 mod local_mode;
 mod lock;
+mod locked;
 mod logs;
 mod patience;
 mod redact;
+mod send;
 mod state;
+mod time;
 mod wait;
 
-pub(crate) use answer::{Answer, lock_holder};
+pub(crate) use answer::Answer;
 pub(crate) use application::APP_ID;
 pub use application::{Application, ServiceSelector, SingleContainer};
-pub use call::{Call, Forceable, Updating};
+pub use call::{
+    Call, Forceable, MakesContainers, NamesService, Recreating, RestartingService, StartingService,
+    StoppingService, TakesForce, Updating,
+};
 pub(crate) use call::{Opened, Spec};
+pub use confirm::{Confirm, Confirmation};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
 pub(crate) use endpoint::{Endpoint, Nature};
 pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
+pub(crate) use journal::is_remark;
+pub use journal::{JournalLines, JournalQuery};
 pub use link::Supervisor;
 pub use local_mode::{LocalTarget, TargetState};
 #[cfg(feature = "cli")]
 pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
-pub use logs::{JournalLines, JournalQuery, LocalLog, LocalLogs};
+pub(crate) use locked::{Force, explain as explain_lock, is_told as tells_lock};
+pub use logs::{LocalLog, LocalLogs};
 pub use state::{
     AppState, ApplicationState, ContainerStatus, ImageServiceState, ImageState, ImageStatus, ImageStatusRow,
     ServiceState, ServiceStatus, StateStatus, UpdateStatus, VersionedState,
 };
+pub use time::WrittenTime;

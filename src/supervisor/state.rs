@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{ApplicationId, ImageId, ReleaseId, ServiceId};
@@ -11,6 +10,7 @@ use crate::open_enum::open_enum;
 use super::call::{Call, Spec};
 use super::endpoint as e;
 use super::link::Supervisor;
+use super::time::WrittenTime;
 
 open_enum! {
     /// Status of a service, in the supervisor's mixed spelling.
@@ -212,7 +212,7 @@ pub struct ContainerStatus {
     pub container_id: Option<String>,
     /// When the container was made.
     #[serde(default, rename = "createdAt", skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Timestamp>,
+    pub created_at: Option<WrittenTime>,
 }
 
 /// One image in [`StateStatus`].

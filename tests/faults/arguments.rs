@@ -192,7 +192,7 @@ async fn odd_names_arrive_as_they_are() {
     ]);
     let supervisor = client(&server.url());
     supervisor.container_id(name).await.unwrap();
-    supervisor.application().restart_service(ServiceSelector::name(name)).await.unwrap();
+    supervisor.application().restart_service(ServiceSelector::name(name)).unchecked().await.unwrap();
     let requests = server.requests();
     assert_eq!(requests[0].query()[1], ("service".to_owned(), name.to_owned()));
     let body: serde_json::Value = serde_json::from_slice(&requests[1].body).unwrap();

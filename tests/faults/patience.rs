@@ -108,9 +108,10 @@ async fn patience_that_runs_out_says_how_often_it_tried() {
         let began = Instant::now();
         let error =
             perform(&supervisor, endpoint, None, Options::default()).await.expect_err("nobody listens");
-        assert!(is_refusal(&error) && error.attempts() == 2, "{endpoint:?}: {error:?}");
-        assert!(error.to_string().contains("after 2 attempts"), "{error}");
-        assert!(began.elapsed() < ENOUGH / 4, "{endpoint:?}");
+        // At once, after the first pause, and at the end.
+        assert!(is_refusal(&error) && error.attempts() == 3, "{endpoint:?}: {error:?}");
+        assert!(error.to_string().contains("after 3 attempts"), "{error}");
+        assert!((GAP..ENOUGH / 4).contains(&began.elapsed()), "{endpoint:?}");
     })
     .await;
 }
@@ -181,7 +182,7 @@ async fn a_call_s_own_patience_counts_before_the_client_s() {
     let patient = with_patience(&refusing.url(), Some(ENOUGH));
     assert_eq!(patient.ping().patience(Duration::ZERO).await.unwrap_err().attempts(), 1);
     let hasty = with_patience(&refusing.url(), None);
-    assert_eq!(hasty.ping().patience(GAP).await.unwrap_err().attempts(), 2);
+    assert_eq!(hasty.ping().patience(GAP).await.unwrap_err().attempts(), 3);
 }
 
 #[tokio::test]
@@ -203,4 +204,45 @@ async fn waiting_for_a_service_bridges_a_restart_and_the_loading_after_it() {
     let supervisor = with_patience(&server.url(), None);
     let error = supervisor.wait_for("main", "exited".into(), ENOUGH).await.unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
+}
+/// Each look until the limit says this; what the wait says in the end.
+async fn waits(status: &str, wanted: &str, limit: Duration) -> (Result<(), Error>, usize, Duration) {
+    let services = json!({"main": {"status": status}});
+    let state = || Turn::json(200, &json!({"demo": {"appId": 1_234_567, "services": services}}));
+    let server = Scripted::new((0..50).map(|_| state()));
+    let supervisor = with_patience(&server.url(), None);
+    let began = Instant::now();
+    let result = supervisor.wait_for("main", wanted.into(), limit).await;
+    (result, server.requests().len(), began.elapsed())
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_a_last_look_and_says_what_it_saw() {
+    for (limit, looks) in [(0, 1), (200, 2), (700, 3)] {
+        let limit = Duration::from_millis(limit);
+        let (result, seen, took) = waits("Stopping", "exited", limit).await;
+        let error = result.unwrap_err();
+        assert!(error.is_timeout() && error.to_string().contains("seen last: it is Stopping"), "{error}");
+        assert_eq!(seen, looks, "{limit:?}");
+        assert!((limit..limit + Duration::from_secs(2)).contains(&took), "{limit:?} took {took:?}");
+    }
+    // What is true already is seen without any time.
+    for (status, wanted) in
+        [("Running", "Running"), ("Running", "running"), ("exited", "EXITED"), ("Running", "idle")]
+    {
+        waits(status, wanted, Duration::ZERO)
+            .await
+            .0
+            .unwrap_or_else(|error| panic!("{status} {wanted}: {error}"));
+    }
+    let server = Scripted::new([Turn::json(200, &json!({"update_downloaded": false}))]);
+    with_patience(&server.url(), None).wait_ready(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wait_for_a_stuck_supervisor_ends() {
+    let server = Scripted::new((0..9).map(|_| Turn::silence()));
+    let began = Instant::now();
+    let error = with_patience(&server.url(), None).wait_ready(Duration::from_millis(100)).await.unwrap_err();
+    assert!(error.is_timeout() && began.elapsed() < ENOUGH / 2, "{error}");
 }

@@ -139,11 +139,12 @@ async fn the_query_is_sent_as_it_was_built() {
     let server = Scripted::new([stream(&[], Duration::ZERO), stream(&[], Duration::ZERO)]);
     let supervisor = client(&server.url());
     supervisor.journal_logs(JournalQuery::new()).await.unwrap();
-    let query = JournalQuery::new().follow().all().count(5).unit("u").container("c").format("json");
+    let query =
+        JournalQuery::new().follow().all().count(5).unit("u").container("f00dfeedbeef0123").format("json");
     supervisor.journal_logs(query.since("-1h").until("now")).await.unwrap();
     let bodies: Vec<serde_json::Value> =
         server.requests().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
-    let full = json!({"follow": true, "all": true, "count": 5, "unit": "u", "containerId": "c", "format": "json", "since": "-1h", "until": "now"});
+    let full = json!({"follow": true, "all": true, "count": 5, "unit": "u", "containerId": "f00dfeedbeef", "format": "json", "since": "-1h", "until": "now"});
     assert_eq!(bodies, [json!({}), full]);
 }
 

@@ -138,3 +138,21 @@ async fn without_lines_from_before_the_last_one_is_left_out() {
     let asked = asked.recv().unwrap();
     assert!(asked["since"] == "@1705312800" && asked.get("count").is_none(), "{asked}");
 }
+
+/// journalctl says these among its entries, also in the `json` format.
+#[tokio::test]
+async fn remarks_of_journalctl_are_neither_lines_nor_faults() {
+    let remarks = [
+        "-- No entries --",
+        "-- Journal begins at Mon 2026-11-23 10:00:00 UTC. --",
+        "-- Logs begin at Mon 2026-11-23 10:00:00 UTC. --",
+        "-- Boot 0123456789abcdef0123456789abcdef --",
+        "-- Reboot --",
+        "-- cursor: s=a;i=1",
+    ];
+    let text: String = remarks.join("\n") + "\n";
+    let (balena, _asked) = supervisor(vec![text + &entry(0, "-- No entries --")]);
+    let mut log = balena.logs().subscribe(None).count(5).await.unwrap();
+    assert_eq!(next(&mut log).await.message, "-- No entries --", "a service may write what it likes");
+    assert_eq!(log.skipped(), 0);
+}

@@ -184,7 +184,10 @@ fn success(exchange: &Exchange, (method, path, _): Endpoint, body: &str) -> Opti
             value.as_object_mut()?.remove("status");
             value
         }
-        (_, "/v2/journal-logs") => json!(body.lines().collect::<Vec<_>>()),
+        // What journalctl says itself is no line of the journal.
+        (_, "/v2/journal-logs") => {
+            json!(body.lines().filter(|line| !line.starts_with("-- ")).collect::<Vec<_>>())
+        }
         (_, "/v2/local/logs") => {
             let lines = body.split_inclusive('\n').filter(|line| line.ends_with('\n'));
             lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect()
@@ -230,11 +233,12 @@ fn refusal(error: &Error, exchange: &Exchange, endpoint: Endpoint, body: &str) -
     let first_line = words.lines().next().unwrap_or_default().trim();
     let shown = *kind == ErrorKind::Unsupported || error.to_string().contains(first_line);
     expect("the text", shown)?;
-    // 3.4: a key that is known and does not cover the application is told in JSON.
-    expect(
-        "is_out_of_scope",
-        error.is_out_of_scope() == (*kind == ErrorKind::Unauthorized && parsed.is_object()),
-    )?;
+    // 3.4: a key that is known and does not cover the application is told in JSON, and on `/v1/apps/…` by the
+    // label of a text.
+    let content_type = recorded.content_type.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let labelled = endpoint.1.starts_with("/v1/apps/") && content_type.starts_with("text/html");
+    let out_of_scope = *kind == ErrorKind::Unauthorized && (parsed.is_object() || labelled);
+    expect("is_out_of_scope", error.is_out_of_scope() == out_of_scope)?;
     if *kind == ErrorKind::Locked {
         // Section 5: every recorded text names its holder.
         let told = error.lock_holder().map(|holder| match holder {

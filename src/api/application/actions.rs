@@ -13,6 +13,7 @@ use crate::api::proxy::{DEADLINE, Passed, judged};
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
 use crate::error::Result;
+use crate::supervisor::Force;
 
 use super::Applications;
 
@@ -40,7 +41,8 @@ impl IntoFuture for FleetAction {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let id = self.application.resolve(self.core.clone()).await?;
-            pass_on(&self.core, self.path, id, json!({ "force": self.force })).await
+            let force = if self.force { Force::Given } else { Force::Offered };
+            pass_on(&self.core, self.path, id, json!({ "force": self.force }), force).await
         })
     }
 }
@@ -78,7 +80,7 @@ impl Applications {
         Request::new(async move {
             let id = key.resolve(core.clone()).await?;
             // The id inside is text: so the supervisor has been told ever since.
-            pass_on(&core, "/v1/purge", id, json!({ "appId": id.to_string() })).await
+            pass_on(&core, "/v1/purge", id, json!({ "appId": id.to_string() }), Force::NotTaken).await
         })
     }
 
@@ -95,14 +97,16 @@ impl Applications {
                 ..Plain::post(Method::POST, format!("/application/{id}/restart"), None)
             };
             let reply = core.plain(restart).await;
-            judged(reply.map_err(|error| error.naming(format_args!("application {key}")))?)
+            let reply = reply.map_err(|error| error.naming(format_args!("application {key}")))?;
+            judged(reply, Force::NotTaken)
         })
     }
 }
 
-async fn pass_on(core: &Core, path: &str, id: i64, data: Value) -> Result<()> {
+async fn pass_on(core: &Core, path: &str, id: i64, data: Value, force: Force) -> Result<()> {
     let body = json!({ "appId": id, "data": data });
-    judged(core.pass_on(Passed { path: path.to_owned(), body, repeatable: false, deadline: None }).await?)
+    let passed = Passed { path: path.to_owned(), body, repeatable: false, deadline: None, force };
+    judged(core.pass_on(passed).await?, force)
 }
 
 #[cfg(test)]
@@ -111,12 +115,15 @@ mod tests {
     use crate::http::Reply;
 
     fn answered(body: &'static str) -> Result<()> {
-        judged(Reply {
-            operation: "POST /supervisor/v1/reboot".into(),
-            status: 207,
-            headers: http::HeaderMap::new(),
-            body: body.into(),
-        })
+        judged(
+            Reply {
+                operation: "POST /supervisor/v1/reboot".into(),
+                status: 207,
+                headers: http::HeaderMap::new(),
+                body: body.into(),
+            },
+            Force::Offered,
+        )
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::request::Request;
 use crate::core::Core;
-use crate::error::Result;
-use crate::supervisor::{Call, Forceable, Updating};
+use crate::error::{Error, ErrorKind, Result};
+use crate::supervisor::{Call, Confirmation, MakesContainers, NamesService, TakesForce, Updating};
 
 use super::remote::{self, Needs};
 use super::target::Way;
@@ -49,10 +50,45 @@ impl<T, O> DeviceAction<T, O> {
     }
 }
 
-impl<T> DeviceAction<T, Forceable> {
+impl<T, O: TakesForce> DeviceAction<T, O> {
     /// Overrides update locks, as [`Call::force`].
     pub fn force(self) -> Self {
-        self.map(Call::<T, Forceable>::force)
+        self.map(Call::<T, O>::force)
+    }
+}
+
+impl<T, O: NamesService> DeviceAction<T, O> {
+    /// Sends it without a look at the service's name first, as [`Call::unchecked`]. On another device there is
+    /// none.
+    pub fn unchecked(self) -> Self {
+        self.map(Call::<T, O>::unchecked)
+    }
+
+    /// Looks at an image id too before it is sent, as [`Call::checked`]; changes nothing on the way through the
+    /// cloud.
+    pub fn checked(self) -> Self {
+        self.map(Call::<T, O>::checked)
+    }
+}
+
+impl<O: MakesContainers + 'static> DeviceAction<(), O> {
+    /// Tells whether the containers are new ones, as [`Call::confirm`].
+    ///
+    /// # Errors
+    /// As [`Call::confirm`]; `is_unsupported` for another device, and nothing is sent.
+    pub fn confirm(self) -> Request<Confirmation> {
+        Request::new(async move {
+            match self.way? {
+                Way::Here => self.call.confirm().await,
+                Way::There(device) => Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "the containers of device {device} can't be compared from here; nothing was sent"
+                    ),
+                )
+                .help("do it without confirm, and look at the device's services afterwards")),
+            }
+        })
     }
 }
 

@@ -36,7 +36,8 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::{
     Application, ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines,
-    JournalQuery, ServiceSelector, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
+    JournalQuery, Recreating, RestartingService, ServiceSelector, StartingService, StoppingService,
+    Supervisor, Tag, UpdateTrigger, Updating, VpnState,
 };
 
 pub use action::DeviceAction;
@@ -117,7 +118,7 @@ impl Devices {
     /// `is_locked` when a service holds an update lock; `is_unknown_outcome` when this container is one of
     /// those that are restarted.
     #[doc(alias = "restartApplication")]
-    pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+    pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Recreating> {
         self.on_application(target, Needs::VersionForRestart, |application| application.restart_v1())
     }
 
@@ -142,7 +143,7 @@ impl Devices {
     ///
     /// # Errors
     /// As [`restart_application`](Self::restart_application).
-    pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
+    pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Recreating> {
         self.on_application(target, Needs::Application, |application| application.purge_v1())
     }
 
@@ -157,39 +158,46 @@ impl Devices {
         self.action(target, Needs::Uuid, Supervisor::device)
     }
 
-    /// Starts a service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already.
+    /// Starts a service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already. On this
+    /// device a name is looked up before, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when it has no container.
+    /// `is_not_found` when it is not there or has no container.
     #[doc(alias = "startService")]
     pub fn start_service(
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<()> {
+    ) -> DeviceAction<(), StartingService> {
         self.on_application(target, Needs::Version(Minimum::V7), |application| {
             application.start_service(service)
         })
     }
 
     /// Stops a service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**:
-    /// [`Supervisor::wait_for`] tells when it has.
+    /// [`Supervisor::wait_for`] tells when it has. On this device a name is looked up before, as by
+    /// [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when it has no container; `is_locked` when any service of the application holds an
+    /// `is_not_found` when it is not there or has no container; `is_locked` when any service of the application holds an
     /// update lock; `is_unknown_outcome` when it is this very service.
     #[doc(alias = "stopService")]
     pub fn stop_service(
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<(), Forceable> {
+    ) -> DeviceAction<(), StoppingService> {
         self.on_application(target, Needs::Version(Minimum::V7), |application| {
             application.stop_service(service)
         })
     }
 
-    /// Restarts a service in a new container (`POST /v2/applications/:appId/restart-service`).
+    /// Restarts a service in a new container (`POST /v2/applications/:appId/restart-service`). The supervisor
+    /// answers 200 also when the engine could not stop the old one: [`confirm`](DeviceAction::confirm) tells.
+    ///
+    /// On this device a name is looked up before (`GET /v2/applications/state`), since in an application of one
+    /// service the supervisor acts on that one whatever the name; [`unchecked`](DeviceAction::unchecked) leaves
+    /// that out.
     ///
     /// # Errors
     /// As [`stop_service`](Self::stop_service).
@@ -198,7 +206,7 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<(), Forceable> {
+    ) -> DeviceAction<(), RestartingService> {
         self.on_application(target, Needs::Version(Minimum::V7), |application| {
             application.restart_service(service)
         })

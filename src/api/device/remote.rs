@@ -14,7 +14,7 @@ use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Refusals, Reply};
 use crate::odata::Query;
-use crate::supervisor::{APP_ID, Answer, Endpoint, Nature, Spec};
+use crate::supervisor::{APP_ID, Answer, Endpoint, Force, Nature, Spec};
 
 use super::supervisor_version::Minimum;
 
@@ -87,6 +87,7 @@ pub(super) async fn pass_on(
     if endpoint.method != Method::POST {
         body.insert("method".into(), endpoint.method.as_str().into());
     }
+    let force = spec.force();
     let mut path = spec.path.into_owned();
     let mut data = spec.body;
     if let Some(id) = application {
@@ -95,8 +96,8 @@ pub(super) async fn pass_on(
     if let Some(data) = data {
         body.insert("data".into(), data);
     }
-    let passed =
-        Passed { path, body: Value::Object(body), repeatable: endpoint.nature == Nature::Read, deadline };
+    let repeatable = endpoint.nature == Nature::Read;
+    let passed = Passed { path, body: Value::Object(body), repeatable, deadline, force };
     let reply = core.pass_on(passed).await.map_err(|error| understood(error, endpoint))?;
     Ok(answer(core, endpoint, reply))
 }
@@ -152,6 +153,9 @@ fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
         endpoint,
         operation: reply.operation,
         status: reply.status,
+        // Of a refusal only, which the cloud's side judges.
+        is_html: false,
+        force: Force::NotTaken,
         body: reply.body,
     }
 }

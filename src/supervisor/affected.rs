@@ -1,0 +1,192 @@
+//! What of this device a call acts on, and whether it is there: in an application of one service the supervisor
+//! acts on that one whatever name or image id it is given.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ApplicationId;
+
+use super::application::ServiceSelector;
+use super::call::{CallTime, Spec};
+use super::endpoint::{self as e, Endpoint};
+use super::link::Supervisor;
+use super::state::{ApplicationState, ContainerStatus, VersionedState};
+
+/// Names that an error lists.
+const LISTED: usize = 20;
+/// Letters in which two names differ that are meant to be the same.
+const TYPOS: usize = 2;
+
+/// An application, or one of its services.
+#[derive(Debug, Clone)]
+pub(super) struct Affected {
+    application: ApplicationId,
+    service: Option<ServiceSelector>,
+    lookup: Lookup,
+}
+
+/// What is looked at before the call is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    Names,
+    NamesAndImages,
+    Nothing,
+}
+
+impl Affected {
+    pub(super) fn new(application: ApplicationId, service: Option<ServiceSelector>) -> Self {
+        Self { application, service, lookup: Lookup::Names }
+    }
+
+    pub(super) fn unchecked(self) -> Self {
+        Self { lookup: Lookup::Nothing, ..self }
+    }
+
+    pub(super) fn checked(self) -> Self {
+        Self { lookup: Lookup::NamesAndImages, ..self }
+    }
+
+    /// Whether a container is one of those that the call acts on.
+    pub(super) fn includes(&self, container: &ContainerStatus) -> bool {
+        container.app_id.is_none_or(|id| id == self.application)
+            && match &self.service {
+                None => true,
+                Some(ServiceSelector::Name(name)) => container.service_name == *name,
+                Some(ServiceSelector::Image(image)) => container.image_id == Some(*image),
+            }
+    }
+
+    /// One read. A read that is not answered does not stop the call: the supervisor may still take it.
+    ///
+    /// # Errors
+    /// `is_not_found` when the application is there and the service is none of its.
+    pub(super) async fn check(
+        &self,
+        supervisor: &Supervisor,
+        operation: &str,
+        time: &CallTime,
+    ) -> Result<()> {
+        let missing = match (&self.service, self.lookup) {
+            (Some(ServiceSelector::Name(name)), Lookup::Names | Lookup::NamesAndImages) => {
+                let spec = Spec::new(&e::STATE_BEFORE, "/v2/applications/state");
+                let states: Option<BTreeMap<String, ApplicationState>> = read(supervisor, spec, time).await;
+                states.and_then(|states| self.missing_name(name, states))
+            }
+            (Some(ServiceSelector::Image(image)), Lookup::NamesAndImages) => {
+                let path = format!("/v2/applications/{}/state", self.application);
+                let state: Option<VersionedState> =
+                    read(supervisor, Spec::new(&e::IMAGES_BEFORE, path), time).await;
+                let known = state.and_then(|mut state| state.local.remove(&self.application));
+                // Empty while the supervisor loads.
+                let known = known.map(|known| known.services).filter(|known| !known.is_empty());
+                known.filter(|known| !known.contains_key(image)).map(|known| {
+                    let ids: Vec<String> = known.keys().map(ToString::to_string).collect();
+                    (
+                        format!("no service of application {} runs image {image}", self.application),
+                        images(&ids),
+                    )
+                })
+            }
+            _ => None,
+        };
+        match missing {
+            None => Ok(()),
+            Some((what, help)) => Err(Error::new(ErrorKind::NotFound, format!("{what}; nothing was sent"))
+                .operation(operation.to_owned())
+                .help(help)),
+        }
+    }
+
+    /// The supervisor lists the services of the target release, of the applications that the key covers.
+    fn missing_name(
+        &self,
+        name: &str,
+        states: BTreeMap<String, ApplicationState>,
+    ) -> Option<(String, String)> {
+        let application = states.into_values().find(|state| state.app_id == self.application)?;
+        let names: Vec<String> = application.services.into_keys().collect();
+        // None are listed while the supervisor loads.
+        if names.is_empty() || names.iter().any(|known| known == name) {
+            return None;
+        }
+        let what = format!("application {} has no service \"{}\"", self.application, name.escape_debug());
+        let near = names.iter().find(|known| is_near(known, name));
+        let near = near.map_or_else(String::new, |near| format!("is it \"{}\"? ", near.escape_debug()));
+        Some((what, format!("{near}its services are {}", listed(&names))))
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    supervisor: &Supervisor,
+    spec: Spec,
+    time: &CallTime,
+) -> Option<T> {
+    let endpoint: &Endpoint = spec.endpoint;
+    let answer = supervisor.answer(spec, time.for_read(endpoint), time.patience()).await;
+    match answer.and_then(|(answer, _)| answer.json()) {
+        Ok(state) => Some(state),
+        Err(error) => {
+            tracing::debug!(%error, "the service could not be looked up before the call");
+            None
+        }
+    }
+}
+
+fn images(ids: &[String]) -> String {
+    format!("the images of its services are {}", listed(ids))
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text: Vec<String> =
+        names.iter().take(LISTED).map(|name| name.escape_debug().to_string()).collect();
+    if names.len() > LISTED {
+        text.push(format!("and {} more", names.len() - LISTED));
+    }
+    text.join(", ")
+}
+
+/// Whether one name may have been meant by the other.
+fn is_near(known: &str, name: &str) -> bool {
+    let (known, name) = (known.to_lowercase(), name.trim().to_lowercase());
+    known == name || distance(&known, &name) <= TYPOS.min(known.chars().count() / 2)
+}
+
+/// Letters to change, add or leave out (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (line, letter) in a.chars().enumerate() {
+        let mut above = std::iter::once(line + 1).collect::<Vec<_>>();
+        for (pair, other) in row.windows(2).zip(&b) {
+            if let ([diagonal, up], Some(left)) = (pair, above.last()) {
+                let changed = diagonal + usize::from(letter != *other);
+                above.push(changed.min(up + 1).min(left + 1));
+            }
+        }
+        row = above;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_told() {
+        for (known, name, near) in [
+            ("main", "mian", true),
+            ("main", "Main", true),
+            ("main", " main", true),
+            ("main", "mains", true),
+            ("main", "man", true),
+            ("main", "worker", false),
+            ("a", "b", false),
+            ("ab", "ba", false),
+            ("database", "databse", true),
+        ] {
+            assert_eq!(is_near(known, name), near, "{known} {name}");
+        }
+        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
+    }
+}

@@ -1,0 +1,191 @@
+//! Sending a request to the supervisor, and what becomes of it when there is no answer.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header;
+use tokio::time::Instant;
+
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+use crate::http::{Body, BodyError, FreshConnection, TransportError, of_lost};
+
+use super::Supervisor;
+use super::answer::{Answer, no_answer};
+use super::call::{Opened, Spec};
+use super::endpoint::Nature;
+use super::link::Link;
+use super::patience::with_patience;
+use super::redact::SPELLING;
+
+/// Largest answer that is read into memory.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Status, content type and unread body of an answer.
+struct Head {
+    status: u16,
+    is_html: bool,
+    body: Body,
+}
+
+impl Supervisor {
+    /// Sends and reads the whole answer, and tells how often it had to. Not generic: compiled once for every endpoint.
+    pub(crate) async fn answer(
+        &self,
+        spec: Spec,
+        deadline: Option<Duration>,
+        patience: Option<Duration>,
+    ) -> Result<(Answer, u32)> {
+        let link = self.link()?;
+        // Held until the answer is there, so that the next app restart or purge starts after this one.
+        let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
+        let each = deadline.unwrap_or(spec.endpoint.deadline);
+        with_patience(spec.endpoint.nature, patience, || async {
+            let left = AtomicBool::new(false);
+            tokio::time::timeout(each, async {
+                let head = self.open(link, &spec, &left).await?;
+                self.finish(&spec, head).await
+            })
+            .await
+            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
+        })
+        .await
+    }
+
+    /// Sends and hands the body over unread, for streams.
+    pub(crate) async fn open_stream(&self, spec: Spec, patience: Option<Duration>) -> Result<Opened> {
+        let link = self.link()?;
+        let each = spec.endpoint.deadline;
+        with_patience(spec.endpoint.nature, patience, || async {
+            let left = AtomicBool::new(false);
+            tokio::time::timeout(each, async {
+                let head = self.open(link, &spec, &left).await?;
+                if head.status == 200 {
+                    return Ok(Opened { operation: spec.operation(), body: head.body });
+                }
+                let answer = self.finish(&spec, head).await?;
+                Err(answer.unreadable("not a stream"))
+            })
+            .await
+            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
+        })
+        .await
+        .map(|(opened, _)| opened)
+    }
+
+    /// One exchange, up to the head of the answer.
+    async fn open(&self, link: &Link, spec: &Spec, left: &AtomicBool) -> Result<Head> {
+        let started = Instant::now();
+        let result = match link.transport.send_noting(request(link, spec)?, left).await {
+            // The server may close an idle connection just as it is used again; a read can simply be sent anew.
+            Err(error) if error.reused && (!error.sent || spec.endpoint.nature == Nature::Read) => {
+                let mut request = request(link, spec)?;
+                request.extensions_mut().insert(FreshConnection);
+                link.transport.send_noting(request, left).await
+            }
+            result => result,
+        };
+        let elapsed = started.elapsed();
+        match result {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                tracing::debug!(method = %spec.endpoint.method, path = %spec.path, status, ?elapsed, "supervisor call");
+                let media_type = response.headers().get(header::CONTENT_TYPE);
+                let is_html = media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+                Ok(Head { status, is_html, body: response.into_body() })
+            }
+            Err(error) => {
+                tracing::debug!(method = %spec.endpoint.method, path = %spec.path, %error, ?elapsed, "supervisor call failed");
+                Err(self.broken(spec, None, error))
+            }
+        }
+    }
+
+    async fn finish(&self, spec: &Spec, head: Head) -> Result<Answer> {
+        let Head { status, is_html, body } = head;
+        let says_no = spec.endpoint.says_no_by_500 && status == 500;
+        let refused = !(200..300).contains(&status) && !says_no;
+        let body = if refused {
+            // Some more than is kept, so that no key is cut in two and then not recognised.
+            body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
+        } else {
+            body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
+                BodyError::Transport(error) => self.broken(spec, Some(status), error),
+                BodyError::TooLong(limit) => {
+                    Error::new(ErrorKind::Decode, format!("the answer is longer than {limit} bytes"))
+                        .operation(spec.operation())
+                        .with_status(status)
+                        .sent(true)
+                }
+            })?
+        };
+        let supervisor = self.clone();
+        let operation = spec.operation();
+        let force = spec.force();
+        let answer = Answer { supervisor, endpoint: spec.endpoint, operation, status, is_html, force, body };
+        if refused { Err(answer.refusal()) } else { Ok(answer) }
+    }
+
+    /// No answer, or half of one: nothing happened, it may have happened, or a read just failed.
+    fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
+        let address = self.address().unwrap_or_default();
+        let kind = of_lost(spec.endpoint.nature.effect(), cause.sent);
+        let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
+        let (kind, message, help) = if !cause.sent {
+            (kind, format!("can't reach the supervisor at {address} ({cause})"), GONE)
+        } else if kind == ErrorKind::UnknownOutcome {
+            (kind, format!("the connection closed {when} ({cause})"), LOOK)
+        } else if cause.is_garbled() {
+            (ErrorKind::Decode, format!("what listens at {address} does not speak HTTP ({cause})"), WHOSE)
+        } else {
+            (kind, format!("the supervisor at {address} closed the connection {when} ({cause})"), GONE)
+        };
+        let error = Error::new(kind, message).operation(spec.operation()).sent(cause.sent).help(help);
+        let error = error.because(cause);
+        match status {
+            Some(status) => error.with_status(status),
+            None => error,
+        }
+    }
+}
+
+const GONE: &str = "it restarts within a minute if the device is well; the label \
+                    io.balena.features.supervisor-api opens the way to it";
+pub(super) const LOOK: &str =
+    "it may have happened, and may have ended the caller: look at the state before sending it again";
+const WHOSE: &str = "is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells";
+
+fn request(link: &Link, spec: &Spec) -> Result<crate::http::Request> {
+    let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
+    uri.push_str(&spec.path);
+    let mut separator = '?';
+    for part in [Some(link.query.as_str()), spec.query.as_deref()].into_iter().flatten() {
+        if !part.is_empty() {
+            uri.push(separator);
+            uri.push_str(part);
+            separator = '&';
+        }
+    }
+    let mut request = http::Request::builder()
+        .method(spec.endpoint.method.clone())
+        .uri(uri)
+        .header(header::HOST, link.host.clone())
+        .header(header::USER_AGENT, USER_AGENT);
+    let body = match &spec.body {
+        Some(body) => {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Bytes::from(body.to_string())
+        }
+        None => Bytes::new(),
+    };
+    if spec.endpoint.nature != Nature::Read {
+        request = request.extension(FreshConnection);
+    }
+    // Every part was checked when it was made; what is left is a service name with odd characters.
+    request
+        .body(body)
+        .map_err(|_| Error::argument("path", "it can't be part of an address").operation(spec.operation()))
+}
+
+/// Neutral: a proxy in front of newer supervisors routes by `Supervisor/…` (§1.1).
+const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));

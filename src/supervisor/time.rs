@@ -1,0 +1,80 @@
+//! A time as the supervisor wrote it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time together with the text in which it came (RFC 3339), which is what it is written as again:
+/// `2026-11-23T12:00:00.820Z` keeps its digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct WrittenTime {
+    time: Timestamp,
+    text: Box<str>,
+}
+
+impl WrittenTime {
+    /// The point in time.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The text in which it came.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<Timestamp> for WrittenTime {
+    fn from(time: Timestamp) -> Self {
+        Self { time, text: time.to_string().into() }
+    }
+}
+
+impl fmt::Display for WrittenTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for WrittenTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for WrittenTime {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenTime {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        let time = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self { time, text: text.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_they_came() {
+        for text in [
+            "2026-11-23T12:00:00.820Z",
+            "2026-11-23T12:00:00.000Z",
+            "2026-11-23T12:00:00Z",
+            "2026-11-23T12:00:00.123456789Z",
+            "2026-11-23T14:00:00.5+02:00",
+        ] {
+            let json = format!("\"{text}\"");
+            let time: WrittenTime = serde_json::from_str(&json).unwrap();
+            assert_eq!(serde_json::to_string(&time).unwrap(), json);
+            assert_eq!(time.time(), text.parse().unwrap());
+        }
+        assert!(serde_json::from_str::<WrittenTime>("\"yesterday\"").is_err());
+    }
+}
