@@ -1,6 +1,7 @@
 //! `balena-agent device …`: this device, with the names that the SDKs use.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -8,11 +9,12 @@ use serde_json::{Value, json};
 use crate::api::device::{DeviceAction, Devices, Local};
 use crate::error::{Error, Result};
 use crate::ids::ImageId;
-use crate::supervisor::{ApplicationState, JournalQuery, ServiceSelector, UpdateTrigger};
+use crate::supervisor::{ApplicationState, Confirmation, ServiceSelector, UpdateTrigger};
 
 use super::Context;
 use super::host_config::HostConfigArguments;
-use super::output::{self, Output, Reader};
+use super::journal::Logs;
+use super::output::Output;
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -45,8 +47,10 @@ pub(super) enum DeviceCommand {
     },
     /// Look for an update now
     Update {
-        #[command(flatten)]
-        force: Force,
+        /// Override update locks, whoever holds them; implies --cancel, without which a locked update that is
+        /// already being retried would stay locked
+        #[arg(long)]
+        force: bool,
         /// End what is being applied or downloaded and start over
         #[arg(long)]
         cancel: bool,
@@ -63,7 +67,7 @@ pub(super) enum DeviceCommand {
         #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
         until_done: Option<std::time::Duration>,
     },
-    /// Restart a service in a new container
+    /// Restart a service in a new container; its id is compared before and after
     RestartService {
         #[command(flatten)]
         service: Service,
@@ -142,31 +146,6 @@ impl Service {
     }
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Logs {
-    /// Go on with new lines as they come
-    #[arg(short, long)]
-    follow: bool,
-    /// The last COUNT lines only
-    #[arg(short = 'n', long)]
-    count: Option<u32>,
-    /// One systemd unit only
-    #[arg(long)]
-    unit: Option<String>,
-    /// One service only
-    #[arg(long, conflicts_with = "unit")]
-    service: Option<String>,
-    /// journalctl's output format: short, json, cat …
-    #[arg(long)]
-    format: Option<String>,
-    /// From this time on, as journalctl takes it: "2026-11-23 12:00:00", -1h
-    #[arg(long, allow_hyphen_values = true)]
-    since: Option<String>,
-    /// Up to this time
-    #[arg(long, allow_hyphen_values = true)]
-    until: Option<String>,
-}
-
 impl DeviceCommand {
     pub(super) async fn run(self, context: &Context) -> Result<Output> {
         let device = context.balena.device();
@@ -182,7 +161,7 @@ impl DeviceCommand {
             Self::State => Output::data(&context.limited(device.get_supervisor_state(Local)).await?)?,
             Self::Services => {
                 let states = context.limited(device.application_states(Local)).await?;
-                Output::data(&states)?.rows(SERVICE_COLUMNS, &service_rows(&states))?
+                services(&states)?
             }
             Self::Reboot(force) => {
                 let call = device.reboot(Local);
@@ -196,26 +175,26 @@ impl DeviceCommand {
                 Output::done("the device shuts down")
             }
             Self::Restart(force) => {
-                let call = device.restart_application(Local);
-                context.limited(if force.force { call.force() } else { call }).await?;
-                Output::done("all services are restarted")
+                let call = context.limited(device.restart_application(Local));
+                let call = if force.force { call.force() } else { call };
+                recreated(&call.confirm().await?, "all services are restarted")?
             }
             Self::Purge { force, yes } => {
                 yes.check("deletes the data in all volumes of the application")?;
-                let call = device.purge(Local);
-                context.limited(if force.force { call.force() } else { call }).await?;
-                Output::done("all services are restarted with empty volumes")
+                let call = context.limited(device.purge(Local));
+                let call = if force.force { call.force() } else { call };
+                recreated(&call.confirm().await?, "all services are restarted with empty volumes")?
             }
-            Self::Update { force, cancel } => update(context, &device, force.force, cancel).await?,
+            Self::Update { force, cancel } => update(context, &device, force, cancel).await?,
             Self::StartService(service) => {
-                context.limited(device.start_service(Local, service.selector())).await?;
+                context.limited(device.start_service(Local, service.selector()).checked()).await?;
                 Output::done(format!("{} is started", service.describe()))
             }
             Self::StopService { service, force, until_done } => {
                 if until_done.is_some() && service.service.is_none() {
                     return Err(Error::argument("--until-done", "it needs the service's name"));
                 }
-                let call = device.stop_service(Local, service.selector());
+                let call = device.stop_service(Local, service.selector()).checked();
                 context.limited(if force.force { call.force() } else { call }).await?;
                 match (until_done, &service.service) {
                     (Some(limit), Some(name)) => {
@@ -223,13 +202,16 @@ impl DeviceCommand {
                         context.balena.supervisor().wait_for(name, exited, limit).await?;
                         Output::done(format!("{} has stopped", service.describe()))
                     }
-                    _ => Output::done(format!("{} is being stopped", service.describe())),
+                    _ => Output::done(format!(
+                        "{} was told to stop; --until-done 1m waits until it has",
+                        service.describe()
+                    )),
                 }
             }
             Self::RestartService { service, force } => {
-                let call = device.restart_service(Local, service.selector());
-                context.limited(if force.force { call.force() } else { call }).await?;
-                Output::done(format!("{} is restarted", service.describe()))
+                let call = context.limited(device.restart_service(Local, service.selector()).checked());
+                let call = if force.force { call.force() } else { call };
+                recreated(&call.confirm().await?, format!("{} is restarted", service.describe()))?
             }
             Self::Name => Output::data(&context.limited(device.supervisor_device_name(Local)).await?)?,
             Self::Tags => Output::data(&context.limited(device.supervisor_tags(Local)).await?)?,
@@ -250,12 +232,23 @@ impl DeviceCommand {
     }
 }
 
+/// What is known of a restart.
+pub(super) fn recreated(confirmation: &Confirmation, done: impl Into<String>) -> Result<Output> {
+    let mut note = done.into();
+    if let Confirmation::NotConfirmed(why) = confirmation {
+        let _ = write!(note, ", says the supervisor; not confirmed: {}", why.summary());
+    }
+    let data = json!({ "ok": true, "confirmed": confirmation.is_confirmed() });
+    Ok(Output::data(&data)?.note_only().note(note))
+}
+
 async fn update(context: &Context, device: &Devices, force: bool, cancel: bool) -> Result<Output> {
     let mut call = device.update(Local);
     if force {
         call = call.force();
     }
-    if cancel {
+    // While a locked update is being retried, force alone changes nothing (reference section 8).
+    if cancel || force {
         call = call.cancel();
     }
     let (word, note) = match context.limited(call).await? {
@@ -268,53 +261,15 @@ async fn update(context: &Context, device: &Devices, force: bool, cancel: bool) 
     Ok(Output::data(&json!({ "update": word }))?.note_only().note(note))
 }
 
-impl Logs {
-    async fn run(self, context: &Context) -> Result<Output> {
-        let mut query = JournalQuery::new();
-        if self.follow {
-            query = query.follow();
-        }
-        if let Some(count) = self.count {
-            query = query.count(count);
-        }
-        if let Some(unit) = self.unit {
-            query = query.unit(unit);
-        }
-        if let Some(service) = self.service {
-            query = query.container(context.timed(context.balena.supervisor().container_id(&service)).await?);
-        }
-        if let Some(format) = self.format {
-            query = query.format(format);
-        }
-        if let Some(since) = self.since {
-            query = query.since(since);
-        }
-        if let Some(until) = self.until {
-            query = query.until(until);
-        }
-        let mut lines = context.balena.device().journal_logs(Local, query).await?;
-        let mut none = true;
-        while let Some(line) = lines.next().await {
-            none = false;
-            let line = line?;
-            let printed = if context.printer.is_json() { json!({ "line": line }).to_string() } else { line };
-            if output::line(&printed)? == Reader::Gone {
-                break;
-            }
-        }
-        if none {
-            // The supervisor answers a failed journalctl with 200 and nothing.
-            output::remark("no lines; that is also the answer to a unit, format or time that does not exist");
-        }
-        Ok(Output::silent())
-    }
+const SERVICE_COLUMNS: &[&str] = &["application", "service", "status", "progress", "release", "update"];
+
+/// One row a service for people.
+pub(super) fn services(states: &BTreeMap<String, ApplicationState>) -> Result<Output> {
+    let none = "no services: nothing is installed, or the key covers no application here";
+    Output::data(states)?.rows(SERVICE_COLUMNS, &service_rows(states), none)
 }
 
-pub(super) const SERVICE_COLUMNS: &[&str] =
-    &["application", "service", "status", "progress", "release", "update"];
-
-/// One row a service, for people.
-pub(super) fn service_rows(states: &BTreeMap<String, ApplicationState>) -> Vec<Value> {
+fn service_rows(states: &BTreeMap<String, ApplicationState>) -> Vec<Value> {
     let mut rows = Vec::new();
     for (name, application) in states {
         for (service, state) in &application.services {

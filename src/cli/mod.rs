@@ -4,6 +4,7 @@ mod device;
 mod doctor;
 mod exit;
 mod host_config;
+mod journal;
 mod lock;
 mod log;
 mod output;
@@ -163,7 +164,7 @@ impl Cli {
         let context = Context { balena: builder.build(), timeout: self.global.timeout, printer };
         let (output, code) = match self.command {
             Command::Device(command) => (command.run(&context).await?, exit::OK),
-            Command::Supervisor(command) => (command.run(&context).await?, exit::OK),
+            Command::Supervisor(command) => command.run(&context).await?,
             Command::Lock(command) => command.run(&context).await?,
             Command::Doctor => doctor::run(&context).await?,
             #[cfg(feature = "service")]

@@ -38,11 +38,31 @@ impl Output {
         Self { silent: true, ..Self::default() }
     }
 
-    /// Shows people one row each with these columns; a column without any value is left out.
-    pub(super) fn rows(mut self, columns: &[&str], rows: &impl Serialize) -> Result<Self> {
+    /// Shows people one row each with these columns; a column without any value is left out. `none` is what they
+    /// read if there is no row.
+    pub(super) fn rows(self, columns: &[&str], rows: &impl Serialize, none: &str) -> Result<Self> {
         let rows = to_value(rows)?;
-        self.shown = Some(table(columns, rows.as_array().map_or(&[], Vec::as_slice)));
-        Ok(self)
+        let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
+        match (rows.is_empty(), &self.shown) {
+            (true, None) => Ok(self.note_only().note(none)),
+            (true, Some(_)) => Ok(self.section(none.to_owned())),
+            (false, _) => Ok(self.section(table(columns, rows))),
+        }
+    }
+
+    /// Shows people these fields, one a line.
+    pub(super) fn fields(self, fields: &impl Serialize) -> Result<Self> {
+        let text = render(&to_value(fields)?);
+        Ok(self.section(text))
+    }
+
+    /// Below what is shown already.
+    fn section(mut self, text: String) -> Self {
+        self.shown = Some(match self.shown {
+            Some(above) => format!("{}\n\n{text}", above.trim_end()),
+            None => text,
+        });
+        self
     }
 
     /// Shows people this text.
@@ -105,6 +125,9 @@ impl Printer {
         match &output.note {
             // A script has the exit code; a person wants to read that it worked.
             Some(note) if io::stderr().is_terminal() || text.is_empty() => remark(note),
+            None if text.is_empty() && output.shown.is_none() && output.data.is_some() => {
+                remark("nothing to show");
+            }
             _ => {}
         }
         Ok(())
@@ -193,6 +216,7 @@ fn render(data: &Value) -> String {
     match data {
         Value::Array(rows) if rows.iter().any(Value::is_object) => table(&[], rows),
         Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join("\n"),
+        Value::Object(fields) if fields.is_empty() => String::new(),
         Value::Object(_) => {
             let mut lines = Vec::new();
             flatten("", data, &mut lines);

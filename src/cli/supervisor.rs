@@ -6,30 +6,34 @@ use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::supervisor::{Application, Call, ServiceStatus};
 
 use super::Context;
-use super::device::{Force, SERVICE_COLUMNS, Yes, service_rows};
+use super::device::{Force, Yes, recreated, services};
+use super::exit;
 use super::output::{self, Output, Reader};
 
 /// How long `wait-ready` and `wait-for` wait unless told otherwise: a supervisor restart takes up to a minute.
 const WAIT_LIMIT: &str = "2m";
 
 const CONTAINER_COLUMNS: &[&str] = &["serviceName", "status", "imageId", "createdAt", "containerId"];
+const IMAGE_COLUMNS: &[&str] =
+    &["name", "serviceName", "status", "downloadProgress", "imageId", "dockerImageId"];
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum SupervisorCommand {
     /// Ask whether it answers (GET /ping)
     Ping,
-    /// Ask whether it finds itself healthy, which is about its contact with the cloud (GET /v1/healthy)
+    /// Ask whether it finds itself healthy, which is about its contact with the cloud (GET /v1/healthy); ends with 1 if
+    /// not
     Healthy,
     /// Show its version (GET /v2/version)
     Version,
     /// Show the device's architecture and type (GET /v2/local/device-info)
     DeviceInfo,
-    /// Show containers and images of the first application (GET /v2/state/status)
+    /// Show release, progress, containers and images of the first application (GET /v2/state/status)
     Status,
     /// Show every application in the key's scope (GET /v2/applications/state)
     Applications,
@@ -45,11 +49,25 @@ pub(super) enum SupervisorCommand {
         service: Option<String>,
     },
     /// Show the only service of a single-container application (GET /v1/apps/:appId)
-    SingleContainer,
+    SingleContainer {
+        /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
+        app_id: Option<i64>,
+    },
     /// Stop the only service of a single-container application (POST /v1/apps/:appId/stop)
-    StopSingle(Force),
+    StopSingle {
+        /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
+        app_id: Option<i64>,
+        #[command(flatten)]
+        force: Force,
+    },
     /// Start the only service of a single-container application (POST /v1/apps/:appId/start)
-    StartSingle,
+    StartSingle {
+        /// Another application than this container's
+        #[arg(allow_negative_numbers = true)]
+        app_id: Option<i64>,
+    },
     /// Restart an application (POST /v2/applications/:appId/restart)
     Restart {
         /// Another application than this container's
@@ -99,27 +117,37 @@ pub(super) enum SupervisorCommand {
 }
 
 impl SupervisorCommand {
-    pub(super) async fn run(self, context: &Context) -> Result<Output> {
+    /// The output and the exit code.
+    pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         let supervisor = context.balena.supervisor();
         let application = |id: Option<i64>| -> Application {
             id.map_or_else(|| supervisor.application(), |id| supervisor.application_by_id(id))
         };
-        Ok(match self {
+        let output = match self {
             Self::Ping => {
                 context.timed(supervisor.ping()).await?;
                 Output::done("the supervisor answers")
             }
-            Self::Healthy => Output::data(&json!({ "healthy": context.timed(supervisor.healthy()).await? }))?,
+            Self::Healthy => {
+                let healthy = context.timed(supervisor.healthy()).await?;
+                let code = if healthy { exit::OK } else { exit::FAILED };
+                return Ok((Output::data(&json!({ "healthy": healthy }))?, code));
+            }
             Self::Version => Output::data(&context.timed(supervisor.version()).await?)?,
             Self::DeviceInfo => Output::data(&context.timed(supervisor.device_info()).await?)?,
             Self::Status => {
                 let status = context.timed(supervisor.state_status()).await?;
-                Output::data(&status)?.rows(CONTAINER_COLUMNS, &status.containers)?
+                let fields = json!({
+                    "release": status.release,
+                    "appState": status.app_state,
+                    "overallDownloadProgress": status.overall_download_progress,
+                });
+                Output::data(&status)?
+                    .fields(&fields)?
+                    .rows(CONTAINER_COLUMNS, &status.containers, "no containers")?
+                    .rows(IMAGE_COLUMNS, &status.images, "no images")?
             }
-            Self::Applications => {
-                let states = context.timed(supervisor.applications_state()).await?;
-                Output::data(&states)?.rows(SERVICE_COLUMNS, &service_rows(&states))?
-            }
+            Self::Applications => services(&context.timed(supervisor.applications_state()).await?)?,
             Self::Application { app_id } => Output::data(&context.timed(application(app_id).state()).await?)?,
             Self::ContainerId { service: None } => {
                 Output::data(&context.timed(supervisor.container_ids()).await?)?
@@ -127,28 +155,28 @@ impl SupervisorCommand {
             Self::ContainerId { service: Some(name) } => {
                 Output::data(&context.timed(supervisor.container_id(&name)).await?)?
             }
-            Self::SingleContainer => {
-                Output::data(&context.timed(application(None).single_container()).await?)?
+            Self::SingleContainer { app_id } => {
+                Output::data(&context.timed(application(app_id).single_container()).await?)?
             }
-            Self::StopSingle(force) => {
-                let call = application(None).stop_single();
+            Self::StopSingle { app_id, force } => {
+                let call = application(app_id).stop_single();
                 let id = context.timed(if force.force { call.force() } else { call }).await?;
                 Output::data(&json!({ "containerId": id }))?
             }
-            Self::StartSingle => {
-                let id = context.timed(application(None).start_single()).await?;
+            Self::StartSingle { app_id } => {
+                let id = context.timed(application(app_id).start_single()).await?;
                 Output::data(&json!({ "containerId": id }))?
             }
             Self::Restart { app_id, force } => {
-                let call = application(app_id).restart();
-                context.timed(if force.force { call.force() } else { call }).await?;
-                Output::done("all services are restarted")
+                let call = context.timed(application(app_id).restart());
+                let call = if force.force { call.force() } else { call };
+                recreated(&call.confirm().await?, "all services are restarted")?
             }
             Self::Purge { app_id, force, yes } => {
                 yes.check("deletes the data in all volumes of the application")?;
-                let call = application(app_id).purge();
-                context.timed(if force.force { call.force() } else { call }).await?;
-                Output::done("all services are restarted with empty volumes")
+                let call = context.timed(application(app_id).purge());
+                let call = if force.force { call.force() } else { call };
+                recreated(&call.confirm().await?, "all services are restarted with empty volumes")?
             }
             Self::CleanupVolumes { yes } => {
                 yes.check("can delete unused volumes of other applications on this device, too")?;
@@ -165,7 +193,8 @@ impl SupervisorCommand {
                 Output::done("the supervisor is ready")
             }
             Self::WaitFor { service, status, limit } => {
-                supervisor.wait_for(&service, ServiceStatus::from(status.as_str()), limit).await?;
+                let status = known(&status)?;
+                supervisor.wait_for(&service, ServiceStatus::from(status), limit).await?;
                 Output::done(format!("service {service} is {status}"))
             }
             Self::LocalLogs => {
@@ -184,8 +213,19 @@ impl SupervisorCommand {
                 }
                 Output::silent()
             }
-        })
+        };
+        Ok((output, exit::OK))
     }
+}
+
+/// A status that a service can have, however it is written.
+fn known(word: &str) -> Result<&'static str> {
+    let plain = |text: &str| text.trim().replace(['-', '_'], " ").to_ascii_lowercase();
+    let known = ServiceStatus::KNOWN.iter().copied().find(|known| plain(known) == plain(word));
+    known.ok_or_else(|| {
+        let all = ServiceStatus::KNOWN.join(", ");
+        Error::argument("STATUS", format_args!("\"{}\" is none; there are {all}", word.escape_debug()))
+    })
 }
 
 impl Context {

@@ -7,4 +7,5 @@ mod hints;
 mod lock_run;
 mod refusals;
 mod running;
+mod services;
 mod support;

@@ -44,7 +44,11 @@ async fn bad_addresses_and_dead_ones() {
 #[tokio::test]
 async fn refusals_have_codes_of_their_own() {
     let (device, mut environment) = device().await;
-    assert_fails(&run(&environment, &["device", "restart-service", "nope"]).await, 3, &["not found (404)"]);
+    assert_fails(
+        &run(&environment, &["device", "restart-service", "nope"]).await,
+        3,
+        &["has no service \"nope\""],
+    );
     assert_fails(&run(&environment, &["supervisor", "container-id", "nope"]).await, 3, &["not found (503)"]);
     assert_fails(&run(&environment, &["device", "restart-service", ""]).await, 2, &["service", "empty"]);
     assert_fails(&run(&environment, &["device", "set-tags", "a b=c"]).await, 2, &["tags"]);
@@ -92,7 +96,7 @@ async fn answers_that_are_none() {
     device.inject(Injection::new(Fault::Status(502)).times(1));
     assert_fails(&run(&environment, &["device", "state"]).await, 6, &["502"]);
     device.clear_faults();
-    device.inject(Injection::new(Fault::ResetAfter).times(1));
+    device.inject(Injection::new(Fault::ResetAfter).times(1).on("/v2/applications/1/restart-service"));
     assert_fails(
         &run(&environment, &["device", "restart-service", "main"]).await,
         8,

@@ -1,0 +1,294 @@
+//! `balena-agent device logs`: the host's journal, followed over restarts of the supervisor.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::api::device::Local;
+use crate::error::{Error, Result};
+use crate::supervisor::{JournalLines, JournalQuery};
+
+use super::Context;
+use super::output::{self, Output, Reader};
+
+/// Entries that are asked for again after a break.
+const AGAIN: u32 = 1000;
+/// Lines that are remembered, and held back: an entry may have several.
+const REMEMBERED: usize = 8192;
+/// What is there already comes without a pause.
+const QUIET: Duration = Duration::from_secs(1);
+/// journalctl ends at once if it does not understand what it was asked.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// Between two tries to open the journal again; doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long it is tried.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// Go on with new lines as they come, also over a restart of the supervisor
+    #[arg(short, long)]
+    follow: bool,
+    /// The last COUNT lines only
+    #[arg(short = 'n', long)]
+    count: Option<u32>,
+    /// One systemd unit only
+    #[arg(long)]
+    unit: Option<String>,
+    /// One service only: the container in which it runs now
+    #[arg(long, conflicts_with = "unit")]
+    service: Option<String>,
+    /// journalctl's output format: short, json, cat …
+    #[arg(long)]
+    format: Option<String>,
+    /// From this time on, as journalctl takes it: "2026-11-23 12:00:00", -1h
+    #[arg(long, allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Up to this time
+    #[arg(long, allow_hyphen_values = true)]
+    until: Option<String>,
+}
+
+/// Why a connection is over.
+enum End {
+    /// The reader of stdout is gone.
+    Reader,
+    /// journalctl ended, or the supervisor; `None` if the answer came to its end in order.
+    Stream(Option<Error>),
+}
+
+impl Logs {
+    pub(super) async fn run(self, context: &Context) -> Result<Output> {
+        let container = match &self.service {
+            Some(service) => Some(context.timed(context.balena.supervisor().container_id(service)).await?),
+            None => None,
+        };
+        let mut printed = Printed::default();
+        let mut pause = FIRST_PAUSE;
+        let mut heard = Instant::now();
+        let mut lines = self.open(context, container.as_deref(), &mut printed).await?;
+        loop {
+            let (opened, told) = (Instant::now(), printed.count);
+            let error = match self.print(context, &mut lines, &mut printed).await? {
+                End::Reader => return Ok(Output::silent()),
+                End::Stream(error) => error,
+            };
+            let nothing = printed.count == 0 && opened.elapsed() < AT_ONCE && error.is_none();
+            if !self.follow || nothing {
+                return error.map_or_else(|| Ok(end(&printed)), Err);
+            }
+            if printed.count > told || opened.elapsed() > LONGEST_PAUSE {
+                (pause, heard) = (FIRST_PAUSE, Instant::now());
+            }
+            let mut why = error
+                .map_or_else(|| "the supervisor ended the stream".to_owned(), |e| e.summary().to_string());
+            output::remark(&format!("{why}; opening it again"));
+            lines = loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                match self.open(context, container.as_deref(), &mut printed).await {
+                    Ok(lines) => break lines,
+                    Err(error) if is_passing(&error) && heard.elapsed() < PATIENCE => {
+                        why = error.summary().to_string();
+                        tracing::debug!(why, "the journal is not there, trying again");
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+        }
+    }
+
+    async fn open(
+        &self,
+        context: &Context,
+        container: Option<&str>,
+        printed: &mut Printed,
+    ) -> Result<JournalLines> {
+        let mut query = JournalQuery::new();
+        if self.follow {
+            query = query.follow();
+        }
+        let again = printed.begin_again().then_some(AGAIN);
+        if let Some(count) = again.max(self.count) {
+            query = query.count(count);
+        }
+        if let Some(unit) = &self.unit {
+            query = query.unit(unit);
+        }
+        if let Some(container) = container {
+            query = query.container(container);
+        }
+        if let Some(format) = &self.format {
+            query = query.format(format);
+        }
+        if let Some(since) = &self.since {
+            query = query.since(since);
+        }
+        if let Some(until) = &self.until {
+            query = query.until(until);
+        }
+        context.balena.device().journal_logs(Local, query).await
+    }
+
+    async fn print(&self, context: &Context, lines: &mut JournalLines, printed: &mut Printed) -> Result<End> {
+        let show = |line: String| {
+            output::line(&if context.printer.is_json() { json!({ "line": line }).to_string() } else { line })
+        };
+        loop {
+            let next = if printed.holds_back() {
+                tokio::time::timeout(QUIET, lines.next()).await
+            } else {
+                Ok(lines.next().await)
+            };
+            let ready = match next {
+                Ok(Some(Ok(line))) => printed.new_line(line).into_iter().collect(),
+                Ok(Some(Err(error))) if !self.follow || !is_passing(&error) => return Err(error),
+                Ok(Some(Err(error))) => return Ok(End::Stream(Some(error))),
+                Ok(None) if printed.holds_back() => printed.gap(),
+                Ok(None) => return Ok(End::Stream(None)),
+                Err(_) => printed.gap(),
+            };
+            for line in ready {
+                if show(line)? == Reader::Gone {
+                    return Ok(End::Reader);
+                }
+            }
+        }
+    }
+}
+
+fn end(printed: &Printed) -> Output {
+    if printed.count == 0 {
+        // The supervisor answers a failed journalctl with 200 and nothing.
+        output::remark("no lines; that is also the answer to a unit, format or time that does not exist");
+    }
+    Output::silent()
+}
+
+/// Whether it may work the next time.
+fn is_passing(error: &Error) -> bool {
+    error.is_unreachable() || error.is_timeout() || error.is_server()
+}
+
+/// What was printed, so that after a break nothing is left out and nothing comes twice.
+#[derive(Default)]
+struct Printed {
+    count: u64,
+    last: VecDeque<u64>,
+    again: Option<Again>,
+    keys: RandomState,
+}
+
+/// While the journal repeats its last entries.
+struct Again {
+    /// How often each line that was printed may come again.
+    known: HashMap<u64, u32>,
+    /// Lines before the first known one: older than what was printed, or, if no known one comes, new.
+    held: Option<VecDeque<String>>,
+}
+
+impl Printed {
+    /// Whether the journal has to repeat its last entries.
+    fn begin_again(&mut self) -> bool {
+        if self.last.is_empty() {
+            return false;
+        }
+        let mut known = HashMap::new();
+        for line in &self.last {
+            *known.entry(*line).or_default() += 1;
+        }
+        self.again = Some(Again { known, held: Some(VecDeque::new()) });
+        true
+    }
+
+    fn holds_back(&self) -> bool {
+        self.again.as_ref().and_then(|again| again.held.as_ref()).is_some_and(|held| !held.is_empty())
+    }
+
+    /// The line, if it is new.
+    fn new_line(&mut self, line: String) -> Option<String> {
+        let mark = self.keys.hash_one(&line);
+        if let Some(again) = &mut self.again {
+            if let Some(left) = again.known.get_mut(&mark).filter(|left| **left > 0) {
+                *left -= 1;
+                again.held = None;
+                if *left == 0 && self.last.back() == Some(&mark) {
+                    self.again = None;
+                }
+                return None;
+            }
+            if let Some(held) = &mut again.held {
+                if held.len() == REMEMBERED {
+                    held.pop_front();
+                }
+                held.push_back(line);
+                return None;
+            }
+        }
+        self.remember(mark);
+        Some(line)
+    }
+
+    /// Nothing that was printed has come again: all that was held back is new, and lines may be missing before it.
+    fn gap(&mut self) -> VecDeque<String> {
+        let held = self.again.take().and_then(|again| again.held).unwrap_or_default();
+        for line in &held {
+            self.remember(self.keys.hash_one(line));
+        }
+        output::remark("lines may be missing here: the journal has moved on");
+        held
+    }
+
+    fn remember(&mut self, mark: u64) {
+        self.count += 1;
+        if self.last.len() == REMEMBERED {
+            self.last.pop_front();
+        }
+        self.last.push_back(mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(printed: &mut Printed, lines: &[&str]) -> Vec<String> {
+        lines.iter().filter_map(|line| printed.new_line((*line).to_owned())).collect()
+    }
+
+    #[test]
+    fn after_a_break_only_what_is_new_is_printed() {
+        // What was printed, what comes again, what of that is new.
+        let table: [(&[&str], &[&str], &[&str]); 6] = [
+            (&["a", "b"], &["a", "b", "c"], &["c"]),
+            (&["b", "c"], &["old", "a", "b", "c", "d"], &["d"]),
+            (&["tick", "tick"], &["tick", "tick", "tick"], &["tick"]),
+            (&["a", "b", "c"], &["b", "c", "d", "a"], &["d", "a"]),
+            (&["a", "b"], &["b"], &[]),
+            (&[], &["a", "a"], &["a", "a"]),
+        ];
+        for (before, again, new) in table {
+            let mut printed = Printed::default();
+            assert_eq!(told(&mut printed, before), before);
+            assert_eq!(printed.begin_again(), !before.is_empty());
+            assert_eq!(told(&mut printed, again), new, "{before:?} {again:?}");
+            assert!(!printed.holds_back());
+        }
+    }
+
+    #[test]
+    fn a_journal_that_has_moved_on_is_printed_as_it_is() {
+        let mut printed = Printed::default();
+        told(&mut printed, &["a", "b"]);
+        printed.begin_again();
+        assert!(told(&mut printed, &["x", "y"]).is_empty() && printed.holds_back());
+        assert_eq!(printed.gap(), ["x", "y"]);
+        assert_eq!(told(&mut printed, &["a"]), ["a"], "it is over");
+        assert_eq!(printed.count, 5);
+    }
+}
