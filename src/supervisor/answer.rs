@@ -13,10 +13,10 @@ use crate::http::{Gateway, beginning, is_about_the_path, line, of_gateway, page,
 use crate::json;
 
 use super::Supervisor;
-use super::send::LOOK;
 use super::endpoint::Endpoint;
 use super::locked::{self, Force};
 use super::redact::redact;
+use super::send::LOOK;
 
 /// Bytes of an unreadable answer that are searched for the key before its beginning is shown.
 const HEAD_SEARCHED: usize = 4096;
