@@ -44,6 +44,7 @@ pub use api::batch::{
     ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
     BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
 };
+pub use api::confirm::Write;
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
 pub use api::filled::Filled;
 pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};

@@ -5,6 +5,8 @@
 mod cloud;
 #[path = "batch/each.rs"]
 mod each;
+#[path = "batch/effect.rs"]
+mod effect;
 #[path = "batch/ends.rs"]
 mod ends;
 #[path = "batch/many.rs"]

@@ -12,11 +12,11 @@ use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Nav, Query};
 
+use super::confirm::{Write, Writer};
 use super::filled::Filled;
 use super::keys::{ApplicationKey, DeviceKey, an_id};
 use super::new_key::key_in;
 use super::read::{List, Target};
-use super::request::Request;
 use super::rows::{Actor, ApiKey, Application, Device};
 use super::write::Rows;
 
@@ -35,6 +35,9 @@ pub struct NewApiKey;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ApiKeyUpdate;
+
+/// No column has this name.
+const CONFIRM: &str = ".confirm";
 
 impl ApiKeys {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
@@ -108,21 +111,23 @@ impl ApiKeys {
     /// `is_invalid_argument` for an empty name, and when nothing is given.
     pub fn update(&self, id: i64) -> Filled<ApiKeyUpdate> {
         let core = self.core.clone();
-        Filled::new(move |body| async move {
+        Filled::new(move |mut body| async move {
+            let writer = Writer::new(&core, body.remove(CONFIRM).is_some());
             if body.is_empty() {
                 return Err(Error::argument("api_key_info", "there is nothing to change"));
             }
             if body.get("name").and_then(Value::as_str).is_some_and(str::is_empty) {
                 return Err(Error::argument("name", "it is empty"));
             }
-            core.change("api_key", &Rows::id(an_id("id", id)?), &Value::Object(body)).await
+            writer.change("api_key", &Rows::id(an_id("id", id)?), &Value::Object(body)).await
         })
     }
 
     /// Makes a key invalid for good (`DELETE /v6/api_key`).
-    pub fn revoke(&self, id: i64) -> Request<()> {
-        let core = self.core.clone();
-        Request::new(async move { core.delete("api_key", &Rows::id(an_id("id", id)?)).await })
+    pub fn revoke(&self, id: i64) -> Write {
+        Write::new(&self.core, move |writer| async move {
+            writer.delete("api_key", &Rows::id(an_id("id", id)?)).await
+        })
     }
 
     fn list(&self, filter: impl Future<Output = Result<Query>> + Send + 'static) -> List<ApiKey> {
@@ -193,5 +198,14 @@ impl Filled<ApiKeyUpdate> {
     /// It never stops to work by itself.
     pub fn no_expiry_date(self) -> Self {
         self.give("expiry_date", Value::Null)
+    }
+
+    /// Reads the key after the change, one request more: the server answers a change of a key that is not there as
+    /// any other.
+    ///
+    /// # Errors
+    /// `is_not_found` when there is none, when the token does not see it, or when it has not changed.
+    pub fn confirm(self) -> Self {
+        self.give(CONFIRM, true)
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::core::Core;
 use crate::error::Error;
 use crate::odata::{Key, Query};
 
 use super::keys::an_id;
 use super::read::{Get, List, Target};
-use super::request::{Create, Request};
+use super::request::Create;
 use super::rows::SshKey;
 use super::write::Rows;
 
@@ -59,8 +60,9 @@ impl SshKeys {
     }
 
     /// Removes a key (`DELETE /v6/user__has__public_key`).
-    pub fn remove(&self, id: i64) -> Request<()> {
-        let core = self.core.clone();
-        Request::new(async move { core.delete("user__has__public_key", &Rows::id(an_id("id", id)?)).await })
+    pub fn remove(&self, id: i64) -> Write {
+        Write::new(&self.core, move |writer| async move {
+            writer.delete("user__has__public_key", &Rows::id(an_id("id", id)?)).await
+        })
     }
 }

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::Query;
 
+use super::confirm::Write;
 use super::read::{List, Target, rows};
 use super::request::Request;
 use super::resource::Resource;
@@ -105,13 +106,13 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
     }
 
     /// Removes a value. Succeeds when there is none: the server does not tell.
-    pub fn remove(&self, parent: impl Into<P>, key: impl Into<String>) -> Request<()> {
+    pub fn remove(&self, parent: impl Into<P>, key: impl Into<String>) -> Write {
         let (core, parent, key) = (self.core.clone(), parent.into(), key.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             check_key::<R>(&key)?;
             let id = parent.resolve(core.clone()).await?;
             let rows = Rows::Where(natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?);
-            core.delete(R::NAME, &rows).await
+            writer.delete(R::NAME, &rows).await
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What all kinds of membership share: the two that they join, whose they are, and their roles.
 
-use crate::core::Core;
+use super::confirm::Writer;
 use crate::error::{Result, shown};
 use crate::odata::{Filter, Key, Navigation, Query};
 
@@ -92,9 +92,13 @@ pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) ->
 }
 
 /// Gives the one of this row another role. The column is named after the role's resource.
-pub(crate) async fn change_role<M: Resource, R: Resource>(core: &Core, row: Key, name: &str) -> Result<()> {
-    let role = core.id_of(role::<R>(name)?).await?;
-    core.change(M::NAME, &Rows::Key(row), &serde_json::json!({ R::NAME: role })).await
+pub(crate) async fn change_role<M: Resource, R: Resource>(
+    writer: &Writer,
+    row: Key,
+    name: &str,
+) -> Result<()> {
+    let role = writer.core().id_of(role::<R>(name)?).await?;
+    writer.change(M::NAME, &Rows::Key(row), &serde_json::json!({ R::NAME: role })).await
 }
 
 /// The role with this name.

@@ -8,6 +8,7 @@ pub mod application;
 pub mod batch;
 pub mod billing;
 pub mod config;
+pub(crate) mod confirm;
 pub(crate) mod count;
 pub mod credit_bundle;
 pub mod device;

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) reads: Vec<String>,
     /// That are not there.
     pub(crate) gone: Vec<i64>,
+    /// That the token sees and may not change: their note reads so.
+    pub(crate) locked: Vec<i64>,
     pub(crate) slept: Vec<Duration>,
     pub(crate) most_at_a_time: usize,
     /// How long a write takes.
@@ -199,9 +201,14 @@ async fn answer(state: &Mutex<State>, method: &str, target: &str, body: &[u8], a
         let rows: Vec<Value> = ids(target)
             .into_iter()
             .filter(|id| !state.gone.contains(id))
-            .map(
-                |id| json!({ "id": id, "uuid": uuid(id), "belongs_to__application": { "__id": id % 2 + 1 } }),
-            )
+            .map(|id| {
+                let application = json!({ "__id": id % 2 + 1 });
+                let mut row = json!({ "id": id, "uuid": uuid(id), "belongs_to__application": application });
+                if state.locked.contains(&id) {
+                    row["note"] = json!("as it was");
+                }
+                row
+            })
             .collect();
         return Some((200, String::new(), json!({ "d": rows }).to_string()));
     }
@@ -218,6 +225,9 @@ async fn answer(state: &Mutex<State>, method: &str, target: &str, body: &[u8], a
         let fault = fault.or(from);
         if matches!(fault, None | Some(Fault::DoneAndCut)) {
             for id in ids {
+                if state.gone.contains(&id) || state.locked.contains(&id) {
+                    continue;
+                }
                 *state.changed.entry(id).or_default() += 1;
                 if method == "DELETE" {
                     state.gone.push(id);

@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::api::keys::ApplicationKey;
 use crate::api::membership::ROLE_NAME;
 use crate::api::read::{List, Target};
@@ -87,13 +88,12 @@ impl ApplicationInvites {
 
     /// Takes an invite back (`DELETE /v6/invitee__is_invited_to__application`). Succeeds when there is none:
     /// the server does not tell.
-    pub fn revoke(&self, invite: i64) -> Request<()> {
-        let core = self.core.clone();
-        Request::new(async move {
+    pub fn revoke(&self, invite: i64) -> Write {
+        Write::new(&self.core, move |writer| async move {
             if invite <= 0 {
                 return Err(Error::argument("invite", format_args!("{invite} is not an id")));
             }
-            core.delete("invitee__is_invited_to__application", &Rows::id(invite)).await
+            writer.delete("invitee__is_invited_to__application", &Rows::id(invite)).await
         })
     }
 

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::api::batch::{ApplicationKeys, Batch, Deed, Each, Keys, ListedRow, Named, OfRows, Operation};
+use crate::api::confirm::{Write, Writer};
 use crate::api::key_value::ParentKey;
 use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::request::Request;
 use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, Device};
 use crate::api::write::Rows;
@@ -26,14 +26,13 @@ impl Applications {
         let (core, applications) = (self.core.clone(), applications.into());
         let identity = json!(["delete"]);
         let operation: Box<dyn Operation<ApplicationKey>> = match &applications {
-            Keys::One(_) => Box::new(Each::new(identity, move |key: ApplicationKey| {
-                let core = core.clone();
-                async move {
-                    let id = key.clone().resolve(core.clone()).await?;
-                    let removed = core.delete(Application::NAME, &Rows::id(id)).await;
+            Keys::One(_) => {
+                Box::new(Each::new(identity, move |writer: Writer, key: ApplicationKey| async move {
+                    let id = key.clone().resolve(writer.core().clone()).await?;
+                    let removed = writer.delete(Application::NAME, &Rows::id(id)).await;
                     removed.map_err(|error| error.naming(format_args!("application {key}")))
-                }
-            })),
+                }))
+            }
             Keys::Several(_) => {
                 Box::new(OfRows { core, identity, deed: Deed::<Application>::Delete, single: false })
             }
@@ -46,14 +45,10 @@ impl Applications {
     /// # Errors
     /// `is_not_found` for a slug or uuid that does not exist; `is_conflict` when the organization has an
     /// application of this name.
-    pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Request<()> {
+    pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Write {
         let name = new_name.into();
         let checked = not_empty("new_name", &name);
-        let change = self.change(application, json!({ "app_name": name }));
-        Request::new(async move {
-            checked?;
-            change.await
-        })
+        self.change(application, json!({ "app_name": name })).checked(checked)
     }
 
     /// Lets balena's support look into an application and its devices until then (`PATCH /v6/application`).
@@ -66,16 +61,11 @@ impl Applications {
         &self,
         application: impl Into<ApplicationKey>,
         expiry_timestamp: Timestamp,
-    ) -> Request<()> {
-        let core = self.core.clone();
+    ) -> Write {
         let until = json!({ "is_accessible_by_support_until__date": expiry_timestamp.as_millisecond() });
-        let change = self.change(application, until);
-        Request::new(async move {
-            if expiry_timestamp <= core.http.clock.now() {
-                return Err(Error::argument("expiry_timestamp", "it is not in the future"));
-            }
-            change.await
-        })
+        let is_past = expiry_timestamp <= self.core.http.clock.now();
+        let past = || Error::argument("expiry_timestamp", "it is not in the future");
+        self.change(application, until).checked(if is_past { Err(past()) } else { Ok(()) })
     }
 
     /// Ends support access (`PATCH /v6/application`).
@@ -83,7 +73,7 @@ impl Applications {
     /// # Errors
     /// `is_not_found` for a slug or uuid that does not exist.
     #[doc(alias = "revokeSupportAccess")]
-    pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+    pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> Write {
         self.change(application, json!({ "is_accessible_by_support_until__date": null }))
     }
 
@@ -93,7 +83,7 @@ impl Applications {
     /// # Errors
     /// `is_not_found` when the application is not there.
     #[doc(alias = "enableDeviceUrls")]
-    pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+    pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
         self.set_device_urls(application, true)
     }
 
@@ -103,25 +93,25 @@ impl Applications {
     /// # Errors
     /// `is_not_found` when the application is not there.
     #[doc(alias = "disableDeviceUrls")]
-    pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+    pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
         self.set_device_urls(application, false)
     }
 
-    fn set_device_urls(&self, application: impl Into<ApplicationKey>, on: bool) -> Request<()> {
+    fn set_device_urls(&self, application: impl Into<ApplicationKey>, on: bool) -> Write {
         let (core, key) = (self.core.clone(), application.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
             let devices = Rows::filter(Device::APPLICATION.id().eq(id));
-            core.change("device", &devices, &json!({ "is_web_accessible": on })).await
+            writer.change("device", &devices, &json!({ "is_web_accessible": on })).await
         })
     }
 
     /// Sets columns of an application. A change by id asks nothing before.
-    pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Request<()> {
+    pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Write {
         let (core, key) = (self.core.clone(), application.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let id = key.clone().resolve(core.clone()).await?;
-            let changed = core.change("application", &Rows::id(id), &columns).await;
+            let changed = writer.change("application", &Rows::id(id), &columns).await;
             changed.map_err(|error| error.naming(format_args!("application {key}")))
         })
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::api::keys::{ApplicationKey, UserKey};
 use crate::api::membership::{ROLE_NAME, change_role, of_user, pair_key, role};
 use crate::api::read::{Get, List, Target};
-use crate::api::request::{Create, Request};
+use crate::api::request::Create;
 use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
 use crate::api::write::Rows;
@@ -124,21 +125,21 @@ impl ApplicationMemberships {
         &self,
         membership: impl Into<ApplicationMembershipKey>,
         role_name: impl Into<String>,
-    ) -> Request<()> {
-        let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
-        Request::new(async move {
-            change_role::<ApplicationMembership, ApplicationMembershipRole>(&core, membership.key()?, &name)
+    ) -> Write {
+        let (membership, name) = (membership.into(), role_name.into());
+        Write::new(&self.core, move |writer| async move {
+            change_role::<ApplicationMembership, ApplicationMembershipRole>(&writer, membership.key()?, &name)
                 .await
         })
     }
 
     /// Ends a membership (`DELETE /v6/user__is_member_of__application`). Succeeds when there is none: the
     /// server does not tell.
-    pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Request<()> {
-        let (core, membership) = (self.core.clone(), membership.into());
-        Request::new(
-            async move { core.delete(ApplicationMembership::NAME, &Rows::Key(membership.key()?)).await },
-        )
+    pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Write {
+        let membership = membership.into();
+        Write::new(&self.core, move |writer| async move {
+            writer.delete(ApplicationMembership::NAME, &Rows::Key(membership.key()?)).await
+        })
     }
 }
 

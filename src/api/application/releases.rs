@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::api::key_value::ParentKey;
 use crate::api::keys::{ApplicationKey, IdRow};
 use crate::api::read::Get;
@@ -77,16 +78,16 @@ impl Applications {
         &self,
         application: impl Into<ApplicationKey>,
         full_release_hash: impl Into<ReleaseKey>,
-    ) -> Request<()> {
+    ) -> Write {
         let (core, key, release) = (self.core.clone(), application.into(), full_release_hash.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             release.check()?;
             let id = key.resolve(core.clone()).await?;
             let of_it = Release::BELONGS_TO_APPLICATION.id().eq(id).and(Release::STATUS.eq("success"));
             let release = release.target(&core, Query::new().filter(of_it).top(1)).await?;
             let release = core.id_of(release).await?;
             let pin = json!({ "should_be_running__release": release, "should_track_latest_release": false });
-            core.change("application", &Rows::id(id), &pin).await
+            writer.change("application", &Rows::id(id), &pin).await
         })
     }
 
@@ -96,23 +97,22 @@ impl Applications {
     /// # Errors
     /// `is_not_found` when the application is not there.
     #[doc(alias = "trackLatestRelease")]
-    pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> Request<()> {
+    pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> Write {
         #[derive(Deserialize)]
         struct Row {
             id: i64,
             #[serde(rename = "owns__release", default)]
             releases: Vec<IdRow>,
         }
-        let core = self.core.clone();
         let row: Get<Application, Row> = self.get(application).select(["id"]).expand(latest_release()).rows();
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let Row { id, releases } = row.await?;
             let mut change = json!({ "should_track_latest_release": true });
             // Without a release there is nothing to run yet; the first one will be tracked.
             if let (Some(latest), Some(columns)) = (releases.first(), change.as_object_mut()) {
                 columns.insert("should_be_running__release".into(), latest.id.into());
             }
-            core.change("application", &Rows::id(id), &change).await
+            writer.change("application", &Rows::id(id), &change).await
         })
     }
 }

@@ -166,7 +166,9 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
             Some(_) => (ErrorKind::Ambiguous, "is ambiguous"),
             None => (ErrorKind::NotFound, "not found"),
         };
-        found.missing.push((vec![*item], about(reply, kind, format!("{} {name} {what}", R::NOUN))));
+        // The status of the answer is that of the list, not of the one that is not in it.
+        let error = Error::new(kind, format!("{} {name} {what}", R::NOUN)).operation(reply.operation.clone());
+        found.missing.push((vec![*item], error.sent(true)));
     }
     for row in rows {
         let name = name(&row).ok_or_else(|| absent(reply))?;

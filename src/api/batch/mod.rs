@@ -38,6 +38,7 @@ type Progress = Box<dyn FnMut(&BatchProgress<'_>) + Send>;
 struct Options {
     concurrency: usize,
     keep_going: bool,
+    confirm: bool,
     retry_unknown: bool,
     resume: Option<ResumeToken>,
     progress: Option<Progress>,
@@ -50,9 +51,9 @@ struct Options {
 /// [`report`](Self::report) tells more, and how to go on.
 ///
 /// Uuids are looked up before anything is changed, 50 in one request, and all of them have to be there. Of ids
-/// that are not there the server tells nothing, and version 6 of the API tells nothing of a single uuid either.
-/// Dropping it cancels it; the part that was on its way may still
-/// happen.
+/// that are not there, or that the token may not change, the server tells nothing, and version 6 of the API tells
+/// nothing of a single uuid either: `Ok` says then that the server took the request. [`confirm`](Self::confirm) and
+/// [`report`](Self::report) look. Dropping it cancels it; the part that was on its way may still happen.
 ///
 /// # Errors
 /// Besides those of the call: `is_invalid_argument` before anything is sent, for keys that could match anything,
@@ -85,8 +86,14 @@ pub struct WithReport;
 impl<K> Batch<K> {
     /// What is wrong with the arguments is an error of the `.await`.
     pub(crate) fn new(core: &Arc<Core>, keys: Vec<K>, operation: Result<Box<dyn Operation<K>>>) -> Self {
-        let options =
-            Options { concurrency: 1, keep_going: false, retry_unknown: false, resume: None, progress: None };
+        let options = Options {
+            concurrency: 1,
+            keep_going: false,
+            confirm: false,
+            retry_unknown: false,
+            resume: None,
+            progress: None,
+        };
         Self { core: core.clone(), keys, operation, options, output: PhantomData }
     }
 
@@ -96,6 +103,7 @@ impl<K> Batch<K> {
     }
 
     /// With a [`BatchReport`] of what became of every part and every one of the list, instead of the first error.
+    /// It looks what came of each part, as [`confirm`](Self::confirm) does.
     ///
     /// It also waits when the server says that these are too many requests (429 with `Retry-After`): as long as it
     /// is told, up to two minutes, and a few times in a row. Then it ends there, and the rest is not tried.
@@ -103,7 +111,7 @@ impl<K> Batch<K> {
     /// # Errors
     /// What keeps it from beginning at all: wrong arguments, a uuid that is not there. All else is in the report.
     pub fn report(self) -> Batch<K, WithReport> {
-        let Self { core, keys, operation, options, .. } = self;
+        let Self { core, keys, operation, options, .. } = self.confirm();
         Batch { core, keys, operation, options, output: PhantomData }
     }
 }
@@ -113,6 +121,17 @@ impl<K, O> Batch<K, O> {
     /// one before.
     pub fn concurrency(mut self, parts: usize) -> Self {
         self.options.concurrency = parts;
+        self
+    }
+
+    /// Looks after each part whether the rows are there and have what was set, or are gone: one more request for
+    /// up to 200 of them (and one before a removal). The server says 200 to a change of rows that are not there, or
+    /// that the token may not change. A [`report`](Batch::report) looks in any case.
+    ///
+    /// # Errors
+    /// `is_not_found` for the first one that is not there, that the token does not see, or that is as it was.
+    pub fn confirm(mut self) -> Self {
+        self.options.confirm = true;
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use crate::api::confirm::Writer;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
@@ -58,6 +59,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) concurrency: usize,
     /// Whether what fails is left behind.
     pub(crate) keep_going: bool,
+    /// Whether it looks what came of it.
+    pub(crate) confirm: bool,
     pub(crate) patience: Patience,
     pub(crate) clock: &'a dyn Clock,
 }
@@ -81,8 +84,23 @@ pub(crate) trait Operation<K>: Send + Sync {
         manner: &'a Manner<'a>,
     ) -> BoxFuture<'a, Result<Plan>>;
 
-    /// Does one part.
-    fn send<'a>(&'a self, keys: &'a [K], chunk: &'a Chunk) -> BoxFuture<'a, Result<()>>;
+    /// Does one part, and looks what came of it if the writer does.
+    fn send<'a>(
+        &'a self,
+        keys: &'a [K],
+        chunk: &'a Chunk,
+        writer: &'a Writer,
+        manner: &'a Manner<'a>,
+    ) -> BoxFuture<'a, Result<Answered>>;
+}
+
+/// What a part came to that the server took.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// Places in the list of those that it did nothing for, and why.
+    pub(crate) without_effect: Vec<(usize, Error)>,
+    /// Why nobody looked, where somebody should have.
+    pub(crate) not_looked: Option<Error>,
 }
 
 /// What has the same key, together, in the order in which the keys come up.
@@ -100,7 +118,7 @@ pub(super) fn together<K: Clone + Eq + Hash, T>(all: impl IntoIterator<Item = (K
 }
 
 /// Does something for one of the list.
-type Work<K> = Box<dyn Fn(K) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type Work<K> = Box<dyn Fn(Writer, K) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// What is done for each of the list on its own.
 pub(crate) struct Each<K> {
@@ -110,11 +128,11 @@ pub(crate) struct Each<K> {
 }
 
 impl<K> Each<K> {
-    pub(crate) fn new<F>(identity: Value, work: impl Fn(K) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn new<F>(identity: Value, work: impl Fn(Writer, K) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        Self { identity, repeatable: true, work: Box::new(move |key| Box::pin(work(key))) }
+        Self { identity, repeatable: true, work: Box::new(move |writer, key| Box::pin(work(writer, key))) }
     }
 
     /// To do it twice is not the same as to do it once.
@@ -142,10 +160,18 @@ impl<K: BatchKey> Operation<K> for Each<K> {
         })
     }
 
-    fn send<'a>(&'a self, keys: &'a [K], chunk: &'a Chunk) -> BoxFuture<'a, Result<()>> {
-        match chunk.items.first().and_then(|item| keys.get(*item)) {
-            Some(key) => (self.work)(key.clone()),
-            None => Box::pin(async { Ok(()) }),
-        }
+    fn send<'a>(
+        &'a self,
+        keys: &'a [K],
+        chunk: &'a Chunk,
+        writer: &'a Writer,
+        _: &'a Manner<'a>,
+    ) -> BoxFuture<'a, Result<Answered>> {
+        Box::pin(async move {
+            if let Some(key) = chunk.items.first().and_then(|item| keys.get(*item)) {
+                (self.work)(writer.clone(), key.clone()).await?;
+            }
+            Ok(Answered::default())
+        })
     }
 }

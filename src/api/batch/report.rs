@@ -15,8 +15,10 @@ use super::token::{Mark, ResumeToken};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BatchState {
-    /// The server said that it is done.
+    /// The server said that it is done, and a look, or the answer itself, showed it.
     Done,
+    /// The server took it, and nobody could look whether it did anything; its error says why.
+    Sent,
     /// Refused, or never sent; its error says why.
     Failed,
     /// Sent, and the answer never came: it may have happened.
@@ -30,6 +32,7 @@ impl BatchState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::NotTried => "not_tried",
@@ -39,7 +42,7 @@ impl BatchState {
     fn mark(self) -> Mark {
         match self {
             Self::Done => Mark::Done,
-            Self::Unknown => Mark::Unknown,
+            Self::Unknown | Self::Sent => Mark::Unknown,
             Self::Failed | Self::NotTried => Mark::Open,
         }
     }
@@ -57,6 +60,8 @@ impl fmt::Display for BatchState {
 pub struct BatchCounts {
     /// Done, in this run or in those that it goes on from.
     pub done: usize,
+    /// Taken by the server, and nobody could look.
+    pub sent: usize,
     /// Refused, or never sent.
     pub failed: usize,
     /// Sent, without an answer.
@@ -68,12 +73,13 @@ pub struct BatchCounts {
 impl BatchCounts {
     /// All of them.
     pub fn total(&self) -> usize {
-        self.done + self.failed + self.unknown + self.not_tried
+        self.done + self.sent + self.failed + self.unknown + self.not_tried
     }
 
     fn add(&mut self, state: BatchState) {
         *match state {
             BatchState::Done => &mut self.done,
+            BatchState::Sent => &mut self.sent,
             BatchState::Failed => &mut self.failed,
             BatchState::Unknown => &mut self.unknown,
             BatchState::NotTried => &mut self.not_tried,
@@ -85,9 +91,12 @@ impl BatchCounts {
 impl fmt::Display for BatchCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} done", self.done, self.total())?;
-        for (count, what) in
-            [(self.failed, "failed"), (self.unknown, "unknown"), (self.not_tried, "not tried")]
-        {
+        for (count, what) in [
+            (self.sent, "sent"),
+            (self.failed, "failed"),
+            (self.unknown, "unknown"),
+            (self.not_tried, "not tried"),
+        ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }

@@ -1,10 +1,13 @@
 //! What is done to rows of one resource, many in one request.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use crate::api::confirm::{Writer, columns, difference, nothing, still_there, unchanged};
+use crate::api::read::rows as rows_of;
 use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -14,7 +17,7 @@ use crate::odata::{Column, Query};
 use super::keys::Keys;
 use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
 use super::patience::Patience;
-use super::plan::{Chunk, Group, Manner, Open, Operation, Plan, together};
+use super::plan::{Answered, Chunk, Group, Manner, Open, Operation, Plan, together};
 
 /// A change whose columns depend on the row: rows of one group get the same.
 pub(crate) trait Grouped<R>: Send + Sync {
@@ -115,9 +118,12 @@ impl<R: ListedRow + Sync> OfRows<R> {
         if let Deed::SetByGroup(grouped) = &self.deed {
             manner.patience.ask(manner.clock, || grouped.prepare()).await?;
         }
+        let by_ids = sorted.names.is_empty();
         let found = match &self.deed {
+            // What is gone can't be asked whether it was there.
+            Deed::Delete if manner.confirm => self.find(sorted, manner).await?,
             // The server is told ids as they are.
-            Deed::Set(_) | Deed::Delete | Deed::Each(_) if sorted.names.is_empty() => {
+            Deed::Set(_) | Deed::Delete | Deed::Each(_) if by_ids => {
                 let row = |(item, id)| Row { id, group: None, items: vec![item] };
                 Found { rows: sorted.ids.into_iter().map(row).collect(), missing: Vec::new() }
             }
@@ -135,7 +141,8 @@ impl<R: ListedRow + Sync> OfRows<R> {
                 .extract_if(.., |(items, error)| error.is_not_found() && items.iter().all(unknown));
             plan.done = gone.flat_map(|(items, _)| items).collect();
         }
-        if !manner.keep_going && !plan.refused.is_empty() {
+        let all_have_to_be_there = !by_ids || matches!(self.deed, Deed::SetByGroup(_));
+        if !manner.keep_going && all_have_to_be_there && !plan.refused.is_empty() {
             return Err(refusal::<R>(keys, plan.refused));
         }
         let rows = match self.deed {
@@ -154,18 +161,79 @@ impl<R: ListedRow + Sync> OfRows<R> {
         Ok(plan)
     }
 
-    async fn done(&self, chunk: &Chunk) -> Result<()> {
+    async fn done(
+        &self,
+        keys: &[R::Key],
+        chunk: &Chunk,
+        writer: &Writer,
+        manner: &Manner<'_>,
+    ) -> Result<Answered> {
         let rows = || Rows::filter(Column::<R, i64>::new("id").is_in(&chunk.ids));
-        match (&self.deed, &chunk.group, chunk.ids.first()) {
-            (Deed::Set(columns), ..) => self.core.change(R::NAME, &rows(), columns).await,
-            (Deed::Delete, ..) => self.core.delete(R::NAME, &rows()).await,
+        let set = match (&self.deed, &chunk.group, chunk.ids.first()) {
+            (Deed::Set(columns), ..) => Some(columns),
             (Deed::SetByGroup(grouped), Some(group), _) => {
-                let columns = group.columns.get_or_try_init(|| grouped.values(group.key)).await?;
-                self.core.change(R::NAME, &rows(), columns).await
+                Some(group.columns.get_or_try_init(|| grouped.values(group.key)).await?)
             }
-            (Deed::Each(work), _, Some(id)) => work(*id).await,
-            _ => Ok(()),
+            (Deed::Each(work), _, Some(id)) => {
+                // The answer itself shows what it came to.
+                return work(*id).await.map(|()| Answered::default());
+            }
+            (Deed::Delete, ..) => None,
+            _ => return Ok(Answered::default()),
+        };
+        match set {
+            Some(columns) => self.core.change(R::NAME, &rows(), columns).await?,
+            None => self.core.delete(R::NAME, &rows()).await?,
         }
+        if !writer.confirms() {
+            return Ok(Answered::default());
+        }
+        let looked = self.look(keys, chunk, set, manner).await;
+        Ok(looked.map_or_else(
+            |error| Answered { not_looked: Some(error), ..Answered::default() },
+            |without_effect| Answered { without_effect, not_looked: None },
+        ))
+    }
+
+    /// Those of a part that it did nothing for: what a change set is read again, and what was removed.
+    async fn look(
+        &self,
+        keys: &[R::Key],
+        chunk: &Chunk,
+        set: Option<&Value>,
+        manner: &Manner<'_>,
+    ) -> Result<Vec<(usize, Error)>> {
+        let named = |item: usize| keys.get(item).and_then(|key| Some((key, R::named(key).ok()?)));
+        let mut query = Query::new()
+            .select(["id"])
+            .select(set.into_iter().flat_map(columns))
+            .filter(Column::<R, i64>::new("id").is_in(&chunk.ids));
+        if let Some((_, Named::By(column, _))) = chunk.items.first().and_then(|item| named(*item)) {
+            query = query.select([column]);
+        }
+        let reply = manner.patience.ask(manner.clock, || self.core.read(R::NAME, None, &query)).await?;
+        let found: Vec<Value> = rows_of(&reply)?;
+        let by_id: HashMap<i64, &Value> =
+            found.iter().filter_map(|row| Some((row.get("id")?.as_i64()?, row))).collect();
+        let mut without_effect = Vec::new();
+        for item in &chunk.items {
+            let Some((key, named)) = named(*item) else { continue };
+            let row = match &named {
+                Named::Id(id) => by_id.get(id).copied(),
+                Named::By(column, name) => {
+                    found.iter().find(|row| row.get(column).and_then(Value::as_str) == Some(name))
+                }
+            };
+            let what = format_args!("{} {key}", R::NOUN);
+            let error = match (set, row) {
+                (None, Some(_)) => Some(still_there(what)),
+                (None, None) => None,
+                (Some(_), None) => Some(nothing(what)),
+                (Some(columns), Some(row)) => difference(columns, row).map(|reads| unchanged(what, &reads)),
+            };
+            without_effect.extend(error.map(|error| (*item, error.operation(reply.operation.clone()))));
+        }
+        Ok(without_effect)
     }
 }
 
@@ -208,7 +276,8 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
         Keys::Several(keys) => (&**keys, false),
     };
     let clock = &*core.http.clock;
-    let manner = Manner { concurrency: 1, keep_going: false, patience: Patience::None, clock };
+    let (patience, concurrency) = (Patience::None, 1);
+    let manner = Manner { concurrency, keep_going: false, confirm: false, patience, clock };
     let open: Vec<Open> = (0..keys.len()).map(|item| Open { item, unknown: false }).collect();
     let rows = Mutex::new(Vec::new());
     let keep = |row: &R| {
@@ -260,7 +329,13 @@ impl<R: ListedRow + Sync> Operation<R::Key> for OfRows<R> {
         Box::pin(self.made(keys, open, manner))
     }
 
-    fn send<'a>(&'a self, _: &'a [R::Key], chunk: &'a Chunk) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.done(chunk))
+    fn send<'a>(
+        &'a self,
+        keys: &'a [R::Key],
+        chunk: &'a Chunk,
+        writer: &'a Writer,
+        manner: &'a Manner<'a>,
+    ) -> BoxFuture<'a, Result<Answered>> {
+        Box::pin(self.done(keys, chunk, writer, manner))
     }
 }

@@ -1,21 +1,23 @@
 //! Runs a batch: a few parts at a time, until all are done or one ends it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::confirm::Writer;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::may_have_happened;
 
 use super::flight::Flight;
 use super::patience::Patience;
-use super::plan::{Chunk, Manner, Open, Operation, Plan};
+use super::plan::{Answered, Chunk, Manner, Open, Operation, Plan};
 use super::report::{BatchChunk, BatchProgress, BatchReport, BatchState, Ledger, Place};
 use super::token::{Checksum, Mark};
 use super::{BatchKey, MOST_AT_A_TIME, Options};
 
 pub(super) async fn run<K: BatchKey>(
-    core: &Core,
+    core: &Arc<Core>,
     keys: Vec<K>,
     operation: &dyn Operation<K>,
     mut options: Options,
@@ -44,10 +46,12 @@ pub(super) async fn run<K: BatchKey>(
         });
     }
     let clock = &*core.http.clock;
-    let manner = Manner { concurrency: options.concurrency, keep_going: options.keep_going, patience, clock };
+    let Options { concurrency, keep_going, confirm, .. } = options;
+    let manner = Manner { concurrency, keep_going, confirm, patience, clock };
+    let writer = Writer::new(core, confirm);
     let plan = if open.is_empty() { Plan::default() } else { operation.plan(&keys, open, &manner).await? };
     let chunks = ledger.enter(plan);
-    let stopped_by = drive(&keys, operation, &chunks, &mut ledger, &manner, &mut options).await;
+    let stopped_by = drive(&keys, operation, &chunks, &writer, &mut ledger, &manner, &mut options).await;
     Ok(BatchReport::new(keys, ledger, stopped_by))
 }
 
@@ -81,6 +85,27 @@ impl Ledger {
         }
     }
 
+    /// Writes down what a part came to. Those that it did nothing for become parts of their own; the first of these.
+    fn answered(&mut self, number: usize, answered: Answered) -> Option<usize> {
+        let state = if answered.not_looked.is_some() { BatchState::Sent } else { BatchState::Done };
+        self.set(number, state, answered.not_looked);
+        let mut first = None;
+        for (item, error) in answered.without_effect {
+            let Some(chunk) = self.chunks.get_mut(number) else { break };
+            let at = if chunk.items == [item] {
+                number
+            } else {
+                chunk.items.retain(|known| *known != item);
+                self.chunks.push(BatchChunk { state: BatchState::Failed, error: None, items: vec![item] });
+                self.chunks.len() - 1
+            };
+            self.put(&[item], Place::Chunk(at));
+            self.set(at, BatchState::Failed, Some(error));
+            first = first.or(Some(at));
+        }
+        first
+    }
+
     fn set(&mut self, chunk: usize, state: BatchState, error: Option<Error>) {
         if let Some(chunk) = self.chunks.get_mut(chunk) {
             (chunk.state, chunk.error) = (state, error);
@@ -93,6 +118,7 @@ async fn drive<K>(
     keys: &[K],
     operation: &dyn Operation<K>,
     chunks: &[Chunk],
+    writer: &Writer,
     ledger: &mut Ledger,
     manner: &Manner<'_>,
     options: &mut Options,
@@ -110,7 +136,7 @@ async fn drive<K>(
             if let Some(progress) = &mut options.progress {
                 progress(&BatchProgress(ledger));
             }
-            flight.push(number, operation.send(keys, chunk));
+            flight.push(number, operation.send(keys, chunk, writer, manner));
         }
         let Some((number, result)) = flight.next().await else {
             // Nothing is under way: all is done, one has ended it, or all are told to wait.
@@ -124,10 +150,16 @@ async fn drive<K>(
                 _ => return stopped_by,
             }
         };
-        let Err(error) = result else {
-            ledger.set(number, BatchState::Done, None);
-            waits = 0;
-            continue;
+        let error = match result {
+            Ok(answered) => {
+                waits = 0;
+                let first = ledger.answered(number, answered);
+                if !manner.keep_going {
+                    stopped_by = stopped_by.or(first);
+                }
+                continue;
+            }
+            Err(error) => error,
         };
         if let Some(wait) = manner.patience.wait(&error, waits) {
             ledger.set(number, BatchState::NotTried, None);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::answer::told;
 use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Grouped, Keys, ListedRow, Named, OfRows, Operation};
+use crate::api::confirm::Writer;
 use crate::api::keys::DeviceKey;
 use crate::api::resource::Resource;
 use crate::api::rows::Device;
@@ -61,12 +62,11 @@ impl Devices {
             Change::Set(columns) => json!(["set", columns]),
             Change::Delete => json!(["delete"]),
         };
-        let core = self.core.clone();
         let one = {
             let change = change.clone();
-            move |key| {
-                let (core, change) = (core.clone(), change.clone());
-                async move { change_one(&core, key, &change).await }
+            move |writer: Writer, key| {
+                let change = change.clone();
+                async move { change_one(&writer, key, &change).await }
             }
         };
         let deed = match change {
@@ -81,7 +81,7 @@ impl Devices {
         &self,
         devices: DeviceKeys,
         identity: Value,
-        one: impl Fn(DeviceKey) -> F + Send + Sync + 'static,
+        one: impl Fn(Writer, DeviceKey) -> F + Send + Sync + 'static,
         grouped: impl Grouped<Device> + 'static,
     ) -> Batch
     where
@@ -94,7 +94,7 @@ impl Devices {
         &self,
         devices: DeviceKeys,
         identity: Value,
-        one: impl Fn(DeviceKey) -> F + Send + Sync + 'static,
+        one: impl Fn(Writer, DeviceKey) -> F + Send + Sync + 'static,
         deed: Deed<Device>,
     ) -> Batch
     where
@@ -141,7 +141,7 @@ impl Devices {
         T: Send,
     {
         let handle = self.clone();
-        let work = move |key| {
+        let work = move |_: Writer, key| {
             let call = action(&handle, key).into_future();
             async move { call.await.map(drop) }
         };
@@ -158,22 +158,26 @@ pub(super) fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
 }
 
 /// A change by group for a single device that has no list of its own.
-pub(super) async fn one_of_group(core: &Core, key: &DeviceKey, grouped: &dyn Grouped<Device>) -> Result<()> {
+pub(super) async fn one_of_group(
+    writer: &Writer,
+    key: &DeviceKey,
+    grouped: &dyn Grouped<Device>,
+) -> Result<()> {
     let query = grouped.columns().select(["id"]);
-    let row: Device = core.row_of(key.target::<Device>(query)?).await?;
+    let row: Device = writer.core().row_of(key.target::<Device>(query)?).await?;
     let columns = grouped.values(grouped.group(&row)?).await?;
     let id = told(row.id, "id")?;
-    core.change(Device::NAME, &Rows::id(id.get()), &columns).await
+    writer.change(Device::NAME, &Rows::id(id.get()), &columns).await
 }
 
-pub(super) async fn change_one(core: &Core, key: DeviceKey, change: &Change) -> Result<()> {
-    let row = match settle(core, key).await? {
+pub(super) async fn change_one(writer: &Writer, key: DeviceKey, change: &Change) -> Result<()> {
+    let row = match settle(writer.core(), key).await? {
         DeviceKey::Id(id) => Rows::id(id.get()),
         DeviceKey::Name(uuid) => Rows::Key(Key::of("uuid", uuid)),
     };
     match change {
-        Change::Set(columns) => core.change(Device::NAME, &row, columns).await,
-        Change::Delete => core.delete(Device::NAME, &row).await,
+        Change::Set(columns) => writer.change(Device::NAME, &row, columns).await,
+        Change::Delete => writer.delete(Device::NAME, &row).await,
     }
 }
 

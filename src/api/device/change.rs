@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::confirm::Writer;
 use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::request::Request;
 use crate::api::rows::{Application, CpuArchitecture, Device, DeviceType};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -67,8 +67,8 @@ impl Devices {
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
-    pub fn rename(&self, device: impl Into<DeviceKey>, name: impl Into<String>) -> Request<()> {
-        Request::new(self.set(device.into(), json!({ "device_name": name.into() })).into_future())
+    pub fn rename(&self, device: impl Into<DeviceKey>, name: impl Into<String>) -> Batch {
+        self.set(device.into(), json!({ "device_name": name.into() }))
     }
 
     /// Another note; an empty one takes it away (`PATCH /v6/device`).
@@ -138,8 +138,8 @@ impl Devices {
     pub fn move_to(&self, devices: impl Into<DeviceKeys>, application: impl Into<ApplicationKey>) -> Batch {
         let (core, application) = (self.core.clone(), application.into());
         let identity = json!(["move", application.to_string()]);
-        let list = Move { core: core.clone(), application: application.clone(), fleet: OnceCell::new() };
-        let one = move |device| move_one(core.clone(), device, application.clone());
+        let list = Move { core, application: application.clone(), fleet: OnceCell::new() };
+        let one = move |writer, device| move_one(writer, device, application.clone());
         self.change_by_group(devices.into(), identity, one, list)
     }
 
@@ -148,8 +148,9 @@ impl Devices {
     }
 }
 
-async fn move_one(core: Arc<Core>, device: DeviceKey, application: ApplicationKey) -> Result<()> {
+async fn move_one(writer: Writer, device: DeviceKey, application: ApplicationKey) -> Result<()> {
     check_for_change(&device)?;
+    let core = writer.core();
     let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
     let fleet: Application = core.row_of(application.target::<Application>(query)?).await?;
     let query = columns(["is_of__device_type"]).expand(Device::DEVICE_TYPE.with(architecture()));
@@ -157,7 +158,7 @@ async fn move_one(core: Arc<Core>, device: DeviceKey, application: ApplicationKe
     let theirs = slug(fleet.is_for_device_type.get())?;
     check_architecture(&device, &row, &application, theirs)?;
     let fleet = told(fleet.id, "id")?;
-    change_one(&core, device, &Change::Set(json!({ "belongs_to__application": fleet }))).await
+    change_one(&writer, device, &Change::Set(json!({ "belongs_to__application": fleet }))).await
 }
 
 fn check_architecture(

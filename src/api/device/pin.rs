@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::confirm::Writer;
 use crate::api::keys::DeviceKey;
 use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
@@ -54,8 +55,8 @@ impl Devices {
         let (core, release) = (self.core.clone(), release.into());
         let identity = json!(["pin_to_release", release.to_string()]);
         let checked = release.check();
-        let list = Pin { core: core.clone(), release: release.clone() };
-        let one = move |device| pin_one(core.clone(), device, release.clone());
+        let list = Pin { core, release: release.clone() };
+        let one = move |writer, device| pin_one(writer, device, release.clone());
         let batch = self.change_by_group(devices.into(), identity, one, list);
         match checked {
             Ok(()) => batch,
@@ -73,14 +74,15 @@ impl Devices {
     }
 }
 
-async fn pin_one(core: Arc<Core>, key: DeviceKey, release: ReleaseKey) -> Result<()> {
+async fn pin_one(writer: Writer, key: DeviceKey, release: ReleaseKey) -> Result<()> {
+    let core = writer.core();
     let query = columns(["id"]).expand(Device::APPLICATION.select(["id"]));
     let device: Device = core.row_of(key.target::<Device>(query)?).await?;
     let application = device.belongs_to_application.get().and_then(|row| row.id);
     let application = told(application, "belongs_to__application/id")?;
-    let release = successful(&core, application.get(), &release).await?;
+    let release = successful(core, application.get(), &release).await?;
     let id = told(device.id, "id")?;
-    core.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
+    writer.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
 }
 
 /// Id of a successful release of an application.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::answer::told;
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::confirm::Writer;
 use crate::api::keys::{DeviceTypeKey, OsReleaseKey};
 use crate::api::os::{OsVersion, Wanted, slug_of, versions_of};
 use crate::api::rows::Device;
@@ -41,12 +42,12 @@ impl Devices {
         let (core, release) = (self.core.clone(), os_release.into());
         let identity = json!(["pin_to_os_release", release.to_string()]);
         let checked = release.check().and_then(|()| offered(core.settings().api_version));
-        let pin = PinOs { core: core.clone(), release: release.clone(), rows: Mutex::default() };
-        let one = move |device| {
-            let (core, release) = (core.clone(), release.clone());
+        let pin = PinOs { core, release: release.clone(), rows: Mutex::default() };
+        let one = move |writer: Writer, device| {
+            let release = release.clone();
             async move {
-                let pin = PinOs { core: core.clone(), release, rows: Mutex::default() };
-                one_of_group(&core, &device, &pin).await
+                let pin = PinOs { core: writer.core().clone(), release, rows: Mutex::default() };
+                one_of_group(&writer, &device, &pin).await
             }
         };
         let batch = self.change_by_group(devices.into(), identity, one, pin);

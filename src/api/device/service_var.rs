@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::confirm::Write;
 use crate::api::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, IdRow};
 use crate::api::read::{List, Target, rows};
 use crate::api::request::Request;
@@ -127,11 +128,11 @@ impl DeviceServiceVariables {
         device: impl Into<DeviceKey>,
         service: impl Into<DeviceServiceKey>,
         name: impl Into<String>,
-    ) -> Request<()> {
+    ) -> Write {
         let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let rows = Rows::Where(variable.query(&core).await?);
-            core.delete(<DeviceServiceVariable as Resource>::NAME, &rows).await
+            writer.delete(<DeviceServiceVariable as Resource>::NAME, &rows).await
         })
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::answer::told;
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
+use crate::api::confirm::Writer;
 use crate::api::keys::{CpuArchitectureKey, DeviceKey, DeviceTypeKey, SupervisorReleaseKey};
 use crate::api::os::{slug_of, supervisor_releases};
 use crate::api::read::Target;
@@ -49,7 +50,7 @@ impl Devices {
         let checked = release.check();
         let pin = PinSupervisor { core: self.core.clone(), release };
         let one = pin.clone();
-        let one = move |device| one.clone().one(device);
+        let one = move |writer, device| one.clone().one(writer, device);
         let batch = self.change_by_group(devices.into(), identity, one, pin);
         match checked {
             Ok(()) => batch,
@@ -66,9 +67,9 @@ struct PinSupervisor {
 }
 
 impl PinSupervisor {
-    async fn one(self, key: DeviceKey) -> Result<()> {
+    async fn one(self, writer: Writer, key: DeviceKey) -> Result<()> {
         if self.core.settings().api_version == ApiVersion::V7 {
-            return one_of_group(&self.core, &key, &self).await;
+            return one_of_group(&writer, &key, &self).await;
         }
         let query =
             columns(["id", "supervisor_version", "os_version"]).expand(Device::DEVICE_TYPE.select(["slug"]));
@@ -77,7 +78,7 @@ impl PinSupervisor {
         let change = self.of_device_type(told(slug, "is_of__device_type/slug")?).await?;
         is_new_enough(&device)?;
         let id = told(device.id, "id")?;
-        self.core.change(Device::NAME, &Rows::id(id.get()), &change).await
+        writer.change(Device::NAME, &Rows::id(id.get()), &change).await
     }
 
     /// As version 6 has it: supervisors are a resource of their own, for a device type each.

@@ -53,7 +53,7 @@ impl<R: DeviceValue> KeyValue<DeviceKey, R> {
         let handle = self.clone();
         let set = move |device: DeviceKey| handle.set(device, key.clone(), value.clone()).into_future();
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
-            Keys::One(_) => Box::new(Each::new(identity, set)),
+            Keys::One(_) => Box::new(Each::new(identity, move |_, device| set(device))),
             Keys::Several(_) => {
                 let deed = Deed::<Device>::Each(Box::new(move |id| set(id.into())));
                 Box::new(OfRows { core: core.clone(), identity, deed, single: false })

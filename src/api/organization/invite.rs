@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::api::confirm::Write;
 use crate::api::keys::{OrganizationKey, an_id};
 use crate::api::read::{List, Target};
 use crate::api::request::{Create, Request};
@@ -79,11 +80,10 @@ impl OrganizationInvites {
     }
 
     /// Takes an invite back (`DELETE /v6/invitee__is_invited_to__organization`).
-    pub fn revoke(&self, invite_id: i64) -> Request<()> {
-        let core = self.core.clone();
-        Request::new(async move {
+    pub fn revoke(&self, invite_id: i64) -> Write {
+        Write::new(&self.core, move |writer| async move {
             let rows = Rows::id(an_id("invite_id", invite_id)?);
-            core.delete("invitee__is_invited_to__organization", &rows).await
+            writer.delete("invitee__is_invited_to__organization", &rows).await
         })
     }
 

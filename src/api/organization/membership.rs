@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::api::confirm::Write;
 use crate::api::key_value::{KeyValue, ParentKey};
 use crate::api::keys::{OrganizationKey, UserKey, an_id};
 use crate::api::membership::{change_role, of_user, pair_key};
 use crate::api::read::{Get, List, Target};
-use crate::api::request::Request;
 use crate::api::resource::Resource as _;
 use crate::api::rows::{OrganizationMembership, OrganizationMembershipRole, OrganizationMembershipTag};
 use crate::api::write::Rows;
@@ -80,21 +80,25 @@ impl OrganizationMemberships {
         &self,
         membership: impl Into<OrganizationMembershipKey>,
         role_name: impl Into<String>,
-    ) -> Request<()> {
-        let (core, membership, name) = (self.core.clone(), membership.into(), role_name.into());
-        Request::new(async move {
-            change_role::<OrganizationMembership, OrganizationMembershipRole>(&core, membership.key()?, &name)
-                .await
+    ) -> Write {
+        let (membership, name) = (membership.into(), role_name.into());
+        Write::new(&self.core, move |writer| async move {
+            change_role::<OrganizationMembership, OrganizationMembershipRole>(
+                &writer,
+                membership.key()?,
+                &name,
+            )
+            .await
         })
     }
 
     /// Ends a membership (`DELETE /v6/organization_membership`). Succeeds when there is none: the server does
     /// not tell.
-    pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Request<()> {
-        let (core, membership) = (self.core.clone(), membership.into());
-        Request::new(
-            async move { core.delete(OrganizationMembership::NAME, &Rows::Key(membership.key()?)).await },
-        )
+    pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Write {
+        let membership = membership.into();
+        Write::new(&self.core, move |writer| async move {
+            writer.delete(OrganizationMembership::NAME, &Rows::Key(membership.key()?)).await
+        })
     }
 
     /// Tags of memberships.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::api::confirm::Write;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::Query;
 
 use super::keys::OrganizationKey;
 use super::read::{Get, List, Target};
-use super::request::{Create, Request};
+use super::request::Create;
 use super::rows::Organization;
 use super::upload::UploadFile;
 use super::write::Rows;
@@ -69,11 +70,11 @@ impl Organizations {
     ///
     /// # Errors
     /// `is_not_found`: then nothing is removed.
-    pub fn remove(&self, organization: impl Into<OrganizationKey>) -> Request<()> {
+    pub fn remove(&self, organization: impl Into<OrganizationKey>) -> Write {
         let (core, key) = (self.core.clone(), organization.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let id = core.organization_id(&key).await?;
-            core.delete("organization", &Rows::id(id)).await
+            writer.delete("organization", &Rows::id(id)).await
         })
     }
 

@@ -14,10 +14,10 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::Query;
 
+use super::confirm::Write;
 use super::key_value::KeyValue;
 use super::keys::ApplicationKey;
 use super::read::{First, Get, List, Target};
-use super::request::Request;
 use super::rows::{Application, Release, ReleaseTag};
 use super::write::Rows;
 
@@ -79,7 +79,7 @@ impl Releases {
     ///
     /// # Errors
     /// `is_not_found`, `is_ambiguous`: then nothing is changed.
-    pub fn finalize(&self, release: impl Into<ReleaseKey>) -> Request<()> {
+    pub fn finalize(&self, release: impl Into<ReleaseKey>) -> Write {
         self.change(release.into(), json!({ "is_final": true }))
     }
 
@@ -88,7 +88,7 @@ impl Releases {
     /// # Errors
     /// As [`finalize`](Self::finalize).
     #[doc(alias = "setIsInvalidated")]
-    pub fn set_is_invalidated(&self, release: impl Into<ReleaseKey>, is_invalidated: bool) -> Request<()> {
+    pub fn set_is_invalidated(&self, release: impl Into<ReleaseKey>, is_invalidated: bool) -> Write {
         self.change(release.into(), json!({ "is_invalidated": is_invalidated }))
     }
 
@@ -97,7 +97,7 @@ impl Releases {
     /// # Errors
     /// As [`finalize`](Self::finalize).
     #[doc(alias = "setNote")]
-    pub fn set_note(&self, release: impl Into<ReleaseKey>, note: Option<&str>) -> Request<()> {
+    pub fn set_note(&self, release: impl Into<ReleaseKey>, note: Option<&str>) -> Write {
         self.change(release.into(), json!({ "note": note }))
     }
 
@@ -110,7 +110,7 @@ impl Releases {
         &self,
         release: impl Into<ReleaseKey>,
         known_issue_list: Option<&str>,
-    ) -> Request<()> {
+    ) -> Write {
         self.change(release.into(), json!({ "known_issue_list": known_issue_list }))
     }
 
@@ -120,20 +120,12 @@ impl Releases {
     /// `is_invalid_argument` for a text that is no [semantic version](https://semver.org), and the errors of
     /// [`finalize`](Self::finalize).
     #[doc(alias = "setReleaseVersion")]
-    pub fn set_release_version(
-        &self,
-        release: impl Into<ReleaseKey>,
-        semver: impl Into<String>,
-    ) -> Request<()> {
+    pub fn set_release_version(&self, release: impl Into<ReleaseKey>, semver: impl Into<String>) -> Write {
         let semver = semver.into();
-        let change = self.change(release.into(), json!({ "semver": semver }));
-        Request::new(async move {
-            if !is_semantic_version(&semver) {
-                let why = format_args!("`{}` is no version like 1.2.3", semver.escape_debug());
-                return Err(Error::argument("semver", why));
-            }
-            change.await
-        })
+        let why = || format!("`{}` is no version like 1.2.3", semver.escape_debug());
+        let checked =
+            if is_semantic_version(&semver) { Ok(()) } else { Err(Error::argument("semver", why())) };
+        self.change(release.into(), json!({ "semver": semver })).checked(checked)
     }
 
     /// Tags of releases.
@@ -141,11 +133,11 @@ impl Releases {
         KeyValue::new(&self.core)
     }
 
-    fn change(&self, key: ReleaseKey, columns: Value) -> Request<()> {
+    fn change(&self, key: ReleaseKey, columns: Value) -> Write {
         let core = self.core.clone();
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let id = core.id_of(key.target(&core, Query::new()).await?).await?;
-            core.change("release", &Rows::id(id), &columns).await
+            writer.change("release", &Rows::id(id), &columns).await
         })
     }
 }

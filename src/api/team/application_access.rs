@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::api::keys::{ApplicationKey, an_id};
 use crate::api::membership::{change_role, pair_key, role};
 use crate::api::read::{Get, List, Target};
-use crate::api::request::{Create, Request};
+use crate::api::request::Create;
 use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, ApplicationMembershipRole, TeamApplicationAccess};
 use crate::api::write::Rows;
@@ -82,22 +83,21 @@ impl TeamApplicationAccesses {
     ///
     /// # Errors
     /// `is_not_found` when the role is not there.
-    pub fn update(
-        &self,
-        access: impl Into<TeamApplicationAccessKey>,
-        role_name: impl Into<String>,
-    ) -> Request<()> {
-        let (core, access, name) = (self.core.clone(), access.into(), role_name.into());
-        Request::new(async move {
-            change_role::<TeamApplicationAccess, ApplicationMembershipRole>(&core, access.key()?, &name).await
+    pub fn update(&self, access: impl Into<TeamApplicationAccessKey>, role_name: impl Into<String>) -> Write {
+        let (access, name) = (access.into(), role_name.into());
+        Write::new(&self.core, move |writer| async move {
+            change_role::<TeamApplicationAccess, ApplicationMembershipRole>(&writer, access.key()?, &name)
+                .await
         })
     }
 
     /// Ends the access of a team to an application (`DELETE /v6/team_application_access`). Succeeds when there
     /// is none: the server does not tell.
-    pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> Request<()> {
-        let (core, access) = (self.core.clone(), access.into());
-        Request::new(async move { core.delete(TeamApplicationAccess::NAME, &Rows::Key(access.key()?)).await })
+    pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> Write {
+        let access = access.into();
+        Write::new(&self.core, move |writer| async move {
+            writer.delete(TeamApplicationAccess::NAME, &Rows::Key(access.key()?)).await
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::api::confirm::Write;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, shown};
 use crate::ids::TeamId;
@@ -16,7 +17,7 @@ use crate::odata::{Key, Query};
 
 use super::keys::{OrganizationKey, an_id, not_empty};
 use super::read::{Get, List, Target};
-use super::request::{Create, Request};
+use super::request::Create;
 use super::rows::{Organization, Team};
 use super::write::Rows;
 
@@ -73,9 +74,9 @@ impl Teams {
     ///
     /// # Errors
     /// `is_not_found`; `is_conflict` when the organization has a team of that name: nothing is changed then.
-    pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Request<()> {
+    pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Write {
         let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             not_empty("new_name", &name)?;
             let namesakes = Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
             let organization = Team::ORGANIZATION.select(["id"]).expand(namesakes);
@@ -90,15 +91,17 @@ impl Teams {
                 let text = format!("the organization of team {team} has a team {name} already");
                 return refuse(ErrorKind::Conflict, text);
             }
-            core.change("team", &Rows::id(team.get()), &json!({ "name": name })).await
+            writer.change("team", &Rows::id(team.get()), &json!({ "name": name })).await
         })
     }
 
     /// Removes a team; its members stay members of the organization (`DELETE /v6/team`). Succeeds when there
     /// is none: the server does not tell.
-    pub fn remove(&self, team: impl Into<TeamId>) -> Request<()> {
-        let (core, team) = (self.core.clone(), team.into());
-        Request::new(async move { core.delete("team", &Rows::id(an_id("team", team.get())?)).await })
+    pub fn remove(&self, team: impl Into<TeamId>) -> Write {
+        let team = team.into();
+        Write::new(&self.core, move |writer| async move {
+            writer.delete("team", &Rows::id(an_id("team", team.get())?)).await
+        })
     }
 
     /// Who is a member of which team.

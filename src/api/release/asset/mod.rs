@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::api::confirm::Write;
 use crate::api::read::{Get, List};
 use crate::api::request::Request;
 use crate::api::rows::{Release, ReleaseAsset, WebResource};
@@ -93,11 +94,11 @@ impl ReleaseAssets {
     ///
     /// # Errors
     /// `is_not_found`, `is_ambiguous`: of the release.
-    pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> Request<()> {
+    pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> Write {
         let (core, key) = (self.core.clone(), asset.into());
-        Request::new(async move {
+        Write::new(&self.core, move |writer| async move {
             let rows = Rows::Key(key.key(&core).await?);
-            core.delete("release_asset", &rows).await
+            writer.delete("release_asset", &rows).await
         })
     }
 }
