@@ -131,6 +131,19 @@ impl Version {
         self
     }
 
+    /// Whether this is a way to write that one: the same numbers and pre-release, the same revision if this tells one,
+    /// and a development variant only if this is one.
+    pub(crate) fn is_a_form_of(&self, published: &Self) -> bool {
+        let is_dev = |version: &Self| version.variant() == Some("dev");
+        self.precedence == published.precedence
+            && is_dev(self) == is_dev(published)
+            && (!self.tells_revision() || self.revision() == published.revision())
+    }
+
+    pub(crate) fn tells_revision(&self) -> bool {
+        self.build.iter().any(|part| part.strip_prefix("rev").is_some_and(is_number))
+    }
+
     /// `rev2` is 2; 0 without one.
     fn revision(&self) -> u64 {
         let revisions = self.build.iter().filter_map(|part| part.strip_prefix("rev"));
@@ -292,6 +305,27 @@ mod tests {
         assert_eq!(version("2.0.0-beta.1.rev2"), version("2.0.0-beta.1+rev2"));
         assert_eq!(version("2.0.1-dev").variant(), Some("dev"));
         assert!(Version::whole("2.12").is_none() && Version::whole("2.12.0.dev").is_some());
+    }
+
+    #[test]
+    fn a_form_of_a_published_version() {
+        let cases = [
+            ("v2.98.33", "2.98.33", true),
+            ("2.98.33", "2.98.33+rev1", true),
+            ("2.98.33.prod", "2.98.33+rev2.prod", true),
+            ("2.98.33.prod", "2.98.33", true),
+            ("2.98.33+rev1", "2.98.33+rev1.prod", true),
+            ("balenaOS 2021.10.0", "2021.10.0+rev1", true),
+            ("2.98.33.dev", "2.98.33+rev1.dev", true),
+            ("2.98.33", "2.98.33+rev1.dev", false),
+            ("2.98.33.dev", "2.98.33+rev1.prod", false),
+            ("2.98.33+rev1", "2.98.33+rev2", false),
+            ("2.98.33", "2.98.34", false),
+            ("2.98.33", "2.98.33-1628000000000", false),
+        ];
+        for (text, published, is) in cases {
+            assert_eq!(version(text).is_a_form_of(&version(published)), is, "{text} {published}");
+        }
     }
 
     #[test]

@@ -153,7 +153,9 @@ async fn devices_that_cannot_run_the_code_keep_the_others_from_moving_unless_tol
     assert!(error.is_unsupported() && error.to_string().contains("device 2 (rpi)"), "{error}");
     assert_eq!(cloud.asked.lock().unwrap().len(), 2, "nothing is moved");
 
-    let (balena, cloud) = client([fleet(), found(), done()]);
+    // The last answer is that of the look afterwards.
+    let moved = (200, json!({ "d": [{ "id": 1 }, { "id": 3 }] }));
+    let (balena, cloud) = client([fleet(), found(), done(), moved]);
     let report = balena.device().move_to([1, 2, 3], "my/app").keep_going().report().await.unwrap();
     assert_eq!((report.counts().done, report.counts().failed), (2, 1));
     assert!(report.items().nth(1).unwrap().error.unwrap().is_unsupported());
@@ -168,6 +170,40 @@ async fn a_device_that_is_gone_has_no_target_state() {
     let missing = (500, json!("No device found to associate with the api key"));
     let (balena, _) = client([missing]);
     assert!(balena.device().generate_device_key(7).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn a_target_state_is_asked_for_by_its_version() {
+    for version in [2, 3, 4] {
+        let (balena, cloud) = client([rows([7]), (200, json!({}))]);
+        balena.device().get_supervisor_target_state(1007).version(version).await.unwrap();
+        let path = format!("GET /device/v{version}/{}/state", uuid(7));
+        assert_eq!(cloud.asked.lock().unwrap().last(), Some(&path));
+    }
+}
+
+/// The domain of the settings is used by every call that needs it, and nobody is asked.
+#[tokio::test]
+async fn the_domain_of_device_urls_is_a_setting() {
+    let row = json!({ "uuid": uuid(7), "is_web_accessible": true });
+    let cloud = Arc::new(Cloud {
+        answers: Mutex::new(
+            [(200, json!({ "d": [row.clone()] })), (200, json!({ "d": [row] })), (200, json!({}))].into(),
+        ),
+        ..Cloud::default()
+    });
+    let settings = Settings { device_urls_base: Some("own.example".to_owned()), ..Settings::default() };
+    let balena = Balena::builder()
+        .retry(Retry::never())
+        .settings(settings)
+        .token(SecretString::from("token"))
+        .transport(cloud.clone())
+        .build();
+    let url = balena.device().get_device_url(1007).await.unwrap();
+    assert_eq!(url, format!("https://{}.own.example", uuid(7)));
+    balena.device().get_os_update_status(1007).await.unwrap();
+    let asked = cloud.asked.lock().unwrap();
+    assert!(asked.len() == 3 && asked.iter().all(|call| !call.contains("/config")), "{asked:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::http::BoxFuture;
 use crate::odata::Query;
 
 use super::confirm::Write;
@@ -28,7 +29,19 @@ pub trait KeyValueKind: Resource {
 /// What values hang on, given as the caller has it: resolved to an id when the request is sent.
 pub trait ParentKey: Clone + Send + Sync + 'static {
     /// The numeric id, asked of the API where it is not known.
-    fn resolve(self, core: Arc<Core>) -> crate::http::BoxFuture<'static, Result<i64>>;
+    fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>>;
+
+    /// Reads the value where the thing itself can, without the cloud's API; `None` where it can't.
+    #[doc(hidden)]
+    fn get_here(&self, _: &Arc<Core>, _: &str) -> Option<BoxFuture<'static, Result<Option<String>>>> {
+        None
+    }
+
+    /// Sets the value where the thing itself can, without the cloud's API; `None` where it can't.
+    #[doc(hidden)]
+    fn set_here(&self, _: &Arc<Core>, _: &str, _: &str) -> Option<BoxFuture<'static, Result<()>>> {
+        None
+    }
 }
 
 /// The tags or variables of one kind.
@@ -87,6 +100,9 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         let (core, parent, key) = (self.core.clone(), parent.into(), key.into());
         Request::new(async move {
             check_key::<R>(&key)?;
+            if let Some(here) = parent.get_here(&core, &key) {
+                return here.await;
+            }
             let id = parent.resolve(core.clone()).await?;
             let query = natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?.select(["value"]);
             let reply = core.read(R::NAME, None, &query).await?;
@@ -99,6 +115,9 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         let (core, parent, key, value) = (self.core.clone(), parent.into(), key.into(), value.into());
         Request::new(async move {
             check_key::<R>(&key)?;
+            if let Some(here) = parent.set_here(&core, &key, &value) {
+                return here.await;
+            }
             let id = parent.resolve(core.clone()).await?;
             core.upsert(R::NAME, &[(R::PARENT, id.into()), (R::KEY, key.into())], &[("value", value.into())])
                 .await

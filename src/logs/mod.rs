@@ -54,8 +54,9 @@ impl Logs {
     /// To unsubscribe, drop the stream.
     ///
     /// # Errors
-    /// As [`history`](Self::history). Of this device `is_config` without the supervisor's variables,
-    /// `is_unreachable` when it does not answer.
+    /// `is_invalid_argument` for a key that could match anything, and a time that is none; `is_unauthorized` when
+    /// the session has expired; of this device `is_config` without the supervisor's variables. What the server says when
+    /// the log is opened is the first item of the stream: as [`history`](Self::history), and `is_unreachable`.
     pub fn subscribe(&self, device: impl Into<DeviceTarget>) -> Subscribe {
         Subscribe { core: self.core.clone(), device: device.into(), options: Options::default() }
     }
@@ -126,7 +127,9 @@ impl Options {
     fn stream(&self, core: &Arc<Core>, device: DeviceTarget) -> Result<LogStream> {
         self.wanted.check()?;
         let way: Way = device.way(&core.env, &core.supervisor)?;
-        Ok(LogStream::new(core, Source::new(core, way), self.wanted.clone(), self.patience))
+        let source = Source::new(core, way);
+        source.check(core, &self.wanted)?;
+        Ok(LogStream::new(core, source, self.wanted.clone(), self.patience))
     }
 }
 
@@ -171,8 +174,9 @@ impl IntoFuture for History {
     }
 }
 
-/// A subscription to the log of a device. Nothing is sent before `.await`, which waits until the log is open, for
-/// 10 s at most: the cloud sends nothing at all, not even that all is well, before there is a line or a beat (58 s).
+/// A subscription to the log of a device. `.await` sends the request and does not wait for the answer, but for half a
+/// second: the cloud sends nothing at all, not even that all is well, before there is a line or a beat (58 s). What
+/// keeps the log from being opened is the first item of the stream.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct Subscribe {
@@ -214,7 +218,7 @@ impl IntoFuture for Subscribe {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let mut stream = self.options.stream(&self.core, self.device)?;
-            stream.open().await?;
+            stream.begin_at_once().await;
             Ok(stream)
         })
     }

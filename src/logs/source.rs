@@ -119,14 +119,25 @@ impl Source {
         }
     }
 
+    /// What is known without asking anybody.
+    ///
+    /// # Errors
+    /// `is_invalid_argument`; `is_unauthorized` when the session has expired; `is_config` without the supervisor's
+    /// variables.
+    pub(super) fn check(&self, core: &Core, wanted: &Wanted) -> Result<()> {
+        let Self::Cloud { key, .. } = self else { return core.supervisor.link().map(drop) };
+        key.check()?;
+        if wanted.start.is_some() && wanted.count.is_none() {
+            return Err(Error::argument("start", "the cloud takes it with a count only")
+                .help("add how many lines there may be, or `.count(All)`"));
+        }
+        core.login().map(drop)
+    }
+
     /// Opens the log for what is wanted of it.
     pub(super) async fn open(self, core: Arc<Core>, wanted: Wanted) -> Result<Start> {
         match self {
             Self::Cloud { key, uuid } => {
-                if wanted.start.is_some() && wanted.count.is_none() {
-                    return Err(Error::argument("start", "the cloud takes it with a count only")
-                        .help("add how many lines there may be, or `.count(All)`"));
-                }
                 let uuid = match uuid {
                     Some(uuid) => uuid,
                     None => find(&core, &key).await?,

@@ -24,6 +24,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// A refusal has come by then. The head of an answer may not have: a cloud has none to send before it has a line
 /// or a beat.
 const PROMPT: Duration = Duration::from_secs(10);
+/// The request is on its way by then, so that what is logged from now on is not missed.
+const SENT: Duration = Duration::from_millis(500);
 /// A connection that held for so long was a good one, even if nothing was logged: longer than one beat.
 const STEADY: Duration = Duration::from_secs(60);
 /// What of a line that can't be read is shown.
@@ -74,6 +76,8 @@ pub struct LogStream {
     /// Told next, before anything else is done.
     events: VecDeque<LogEvent>,
     skipped: u64,
+    /// It was not open yet, and need not be tried again when that fails.
+    is_first: bool,
     /// Breaks, and time spent on them, since there was news.
     breaks: u32,
     spent: Duration,
@@ -108,20 +112,22 @@ impl LogStream {
             seen: Seen::default(),
             events: VecDeque::new(),
             skipped: 0,
+            is_first: false,
             breaks: 0,
             spent: Duration::ZERO,
         }
     }
 
-    /// Opens it for the first time, or begins to.
-    pub(super) async fn open(&mut self) -> Result<()> {
-        let mut opening: BoxFuture<'static, _> =
-            Box::pin(self.source.clone().open(self.core.clone(), self.wanted.clone()));
-        match tokio::time::timeout(PROMPT, &mut opening).await {
-            Ok(start) => self.opened(start?),
-            Err(_) => self.state = State::Opening(opening, Instant::now()),
+    /// Begins to open it, and does not wait for the head of the answer. It ends there when that fails.
+    pub(super) async fn begin_at_once(&mut self) {
+        self.is_first = true;
+        self.begin();
+        let State::Opening(opening, _) = &mut self.state else { return };
+        match tokio::time::timeout(SENT, opening).await {
+            Ok(Ok(start)) => self.opened(start),
+            Ok(Err(error)) => self.state = State::Ended(Some(error)),
+            Err(_) => {}
         }
-        Ok(())
     }
 
     /// What happens next; `None` at the end.
@@ -156,6 +162,7 @@ impl LogStream {
     }
 
     fn opened(&mut self, start: Start) {
+        self.is_first = false;
         self.source = start.source;
         self.seen.begin(start.at);
         if self.seen.is_empty() && self.source.tells_too_much(&self.wanted) {
@@ -287,7 +294,11 @@ impl Stream for LogStream {
                 State::New => this.begin(),
                 State::Opening(opening, since) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(start) => this.opened(start),
+                    Err(error) if this.is_first && since.elapsed() < PROMPT => {
+                        this.state = State::Ended(Some(error));
+                    }
                     Err(error) => {
+                        this.is_first = false;
                         this.spent = this.spent.saturating_add(since.elapsed());
                         this.broke(error);
                     }

@@ -100,13 +100,17 @@ impl Cloud {
     }
 
     pub(crate) fn client(&self, retry: Retry, api_version: ApiVersion) -> Balena {
+        self.client_within(Duration::from_millis(500), retry, api_version)
+    }
+
+    /// One that is not about time: with the timeout that clients have by default.
+    pub(crate) fn unhurried(&self) -> Balena {
+        self.client_within(Settings::default().timeout, Retry::never(), ApiVersion::V6)
+    }
+
+    fn client_within(&self, timeout: Duration, retry: Retry, api_version: ApiVersion) -> Balena {
         let api_endpoint = Some(format!("http://{}", self.address));
-        let settings = Settings {
-            api_endpoint,
-            api_version,
-            timeout: Duration::from_millis(500),
-            ..Settings::default()
-        };
+        let settings = Settings { api_endpoint, api_version, timeout, ..Settings::default() };
         Balena::builder()
             .settings(settings)
             .retry(retry)

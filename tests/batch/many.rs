@@ -46,7 +46,7 @@ async fn never_more_at_a_time_than_told() {
         let cloud = Cloud::start().await;
         cloud.with(|state| state.takes = Duration::from_millis(5));
         let ids: Vec<i64> = ALL.collect();
-        let report = cloud.balena().device().set_note(ids, "n").concurrency(most).report().await.unwrap();
+        let report = cloud.unhurried().device().set_note(ids, "n").concurrency(most).report().await.unwrap();
         assert!(report.is_complete());
         cloud.assert_changed(ALL, 1);
         let at_a_time = cloud.state.lock().unwrap().most_at_a_time;

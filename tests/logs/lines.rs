@@ -65,10 +65,12 @@ async fn the_last_line_needs_no_end_but_has_to_be_whole() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_error_at_once() {
+async fn a_refusal_is_the_first_item() {
     let refused = async |status: u16| -> (Error, usize) {
         let cloud = Cloud::new([Turn::refusal(status)]);
-        let error = cloud.client().logs().subscribe(UUID).await.unwrap_err();
+        let mut log = cloud.client().logs().subscribe(UUID).await.unwrap();
+        let error = log.next().await.unwrap().unwrap_err();
+        assert!(log.next().await.is_none());
         (error, cloud.asked().len())
     };
     let (error, asked) = refused(401).await;
@@ -78,7 +80,8 @@ async fn a_refusal_is_an_error_at_once() {
     assert!(matches!(refused(500).await, (error, 1) if error.is_server()));
     let logged_out = Cloud::new([Turn::refusal(500)]);
     let balena = balena_agent::Balena::builder().transport(logged_out.clone()).build();
-    assert!(balena.logs().subscribe(UUID).await.unwrap_err().is_unauthorized());
+    let mut log = balena.logs().subscribe(UUID).await.unwrap();
+    assert!(log.next().await.unwrap().unwrap_err().is_unauthorized());
     assert!(balena.logs().history(UUID).await.unwrap_err().is_unauthorized());
     assert_eq!(logged_out.asked().len(), 0);
 }
@@ -103,7 +106,7 @@ async fn what_is_asked_for() {
     drop(logs.history(UUID).count(0).await);
     drop(logs.history(UUID).count(All).start("2024-01-15T10:00:00+01:00").await);
     let time: jiff::Timestamp = "2024-01-15T10:00:00Z".parse().unwrap();
-    drop(logs.subscribe(UUID).count(5).start(time).await);
+    drop(logs.subscribe(UUID).count(5).start(time).await.unwrap().next().await);
     assert_eq!(
         cloud.asked(),
         [

@@ -139,14 +139,15 @@ open_enum! {
 #[derive(Debug, Clone)]
 pub struct PlanChange {
     tier: String,
-    cycle: BillingCycle,
+    cycle: Option<BillingCycle>,
     reason: Option<String>,
 }
 
 impl PlanChange {
-    /// To this tier, e.g. `prototype`.
-    pub fn new(tier: impl Into<String>, cycle: BillingCycle) -> Self {
-        Self { tier: tier.into(), cycle, reason: None }
+    /// To this tier, e.g. `prototype`, with this cycle; with `None` it is not paid once a year, and how often the
+    /// server says.
+    pub fn new(tier: impl Into<String>, cycle: impl Into<Option<BillingCycle>>) -> Self {
+        Self { tier: tier.into(), cycle: cycle.into(), reason: None }
     }
 
     /// Why (`planChangeReason`).
@@ -159,14 +160,35 @@ impl PlanChange {
         not_empty("tier", &self.tier)?;
         let mut body = Map::from_iter([
             ("tier".to_owned(), self.tier.into()),
-            ("annual".to_owned(), (self.cycle == BillingCycle::Annual).into()),
+            ("annual".to_owned(), (self.cycle == Some(BillingCycle::Annual)).into()),
         ]);
-        if names.billing_cycle_by_name {
-            body.insert("cycle".to_owned(), self.cycle.as_str().into());
+        if let Some(cycle) = self.cycle.filter(|_| names.billing_cycle_by_name) {
+            body.insert("cycle".to_owned(), cycle.as_str().into());
         }
         if let Some(reason) = self.reason {
             body.insert("planChangeReason".to_owned(), reason.into());
         }
         Ok(Value::Object(body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::ApiVersion;
+    use serde_json::json;
+
+    #[test]
+    fn a_plan_is_changed_with_a_cycle_and_without() {
+        let body = |cycle: Option<BillingCycle>, api: ApiVersion| {
+            PlanChange::new("prototype", cycle).body(api.names()).unwrap()
+        };
+        let annual = Some(BillingCycle::Annual);
+        let named = json!({ "tier": "prototype", "annual": true, "cycle": "annual" });
+        assert_eq!(body(annual.clone(), ApiVersion::V6), named);
+        assert_eq!(body(annual, ApiVersion::V7), json!({ "tier": "prototype", "annual": true }));
+        for api in [ApiVersion::V6, ApiVersion::V7] {
+            assert_eq!(body(None, api), json!({ "tier": "prototype", "annual": false }), "{api:?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::api::batch::{DeviceKeys, Keys, listed};
 use crate::api::config::Config;
 use crate::api::filled::Filled;
 use crate::api::keys::DeviceKey;
-use crate::api::os::Wanted;
+use crate::api::os::{Wanted, published_as};
 use crate::api::request::Request;
 use crate::api::rows::Device;
 use crate::core::{Core, Plain};
@@ -122,9 +122,9 @@ impl Devices {
                 return Ok(started);
             }
             let endpoint = endpoint(&core, version).await?;
-            let body = json!({ "parameters": { "target_version": target } });
-            for uuid in uuids {
-                let action = endpoint.call(&core, Method::POST, &uuid, Some(body.clone())).await;
+            for (uuid, target) in uuids {
+                let body = json!({ "parameters": { "target_version": target } });
+                let action = endpoint.call(&core, Method::POST, &uuid, Some(body)).await;
                 let action = action.map_err(|error| {
                     let told: Vec<&str> = started.keys().map(String::as_str).collect();
                     if told.is_empty() {
@@ -155,8 +155,9 @@ impl Devices {
     }
 }
 
-/// The uuids of the devices, once it is clear that all of them can be updated to that.
-async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result<Vec<String>> {
+/// The uuids of the devices, with the version as it is published for each, once it is clear that all of them can be
+/// updated to that.
+async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result<Vec<(String, String)>> {
     let api = core.settings().api_version;
     let query = match api {
         ApiVersion::V6 => columns(["uuid", "is_online", "os_version", "os_variant"])
@@ -177,7 +178,9 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
         keys => listed::<Device>(core, keys, query).await?,
     };
     let mut types = Types::new(core);
-    for device in &devices {
+    let mut checked = Vec::with_capacity(devices.len());
+    for device in devices {
+        let device = &device;
         // Version 6 checks what it was told, version 7 what was published.
         if api == ApiVersion::V6 {
             check(api, device, types.slug(device).await?.as_deref(), (target, None), Mode::Start)?;
@@ -186,13 +189,8 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
         let slug = told(slug, "is_of__device_type")?;
         let is_draft = Version::parse(target).is_some_and(|version| version.is_prerelease());
         let wanted = if api == ApiVersion::V7 && is_draft { Wanted::WithDrafts } else { Wanted::Available };
-        let sought = Version::whole(target);
-        let is_it = |raw: &str| match api {
-            ApiVersion::V6 => raw == target,
-            ApiVersion::V7 => raw == target || sought.is_some() && Version::whole(raw) == sought,
-        };
         let versions = types.versions(&slug, wanted).await?;
-        let Some(release) = versions.iter().find(|version| is_it(version.raw_version())) else {
+        let Some(release) = published_as(versions, target) else {
             let why = format_args!("\"{}\" is no published version for {slug}", target.escape_debug());
             return Err(Error::argument("target_os_version", why).sent(true));
         };
@@ -200,8 +198,9 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
             let target = (release.raw_version(), Some(&*release.based_on_version));
             check(api, device, Some(&slug), target, Mode::Start)?;
         }
+        checked.push((told(device.uuid.clone(), "uuid")?, release.raw_version().to_owned()));
     }
-    devices.into_iter().map(|device| told(device.uuid, "uuid")).collect()
+    Ok(checked)
 }
 
 /// Where actions on the host OS are asked for.

@@ -9,7 +9,7 @@ use crate::api::answer::told;
 use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::confirm::Writer;
 use crate::api::keys::{DeviceTypeKey, OsReleaseKey};
-use crate::api::os::{OsVersion, Wanted, slug_of, versions_of};
+use crate::api::os::{OsVersion, Wanted, published_as, slug_of, versions_of};
 use crate::api::rows::Device;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -121,12 +121,18 @@ impl PinOs {
             OsReleaseKey::Id(id) => version.release.id == Some(*id),
             OsReleaseKey::Name(text) => version.raw_version() == text,
         };
-        let found = versions_of(&self.core, slug, wanted).await?.into_iter().find(is_it);
-        found.ok_or_else(|| {
-            let text = format!("release {} of the host OS for {slug} not found", self.release);
-            Error::new(ErrorKind::NotFound, text)
-                .sent(true)
-                .help("os().get_available_os_versions(..) tells which there are")
-        })
+        let mut versions = versions_of(&self.core, slug, wanted).await?;
+        if let Some(at) = versions.iter().position(is_it) {
+            return Ok(versions.swap_remove(at));
+        }
+        let text = format!("release {} of the host OS for {slug} not found", self.release);
+        let published = match &self.release {
+            OsReleaseKey::Name(text) => published_as(&versions, text),
+            OsReleaseKey::Id(_) => None,
+        };
+        Err(Error::new(ErrorKind::NotFound, text).sent(true).help(published.map_or_else(
+            || "os().get_available_os_versions(..) tells which there are".to_owned(),
+            |version| format!("it is published as {}", version.raw_version()),
+        )))
     }
 }

@@ -10,7 +10,7 @@ use crate::api::rows::{Application, Device, Organization, OverallStatus};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::odata::{Filter, Query};
 
-use super::Devices;
+use super::{DeviceTarget, Devices};
 
 /// What a device measured of itself last; `None` is what it does not report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -113,13 +113,17 @@ impl Devices {
         Request::new(async move { answer(core.row_of(key.target::<Device>(query)?).await?) })
     }
 
-    /// Its name (`GET /v6/device`).
+    /// Its name (`GET /v6/device`). Of this device (`None`, `Local`) as its supervisor heard it last
+    /// (`GET /v2/device/name`), with no cloud involved.
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// As [`get`](Self::get); `is_config` without the supervisor's variables.
     #[doc(alias = "getName")]
-    pub fn get_name(&self, device: impl Into<DeviceKey>) -> Request<String> {
-        self.ask(device, columns(["device_name"]), |device| told(device.device_name, "device_name"))
+    pub fn get_name(&self, device: impl Into<DeviceTarget>) -> Request<String> {
+        let Some(key) = device.into().key().cloned() else {
+            return Request::new(self.core.supervisor.device_name().into_future());
+        };
+        self.ask(key, columns(["device_name"]), |device| told(device.device_name, "device_name"))
     }
 
     /// Name of the application that it belongs to (`GET /v6/device`).

@@ -85,7 +85,13 @@ impl PinSupervisor {
     async fn of_device_type(&self, slug: &str) -> Result<Value> {
         let this = match &self.release {
             SupervisorReleaseKey::Id(id) => SupervisorRelease::ID.eq(*id),
-            SupervisorReleaseKey::Name(version) => SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str()),
+            SupervisorReleaseKey::Name(version) if version.starts_with('v') => {
+                SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str())
+            }
+            // They are published with a `v` there.
+            SupervisorReleaseKey::Name(version) => {
+                SupervisorRelease::SUPERVISOR_VERSION.is_in([format!("v{}", bare(version)), version.clone()])
+            }
         };
         let query = Query::new()
             .filter(SupervisorRelease::DEVICE_TYPE.any(DeviceType::SLUG.eq(slug)).and(this))

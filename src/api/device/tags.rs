@@ -1,23 +1,61 @@
 //! Tags of devices.
 
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+
 use serde_json::json;
 
-use crate::api::key_value::KeyValue;
+use crate::api::key_value::{KeyValue, ParentKey};
 use crate::api::keys::DeviceKey;
 use crate::api::read::List;
 use crate::api::rows::{Device, DeviceTag};
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::BoxFuture;
 use crate::odata::Query;
 
-use super::Devices;
+use super::{DeviceTarget, Devices};
 
 impl Devices {
-    /// Tags of devices.
-    pub fn tags(&self) -> KeyValue<DeviceKey, DeviceTag> {
+    /// Tags of devices. Those of this device (`Local`, `None`) are read and set by its supervisor
+    /// (`GET`, `PATCH /v2/device/tags`), which hands them on to the cloud when it can be reached; to remove one is
+    /// `is_unsupported` there. Any uuid and id, also one's own, is the cloud's.
+    pub fn tags(&self) -> KeyValue<DeviceTarget, DeviceTag> {
         KeyValue::new(&self.core)
     }
 }
 
-impl KeyValue<DeviceKey, DeviceTag> {
+impl ParentKey for DeviceTarget {
+    fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
+        match self.key() {
+            Some(key) => key.clone().resolve(core),
+            None => Box::pin(async {
+                let text = "the supervisor removes no tags of this device";
+                Err(Error::new(ErrorKind::Unsupported, text)
+                    .help("name the device by its uuid or id: the cloud does, with a key that may"))
+            }),
+        }
+    }
+
+    fn get_here(&self, core: &Arc<Core>, key: &str) -> Option<BoxFuture<'static, Result<Option<String>>>> {
+        if self.key().is_some() {
+            return None;
+        }
+        let (tags, key) = (core.supervisor.tags().into_future(), key.to_owned());
+        Some(Box::pin(
+            async move { Ok(tags.await?.into_iter().find(|tag| tag.name == key).map(|tag| tag.value)) },
+        ))
+    }
+
+    fn set_here(&self, core: &Arc<Core>, key: &str, value: &str) -> Option<BoxFuture<'static, Result<()>>> {
+        let here = self.key().is_none();
+        here.then(|| -> BoxFuture<'static, Result<()>> {
+            Box::pin(core.supervisor.set_tags([(key, value)]).into_future())
+        })
+    }
+}
+
+impl KeyValue<DeviceTarget, DeviceTag> {
     /// All tags of all devices that the token covers, by key (`GET /v6/device_tag`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<DeviceTag> {

@@ -44,6 +44,14 @@ impl DeviceTarget {
         device.map_or(Self(Target::Local), Self::from)
     }
 
+    /// The key of the device; `None` for this one, through its supervisor. A uuid is the cloud's here, also one's own.
+    pub(crate) fn key(&self) -> Option<&DeviceKey> {
+        match &self.0 {
+            Target::Local => None,
+            Target::Device { key, .. } => Some(key),
+        }
+    }
+
     /// # Errors
     /// `is_invalid_argument` for a key that could match anything.
     pub(crate) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {

@@ -27,8 +27,8 @@ impl Devices {
         Filled::new(move |given| async move {
             let device: Device = core.row_of(key.target::<Device>(columns(["uuid"]))?).await?;
             let uuid = told(device.uuid, "uuid")?;
-            let version = given.get("version").and_then(Value::as_str).unwrap_or("v2");
-            let path = format!("/device/{version}/{}/state", encoded(&uuid));
+            let version = given.get("version").and_then(Value::as_u64).unwrap_or(2);
+            let path = format!("/device/v{version}/{}/state", encoded(&uuid));
             state(&core, path).await.map_err(|error| match error.status() {
                 // How the server says that the device is gone, to a supervisor that asks for changes.
                 Some(304) => Error::new(ErrorKind::NotFound, format!("device {key} not found"))
@@ -70,7 +70,12 @@ impl Filled<TargetState, Value> {
     /// In the form that newer supervisors ask for, with every application that the device runs
     /// (`GET /device/v3/:uuid/state`).
     pub fn version_3(self) -> Self {
-        self.give("version", "v3")
+        self.version(3)
+    }
+
+    /// In the form of this version, as supervisors ask for it; 2 unless told (`GET /device/v<version>/:uuid/state`).
+    pub fn version(self, version: u32) -> Self {
+        self.give("version", version)
     }
 }
 

@@ -28,7 +28,8 @@ impl Devices {
         self.ask(device, query, |device| Ok(device.is_web_accessible.unwrap_or(false)))
     }
 
-    /// The public address of a device (`GET /v6/device`, `GET /config`).
+    /// The public address of a device (`GET /v6/device`, and `GET /config` unless the setting `device_urls_base` tells
+    /// the domain).
     ///
     /// # Errors
     /// `is_unsupported` when the device has none: [`enable_device_url`](Self::enable_device_url) gives it one;
@@ -85,6 +86,9 @@ impl Devices {
 impl Core {
     /// Domain below which devices have their public addresses.
     pub(crate) async fn device_urls_base(self: &Arc<Self>) -> Result<String> {
+        if let Some(base) = &self.settings().device_urls_base {
+            return Ok(base.clone());
+        }
         let config = Config::new(self).get_all().await?;
         config.device_urls_base.filter(|base| !base.is_empty()).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "this server has no public addresses for devices").sent(true)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Keys, OfRows, Operation};
-use crate::api::key_value::{KeyValue, KeyValueKind, check_key};
+use crate::api::key_value::{KeyValue, KeyValueKind, ParentKey, check_key};
 use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::read::List;
 use crate::api::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
@@ -33,7 +33,7 @@ impl DeviceValue for DeviceTag {}
 impl DeviceValue for DeviceConfigVariable {}
 impl DeviceValue for DeviceVariable {}
 
-impl<R: DeviceValue> KeyValue<DeviceKey, R> {
+impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
     /// Sets a value on each of these devices, whether there was one or not: the devices of a list one after the
     /// other, or some at a time with [`concurrency`](Batch::concurrency).
     ///
@@ -55,7 +55,7 @@ impl<R: DeviceValue> KeyValue<DeviceKey, R> {
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
             Keys::One(_) => Box::new(Each::new(identity, move |_, device| set(device))),
             Keys::Several(_) => {
-                let deed = Deed::<Device>::Each(Box::new(move |id| set(id.into())));
+                let deed = Deed::<Device>::Each(Box::new(move |id| set(DeviceKey::from(id))));
                 Box::new(OfRows { core: core.clone(), identity, deed, single: false })
             }
         };

@@ -16,7 +16,7 @@ use crate::http::{BoxFuture, Download, Opened, Source};
 use crate::ids::ApplicationId;
 use crate::version::Version;
 
-use super::{DeviceOs, ForNewDevices, Network, OsType, PATH, slug_of};
+use super::{DeviceOs, ForNewDevices, Network, OsType, PATH, in_one_form, slug_of};
 
 const VERSION: &str = "version";
 const DEVICE_TYPE: &str = "deviceType";
@@ -61,7 +61,7 @@ impl DeviceOs {
             let mut query = pairs(&given)?;
             let slug = slug_of(&os.core, device_type).await?;
             let version = match version {
-                Some(version) => version,
+                Some(version) => in_one_form(&os.core, &slug, &version).await?,
                 None => os.latest(&slug).await?,
             };
             let image_type = given.get(IMAGE_TYPE).and_then(Value::as_str).unwrap_or_default();

@@ -12,9 +12,8 @@ use crate::version::Version;
 
 use super::range::VersionRange;
 use super::request::{Wanted, versions_of};
-use super::rules::newest_first;
 use super::slug_of;
-use super::versions::{OsType, OsVersion};
+use super::versions::{OsType, OsVersion, published_as};
 
 /// A request for the newest version within a range: [`DeviceOs::get_max_satisfying_version`].
 ///
@@ -33,6 +32,8 @@ enum Sought {
     Recommended,
     Default,
     Within(VersionRange),
+    /// A version in another form than that of ranges: `2.98.33.prod`.
+    Form,
 }
 
 impl MaxSatisfyingVersion {
@@ -42,9 +43,11 @@ impl MaxSatisfyingVersion {
 
     /// Which one; `latest` unless told:
     ///
-    /// * a version as it was published, which is then the only one that will do,
+    /// * a version as it was published, which is then the only one that will do, or in another form of it (`v2.98.33`,
+    ///   `2.98.33.prod`),
     /// * a range as npm has them: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`; without pre-releases
-    ///   but those of a version that the range names as one,
+    ///   but those of a version that the range names as one; of one revision not the development variant unless `dev`
+    ///   is named,
     /// * `latest`: the newest, pre-releases among them,
     /// * `recommended`: the newest that is recommended,
     /// * `default`: that, or the newest where none is recommended.
@@ -66,7 +69,12 @@ impl MaxSatisfyingVersion {
             "latest" => Sought::Latest,
             "recommended" => Sought::Recommended,
             "default" => Sought::Default,
-            range => Sought::Within(VersionRange::parse("version_or_range", range)?),
+            // `2.98.33` is a range too: whatever its revision.
+            range => match VersionRange::parse("version_or_range", range) {
+                Ok(range) => Sought::Within(range),
+                Err(_) if Version::whole(range).is_some() => Sought::Form,
+                Err(error) => return Err(error),
+            },
         };
         let slug = slug_of(&self.core, self.device_type).await?;
         let mut versions = versions_of(&self.core, &slug, Wanted::Available).await?;
@@ -81,15 +89,17 @@ impl MaxSatisfyingVersion {
             Sought::Within(_) if versions.iter().any(|version| version.raw_version() == self.sought) => {
                 Some(self.sought)
             }
+            Sought::Form => published_as(&versions, &self.sought).map(raw),
             Sought::Within(range) => {
-                let api = self.core.settings().api_version;
+                let wants_dev = self.sought.contains("dev");
                 let parsed = versions.iter().filter_map(|version| {
                     Some((Version::whole(version.raw_version())?, version.raw_version()))
                 });
-                let within = parsed.filter(|(version, _)| range.contains(version));
-                within
-                    .min_by(|(left, _), (right, _)| newest_first(api, left, right))
-                    .map(|(_, raw)| raw.to_owned())
+                let within = parsed.filter(|(version, _)| {
+                    range.contains(version) && (!wants_dev || version.variant() == Some("dev"))
+                });
+                // Of one revision, the development variant is the lesser one.
+                within.max_by(|(left, _), (right, _)| left.cmp(right)).map(|(_, raw)| raw.to_owned())
             }
         })
     }

@@ -28,6 +28,7 @@ use crate::api::read::about;
 use crate::api::request::Request;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
+use crate::version::Version;
 
 pub use config::{ForNewDevices, Network, NewOsConfig, OsConfig};
 pub use download::OsImage;
@@ -38,6 +39,7 @@ pub use rules::OsUpdateType;
 pub(crate) use rules::update_type;
 pub(crate) use supervisor::supervisor_releases;
 pub use update_versions::{OsUpdateVersions, SupportedOsUpdateVersions};
+pub(crate) use versions::published_as;
 pub use versions::{OsLine, OsType, OsVersion};
 
 /// The host OS of devices. From [`Balena::os`](crate::Balena::os).
@@ -85,8 +87,9 @@ impl DeviceOs {
                 return Err(Error::argument("version", "it is empty"));
             }
             let slug = slug_of(&core, device_type).await?;
+            let version = in_one_form(&core, &slug, version).await?;
             let part = |text| utf8_percent_encode(text, PATH);
-            let path = format!("/device-types/v1/{}/images/{}/download-size", part(&slug), part(version));
+            let path = format!("/device-types/v1/{}/images/{}/download-size", part(&slug), part(&version));
             let reply = core.plain(Plain::get(path)).await?;
             match decode::<Measured>(&reply)?.size {
                 Size::Number(bytes) => Ok(bytes),
@@ -169,7 +172,7 @@ impl DeviceOs {
 pub struct DownloadSize;
 
 impl Filled<DownloadSize, u64> {
-    /// A published version.
+    /// A published version, in any of its forms: `2.98.33+rev1`, `v2.98.33`, `2.98.33.prod`.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.give("version", version.into())
     }
@@ -189,6 +192,18 @@ struct Measured {
 enum Size {
     Number(u64),
     Text(String),
+}
+
+/// A version as the platform writes it. One that is written with a variant and without a revision, `2.98.33.prod`, is
+/// looked for among those that are published; a word such as `latest` stays.
+pub(crate) async fn in_one_form(core: &Core, slug: &str, text: &str) -> Result<String> {
+    let Some(version) = Version::whole(text) else { return Ok(text.to_owned()) };
+    if version.variant().is_none() || version.tells_revision() {
+        return Ok(version.to_string());
+    }
+    let versions = versions_of(core, slug, Wanted::WithDrafts).await?;
+    Ok(published_as(&versions, text)
+        .map_or_else(|| version.to_string(), |known| known.raw_version().to_owned()))
 }
 
 /// The slug of a device type, whatever it is called by.

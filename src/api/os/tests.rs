@@ -174,3 +174,48 @@ async fn a_token_goes_to_no_strange_place() {
     assert!(error.is_decode(), "{error}");
     assert_eq!(transport.asked.lock().unwrap().len(), 2, "the device, and the domain");
 }
+
+const TWO_VARIANTS: &str = r#"{"d":[{"slug":"pi","is_for__device_type":[{"slug":"pi"}],"owns__release":[
+    {"id":1,"raw_version":"2.95.3+rev1.dev"},{"id":2,"raw_version":"2.95.3+rev1.prod"},
+    {"id":3,"raw_version":"2.94.0+rev2.prod"},{"id":4,"raw_version":"2021.10.0+rev1.prod"}]}]}"#;
+
+#[tokio::test]
+async fn a_range_gives_the_production_variant_unless_told() {
+    let cases = [
+        ("^2.90.0", Some("2.95.3+rev1.prod")),
+        (">=2.95.3 <3", Some("2.95.3+rev1.prod")),
+        ("2.95.3", Some("2.95.3+rev1.prod")),
+        ("v2.95.3", Some("2.95.3+rev1.prod")),
+        ("2.95.3.prod", Some("2.95.3+rev1.prod")),
+        ("2.95.3.dev", Some("2.95.3+rev1.dev")),
+        ("2.95.3+rev1.dev", Some("2.95.3+rev1.dev")),
+        ("balenaOS 2.95.3+rev1.prod", Some("2.95.3+rev1.prod")),
+        ("2021.10.0", Some("2021.10.0+rev1.prod")),
+        ("2.94.0.dev", None),
+    ];
+    for api_version in [ApiVersion::V6, ApiVersion::V7] {
+        for (range, expected) in cases {
+            let (balena, _) = answering(api_version, TWO_VARIANTS);
+            let found = balena.os().get_max_satisfying_version("pi").version_or_range(range).await.unwrap();
+            assert_eq!(found.as_deref(), expected, "{api_version:?} {range}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_in_another_form_is_the_published_one_or_is_named() {
+    for (text, asked) in [
+        ("2.95.3.prod", "2.95.3%2Brev1.prod"),
+        ("2.95.3.dev", "2.95.3%2Brev1.dev"),
+        ("v2.95.3+rev1.prod", "2.95.3%2Brev1.prod"),
+        ("balenaOS 2.95.3.rev1.prod", "2.95.3%2Brev1.prod"),
+        ("latest", "latest"),
+    ] {
+        let (balena, transport) = answering(ApiVersion::V6, TWO_VARIANTS);
+        // The answer is no size; what was asked for counts.
+        drop(balena.os().get_download_size("pi").version(text).await);
+        let calls = transport.asked.lock().unwrap();
+        let last = calls.last().unwrap();
+        assert!(last.ends_with(&format!("/images/{asked}/download-size")), "{text}: {last}");
+    }
+}

@@ -15,6 +15,17 @@ use crate::version::Version;
 
 use super::rules::{is_of_line, newest_first, stripped};
 
+/// The published version that somebody means who writes it in another form: `v2.98.33`, `2.98.33.prod`,
+/// `balenaOS 2.98.33+rev1`, and without its revision the newest of these. Not a development variant unless told.
+pub(crate) fn published_as<'a>(versions: &'a [OsVersion], text: &str) -> Option<&'a OsVersion> {
+    let exact = versions.iter().find(|version| version.raw_version() == text);
+    let sought = Version::whole(text)?;
+    let same = |version: &&OsVersion| {
+        Version::whole(version.raw_version()).is_some_and(|version| sought.is_a_form_of(&version))
+    };
+    exact.or_else(|| versions.iter().filter(same).max_by_key(|version| Version::whole(version.raw_version())))
+}
+
 open_enum! {
     /// How long a host OS is cared for.
     OsType {

@@ -3,7 +3,7 @@
 use balena_agent::api::device::{DeviceHistories, DeviceServiceVariables, DeviceValue};
 use balena_agent::jiff::Timestamp;
 use balena_agent::supervisor::ServiceSelector;
-use balena_agent::{Balena, DeviceKey, DeviceServiceKey, DeviceTarget, KeyValue, List, Resource};
+use balena_agent::{Balena, DeviceKey, DeviceServiceKey, DeviceTarget, KeyValue, List, ParentKey, Resource};
 use serde_json::{Value, json};
 
 use super::args::{Args, Failure, Outcome};
@@ -100,7 +100,12 @@ async fn listed<R: Resource>(list: List<R>, args: &Args, options: usize) -> Call
     Ok(Some(Value::Array(rows)))
 }
 
-async fn value<R: DeviceValue>(values: KeyValue<DeviceKey, R>, key: &str, name: &str, args: &Args) -> Called {
+async fn value<P: ParentKey + From<DeviceKey>, R: DeviceValue>(
+    values: KeyValue<P, R>,
+    key: &str,
+    name: &str,
+    args: &Args,
+) -> Called {
     let device = || args.device(0, "uuid_or_id");
     // `remove` calls its argument otherwise than `get` and `set`.
     let key = || args.text(1, key).or_else(|_| args.text(1, "key"));

@@ -35,8 +35,8 @@ fn is_log(exchange: &Exchange) -> bool {
     exchange.request.path.starts_with("/device/") && exchange.request.path.ends_with("/logs")
 }
 
-/// Q90: to subscribe is to wait for the head of the answer, whose status counts. The end of a stream ends ours,
-/// with an error where the connection broke.
+/// Q90: the status of the answer counts; what keeps a log from being opened is the first item of the stream, and the
+/// outcome here. The end of a stream ends ours, with an error where the connection broke.
 pub(super) fn refused(expected: &mut Expected) {
     let Some(last) = expected.exchange.last().filter(|last| is_log(last)) else { return };
     if last.response.abort {
@@ -62,6 +62,8 @@ fn none_is_a_number(expected: &mut Expected) {
 /// A subscription, and by which names the case calls what comes of it.
 struct Subscribed {
     log: LogStream,
+    /// What came when it was opened.
+    first: Option<balena_agent::Result<LogEvent>>,
     line: String,
     error: Option<String>,
 }
@@ -118,8 +120,16 @@ impl Logs {
             (callback(args.some(1, "callback")).unwrap_or_default(), callback(args.some(2, "error")))
         };
         let count = if case.of_js { args.some(1, "options") } else { args.some(3, "count") };
-        let log = with(request, count)?.await?;
-        self.subscribed.push(Subscribed { log, line, error });
+        let mut log = with(request, count)?.await?;
+        let first = poll_fn(|cx| match Pin::new(&mut log).poll_next(cx) {
+            Poll::Ready(first) => Poll::Ready(first),
+            Poll::Pending => Poll::Ready(None),
+        });
+        let first = match first.await {
+            Some(Err(error)) => return Err(error.into()),
+            first => first,
+        };
+        self.subscribed.push(Subscribed { log, first, line, error });
         Ok(())
     }
 
@@ -142,8 +152,12 @@ impl Logs {
     /// Reads all that comes until the server holds still.
     async fn read(&mut self) {
         poll_fn(|cx| {
-            for Subscribed { log, line, error } in &mut self.subscribed {
-                while let Poll::Ready(Some(event)) = Pin::new(&mut *log).poll_next(cx) {
+            for Subscribed { log, first, line, error } in &mut self.subscribed {
+                let mut next = |log: &mut LogStream| match first.take() {
+                    Some(first) => Poll::Ready(Some(first)),
+                    None => Pin::new(log).poll_next(cx),
+                };
+                while let Poll::Ready(Some(event)) = next(log) {
                     let (callback, value) = match event {
                         Ok(LogEvent::Line(found)) => (Some(&*line), written(&found)),
                         Ok(LogEvent::Skipped(error_)) | Err(error_) => {

@@ -39,7 +39,7 @@ pub(super) fn adjust(case: &Case, book: &Rulebook, expected: &mut Expected) -> R
             &format!("startswith(uuid,{})", patterns::quoted(uuid)),
         );
     }
-    // JS tells a refusal as an event; ours waits for the answer, as Q90 has it.
+    // JS tells a refusal as an event, and so does ours: the first one.
     logs::refused(expected);
     match case.quirks.iter().find(|row| *row != "J02") {
         Some(row) => Err(format!("no expectation for row {row}")),
