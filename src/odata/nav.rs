@@ -183,6 +183,12 @@ mod tests {
         nav: Nav<Row>,
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    struct ActorHolder {
+        #[serde(default, deserialize_with = "Nav::or_plain_id")]
+        actor: Nav<Row>,
+    }
+
     fn nav(value: &Json) -> Result<Nav<Row>, serde_json::Error> {
         // Through text: that is how answers come, and it exercises another deserializer than a tree does.
         let text = json!({ "nav": value }).to_string();
@@ -220,12 +226,7 @@ mod tests {
         assert_eq!((counted.count(), counted.id(), counted.is_none()), (Some(7), None, false));
         assert!(!counted.is_expanded() && counted.rows().is_empty());
 
-        #[derive(serde::Deserialize)]
-        struct Holder {
-            #[serde(default, deserialize_with = "Nav::or_plain_id")]
-            actor: Nav<Row>,
-        }
-        let actor = |text| serde_json::from_str::<Holder>(text).map(|holder| holder.actor);
+        let actor = |text| serde_json::from_str::<ActorHolder>(text).map(|holder| holder.actor);
         for text in [r#"{"actor":7}"#, r#"{"actor":{"__id":7}}"#] {
             let actor = actor(text).unwrap();
             assert_eq!((actor.id(), actor.count()), (Some(7), None), "{text}");

@@ -135,11 +135,11 @@ fn every_column_is_what_is_published_of_its_version() {
             match (ours.get(&key), entry.mark.strip_prefix('=')) {
                 (Some(_), Some(_)) => fault(key, "has a field although it is another name of one"),
                 (None, Some(other)) if !ours.contains_key(&(key.0, other)) => {
-                    fault(key, "its first name is missing")
+                    fault(key, "its first name is missing");
                 }
                 (None, Some(_)) => {}
                 (Some(_), None) if entry.kind.ends_with('?') => {
-                    fault(key, "has a field although it is experimental")
+                    fault(key, "has a field although it is experimental");
                 }
                 (None, None) if entry.kind.ends_with('?') || SLIPS.contains(&key) => {}
                 (None, None) => fault(key, &format!("is missing, version {version} has it")),
@@ -171,9 +171,9 @@ fn every_column_is_what_is_published_of_its_version() {
         if !known && !is_everywhere(key.1) {
             fault(key, "is too much: nobody has published or seen it");
         }
-        let has_6 = !in_types.is_some_and(|listed| listed.mark == "7") && !SLIPS.contains(&key);
+        let has_6 = in_types.is_none_or(|listed| listed.mark != "7") && !SLIPS.contains(&key);
         let only_6 =
-            !in_types.is_some() && !seen_in('7') && (in_page || seen_in('6')) && !is_everywhere(key.1);
+            in_types.is_none() && !seen_in('7') && (in_page || seen_in('6')) && !is_everywhere(key.1);
         // A resource that version 7 does not have at all is refused as a whole.
         let has_7 = !only_6 || key.0 == "supervisor_release" || key == ("device_type_alias", "device_type");
         for (version, has) in [(ApiVersion::V6, has_6), (ApiVersion::V7, has_7)] {
