@@ -11,6 +11,7 @@ use futures_core::Stream;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
@@ -20,6 +21,10 @@ use crate::http::{Plain, PlainEndpoint, Transport as _};
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A service that is silent for so long is gone: it pings at least every minute.
 pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(150);
+
+/// Of a health check whose connection is closed before an answer, and the pause between two.
+const TRIES: u32 = 5;
+const AGAIN: Duration = Duration::from_millis(200);
 
 const IS_IT_RUNNING: &str = "is `balena-agent run` running, and does AGENT_LISTEN say the same for both?";
 
@@ -32,15 +37,32 @@ pub async fn health(address: SocketAddr) -> Result<()> {
     timeout(DEADLINE, ask_live(address)).await.unwrap_or_else(|_| Err(too_late("GET /live", address)))
 }
 
+/// A service under pressure may close a connection that waits; another one may be luckier.
 async fn ask_live(address: SocketAddr) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        match ask_live_once(address).await {
+            Err(error) if tries < TRIES && error.is_unreachable() && error.was_sent() => {
+                tries += 1;
+                sleep(AGAIN).await;
+            }
+            result => return result.map_err(|error| error.with_attempts(tries)),
+        }
+    }
+}
+
+async fn ask_live_once(address: SocketAddr) -> Result<()> {
     let operation = "GET /live";
-    let refused = |why: &dyn fmt::Display| unreachable(operation, address, why);
     let request = http::Request::get("/live")
         .header(http::header::HOST, address.to_string())
         .body(Bytes::new())
-        .map_err(|cause| refused(&cause))?;
+        .map_err(|cause| unreachable(operation, address, &cause))?;
     let transport = Plain::new(PlainEndpoint::Tcp(address.to_string()));
-    let response = transport.send(request).await.map_err(|cause| refused(&cause))?;
+    let response = transport.send(request).await.map_err(|cause| match cause {
+        cause if cause.is_garbled() => not_ours(operation, address, &cause),
+        cause if cause.sent => cut_off(operation, address, &cause),
+        cause => unreachable(operation, address, &cause),
+    })?;
     let status = response.status().as_u16();
     let body = response.into_body().collect_some(BODY_LIMIT).await;
     let body: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
@@ -54,11 +76,7 @@ async fn ask_live(address: SocketAddr) -> Result<()> {
                 .with_status(status)
                 .sent(true))
         }
-        _ => Err(Error::new(ErrorKind::Decode, format!("what listens on {address} is not balena-agent"))
-            .operation(operation)
-            .with_status(status)
-            .sent(true)
-            .help(IS_IT_RUNNING)),
+        _ => Err(not_ours(operation, address, &format_args!("status {status}")).with_status(status)),
     }
 }
 
@@ -85,28 +103,41 @@ async fn open(address: SocketAddr) -> Result<Events> {
             let status = response.status().as_u16();
             let body = response.body().as_deref().unwrap_or_default();
             let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-            let words = body.as_ref().and_then(|body| body.get("error")?.as_str());
-            let words = words.unwrap_or("it did not say why");
-            Err(Error::new(ErrorKind::Rejected, format!("refused with {status}: {words}"))
-                .operation(operation)
-                .with_status(status)
-                .sent(true))
+            let error = match body.as_ref().and_then(|body| body.get("error")?.as_str()) {
+                Some(words) => Error::new(ErrorKind::Rejected, format!("refused with {status}: {words}"))
+                    .operation(operation)
+                    .sent(true),
+                None => not_ours(operation, address, &format_args!("status {status}")),
+            };
+            Err(error.with_status(status))
         }
-        Err(SocketError::Io(cause)) => Err(unreachable(operation, address, &cause).sent(true)),
-        Err(cause) => Err(Error::new(
-            ErrorKind::Decode,
-            format!("what listens on {address} is not balena-agent ({cause})"),
-        )
-        .operation(operation)
-        .sent(true)
-        .because(cause)
-        .help(IS_IT_RUNNING)),
+        Err(SocketError::Io(cause)) => Err(cut_off(operation, address, &cause)),
+        // It closed the connection instead of an answer.
+        Err(SocketError::Protocol(cause @ ProtocolError::HandshakeIncomplete)) => {
+            Err(cut_off(operation, address, &cause))
+        }
+        Err(cause) => Err(not_ours(operation, address, &cause).because(cause)),
     }
 }
 
 fn unreachable(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
     Error::new(ErrorKind::Unreachable, format!("can't reach the service at {address} ({why})"))
         .operation(operation)
+        .help(IS_IT_RUNNING)
+}
+
+fn cut_off(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
+    let text = format!("what listens on {address} closed the connection before an answer ({why})");
+    Error::new(ErrorKind::Unreachable, text)
+        .operation(operation)
+        .sent(true)
+        .help("it is stopping, or has too many clients, or is not balena-agent; try again")
+}
+
+fn not_ours(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::Decode, format!("what listens on {address} is not balena-agent ({why})"))
+        .operation(operation)
+        .sent(true)
         .help(IS_IT_RUNNING)
 }
 

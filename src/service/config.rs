@@ -150,9 +150,13 @@ impl Config {
     /// address (`0.0.0.0`, `[::]`) becomes loopback.
     ///
     /// # Errors
-    /// `is_config` when `listen` can't be read.
+    /// `is_config` when `listen` can't be read, or has port 0, which is another one each time.
     pub fn local_address(&self) -> Result<SocketAddr> {
         let mut address = self.listen.clone().map_err(|fault| faults(vec![fault]))?;
+        if address.port() == 0 {
+            let why = "port 0 takes any free port, so that nobody knows where to ask";
+            return Err(faults(vec![fault("AGENT_LISTEN", &address.to_string(), why)]));
+        }
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -330,5 +334,6 @@ mod tests {
         assert_eq!(local("0.0.0.0:80"), "127.0.0.1:80");
         assert_eq!(local("[::]:80"), "[::1]:80");
         assert_eq!(local("10.0.0.7:80"), "10.0.0.7:80");
+        assert!(Config::default().listen("127.0.0.1:0").local_address().unwrap_err().is_config());
     }
 }

@@ -15,7 +15,6 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -27,6 +26,8 @@ use super::Context;
 use super::change::{Change, diff};
 use super::http::refuse;
 use super::now;
+use super::places::{Full, GivingWay, Limits, Place, Places};
+use super::server::ClientAddress;
 use super::state::{Applications, Snapshot, SupervisorView};
 use crate::supervisor::DeviceState;
 
@@ -36,6 +37,8 @@ const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// A client that did not answer this many pings is gone.
 const UNANSWERED_PINGS: u32 = 2;
+/// A client that has not answered its first ping by then gives way to another one, if there is no other place.
+const PONG_LIMIT: Duration = Duration::from_secs(5);
 /// Clients have nothing to say here.
 const INCOMING_LIMIT: usize = 4096;
 /// Small, because each client has one for each direction.
@@ -51,7 +54,7 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
             refuse(StatusCode::UPGRADE_REQUIRED, "this path speaks WebSocket (version 13) only");
         for (name, value) in [
             (header::UPGRADE, "websocket"),
-            (header::CONNECTION, "upgrade"),
+            (header::CONNECTION, "upgrade, close"),
             (header::SEC_WEBSOCKET_VERSION, "13"),
         ] {
             refusal.headers_mut().insert(name, header::HeaderValue::from_static(value));
@@ -61,11 +64,20 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
     if !is_same_origin(headers) {
         return refuse(StatusCode::FORBIDDEN, "web pages of another origin can't follow this device");
     }
-    let Ok(place) = context.clients.clone().try_acquire_owned() else {
-        return refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "all places are taken: AGENT_EVENTS_CLIENTS says how many clients there may be",
-        );
+    let Some(ClientAddress(address)) = request.extensions().get().copied() else {
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the client's address is not known");
+    };
+    let place = match context.clients.admit(address) {
+        Ok((place, _)) => place,
+        Err(full) => {
+            let why = match full {
+                Full::All => "all places are taken: AGENT_EVENTS_CLIENTS says how many clients there may be",
+                Full::Address => {
+                    "this address has as many places as one may have: half of what AGENT_EVENTS_CLIENTS says"
+                }
+            };
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
+        }
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let started = match context.tasks.upgrade() {
@@ -111,7 +123,25 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: OwnedSemaphorePermit) {
+/// As many followers as this, none of which can keep the others out.
+pub(super) fn places(clients: usize) -> Places {
+    Places::new(Limits {
+        all: clients,
+        for_loopback: clients / 4,
+        for_one_address: clients.div_ceil(2),
+        for_all_of_loopback: clients,
+        giving_way: GivingWay::Silent(PONG_LIMIT),
+    })
+}
+
+async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: Place) {
+    tokio::select! {
+        () = place.displaced() => {}
+        () = follow_to_the_end(context, upgraded, &place) => {}
+    }
+}
+
+async fn follow_to_the_end(context: Arc<Context>, upgraded: OnUpgrade, place: &Place) {
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADE_LIMIT, upgraded) => upgraded,
         () = context.stop.requested() => return,
@@ -124,12 +154,11 @@ async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: OwnedSemaphor
             .max_frame_size(Some(INCOMING_LIMIT));
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-        let mut session = Session { socket, context };
+        let mut session = Session { socket, context, place };
         if session.tell().await == End::Stopping {
             session.say_goodbye().await;
         }
     }
-    drop(place);
 }
 
 /// Why a session ends.
@@ -141,12 +170,13 @@ enum End {
     Stopping,
 }
 
-struct Session {
+struct Session<'a> {
     socket: Socket,
     context: Arc<Context>,
+    place: &'a Place,
 }
 
-impl Session {
+impl Session<'_> {
     async fn tell(&mut self) -> End {
         match self.try_tell().await {
             Ok(never) => match never {},
@@ -159,6 +189,8 @@ impl Session {
         let mut bus = context.bus.subscribe();
         let mut told = bus.borrow_and_update().clone();
         self.send(Message::text(state_text(&told))).await?;
+        // Whoever does not even answer this one gives way to others first.
+        self.send(Message::Ping(bytes::Bytes::new())).await?;
         let beat = context.config.heartbeat;
         let mut heartbeat = interval_at(Instant::now() + beat, beat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -178,7 +210,10 @@ impl Session {
                 }
                 // Pings and the close handshake are answered by the socket itself.
                 incoming = self.socket.next() => match incoming {
-                    Some(Ok(message)) if !message.is_close() => unanswered = 0,
+                    Some(Ok(message)) if !message.is_close() => {
+                        unanswered = 0;
+                        self.place.show();
+                    }
                     _ => return Err(End::Gone),
                 },
                 _ = heartbeat.tick() => {

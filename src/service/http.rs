@@ -33,7 +33,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/events", get(events::upgrade))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(context.clone(), known_host))
+        .layer(middleware::from_fn_with_state(context.clone(), guard))
         .with_state(context)
 }
 
@@ -124,16 +124,27 @@ async fn wrong_method(request: Request) -> Response {
     response
 }
 
-/// On loopback a request for another host comes from a web page whose name was made to point here.
-async fn known_host(State(context): Shared, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST);
-    if context.config.listen.ip().is_loopback() && host.is_some_and(|host| !is_loopback_host(host)) {
-        return refuse(
+/// Around every request: only for a known host, and the last one of its connection. None waits in a connection
+/// that is busy with a thousand others then, and none is idle.
+async fn guard(State(context): Shared, request: Request, next: Next) -> Response {
+    let mut response = if is_for_us(&context, &request) {
+        next.run(request).await
+    } else {
+        refuse(
             StatusCode::MISDIRECTED_REQUEST,
             "this service listens on loopback only: ask it as 127.0.0.1, [::1] or localhost",
-        );
+        )
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
     }
-    next.run(request).await
+    response
+}
+
+/// On loopback a request for another host comes from a web page whose name was made to point here.
+fn is_for_us(context: &Context, request: &Request) -> bool {
+    let host = request.headers().get(header::HOST);
+    !context.config.listen.ip().is_loopback() || host.is_none_or(is_loopback_host)
 }
 
 fn is_loopback_host(host: &HeaderValue) -> bool {

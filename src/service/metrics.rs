@@ -36,6 +36,7 @@ struct Counts {
     polls: u64,
     polling: Duration,
     lagged: u64,
+    displaced: u64,
 }
 
 /// The counters.
@@ -75,6 +76,11 @@ impl Meters {
     /// A client of `/events` was too slow for every change.
     pub(crate) fn lagged(&self) {
         self.count(|counts| counts.lagged += 1);
+    }
+
+    /// A connection was closed to make room for another one.
+    pub(crate) fn displaced(&self) {
+        self.count(|counts| counts.displaced += 1);
     }
 }
 
@@ -128,6 +134,12 @@ fn write_counts(text: &mut Text, counts: &Counts) {
         &[],
         counts.lagged,
     );
+    text.family(
+        "balena_agent_connections_displaced",
+        Kind::Counter,
+        "Connections that were closed to make room for others.",
+    )
+    .sample("_total", &[], counts.displaced);
 }
 
 fn write_tasks(text: &mut Text, tasks: &[TaskReport]) {

@@ -25,27 +25,28 @@ mod config;
 mod events;
 mod health;
 mod http;
+mod listen;
 mod log_limit;
 mod metrics;
 mod observer;
 mod openmetrics;
 mod outage;
+mod places;
 mod server;
 mod state;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Balena;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::tasks::{OnEnd, Stop, TaskSet};
 
 pub use client::{Events, health, subscribe};
@@ -63,8 +64,8 @@ pub(crate) struct Context {
     bus: watch::Sender<state::Snapshot>,
     meters: metrics::Meters,
     progress: health::Progress,
-    /// Permits for clients of `/events`.
-    clients: Arc<Semaphore>,
+    /// Of the clients of `/events`.
+    clients: places::Places,
     started: Instant,
     started_at: Timestamp,
     stop: Stop,
@@ -80,7 +81,7 @@ impl Context {
 
     /// Number of clients that follow `/events`.
     fn events_clients(&self) -> usize {
-        self.config.events_clients.saturating_sub(self.clients.available_permits())
+        self.clients.held()
     }
 
     /// The supervisor's address, without what somebody may have pasted behind it.
@@ -126,18 +127,25 @@ pub struct Service {
 /// # Errors
 /// Those of the two.
 pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = ()>) -> Result<()> {
-    bind(balena, config).await?.run(shutdown).await
+    let mut shutdown = std::pin::pin!(shutdown);
+    let service = tokio::select! {
+        biased;
+        service = bind(balena, config) => service?,
+        () = &mut shutdown => return Ok(()),
+    };
+    service.run(shutdown).await
 }
 
-/// Checks all settings and takes the socket; nothing is served yet.
+/// Checks all settings and takes the socket; nothing is served yet. While another process listens on the port it
+/// tries again for 5 s, and while a connection uses it, for 70 s.
 ///
 /// # Errors
 /// `is_config` with every fault of the settings at once (the supervisor's variables among them), or when
-/// the address is not one of this machine or needs privileges; `is_io` when the port is taken.
+/// the address is not one of this machine or needs privileges; `is_io` when the port stays taken.
 pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let config = config.check(&balena)?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|cause| no_socket(config.listen, cause))?;
-    let address = listener.local_addr().map_err(|cause| no_socket(config.listen, cause))?;
+    let listener = listen::listen(config.listen).await?;
+    let address = listener.local_addr().map_err(|cause| listen::no_address(config.listen, cause))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond loopback: everyone who reaches this device can read its state");
     }
@@ -147,7 +155,7 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
         bus: watch::Sender::new(state::Snapshot::new(started_at)),
         meters: metrics::Meters::default(),
         progress: health::Progress::new(),
-        clients: Arc::new(Semaphore::new(config.events_clients)),
+        clients: events::places(config.events_clients),
         started: Instant::now(),
         started_at,
         stop: tasks.stop(),
@@ -188,22 +196,4 @@ impl Service {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-fn no_socket(address: SocketAddr, cause: io::Error) -> Error {
-    let (kind, help) = match cause.kind() {
-        io::ErrorKind::AddrInUse => (
-            ErrorKind::Io,
-            "something listens there already, maybe another balena-agent: stop it, or set AGENT_LISTEN to another port",
-        ),
-        io::ErrorKind::AddrNotAvailable => (
-            ErrorKind::Config,
-            "set AGENT_LISTEN to an address of this machine, 127.0.0.1:48485 or 0.0.0.0:48485",
-        ),
-        io::ErrorKind::PermissionDenied => {
-            (ErrorKind::Config, "ports below 1024 need privileges: set AGENT_LISTEN to a higher one")
-        }
-        _ => (ErrorKind::Io, "AGENT_LISTEN says where to listen"),
-    };
-    Error::new(kind, format!("can't listen on {address} ({cause})")).because(cause).help(help)
 }

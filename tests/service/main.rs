@@ -12,5 +12,6 @@ mod answers;
 mod followers;
 mod life;
 mod outages;
+mod pressure;
 mod process;
 mod support;

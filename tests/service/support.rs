@@ -1,8 +1,9 @@
 //! A supervisor that the test steers, the service under test, and small HTTP and log helpers.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use balena_agent::service::{self, Config};
@@ -49,6 +50,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) async fn start() -> Self {
+        start_logging();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let main = json!({ "status": "Running", "image": "main", "downloadProgress": null, "releaseId": 3 });
         let answers = Answers {
@@ -243,9 +245,20 @@ impl Log {
     }
 }
 
-impl std::io::Write for Log {
+thread_local! {
+    static CAPTURED: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Writes to what this thread captures.
+struct ToThisThread;
+
+impl std::io::Write for ToThisThread {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        CAPTURED.with_borrow(|log| {
+            if let Some(Log(log)) = log {
+                log.lock().unwrap().extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -254,16 +267,34 @@ impl std::io::Write for Log {
     }
 }
 
+/// One subscriber for all threads, before anything is logged: with one for each thread, a line that several
+/// threads log for the first time at once may get lost.
+fn start_logging() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| ToThisThread)
+            .init();
+    });
+}
+
+/// Ends the capture.
+pub(crate) struct Capture;
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        CAPTURED.set(None);
+    }
+}
+
 /// Captures everything that is logged on this thread, down to the finest level.
-pub(crate) fn capture_logs() -> (Log, tracing::subscriber::DefaultGuard) {
+pub(crate) fn capture_logs() -> (Log, Capture) {
+    start_logging();
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+    CAPTURED.set(Some(log.clone()));
+    (log, Capture)
 }
 
 /// Waits for an event of this type and gives it; a state that arrives instead must not hide it, so tests
@@ -298,7 +329,12 @@ impl Process {
 
     /// Starts it at this address.
     pub(crate) fn run_at(fake: &Fake, address: SocketAddr, variable: Option<(&str, &str)>) -> Self {
-        let child = command(fake, &["run", "--listen", &address.to_string()]).envs(variable).spawn().unwrap();
+        let mut command = command(fake, &["run", "--listen", &address.to_string()]);
+        Self::of(command.envs(variable).spawn().unwrap(), address)
+    }
+
+    /// One that was started already.
+    pub(crate) fn of(child: Child, address: SocketAddr) -> Self {
         Self { address, child }
     }
 
@@ -326,6 +362,15 @@ impl Process {
         let output = tokio::time::timeout(Duration::from_secs(120), self.child.wait_with_output()).await;
         let output = output.unwrap().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+impl Process {
+    /// Asks `balena-agent healthcheck`; gives how long that took, if it succeeded.
+    pub(crate) async fn healthcheck(&self, fake: &Fake) -> Option<Duration> {
+        let started = std::time::Instant::now();
+        let mut check = command(fake, &["healthcheck", "--listen", &self.address.to_string()]);
+        check.output().await.unwrap().status.success().then(|| started.elapsed())
     }
 }
 

@@ -1,0 +1,299 @@
+//! Places that clients hold, and who gives way when they are used up: no client may cost the others theirs.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How many places there are, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// All of them.
+    pub(crate) all: usize,
+    /// Of these only loopback may have the last ones, so many.
+    pub(crate) for_loopback: usize,
+    /// For one address beyond loopback.
+    pub(crate) for_one_address: usize,
+    /// For all of loopback.
+    pub(crate) for_all_of_loopback: usize,
+    pub(crate) giving_way: GivingWay,
+}
+
+/// Who gives way to a client for whom there is no place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GivingWay {
+    /// Whoever has not shown itself for the longest time; before that, whoever never did.
+    Anyone,
+    /// Only who never showed itself, this long after it came.
+    Silent(Duration),
+}
+
+/// What counts as one client: its address; of IPv6, its network; and all of loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Loopback,
+    Address(IpAddr),
+}
+
+impl Peer {
+    fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        match ip {
+            ip if ip.is_loopback() => Self::Loopback,
+            // One machine has a whole network of addresses, and takes another when it likes; its neighbours on the
+            // link share that prefix.
+            IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
+                let [a, b, c, d, ..] = v6.segments();
+                Self::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+            ip => Self::Address(ip),
+        }
+    }
+}
+
+/// The places and who holds them. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    holders: Mutex<Holders>,
+}
+
+#[derive(Debug, Default)]
+struct Holders {
+    list: Vec<Holder>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Holder {
+    id: u64,
+    peer: Peer,
+    /// Whether it has shown itself: sent a whole request, answered a ping.
+    shown: bool,
+    /// When it came, or last showed itself.
+    since: Instant,
+    go: Arc<Notify>,
+}
+
+/// A place that is held; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Places,
+    id: u64,
+    go: Arc<Notify>,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All are taken.
+    All,
+    /// This address has as many as one may have.
+    Address,
+}
+
+/// Whether somebody else had to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Free,
+    Displaced,
+}
+
+impl Places {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Shared { limits, holders: Mutex::default() }))
+    }
+
+    fn holders(&self) -> MutexGuard<'_, Holders> {
+        self.0.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are held.
+    pub(crate) fn held(&self) -> usize {
+        self.holders().list.len()
+    }
+
+    /// A place for a client with this address; if need be, that of another one.
+    pub(crate) fn admit(&self, ip: IpAddr) -> Result<(Place, Admission), Full> {
+        let peer = Peer::new(ip);
+        let mut holders = self.holders();
+        let admission = holders.make_room(peer, &self.0.limits)?;
+        let id = holders.next_id;
+        holders.next_id += 1;
+        let go = Arc::new(Notify::new());
+        holders.list.push(Holder { id, peer, shown: false, since: Instant::now(), go: go.clone() });
+        Ok((Place { places: self.clone(), id, go }, admission))
+    }
+
+    /// Makes somebody give way, if anybody may have to. Returns whether one did.
+    pub(crate) fn displace_one(&self) -> bool {
+        self.holders().displace(self.0.limits.giving_way, |_| true)
+    }
+}
+
+impl Holders {
+    fn make_room(&mut self, peer: Peer, limits: &Limits) -> Result<Admission, Full> {
+        let own = self.list.iter().filter(|holder| holder.peer == peer).count();
+        let beyond = self.list.iter().filter(|holder| holder.peer != Peer::Loopback).count();
+        let is_loopback = peer == Peer::Loopback;
+        let most = if is_loopback { limits.for_all_of_loopback } else { limits.for_one_address };
+        let (made, full) = if own >= most {
+            (self.displace(limits.giving_way, |holder| holder.peer == peer), Full::Address)
+        } else if !is_loopback && beyond >= limits.all.saturating_sub(limits.for_loopback) {
+            (self.displace(limits.giving_way, |holder| holder.peer != Peer::Loopback), Full::All)
+        } else if self.list.len() >= limits.all {
+            (self.displace(limits.giving_way, |_| true), Full::All)
+        } else {
+            return Ok(Admission::Free);
+        };
+        if made { Ok(Admission::Displaced) } else { Err(full) }
+    }
+
+    fn displace(&mut self, giving_way: GivingWay, among: impl Fn(&Holder) -> bool) -> bool {
+        let may_go = |holder: &Holder| match giving_way {
+            GivingWay::Anyone => true,
+            GivingWay::Silent(after) => !holder.shown && holder.since.elapsed() >= after,
+        };
+        let candidates = self.list.iter().enumerate().filter(|(_, holder)| among(holder) && may_go(holder));
+        let Some((index, _)) = candidates.min_by_key(|(_, holder)| (holder.shown, holder.since, holder.id))
+        else {
+            return false;
+        };
+        self.list.swap_remove(index).go.notify_one();
+        true
+    }
+}
+
+impl Place {
+    /// The client has shown itself.
+    pub(crate) fn show(&self) {
+        let mut holders = self.places.holders();
+        if let Some(holder) = holders.list.iter_mut().find(|holder| holder.id == self.id) {
+            (holder.shown, holder.since) = (true, Instant::now());
+        }
+    }
+
+    /// Resolves when the client has to go. For one waiter at a time.
+    pub(crate) async fn displaced(&self) {
+        self.go.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.holders().list.retain(|holder| holder.id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        all: 8,
+        for_loopback: 2,
+        for_one_address: 3,
+        for_all_of_loopback: 6,
+        giving_way: GivingWay::Anyone,
+    };
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn is_displaced(place: &Place) -> bool {
+        !place.places.holders().list.iter().any(|holder| holder.id == place.id)
+    }
+
+    /// Takes places one after the other, a second apart.
+    async fn take(places: &Places, addresses: &[&str]) -> Vec<Place> {
+        let mut taken = Vec::new();
+        for address in addresses {
+            taken.push(places.admit(ip(address)).unwrap().0);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_without_a_request_gives_way_then_the_longest_idle() {
+        let places = Places::new(LIMITS);
+        let mut held = take(&places, &["127.0.0.1"; 6]).await;
+        held[0].show();
+        for gone in [1, 2, 3, 4, 5, 0] {
+            let (newest, admission) = places.admit(ip("127.0.0.1")).unwrap();
+            newest.show();
+            assert_eq!(admission, Admission::Displaced);
+            assert!(is_displaced(&held[gone]), "{gone}");
+            assert_eq!(places.held(), 6);
+            held.push(newest);
+        }
+        drop(held);
+        assert_eq!(places.held(), 0);
+        assert_eq!(places.admit(ip("127.0.0.1")).unwrap().1, Admission::Free);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_costs_only_itself_and_loopback_keeps_places() {
+        for (first, others, victims) in [
+            // What came first, and for each further one whose place it takes.
+            (vec!["10.0.0.1"; 3], vec!["10.0.0.1"], vec![Some(0)]),
+            (vec!["10.0.0.1"; 3], vec!["10.0.0.2"], vec![None]),
+            (vec!["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.1"], vec!["10.0.0.1"], vec![Some(0)]),
+            (vec!["2001:db8::1", "2001:db8::2", "2001:db8::3"], vec!["2001:db8::4"], vec![Some(0)]),
+            (vec!["fe80::1", "fe80::2", "fe80::3"], vec!["fe80::4"], vec![None]),
+            (
+                vec!["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3"],
+                vec!["10.0.0.4"],
+                vec![Some(0)],
+            ),
+            (
+                vec!["127.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.3", "10.0.0.3"],
+                vec!["10.0.0.4", "127.0.0.1", "127.0.0.2"],
+                vec![Some(1), None, Some(0)],
+            ),
+            (
+                vec!["127.0.0.1", "::1", "127.0.0.3", "127.0.0.1", "127.0.0.1", "127.0.0.1"],
+                vec!["127.0.0.9"],
+                vec![Some(0)],
+            ),
+        ] {
+            let places = Places::new(LIMITS);
+            let mut held = take(&places, &first).await;
+            for (other, victim) in others.iter().zip(victims) {
+                let (place, admission) = places.admit(ip(other)).unwrap();
+                let gone = held.iter().position(is_displaced);
+                assert_eq!(gone, victim, "{other} after {first:?}");
+                assert_eq!(admission == Admission::Displaced, victim.is_some());
+                match gone {
+                    // It leaves, and gives nothing back that is not its own any more.
+                    Some(gone) => held[gone] = place,
+                    None => held.push(place),
+                }
+                assert_eq!(places.held(), held.len());
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_shows_itself_keeps_its_place() {
+        let patience = Duration::from_secs(5);
+        let places = Places::new(Limits { giving_way: GivingWay::Silent(patience), ..LIMITS });
+        let held = take(&places, &["10.0.0.1"; 3]).await;
+        held[0].show();
+        assert_eq!(places.admit(ip("10.0.0.1")).unwrap_err(), Full::Address);
+        tokio::time::advance(patience).await;
+        assert!(places.admit(ip("10.0.0.1")).is_ok());
+        assert!(is_displaced(&held[1]) && !is_displaced(&held[0]) && !is_displaced(&held[2]));
+        let others = take(&places, &["127.0.0.1"; 6]).await;
+        others.iter().for_each(Place::show);
+        held[2].show();
+        assert_eq!(places.admit(ip("10.0.0.2")).unwrap_err(), Full::All);
+    }
+}
