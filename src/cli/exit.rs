@@ -4,6 +4,8 @@ use crate::error::ErrorKind;
 
 pub(super) const OK: u8 = 0;
 pub(super) const FAILED: u8 = 1;
+#[cfg(feature = "simulator")]
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// The table in `--help`.
 pub(super) const TABLE: &str = "\
@@ -20,7 +22,7 @@ Exit codes:
   75   too many requests, try again later
   78   a variable, label or file is missing or wrong
   130  interrupted; by another signal, 128 and its number
-lock run ends with the exit code of the command it ran; with 5 if that is 0 but the lock was taken away.
+lock run and simulate -- COMMAND end with the exit code of the command; lock run with 5 if that is 0 but the lock was taken away.
 run and simulate end with 0 when they are told to stop.";
 
 /// The code for a kind of error.

@@ -1,5 +1,6 @@
 //! The command line: parse, call the library, print what it returned.
 
+mod child;
 mod device;
 mod doctor;
 mod exit;
@@ -179,7 +180,7 @@ impl Cli {
             #[cfg(feature = "simulator")]
             Command::Simulate(arguments) => {
                 let signals = signals.map_or_else(Signals::listen, Ok)?;
-                (arguments.run(&context, signals).await?, exit::OK)
+                arguments.run(&context, signals).await?
             }
         };
         printer.print(&output)?;
@@ -213,5 +214,10 @@ mod tests {
         check::<device::DeviceCommand>();
         check::<supervisor::SupervisorCommand>();
         check::<lock::LockCommand>();
+        #[cfg(feature = "simulator")]
+        {
+            check::<simulate::SimulateCommand>();
+            check::<simulate::Action>();
+        }
     }
 }

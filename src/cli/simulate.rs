@@ -1,58 +1,199 @@
 //! `balena-agent simulate`: a balena device in a box.
 
+mod action;
+mod control;
+mod env_file;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs;
-use crate::simulator::{Device, Fixture, Release};
+use crate::simulator::{self, Device, Fixture, Release};
 use crate::{Balena, Environment};
 
-use super::Context;
-use super::output::{self, Output};
+use super::child::{self, NotRun, PassedSignals};
+use super::output::{self, Output, io_error};
 use super::signals::Signals;
+use super::{Context, exit};
+
+pub(super) use action::Action;
+use control::Control;
+use env_file::EnvFile;
 
 /// The service whose container we pretend to be.
 const SERVICE: &str = "main";
+/// Its application.
+const APP: i64 = 1;
 /// Between two releases of the story.
 const NEXT_RELEASE: Duration = Duration::from_secs(30);
 /// A device does not download in an instant.
 const DOWNLOAD: Duration = Duration::from_secs(8);
 const START_OR_STOP: Duration = Duration::from_millis(800);
+/// How long the device is given to hear of a release. It asks by itself later.
+const POKE: Duration = Duration::from_secs(1);
+
+/// What to do with it, in the terms of the help.
+const EXAMPLES: &str = "Examples:
+  balena-agent simulate -- python3 test.py    run a test against a device of its own, and end with its code
+  balena-agent simulate --env-file device.env  then, elsewhere: set -a; . ./device.env; set +a
+  balena-agent simulate ctl fault status 503 --times 2 --on /v1/device
+  balena-agent simulate ctl reboot             `ctl --help` lists what else can be done to a running device";
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(super) struct SimulateArguments {
+    #[command(subcommand)]
+    command: Option<SimulateCommand>,
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Write the variables to this file instead, as NAME=value lines for `docker run --env-file`; it appears when the device is ready
+    /// Write the variables to this file instead, as lines that a shell can source; it appears when the device is ready and goes with it
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Every 30 s a new release comes, is downloaded and applied
     #[arg(long)]
     releases: bool,
+    /// Run this command with the variables set, after --, and end with its exit code
+    #[arg(last = true, value_name = "COMMAND")]
+    run: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(super) enum SimulateCommand {
+    /// Do something to a simulated device that runs: faults, locks, reboots, releases, being offline
+    Ctl(CtlArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CtlArguments {
+    /// The device's control socket; else `BALENA_SIMULATOR_CONTROL`, which is among its variables
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Action,
 }
 
 impl SimulateArguments {
-    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
-        let simulation = Simulation::start(self.port).await?;
-        match &self.env_file {
-            Some(path) => simulation.write_variables(path)?,
-            None => simulation.print_variables(context)?,
+    /// Returns what to print, and the exit code.
+    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<(Output, u8)> {
+        if let Some(SimulateCommand::Ctl(arguments)) = self.command {
+            return tokio::select! {
+                output = arguments.run() => Ok((output?, exit::OK)),
+                () = signals.next() => Ok((Output::silent(), exit::INTERRUPTED)),
+            };
         }
-        if self.releases {
-            tokio::select! {
-                () = simulation.releases() => {}
-                () = signals.next() => {}
+        let directory = directory()?;
+        let mut simulation = Simulation::start_in(self.port, directory).await?;
+        // Without it the device is as good: the path of a socket has little room.
+        let control = simulation.control();
+        if let Err(error) = &control {
+            output::remark(&format!("warning: `simulate ctl` can't be used: {error}"));
+        }
+        let file = match self.env_file {
+            Some(path) => Some(EnvFile::write(path, &simulation.variables)?),
+            None => None,
+        };
+        let story = async {
+            if self.releases {
+                simulation.releases().await;
             }
-        } else {
-            signals.next().await;
+        };
+        let controlled = async {
+            if let Ok(control) = &control {
+                control.serve(&simulation).await;
+            }
+        };
+        let served = async {
+            tokio::join!(controlled, story);
+            std::future::pending::<()>().await;
+        };
+        if !self.run.is_empty() {
+            let code = run_command(context, &self.run, &simulation.variables, signals, served).await?;
+            return Ok((Output::silent(), code));
         }
-        Ok(Output::silent())
+        let remark = "the simulated device runs until interrupted; ";
+        if file.is_none() {
+            simulation.print_variables(context)?;
+            output::remark(&format!("{remark}export these variables in another terminal"));
+        } else {
+            output::remark(&format!(
+                "{remark}source its variables in another terminal: set -a; . FILE; set +a"
+            ));
+        }
+        let mut others = PassedSignals::new()?;
+        tokio::select! {
+            () = served => Ok((Output::silent(), exit::OK)),
+            () = signals.next() => Ok((Output::silent(), exit::OK)),
+            got = rare(&mut others) => Ok((Output::silent(), child::signal_code(got))),
+        }
     }
+}
+
+impl CtlArguments {
+    async fn run(self) -> Result<Output> {
+        let named = || std::env::var_os(control::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let path = self.control.or_else(named).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("{} is not set", control::VARIABLE)).help(
+                "export the variables that `balena-agent simulate` prints, or give its socket with --control",
+            )
+        })?;
+        let told = control::send(&path, &self.action).await?;
+        if told == serde_json::json!({ "ok": true }) {
+            return Ok(Output::done("done"));
+        }
+        Output::data(&told)
+    }
+}
+
+/// The next signal that would end us and leave our files, beside those that are meant to end us.
+async fn rare(signals: &mut PassedSignals) -> Signal {
+    loop {
+        let got = signals.next().await;
+        if !matches!(got, Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP) {
+            return got;
+        }
+    }
+}
+
+/// Runs a command as if it were in the service's container. Returns its exit code.
+async fn run_command(
+    context: &Context,
+    words: &[OsString],
+    variables: &BTreeMap<String, String>,
+    mut early: Signals,
+    served: impl Future<Output = ()>,
+) -> Result<u8> {
+    let mut signals = PassedSignals::new()?;
+    let mut command = child::command(words)?;
+    command.envs(variables);
+    let asked_to_end = tokio::select! {
+        biased;
+        () = early.next() => true,
+        () = std::future::ready(()) => false,
+    };
+    if asked_to_end {
+        return Ok(exit::INTERRUPTED);
+    }
+    match child::start(&mut command) {
+        Ok(started) => Ok(child::exit_code(child::watch(started, &mut signals, served).await?)),
+        Err(NotRun { error, code }) => {
+            context.printer.error_ending(&error.help("give a command and its arguments after --"), code);
+            Ok(code)
+        }
+    }
+}
+
+fn directory() -> Result<TempDir> {
+    simulator::scratch_directory()
+        .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()).because(cause))
 }
 
 /// A simulated device and what a container on it would see.
@@ -60,13 +201,28 @@ pub(super) struct Simulation {
     device: Device,
     variables: BTreeMap<String, String>,
     pub(super) balena: Balena,
+    /// Number of the release that comes next.
+    next_release: AtomicI64,
+    /// Where locks and control socket are. It goes with the device.
+    directory: TempDir,
 }
 
 impl Simulation {
+    /// A device on this port, or on a free one if it is 0.
+    #[cfg(feature = "service")]
     pub(super) async fn start(port: u16) -> Result<Self> {
+        Self::start_in(port, directory()?).await
+    }
+
+    async fn start_in(port: u16, directory: TempDir) -> Result<Self> {
+        let lock_root = directory.path().join("locks");
+        std::fs::create_dir(&lock_root)
+            .map_err(|cause| io_error(&format!("can't make {}", lock_root.display()), cause))?;
         let device = Device::builder()
             .port(port)
+            .lock_root(&lock_root)
             .journal(20)
+            .container_logs()
             .with_timings(|timings| {
                 timings.pull = DOWNLOAD;
                 timings.start = START_OR_STOP;
@@ -75,38 +231,29 @@ impl Simulation {
             .start()
             .await
             .map_err(|cause| {
-                Error::new(ErrorKind::Io, format!("can't start the simulated device on port {port}: {cause}"))
+                // All that is left to fail is the port.
+                Error::new(ErrorKind::Io, format!("can't start the simulated device: {cause}"))
                     .help("choose another --port, or leave it out")
             })?;
         let variables = device.environment(SERVICE).unwrap_or_default();
         let balena = Balena::builder().environment(Environment::from_vars(variables.clone())?).build();
-        Ok(Self { device, variables, balena })
+        Ok(Self { device, variables, balena, next_release: AtomicI64::new(2), directory })
+    }
+
+    /// Opens the control socket, and tells of it in the variables.
+    fn control(&mut self) -> Result<Control> {
+        let control = Control::bind(self.directory.path())?;
+        let path = control.path().to_string_lossy().into_owned();
+        self.variables.insert(control::VARIABLE.to_owned(), path);
+        Ok(control)
     }
 
     fn print_variables(&self, context: &Context) -> Result<()> {
         if context.printer.is_json() {
             output::line(&serde_json::json!(self.variables).to_string())?;
         } else {
-            for (name, value) in &self.variables {
-                output::line(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
-            }
+            output::line(env_file::lines(&self.variables, "export ").trim_end())?;
         }
-        output::remark(
-            "the simulated device runs until interrupted; export these variables in another terminal",
-        );
-        Ok(())
-    }
-
-    /// For `docker run --env-file`, which takes values as they are, without quotes; a shell would not, and
-    /// has the printed form. Nobody else may read it: a key is in it.
-    fn write_variables(&self, path: &Path) -> Result<()> {
-        let lines: String =
-            self.variables.iter().map(|(name, value)| [name, "=", value, "\n"].concat()).collect();
-        fs::write_atomic(path, lines.as_bytes(), fs::PRIVATE)?;
-        output::remark(&format!(
-            "the simulated device runs until interrupted; its variables are in {}",
-            path.display()
-        ));
         Ok(())
     }
 
@@ -117,17 +264,32 @@ impl Simulation {
 
     /// Something to look at, for ever: a new release comes, is downloaded and applied.
     pub(super) async fn releases(&self) {
-        for number in 2.. {
+        loop {
             tokio::time::sleep(NEXT_RELEASE).await;
-            for (app, release) in next_releases(number) {
-                self.device.offer_update(app, &release);
-            }
-            // What the cloud does when a release is finished: it pokes the device.
-            if let Err(error) = self.balena.supervisor().update().await {
-                tracing::debug!(%error, "the simulated device could not be told of its release");
-            }
+            self.offer_next().await;
         }
     }
+
+    /// Offers a new release and tells the device. Returns its commit.
+    async fn offer_next(&self) -> String {
+        let number = self.next_release.fetch_add(1, Ordering::Relaxed);
+        for (app, release) in next_releases(number) {
+            self.device.offer_update(app, &release);
+        }
+        // What the cloud does when a release is finished: it pokes the device.
+        match tokio::time::timeout(POKE, self.balena.supervisor().update()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the simulated device could not be told of its release");
+            }
+            Err(_) => tracing::debug!("the simulated device was not told of its release in time"),
+        }
+        commit(number)
+    }
+}
+
+fn commit(number: i64) -> String {
+    format!("{number:032x}")
 }
 
 /// The small fleet's release of this number; only `main` has new content.
@@ -136,7 +298,7 @@ fn next_releases(number: i64) -> Vec<(i64, Release)> {
     apps.filter_map(|mut app| {
         let mut release = app.releases.remove("update")?;
         release.id = number;
-        release.commit = format!("{number:032x}");
+        release.commit = commit(number);
         for (name, service) in &mut release.services {
             service.image_id = number * 1000 + service.service_id;
             if name == SERVICE {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine, bind};
 use super::parts::{EngineCall, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
-use super::{Device, environment};
+use super::{Device, environment, scratch};
 use crate::tasks::TaskSet;
 
 /// Describes a device, and starts it.
@@ -39,6 +40,7 @@ pub struct Builder {
     host_os_update: bool,
     stopped: Vec<String>,
     failing: Option<EngineCall>,
+    lock_root: Option<PathBuf>,
 }
 
 impl Builder {
@@ -65,6 +67,7 @@ impl Builder {
             host_os_update: false,
             stopped: Vec::new(),
             failing: None,
+            lock_root: None,
         }
     }
 
@@ -165,17 +168,27 @@ impl Builder {
         self
     }
 
+    /// The directory with the update locks of all services, instead of one that goes with the device. It has to
+    /// exist, and stays.
+    pub fn lock_root(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.lock_root = Some(directory.into());
+        self
+    }
+
     /// Starts the device. It listens on loopback when this returns.
+    ///
+    /// # Errors
+    /// What is in the way of the port (`AddrInUse` if somebody has it), or of a directory for the locks, which the
+    /// text says with all places that were tried.
     pub async fn start(self) -> std::io::Result<Device> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        // Our own sockets share their port; this one finds out whether somebody else has it.
-        let probe = TcpSocket::new_v4()?;
-        probe.set_reuseaddr(true)?;
-        probe.bind(wanted)?;
-        drop(probe);
-        let reserved = bind(wanted)?;
+        let reserved = reserve(wanted).map_err(|cause| {
+            std::io::Error::new(cause.kind(), format!("can't listen on {wanted}: {cause}"))
+        })?;
         let address = reserved.local_addr()?;
-        let directory = tempfile::Builder::new().prefix("balena-simulator-").tempdir()?;
+        let directory = if self.lock_root.is_none() { Some(scratch::directory()?) } else { None };
+        let own = directory.as_ref().map(|directory| directory.path().to_owned());
+        let lock_root = self.lock_root.clone().or(own).unwrap_or_default();
         let installed = self.installed().to_vec();
         let facts = self.fixture.device.clone();
         let keys = self.keys(&installed);
@@ -206,12 +219,13 @@ impl Builder {
         let writers =
             if self.container_logs || self.journal.is_none() { Writers::Containers } else { Writers::Demo };
         let journal = Arc::new(Journal::new(&facts.hostname, self.journal.unwrap_or_default(), writers));
+        let timings = Arc::new(Mutex::new(self.timings));
         let machine = Machine {
             version: self.fixture.supervisor_version.clone(),
             facts,
-            timings: self.timings,
-            engine: Arc::new(Engine::new(self.timings, Arc::clone(&journal))),
-            locks: Locks::new(directory.path().to_owned()),
+            engine: Arc::new(Engine::new(Arc::clone(&timings), Arc::clone(&journal))),
+            timings,
+            locks: Locks::new(lock_root),
             keys: Mutex::new(keys),
             settings: Mutex::new(settings),
             cloud: Mutex::new(cloud),
@@ -292,4 +306,13 @@ impl Builder {
         });
         TargetRelease { id: release.id, commit: release.commit.clone(), services: services.collect() }
     }
+}
+
+/// Takes a port, and finds out whether somebody else has it: our own sockets share theirs.
+fn reserve(wanted: SocketAddr) -> std::io::Result<TcpSocket> {
+    let probe = TcpSocket::new_v4()?;
+    probe.set_reuseaddr(true)?;
+    probe.bind(wanted)?;
+    drop(probe);
+    bind(wanted)
 }

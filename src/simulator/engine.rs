@@ -36,14 +36,14 @@ struct Contents {
 #[derive(Debug)]
 pub(super) struct Engine {
     contents: Mutex<Contents>,
-    timings: Timings,
+    timings: Arc<Mutex<Timings>>,
     /// What starts and stops is written there.
     journal: Arc<Journal>,
     tasks: TaskSet,
 }
 
 impl Engine {
-    pub(super) fn new(timings: Timings, journal: Arc<Journal>) -> Self {
+    pub(super) fn new(timings: Arc<Mutex<Timings>>, journal: Arc<Journal>) -> Self {
         Self { contents: Mutex::default(), timings, journal, tasks: TaskSet::new() }
     }
 
@@ -132,7 +132,8 @@ impl Engine {
         self.check(EngineCall::PullImage)?;
         for step in 0..STEPS {
             progress(step * 100 / STEPS);
-            tokio::time::sleep(self.timings.pull / STEPS).await;
+            let pull = lock(&self.timings).pull;
+            tokio::time::sleep(pull / STEPS).await;
         }
         self.add_image(spec);
         Ok(())
@@ -206,7 +207,8 @@ impl Engine {
             if engine.run_of(&id)? == Run::Running {
                 return Err(Failure::NotModified);
             }
-            tokio::time::sleep(engine.timings.start).await;
+            let start = lock(&engine.timings).start;
+            tokio::time::sleep(start).await;
             engine.run_of(&id)?;
             engine.set_run(&id, Run::Running);
             Ok(())
@@ -222,7 +224,8 @@ impl Engine {
             if engine.run_of(&id)? != Run::Running {
                 return Err(Failure::NotModified);
             }
-            tokio::time::sleep(engine.timings.stop).await;
+            let stop = lock(&engine.timings).stop;
+            tokio::time::sleep(stop).await;
             engine.run_of(&id)?;
             engine.set_run(&id, Run::Exited);
             Ok(())

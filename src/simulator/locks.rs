@@ -83,6 +83,10 @@ impl Locks {
 
     /// Makes the directory of a service that is about to start, as the supervisor or (after a boot) the engine does.
     pub(super) fn prepare(&self, app: i64, service: &str, by_supervisor: bool) -> io::Result<()> {
+        if !self.root.is_dir() {
+            // The device is over; its directory must not come back.
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let directory = self.directory(app, service);
         DirBuilder::new().recursive(true).mode(0o755).create(&directory)?;
         if by_supervisor {

@@ -62,7 +62,7 @@ pub(super) enum Stage {
 pub(super) struct Machine {
     pub(super) version: String,
     pub(super) facts: DeviceFacts,
-    pub(super) timings: Timings,
+    pub(super) timings: Arc<Mutex<Timings>>,
     pub(super) engine: Arc<Engine>,
     pub(super) locks: Locks,
     pub(super) keys: Mutex<Keys>,
@@ -244,14 +244,16 @@ impl Machine {
         }
         let machine = Arc::clone(self);
         let power_task = async move {
-            tokio::time::sleep(machine.timings.power_off).await;
+            let power_off = lock(&machine.timings).power_off;
+            tokio::time::sleep(power_off).await;
             lock(&machine.host).stage = Stage::Off;
             machine.restarts.cancel_all().await;
             machine.stop_process().await;
             machine.engine.power_off().await;
             machine.locks.forget();
             if power == Power::Reboot {
-                tokio::time::sleep(machine.timings.boot).await;
+                let boot = lock(&machine.timings).boot;
+                tokio::time::sleep(boot).await;
                 machine.boot().await;
             }
         };

@@ -43,6 +43,7 @@ mod redsocks;
 mod reports;
 mod routes;
 mod runner;
+mod scratch;
 mod serve;
 mod server;
 mod settings;
@@ -63,6 +64,9 @@ pub use faults::{Fault, Injection, ReceivedRequest};
 pub use fixture::{App, Defaults, DeviceFacts, Fixture, KeyScope, Release, Service, Tag, Vpn};
 pub use locks::LockEntry;
 pub use parts::{EngineCall, Timings, Volume};
+
+#[cfg(feature = "cli")]
+pub(crate) use scratch::directory as scratch_directory;
 
 use machine::Machine;
 
@@ -95,7 +99,7 @@ pub struct ContainerState {
 #[derive(Debug)]
 pub struct Device {
     machine: Arc<Machine>,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Device {
@@ -109,7 +113,7 @@ impl Device {
         Builder::new(Fixture::small())
     }
 
-    fn new(machine: Arc<Machine>, directory: tempfile::TempDir) -> Self {
+    fn new(machine: Arc<Machine>, directory: Option<tempfile::TempDir>) -> Self {
         Self { machine, _directory: directory }
     }
 
@@ -232,6 +236,21 @@ impl Device {
         self.machine.crash(downtime);
     }
 
+    /// The host reboots, whatever is locked. The supervisor stops answering at once.
+    pub fn reboot(&self) {
+        self.machine.power(Power::Reboot);
+    }
+
+    /// The host shuts down, whatever is locked. The supervisor stops answering at once.
+    pub fn shut_down(&self) {
+        self.machine.power(Power::Off);
+    }
+
+    /// Changes how long things take from now on.
+    pub fn change_timings(&self, change: impl FnOnce(&mut Timings)) {
+        change(&mut lock(&self.machine.timings));
+    }
+
     /// Switches a device on again that was shut down. Nothing happens if it is on.
     pub async fn power_on(&self) {
         self.machine.boot().await;
@@ -249,7 +268,13 @@ impl Device {
 
     /// The cloud can't be reached any more.
     pub fn go_offline(&self) {
-        lock(&self.machine.cloud).offline_since = Some(Instant::now());
+        self.go_offline_since(Duration::ZERO);
+    }
+
+    /// The cloud can't be reached any more, and could not for this long already.
+    pub fn go_offline_since(&self, duration: Duration) {
+        let now = Instant::now();
+        lock(&self.machine.cloud).offline_since = Some(now.checked_sub(duration).unwrap_or(now));
     }
 
     /// The cloud can be reached again.

@@ -273,7 +273,8 @@ async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Re
         Ok(Outcome::Answer(_)) if fault == Some(Fault::ResetAfter) => Err(End::Reset),
         Ok(Outcome::Answer(answer)) => Ok(answer),
         Ok(Outcome::Crash) => {
-            process.machine.crash(process.machine.timings.restart);
+            let restart = lock(&process.machine.timings).restart;
+            process.machine.crash(restart);
             std::future::pending().await
         }
         Err(_) => Err(End::Closed),

@@ -8,4 +8,5 @@ mod lock_run;
 mod refusals;
 mod running;
 mod services;
+mod simulated;
 mod support;
