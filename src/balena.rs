@@ -12,7 +12,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::core::{Core, Credential};
 use crate::env::Environment;
 use crate::error::Result;
-use crate::http::{Authorities, Budget, Cloud, Http, Limiter, Retry, Transport, Way};
+use crate::http::{
+    Authorities, Budget, Cloud, Http, Limiter, PlainHttp, Retry, Transport, Way, exposed, is_exposed,
+};
 use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
 
@@ -46,6 +48,7 @@ impl Balena {
             retry: Retry::standard(),
             transport: None,
             clock: Arc::new(SystemClock),
+            plain_http: PlainHttp::Refused,
         }
     }
 
@@ -171,6 +174,7 @@ pub struct Builder {
     retry: Retry,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
+    plain_http: PlainHttp,
 }
 
 /// Where the settings are kept.
@@ -228,7 +232,7 @@ impl Builder {
     }
 
     /// The proxy for the cloud's requests, `http://user:password@proxy.example:3128`; `HTTPS_PROXY` and
-    /// `HTTP_PROXY` of the environment without it. `NO_PROXY` counts for it too, and this machine is never
+    /// `HTTP_PROXY`, else `ALL_PROXY`, of the environment without it. `NO_PROXY` counts for it too, and this machine is never
     /// reached through it.
     pub fn proxy(mut self, proxy: impl Into<SecretString>) -> Self {
         self.proxy = Some(proxy.into());
@@ -245,6 +249,14 @@ impl Builder {
     /// The same with the text of such a file.
     pub fn ca_certs(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(Authorities::Pem(pem.into()));
+        self
+    }
+
+    /// Lets the key go to a cloud whose address begins with `http://`; `AGENT_ALLOW_HTTP=1` in the environment
+    /// does the same. Without it that is refused, since everyone on the way could read the key; a cloud on this
+    /// machine needs no permission.
+    pub fn allow_http(mut self) -> Self {
+        self.plain_http = PlainHttp::Allowed;
         self
     }
 
@@ -276,6 +288,13 @@ impl Builder {
         self.cloud().check()?;
         self.token.as_ref().map(checked_token).transpose()?;
         self.way().check()?;
+        let has_key = self.token.is_some() || self.env.api_key.is_some();
+        let api = self.cloud().api().parse();
+        if let Some(api) =
+            api.ok().filter(|api| has_key && is_exposed(api) && self.plain_http() == PlainHttp::Refused)
+        {
+            return Err(exposed(&api));
+        }
         let balena = self.build();
         balena.0.store.ready()?;
         Ok(balena)
@@ -285,13 +304,14 @@ impl Builder {
     /// that needs it.
     pub fn build(self) -> Balena {
         let (settings, way, file) = (self.cloud(), self.way(), self.file());
+        let unencrypted = self.plain_http();
         let Self { env, patience, token, retry, transport, clock, .. } = self;
         let supervisor = Supervisor::build(&env, patience);
         let limiter = settings
             .request_limit
             .map(|limit| Limiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(Cloud::new(way)));
-        let http = Arc::new(Http { transport, limiter, retry, budget: Budget::new(), clock });
+        let http = Arc::new(Http { transport, limiter, retry, budget: Budget::new(), clock, unencrypted });
         let credential = Credential::new(env.api_key.clone());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
@@ -307,11 +327,18 @@ impl Builder {
         settings
     }
 
+    fn plain_http(&self) -> PlainHttp {
+        if self.env.allow_http.as_deref() == Some("1") { PlainHttp::Allowed } else { self.plain_http }
+    }
+
     fn way(&self) -> Way {
+        let named = |own: &Option<SecretString>| {
+            [&self.proxy, own, &self.env.all_proxy].into_iter().find_map(Clone::clone)
+        };
         let environment = self.env.extra_ca_certs.iter().cloned().map(Authorities::File);
         Way {
-            https_proxy: self.proxy.clone().or_else(|| self.env.https_proxy.clone()),
-            http_proxy: self.proxy.clone().or_else(|| self.env.http_proxy.clone()),
+            https_proxy: named(&self.env.https_proxy),
+            http_proxy: named(&self.env.http_proxy),
             no_proxy: self.env.no_proxy.clone(),
             authorities: self.authorities.iter().cloned().chain(environment).collect(),
         }

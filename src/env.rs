@@ -15,14 +15,16 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
 
 /// Variables that count by their own name.
-const OTHERS: [&str; 5] = ["DOCKER_HOST", "HOME", "https_proxy", "http_proxy", "no_proxy"];
+const OTHERS: [&str; 7] =
+    ["AGENT_ALLOW_HTTP", "DOCKER_HOST", "HOME", "https_proxy", "http_proxy", "all_proxy", "no_proxy"];
 
 /// Variables that count where the one of the field (`BALENA_X`, or in lower case) says nothing.
-const FALLBACKS: [(&str, &str); 5] = [
+const FALLBACKS: [(&str, &str); 6] = [
     ("RESIN_SERVICE_KILL_ME_PATH", "SERVICE_HANDOVER_COMPLETE_PATH"),
     ("NODE_EXTRA_CA_CERTS", "EXTRA_CA_CERTS"),
     ("HTTPS_PROXY", "https_proxy"),
     ("HTTP_PROXY", "http_proxy"),
+    ("ALL_PROXY", "all_proxy"),
     ("NO_PROXY", "no_proxy"),
 ];
 
@@ -92,10 +94,16 @@ pub struct Environment {
     pub https_proxy: Option<SecretString>,
     /// `http_proxy`, else `HTTP_PROXY`: the proxy for `http` addresses.
     pub http_proxy: Option<SecretString>,
+    /// `all_proxy`, else `ALL_PROXY`: the proxy where none of the two above is named. SOCKS is not spoken.
+    pub all_proxy: Option<SecretString>,
     /// `no_proxy`, else `NO_PROXY`: what is reached without a proxy: domains with all below them, addresses and
-    /// networks, with commas between them, whatever the port; `*` is everything. This machine is never reached
+    /// networks (`10.0.0.0/8`, `192.168.*`), with commas between them, whatever the port; `*` is everything. This machine is never reached
     /// through one.
     pub no_proxy: Option<String>,
+    /// `AGENT_ALLOW_HTTP`: with `1`, a key goes to a cloud whose address begins with `http://` too. Otherwise that
+    /// is refused, but for a cloud on this machine.
+    #[serde(rename = "agent_allow_http")]
+    pub allow_http: Option<String>,
     /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
     pub docker_host: Option<String>,
 }

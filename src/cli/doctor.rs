@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::http::{Request, Transport};
+use crate::http::{Request, Transport, is_exposed};
 use crate::supervisor::{LockState, Supervisor, UpdateLock};
 use crate::{Balena, Environment};
 
@@ -264,6 +264,13 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
         findings.push(Finding::ok("cloud label", format!("address {address} and a key are set")));
     } else {
         findings.push(Finding::ok("cloud label", format!("a key is set; {address} by default")));
+    }
+    if env.api_key.is_some() && address.parse().is_ok_and(|address| is_exposed(&address)) {
+        findings.push(Finding::warn(
+            "cloud address",
+            format!("the key goes to {address} over plain http: everyone on the way can read it"),
+            "give the cloud an https:// address, and unset AGENT_ALLOW_HTTP",
+        ));
     }
     match probe(&*transport, &format!("{address}/ping"), None, limit).await {
         Ok((status, skew)) if status < 500 => {

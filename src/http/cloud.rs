@@ -12,13 +12,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::proxies;
 use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
-
-/// What is never reached through a proxy: this machine.
-const OWN_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
 /// How the text of a failure begins in which a proxy had a part.
 pub(super) const THROUGH: &str = "through the proxy ";
@@ -56,13 +54,12 @@ impl Way {
     pub(crate) fn check(&self) -> Result<()> {
         self.proxies()?;
         #[cfg(feature = "rustls-ring")]
-        self.roots()?;
+        super::tls::Trust::of(&self.authorities)?;
         Ok(())
     }
 
     fn proxies(&self) -> Result<Vec<reqwest::Proxy>> {
         type Make = fn(reqwest::Url) -> reqwest::Result<reqwest::Proxy>;
-        let direct = self.direct();
         let kinds: [(&str, &Option<SecretString>, Make); 2] = [
             ("https", &self.https_proxy, |url| reqwest::Proxy::https(url)),
             ("http", &self.http_proxy, |url| reqwest::Proxy::http(url)),
@@ -70,83 +67,28 @@ impl Way {
         let mut proxies = Vec::new();
         for (scheme, address, make) in kinds {
             let Some(address) = address else { continue };
-            let proxy = proxy_address(address.expose_secret()).and_then(|url| make(url).ok());
-            let proxy = proxy.ok_or_else(|| {
-                Error::new(ErrorKind::Config, format!("the proxy for {scheme} addresses is none"))
-                    .help(format!("{scheme}_proxy has to look like http://proxy.example:3128"))
+            let direct = proxies::direct(self.no_proxy.as_deref())?;
+            let address = proxies::address(address.expose_secret(), scheme)?;
+            let proxy = make(address).map_err(|cause| {
+                let text = format!("the proxy for {scheme} addresses is none");
+                Error::new(ErrorKind::Config, text).because(cause.without_url())
             })?;
             proxies.push(proxy.no_proxy(reqwest::NoProxy::from_string(&direct)));
         }
         Ok(proxies)
     }
 
-    /// What is reached without a proxy, as the layer below has it: there `*` is for names alone, and neither
-    /// `*.` nor a port is known.
-    fn direct(&self) -> String {
-        let named = self.no_proxy.as_deref().unwrap_or_default().split([',', ' ']).map(|entry| {
-            let entry = entry.trim();
-            let host = match entry.rsplit_once(':') {
-                Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
-                _ => entry,
-            };
-            match host.trim_matches(['[', ']']) {
-                "*" => "*,0.0.0.0/0,::/0",
-                host => host.strip_prefix('*').unwrap_or(host),
-            }
-        });
-        std::iter::once(OWN_MACHINE).chain(named).collect::<Vec<_>>().join(",")
-    }
-
     /// Host and port of the proxy that leads there, if one does.
     fn proxy_to(&self, url: &Uri) -> Option<String> {
         let address = |proxy: &Option<SecretString>| {
-            proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()).unwrap_or_default()
+            proxy.as_ref().map(|proxy| proxy.expose_secret().trim().to_owned()).unwrap_or_default()
         };
         let proxies = Matcher::builder().https(address(&self.https_proxy)).http(address(&self.http_proxy));
-        let proxy = proxies.no(self.direct()).build().intercept(url)?;
+        let direct = proxies::direct(self.no_proxy.as_deref()).ok()?;
+        let proxy = proxies.no(direct).build().intercept(url)?;
         let host = proxy.uri().host()?;
         Some(proxy.uri().port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }
-
-    /// The public ones are compiled in: a `FROM scratch` image has no others.
-    #[cfg(feature = "rustls-ring")]
-    fn roots(&self) -> Result<rustls::RootCertStore> {
-        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-
-        let mut roots = rustls::RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for source in &self.authorities {
-            let (pem, operation) = match source {
-                Authorities::Pem(pem) => (pem.clone(), "read the certificates of the authority".to_owned()),
-                Authorities::File(path) => {
-                    let pem = std::fs::read(path);
-                    let pem = pem.map_err(|cause| {
-                        crate::fs::failed("read the certificates in", path, cause).help(
-                            "name a file with certificates, or unset what names this: BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE",
-                        )
-                    })?;
-                    (pem, format!("read the certificates in {}", path.display()))
-                }
-            };
-            // Bundles have some that are too odd to be of use; the others do not suffer for it.
-            let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
-            let (added, _) = roots.add_parsable_certificates(certificates);
-            if added == 0 {
-                return Err(Error::new(ErrorKind::Config, "there is no certificate in it")
-                    .operation(operation)
-                    .help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
-            }
-        }
-        Ok(roots)
-    }
-}
-
-/// With or without its scheme.
-fn proxy_address(text: &str) -> Option<reqwest::Url> {
-    let text = text.trim();
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url: reqwest::Url = whole.parse().ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
 /// The transport to the cloud. Follows no redirect and retries nothing: that is decided above it.
@@ -196,18 +138,8 @@ fn build(
         builder = builder.proxy(proxy);
     }
     #[cfg(feature = "rustls-ring")]
-    let builder = builder.tls_backend_preconfigured(tls(way.roots()?)?);
+    let builder = builder.tls_backend_preconfigured(super::tls::Trust::of(&way.authorities)?.config()?);
     Ok(builder.build()?)
-}
-
-/// TLS with one provider.
-#[cfg(feature = "rustls-ring")]
-fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }
 
 fn not_sent(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TransportError {
@@ -221,22 +153,37 @@ impl Transport for Cloud {
             let url = request.uri().clone();
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
-            let answer = client.execute(request).await.map_err(|cause| {
-                let sent = !cause.is_connect() && !cause.is_builder();
-                let error = TransportError { sent, reused: false, cause: cause.without_url().into() };
-                match self.way.proxy_to(&url).filter(|_| !sent) {
-                    Some(proxy) => not_sent(format!("{THROUGH}{proxy}: {error}")),
-                    None => error,
-                }
-            })?;
+            let proxy = self.way.proxy_to(&url);
+            let answer =
+                client.execute(request).await.map_err(|cause| failed(cause, &url, proxy.as_deref()))?;
             let answer: http::Response<reqwest::Body> = answer.into();
-            Ok(answer.map(|body| Body::new(Frames(body))))
+            Ok(answer.map(|body| Body::new(Frames { body, proxy })))
         })
+    }
+
+    fn proxy_to(&self, url: &Uri) -> Option<String> {
+        self.way.proxy_to(url)
     }
 }
 
+/// Why there is no answer; names the proxy that leads there.
+fn failed(cause: reqwest::Error, url: &Uri, proxy: Option<&str>) -> TransportError {
+    let sent = !cause.is_connect() && !cause.is_builder();
+    let cause = cause.without_url();
+    let way = proxy.map_or_else(String::new, |proxy| format!("{THROUGH}{proxy}: "));
+    #[cfg(feature = "rustls-ring")]
+    if let Some(refused) = super::tls::refused(&cause, url.host().unwrap_or_default(), &way) {
+        return not_sent(refused);
+    }
+    let error = TransportError { sent, reused: false, cause: cause.into() };
+    if way.is_empty() { error } else { TransportError { cause: format!("{way}{error}").into(), ..error } }
+}
+
 /// reqwest's body, piece by piece.
-struct Frames(reqwest::Body);
+struct Frames {
+    body: reqwest::Body,
+    proxy: Option<String>,
+}
 
 impl Stream for Frames {
     type Item = Result<bytes::Bytes, TransportError>;
@@ -248,14 +195,21 @@ impl Stream for Frames {
         use http_body::Body as _;
         use std::task::{Poll, ready};
         loop {
-            return Poll::Ready(match ready!(std::pin::Pin::new(&mut self.0).poll_frame(cx)) {
+            return Poll::Ready(match ready!(std::pin::Pin::new(&mut self.body).poll_frame(cx)) {
                 None => None,
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
                     Err(_) => continue,
                 },
                 Some(Err(cause)) => {
-                    Some(Err(TransportError { sent: true, reused: false, cause: cause.without_url().into() }))
+                    let error =
+                        TransportError { sent: true, reused: false, cause: cause.without_url().into() };
+                    Some(Err(match &self.proxy {
+                        Some(proxy) => {
+                            TransportError { cause: format!("{THROUGH}{proxy}: {error}").into(), ..error }
+                        }
+                        None => error,
+                    }))
                 }
             });
         }

@@ -190,7 +190,8 @@ impl Download {
             error.kind(),
             ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Server
         );
-        if !passing || !self.source.retry.goes_on(1) || self.fruitless >= MOST_FRUITLESS {
+        if !passing || error.is_lasting() || !self.source.retry.goes_on(1) || self.fruitless >= MOST_FRUITLESS
+        {
             return Err(error);
         }
         self.furthest = self.furthest.max(self.done);

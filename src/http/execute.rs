@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::cloud::THROUGH;
+use super::exposed::{self, PlainHttp, is_exposed, is_secret};
 use super::limiter::Limiter;
 use super::opened::Opened;
 use super::outcome::{Effect, is_of_a_gateway, of_lost};
@@ -34,6 +35,7 @@ pub(crate) struct Http {
     pub(crate) retry: Retry,
     pub(crate) budget: Budget,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) unencrypted: PlainHttp,
 }
 
 /// A request, before it is sent once or several times.
@@ -161,9 +163,10 @@ impl Http {
             let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation, wanted)).await;
             let error = match result {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error.operation(operation.clone()).with_attempts(tries),
-                Err(_) => no_answer(&outgoing, limit).operation(operation.clone()).with_attempts(tries),
+                Ok(Err(error)) => error,
+                Err(_) => no_answer(&outgoing, limit),
             };
+            let error = self.naming_proxy(&outgoing, error).operation(operation.clone()).with_attempts(tries);
             if let Some(told) = outgoing.turn.wait(&error) {
                 // A server that keeps saying "at once" and refusing is not asked without a pause.
                 let wait = if told.is_zero() && tries > 1 { Retry::pause(tries - 1) } else { told };
@@ -184,12 +187,32 @@ impl Http {
         }
     }
 
+    /// Names the proxy in between, where it may have had a part in what failed.
+    fn naming_proxy(&self, outgoing: &Outgoing, error: Error) -> Error {
+        let is_its_part = match (error.status(), error.kind()) {
+            // What comes through a tunnel is not the proxy's.
+            (Some(403 | 407 | 500..), _) => outgoing.url.starts_with("http://"),
+            (None, ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::UnknownOutcome) => true,
+            _ => false,
+        };
+        if !is_its_part || error.message().contains(THROUGH) {
+            return error;
+        }
+        match outgoing.url.parse().ok().and_then(|url| self.transport.proxy_to(&url)) {
+            Some(proxy) => error.preceded_by(format_args!("{THROUGH}{proxy}: ")),
+            None => error,
+        }
+    }
+
     /// One try, redirects of reads included.
     async fn attempt(&self, outgoing: &Outgoing, operation: &str, wanted: Wanted) -> Result<Opened> {
         let mut url: Uri = outgoing.url.parse().map_err(|_| {
             Error::new(ErrorKind::InvalidArgument, "it does not make an address")
                 .help("check names, settings and BALENA_API_URL")
         })?;
+        if self.unencrypted == PlainHttp::Refused && is_exposed(&url) && is_secret(outgoing) {
+            return Err(exposed::refused(&url));
+        }
         let mut token = outgoing.token.as_ref();
         for _ in 0..=REDIRECTS {
             let request = request(outgoing, url.clone(), token)?;
@@ -287,7 +310,7 @@ fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
         _ => error.status().is_some_and(|status| status == 503 || is_of_a_gateway(status)),
     };
-    passing && (outgoing.repeatable || !error.was_sent())
+    passing && !error.is_lasting() && (outgoing.repeatable || !error.was_sent())
 }
 
 fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
@@ -312,14 +335,8 @@ pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
     } else {
         format!("can't reach {host} ({error})")
     };
-    let unknown = message.contains("UnknownIssuer");
     let proxied = message.contains(THROUGH);
     let lost = Error::new(kind, message).sent(error.sent).because(error);
-    if unknown {
-        return lost.help(
-            "its certificate is of an authority that is not known here: name that one's certificate in BALENA_EXTRA_CA_CERTS",
-        );
-    }
     if proxied {
         return lost.help(
             "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",

@@ -1,10 +1,13 @@
 //! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
 
 mod body;
+#[cfg(feature = "rustls-ring")]
+mod certificate;
 mod checksum;
 mod cloud;
 mod download;
 mod execute;
+mod exposed;
 mod limiter;
 mod lines;
 mod media_type;
@@ -13,8 +16,11 @@ mod opened;
 mod outcome;
 mod page;
 mod plain;
+mod proxies;
 mod refusal;
 mod retry;
+#[cfg(feature = "rustls-ring")]
+mod tls;
 mod words;
 
 use std::fmt;
@@ -30,6 +36,7 @@ pub(crate) use cloud::{Authorities, Cloud, Way};
 pub use download::{Download, DownloadStream, Progress};
 pub(crate) use download::{Report, Source};
 pub(crate) use execute::{Http, Outgoing, Reply, Turn};
+pub(crate) use exposed::{PlainHttp, is_exposed, refused as exposed};
 pub(crate) use limiter::Limiter;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use media_type::media_type;
@@ -71,6 +78,12 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Response, TransportError>> {
         left.store(true, Ordering::Relaxed);
         self.send(request)
+    }
+
+    /// Host and port of the proxy that requests to this address go through, if one is in between: for the text
+    /// of what fails.
+    fn proxy_to(&self, _url: &http::Uri) -> Option<String> {
+        None
     }
 }
 

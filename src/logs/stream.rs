@@ -275,10 +275,8 @@ impl LogStream {
 
 /// Whether it may work the next time.
 fn is_passing(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Server
-    )
+    let passing = [ErrorKind::Unreachable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::Server];
+    passing.contains(&error.kind()) && !error.is_lasting()
 }
 
 impl Stream for LogStream {

@@ -9,6 +9,8 @@ use balena_agent::{Balena, Builder, Environment, Error, Retry, Settings};
 
 use servers::{Proxy, Tls};
 
+mod exposed;
+mod itself;
 mod servers;
 
 const AUTHORITY: &str = include_str!("authority.pem");
@@ -19,7 +21,11 @@ fn authority_file() -> String {
 
 fn at(endpoint: &str) -> Builder {
     let settings = Settings { api_endpoint: Some(endpoint.to_owned()), ..Settings::default() };
-    Balena::builder().settings(settings).retry(Retry::never()).token("t0ken".into())
+    Balena::builder().settings(settings).retry(Retry::never()).token("t0ken".into()).allow_http()
+}
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/own_cloud/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 fn environment<'a>(vars: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {

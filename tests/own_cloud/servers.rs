@@ -1,16 +1,18 @@
 //! A server with TLS, and a proxy.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 8\r\nconnection: close\r\n\r\n{\"d\":[]}";
@@ -21,6 +23,7 @@ type Heads = Arc<Mutex<Vec<String>>>;
 pub(crate) struct Tls {
     pub(crate) port: u16,
     heads: Heads,
+    knocks: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
@@ -33,18 +36,32 @@ pub(crate) struct Proxy {
 
 impl Tls {
     pub(crate) async fn start() -> Self {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("server.key")).unwrap();
+        Self::with("server", "server", &version::TLS13).await
+    }
+
+    /// With the certificate and the key of these names, which need not belong together.
+    pub(crate) async fn with(
+        certificate: &str,
+        key: &str,
+        version: &'static SupportedProtocolVersion,
+    ) -> Self {
+        let certificate =
+            CertificateDer::from_pem_slice(&super::file(&format!("{certificate}.pem"))).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&super::file(&format!("{key}.key"))).unwrap();
+        let key = ring::sign::any_supported_type(&key).unwrap();
+        let certified = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[version])
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(certified));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let heads = Heads::default();
+        let knocks = Arc::<AtomicUsize>::default();
+        let knocks_too = knocks.clone();
         let (port, task) = serve(heads.clone(), move |stream, heads| {
             let acceptor = acceptor.clone();
+            knocks_too.fetch_add(1, Ordering::Relaxed);
             async move {
                 // Who does not trust the certificate goes away.
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
@@ -54,11 +71,16 @@ impl Tls {
             }
         })
         .await;
-        Self { port, heads, _task: task }
+        Self { port, heads, knocks, _task: task }
     }
 
     pub(crate) fn asked(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
+    }
+
+    /// How many connections there were.
+    pub(crate) fn knocks(&self) -> usize {
+        self.knocks.load(Ordering::Relaxed)
     }
 }
 

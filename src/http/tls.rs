@@ -1,0 +1,218 @@
+//! Whom TLS trusts: the public authorities, those that are named besides, and a server's own certificate that is.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::error::{Error, ErrorKind, Result};
+
+use super::certificate::{Certificate, first_element};
+use super::cloud::Authorities;
+
+/// What is trusted.
+pub(super) struct Trust {
+    roots: RootCertStore,
+    /// Those that were named, byte for byte.
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl Trust {
+    /// The public authorities are compiled in: a `FROM scratch` image has no others.
+    ///
+    /// # Errors
+    /// `is_config` for a source without a certificate, `is_io` for a file that can't be read.
+    pub(super) fn of(sources: &[Authorities]) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let mut named = Vec::new();
+        for source in sources {
+            let (pem, operation) = match source {
+                Authorities::Pem(pem) => (pem.clone(), "read the certificates of the authority".to_owned()),
+                Authorities::File(path) => {
+                    let pem = std::fs::read(path);
+                    let pem = pem.map_err(|cause| {
+                        crate::fs::failed("read the certificates in", path, cause).help(
+                            "name a file with certificates, or unset what names this: BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE",
+                        )
+                    })?;
+                    (pem, format!("read the certificates in {}", path.display()))
+                }
+            };
+            // Bundles have some that are too odd to be of use; the others do not suffer for it.
+            let certificates = certificates(&pem);
+            let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+            let known = named.len();
+            named.extend(certificates.into_iter().filter(|der| Certificate::read(der).is_some()));
+            if added == 0 && named.len() == known {
+                return Err(Error::new(ErrorKind::Config, "there is no certificate in it")
+                    .operation(operation)
+                    .help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
+            }
+        }
+        Ok(Self { roots, named })
+    }
+
+    /// # Errors
+    /// What the layer below can't do.
+    pub(super) fn config(self) -> Result<ClientConfig, Box<dyn StdError + Send + Sync>> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Verifier {
+            algorithms: provider.signature_verification_algorithms,
+            named: self.named,
+            public: public(self.roots, provider.clone())?,
+        };
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth())
+    }
+}
+
+fn public(
+    roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, rustls::client::VerifierBuilderError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()
+}
+
+/// The certificates in a PEM text, OpenSSL's trusted ones too: a certificate with its trust behind it.
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    let text = String::from_utf8_lossy(pem);
+    let text = text.replace("TRUSTED CERTIFICATE-----", "CERTIFICATE-----");
+    let all = CertificateDer::pem_slice_iter(text.as_bytes()).flatten();
+    all.map(|der| first_element(&der).map_or(der.clone(), |first| first.to_vec().into())).collect()
+}
+
+/// rustls's own verifier, and after it the server's certificate that was named itself. There, name and dates
+/// count as ever, and that the server has the key; who signed it does not matter, nor what else it is good for.
+#[derive(Debug)]
+struct Verifier {
+    public: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    fn named<'a>(&self, certificate: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
+        let is_named = self.named.iter().any(|named| named == certificate);
+        is_named.then(|| Certificate::read(certificate)).flatten()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let public =
+            self.public.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match (public, self.named(end_entity)) {
+            (Err(_), Some(certificate)) => {
+                certificate.check(server_name, now)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            (public, _) => public,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let public = self.public.verify_tls12_signature(message, certificate, signed);
+        let (Err(refused), Some(named)) = (&public, self.named(certificate)) else { return public };
+        // The layer below can't read the certificate: the key in it is the same.
+        let mapping = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let mut fitting = mapping
+            .flat_map(|(_, all)| all.iter())
+            .filter(|one| one.public_key_alg_id().as_ref() == named.key_algorithm);
+        let is_good = fitting.any(|one| one.verify_signature(named.key, message, signed.signature()).is_ok());
+        if is_good { Ok(HandshakeSignatureValid::assertion()) } else { Err(refused.clone()) }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let public = self.public.verify_tls13_signature(message, certificate, signed);
+        let (Err(_), Some(named)) = (&public, self.named(certificate)) else { return public };
+        let key = SubjectPublicKeyInfoDer::from(named.key_info);
+        verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.public.supported_verify_schemes()
+    }
+}
+
+/// The error for a certificate that was refused, if that is what it was; `way` names a proxy in between.
+pub(super) fn refused(cause: &(dyn StdError + 'static), host: &str, way: &str) -> Option<Error> {
+    let (text, help) = told(refusal(cause)?, host);
+    // The next try would fare no better.
+    Some(Error::new(ErrorKind::Unreachable, format!("{way}{text}")).help(help).lasting())
+}
+
+fn refusal<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
+    let mut next = Some(cause);
+    while let Some(cause) = next {
+        if let Some(rustls::Error::InvalidCertificate(refusal)) = cause.downcast_ref() {
+            return Some(refusal);
+        }
+        // An `io::Error` leaves out what it is made of.
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inside.map(|inside| inside as &(dyn StdError + 'static)).or_else(|| cause.source());
+    }
+    None
+}
+
+/// What is wrong with it, and what to do.
+fn told(refusal: &CertificateError, host: &str) -> (String, String) {
+    let day = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).map_or("long after".to_owned(), |time| time.to_string())
+    };
+    let of = format!("the certificate of {host}");
+    match refusal {
+        CertificateError::ExpiredContext { time, not_after } => (
+            format!("{of} expired at {}", day(not_after)),
+            format!("renew it on the server; or is the clock of this machine wrong? It says {}", day(time)),
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => (
+            format!("{of} is not valid before {}, and the clock of this machine says {}", day(not_before), day(time)),
+            "set the clock, or wait until its time service has: without a battery a device starts in 1970".to_owned(),
+        ),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names = presented.iter().take(8).map(|name| crate::error::shown(name).to_string());
+            let names = names.collect::<Vec<_>>().join(", ");
+            (
+                format!("{of} is not for this name, but for: {names}"),
+                "take one of these names for the address, or give the server a certificate with this one".to_owned(),
+            )
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadEncoding | CertificateError::Other(_) => (
+            format!("{of} is not of an authority that is known here"),
+            "name the authority's certificate, or the server's own, in BALENA_EXTRA_CA_CERTS (a PEM file)".to_owned(),
+        ),
+        other => (
+            format!("{of} is refused: {other}"),
+            "give the server another certificate; or name this one itself in BALENA_EXTRA_CA_CERTS (a PEM file)".to_owned(),
+        ),
+    }
+}
