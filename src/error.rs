@@ -187,6 +187,10 @@ impl Error {
     }
 
     /// The same, and the next try would fare no better, whatever its kind.
+    #[cfg_attr(
+        not(feature = "rustls-ring"),
+        expect(dead_code, reason = "without TLS no certificate is refused")
+    )]
     pub(crate) fn lasting(mut self) -> Self {
         self.0.lasting = true;
         self

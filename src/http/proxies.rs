@@ -107,11 +107,13 @@ fn translated(entry: &str) -> Option<String> {
     }
     let name = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host);
     let name = name.strip_suffix('.').unwrap_or(name);
-    // A number at the end is an address, and this is none.
+    // What ends like an address and is none was meant as something else.
     let last = name.rsplit('.').next().unwrap_or_default();
+    let is_address = last.starts_with(|c: char| c.is_ascii_digit())
+        && (name.contains('.') || last.bytes().all(|byte| byte.is_ascii_digit()));
     let is_label =
         |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
-    let is_name = name.split('.').all(is_label) && !last.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = name.split('.').all(is_label) && !is_address;
     is_name.then(|| {
         if host.len() > name.len() && host.starts_with(['.', '*']) {
             format!(".{name}")
