@@ -99,7 +99,7 @@ async fn answered(balena: &Balena, server: &Server, exchange: &Exchange) -> Resu
         ("POST", Some(resource)) if body.as_ref().is_some_and(Value::is_object) => {
             let row = body.unwrap_or_default();
             let mut again = exchange.clone();
-            again.request.method = "GET".to_owned();
+            "GET".clone_into(&mut again.request.method);
             again.body = json!({ "d": [row] }).to_string();
             again.status = 200;
             server.play(again);

@@ -96,7 +96,7 @@ pub(crate) fn check(exchange: &Exchange, error: &Error) -> Result<(), String> {
         }
         401 if is_bare_resource => needed.push(("or the server does not have it".to_owned(), &text)),
         401 if words.to_lowercase().contains("fresh authentication") => {
-            needed.push(("log in again".to_owned(), &text))
+            needed.push(("log in again".to_owned(), &text));
         }
         500 if is_bare_resource => needed.push(("may not know one of these names: ".to_owned(), &text)),
         _ => {}
