@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::checks;
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Form, Http, Opened, Outgoing, Refusals, Reply, Turn};
@@ -106,7 +107,11 @@ impl Core {
         body: Option<&Value>,
         repeatable: bool,
     ) -> Result<Reply> {
+        if let Some(columns) = body {
+            checks::columns(columns)?;
+        }
         let (headers, bytes) = json(body, HeaderMap::new());
+        checks::body(bytes.len())?;
         let fields = body.and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys()).cloned();
         self.resource_as(method, address, fields.collect(), headers, bytes, repeatable).await
     }
@@ -203,7 +208,7 @@ impl Core {
     pub(crate) async fn plain_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Reply> {
         // Who is not asked for a token has not looked into the settings file yet.
         self.store.ready()?;
-        let outgoing = self.outgoing(plain, token.clone());
+        let outgoing = self.outgoing(plain, token.clone())?;
         self.http.execute(outgoing).await.map_err(|error| explained(error, token.as_ref()))
     }
 
@@ -219,7 +224,7 @@ impl Core {
     /// The same with this token, or none.
     pub(crate) async fn open_as(&self, plain: Plain, token: Option<SecretString>) -> Result<Opened> {
         self.store.ready()?;
-        let outgoing = self.outgoing(plain, token.clone());
+        let outgoing = self.outgoing(plain, token.clone())?;
         self.http.open(outgoing).await.map_err(|error| explained(error, token.as_ref()))
     }
 
@@ -232,10 +237,11 @@ impl Core {
         })
     }
 
-    fn outgoing(&self, plain: Plain, token: Option<SecretString>) -> Outgoing {
+    fn outgoing(&self, plain: Plain, token: Option<SecretString>) -> Result<Outgoing> {
         let (headers, body) = json(plain.body.as_ref(), plain.headers);
+        checks::body(body.len())?;
         let settings = self.settings();
-        Outgoing {
+        Ok(Outgoing {
             method: plain.method,
             url: format!("{}{}", plain.base.unwrap_or_else(|| settings.api()), plain.path),
             token,
@@ -246,7 +252,7 @@ impl Core {
             timeout: plain.timeout.unwrap_or(settings.timeout),
             what: plain.refusals,
             secret: plain.secret,
-        }
+        })
     }
 }
 

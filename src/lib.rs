@@ -5,6 +5,7 @@
 pub mod api;
 mod auth;
 mod balena;
+mod checks;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

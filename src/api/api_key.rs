@@ -15,7 +15,7 @@ use crate::odata::{Nav, Query};
 use super::confirm::{Write, Writer};
 use super::filled::Filled;
 use super::keys::{ApplicationKey, DeviceKey, an_id};
-use super::new_key::key_in;
+use super::new_key::{check_key, key_in};
 use super::read::{List, Target};
 use super::rows::{Actor, ApiKey, Application, Device};
 use super::write::Rows;
@@ -48,7 +48,8 @@ impl ApiKeys {
     /// ever shown.
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in, or the token may not make keys; `is_rejected` for a name
+    /// `is_invalid_argument` for a name of more than 50 characters, a description of more than 150, and a date that
+    /// is past; `is_unauthorized` when nobody is logged in, or the token may not make keys; `is_rejected` for a name
     /// that the server does not take.
     #[doc(alias = "createApiKey")]
     pub fn create(&self, name: impl Into<String>) -> Filled<NewApiKey, SecretString> {
@@ -58,6 +59,7 @@ impl ApiKeys {
                 return Err(Error::argument("name", "it is empty"));
             }
             body.insert("name".into(), name.into());
+            check_key(&core, &body)?;
             let post = Plain::post(Method::POST, "/api-key/user/full", Some(Value::Object(body)));
             key_in(&core.plain(post).await?)
         })
@@ -108,7 +110,7 @@ impl ApiKeys {
     /// Changes a key's name, description or date of expiry (`PATCH /v6/api_key`); what is not given stays.
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty name, and when nothing is given.
+    /// `is_invalid_argument` for an empty name, when nothing is given, and as for [`create`](Self::create).
     pub fn update(&self, id: i64) -> Filled<ApiKeyUpdate> {
         let core = self.core.clone();
         Filled::new(move |mut body| async move {
@@ -119,6 +121,7 @@ impl ApiKeys {
             if body.get("name").and_then(Value::as_str).is_some_and(str::is_empty) {
                 return Err(Error::argument("name", "it is empty"));
             }
+            check_key(&core, &body)?;
             writer.change("api_key", &Rows::id(an_id("id", id)?), &Value::Object(body)).await
         })
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::api::confirm::Write;
+use crate::checks;
 use crate::core::Core;
-use crate::error::Error;
 use crate::odata::{Key, Query};
 
 use super::keys::an_id;
@@ -46,14 +46,13 @@ impl SshKeys {
     /// (`POST /v6/user__has__public_key`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_unsupported` when the credentials are not of a user;
+    /// `is_invalid_argument` for a private key and for several lines; `is_unauthorized` when nobody is logged in;
+    /// `is_unsupported` when the credentials are not of a user;
     /// `is_conflict` when the key is there already.
     pub fn create(&self, title: impl Into<String>, key: impl Into<String>) -> Create<SshKey> {
         let (core, title, key) = (self.core.clone(), title.into(), key.into());
         Create::new(&self.core, move |_| async move {
-            if key.trim().is_empty() {
-                return Err(Error::argument("key", "it is empty"));
-            }
+            checks::public_key("key", &key)?;
             let user = core.whoami().await?.user_id()?;
             Ok(json!({ "title": title, "public_key": key.trim(), "user": user }))
         })

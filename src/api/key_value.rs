@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::checks;
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::BoxFuture;
 use crate::odata::Query;
 
@@ -111,10 +112,14 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
     }
 
     /// Sets a value, whether there was one or not.
+    ///
+    /// # Errors
+    /// `is_invalid_argument` for a tag's key with white space, a variable's name that is no name of a variable, and
+    /// a value that is longer than the server takes (tags 10,000 characters, variables 100,000).
     pub fn set(&self, parent: impl Into<P>, key: impl Into<String>, value: impl Into<String>) -> Request<()> {
         let (core, parent, key, value) = (self.core.clone(), parent.into(), key.into(), value.into());
         Request::new(async move {
-            check_key::<R>(&key)?;
+            check::<R>(&key, &value)?;
             if let Some(here) = parent.set_here(&core, &key, &value) {
                 return here.await;
             }
@@ -136,6 +141,21 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
     }
 }
 
-pub(crate) fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
-    if key.is_empty() { Err(Error::argument(R::KEY, "it is empty")) } else { Ok(()) }
+/// A key that is looked for.
+fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
+    checks::any_key(R::KEY, key)
+}
+
+/// A key and its value that are written.
+pub(crate) fn check<R: KeyValueKind>(key: &str, value: &str) -> Result<()> {
+    if R::KEY == "tag_key" {
+        checks::tag_key(R::KEY, key)?;
+        return checks::tag_value("value", value);
+    }
+    if R::NAME.ends_with("_config_variable") {
+        checks::config_name(R::KEY, key)?;
+    } else {
+        checks::variable_name(R::KEY, key)?;
+    }
+    checks::variable_value("value", value)
 }

@@ -2,14 +2,32 @@
 
 use http::Method;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::checks;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Reply;
 use crate::token;
 
 use super::read::about;
+
+/// Checks the name, the description and the expiry date of a key that is made or changed.
+pub(crate) fn check_key(core: &Core, body: &Map<String, Value>) -> Result<()> {
+    let given = |name: &str| body.get(name).and_then(Value::as_str);
+    if let Some(name) = given("name") {
+        checks::key_name("name", name)?;
+    }
+    if let Some(description) = given("description") {
+        checks::key_description("description", description)?;
+    }
+    for name in ["expiryDate", "expiry_date"] {
+        if let Some(date) = given(name) {
+            checks::expiry_text("expiry_date", date, core.http.clock.now())?;
+        }
+    }
+    Ok(())
+}
 
 /// Asks for a new key. `parent` is what it is for, e.g. `device 5`.
 ///

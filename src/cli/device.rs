@@ -222,11 +222,7 @@ impl DeviceCommand {
             }
             Self::Vpn => Output::data(&context.limited(device.vpn_state(Local)).await?)?,
             Self::HostConfig => Output::data(&context.limited(device.host_config(Local)).await?)?,
-            Self::SetHostConfig(arguments) => {
-                let call = device.set_host_config(Local, &arguments.patch()?);
-                context.limited(if arguments.force.force { call.force() } else { call }).await?;
-                Output::done("stored; the host applies it, and services may restart")
-            }
+            Self::SetHostConfig(arguments) => arguments.run(context).await?,
             Self::Logs(logs) => logs.run(context).await?,
         })
     }

@@ -1,14 +1,18 @@
 //! The arguments of `device set-host-config`.
 
+use std::future::IntoFuture as _;
 use std::io::Read as _;
 
 use clap::Args;
 
+use crate::api::device::Local;
 use crate::error::{Error, Result};
-use crate::supervisor::{Dns, HostConfigPatch, ProxyKind, ProxyPatch};
+use crate::supervisor::{Dns, HostConfigOutcome, HostConfigPatch, ProxyKind, ProxyPatch};
 
+use super::Context;
 use super::device::Force;
-use super::output::io_error;
+use super::output::{self, Output, io_error};
+use super::signals::Signals;
 
 /// What is longer was not meant to be a password, and half of it would be a wrong one.
 const PASSWORD_LIMIT: u64 = 4096;
@@ -18,7 +22,8 @@ pub(super) struct HostConfigArguments {
     /// Host name; empty resets it to the start of the device's uuid
     #[arg(long)]
     hostname: Option<String>,
-    /// Proxy, replaced as a whole: TYPE://ADDRESS:PORT with type socks4, socks5, http-connect or http-relay
+    /// Proxy, replaced as a whole: TYPE://ADDRESS:PORT with type socks4, socks5, http-connect or http-relay and
+    /// one IP address or host name
     #[arg(long, value_name = "PROXY", conflicts_with = "remove_proxy")]
     proxy: Option<String>,
     /// User name for the proxy; its password is read from stdin
@@ -30,15 +35,48 @@ pub(super) struct HostConfigArguments {
     /// An address or network that is reached without the proxy; may be repeated
     #[arg(long, value_name = "NETWORK", requires = "proxy")]
     no_proxy: Vec<String>,
-    /// Remove the proxy
+    /// Remove the proxy, and the list of what is reached without it
     #[arg(long)]
     remove_proxy: bool,
+    /// Do nothing where the settings are stored already: storing them again restarts services
+    #[arg(long)]
+    if_changed: bool,
     #[command(flatten)]
-    pub(super) force: Force,
+    force: Force,
 }
 
 impl HostConfigArguments {
-    pub(super) fn patch(&self) -> Result<HostConfigPatch> {
+    pub(super) async fn run(&self, context: &Context) -> Result<Output> {
+        let mut call = context.balena.device().set_host_config(Local, &self.patch()?);
+        if self.force.force {
+            call = call.force();
+        }
+        if self.if_changed {
+            call = call.if_changed();
+        }
+        if let Some(timeout) = context.timeout {
+            call = call.deadline(timeout);
+        }
+        // Between two steps the host may have no proxy: a signal ends us only after the last.
+        let mut signals = Signals::listen()?;
+        let change = call.into_future();
+        tokio::pin!(change);
+        let outcome = tokio::select! {
+            outcome = &mut change => outcome,
+            () = signals.next() => {
+                output::remark("the change is finished first");
+                change.await
+            }
+        };
+        Ok(match outcome? {
+            HostConfigOutcome::Unchanged => {
+                Output::done("nothing is changed: the settings are stored already")
+            }
+            _ => Output::done("stored; the host applies it, and services may restart"),
+        })
+    }
+
+    fn patch(&self) -> Result<HostConfigPatch> {
         let mut patch = HostConfigPatch::new();
         match self.hostname.as_deref() {
             Some("") => patch = patch.reset_hostname(),
@@ -58,7 +96,9 @@ impl HostConfigArguments {
         let form = || Error::argument("--proxy", "it has to look like socks5://192.0.2.1:1080");
         let (kind, address) = text.split_once("://").ok_or_else(form)?;
         let (ip, port) = address.rsplit_once(':').ok_or_else(form)?;
-        let port = port.parse().map_err(|_| form())?;
+        // `parse` takes a sign as well.
+        let port = if port.starts_with('+') { None } else { port.parse().ok() };
+        let port = port.ok_or_else(form)?;
         let mut proxy = ProxyPatch::new(ProxyKind::from(kind), ip, port).no_proxy(self.no_proxy.iter());
         match self.proxy_dns.as_deref() {
             None => {}

@@ -137,7 +137,11 @@ impl Logs {
 
     async fn print(&self, context: &Context, lines: &mut JournalLines, printed: &mut Printed) -> Result<End> {
         let show = |line: String| {
-            output::line(&if context.printer.is_json() { json!({ "line": line }).to_string() } else { line })
+            if context.printer.is_json() {
+                output::json_line(&json!({ "line": line }).to_string())
+            } else {
+                output::line(&line)
+            }
         };
         loop {
             let next = if printed.holds_back() {

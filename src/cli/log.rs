@@ -6,14 +6,15 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Standard error, with what servers say in it made harmless for terminals.
+use super::output::remark;
+
+/// Standard error, with what can't be seen of what servers say made visible.
 struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Only ASCII's: a byte above may be part of a letter.
-        let tame = |byte: &u8| if byte.is_ascii_control() && *byte != b'\n' { b'?' } else { *byte };
-        io::stderr().write_all(&line.iter().map(tame).collect::<Vec<_>>())?;
+        // The layer writes a whole line at a time.
+        remark(String::from_utf8_lossy(line).trim_end_matches('\n'));
         Ok(line.len())
     }
 

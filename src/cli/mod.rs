@@ -4,6 +4,7 @@ mod child;
 mod device;
 mod doctor;
 mod exit;
+mod files;
 mod host_config;
 mod journal;
 mod lock;
@@ -97,7 +98,10 @@ struct Context {
 /// Runs the command line and returns the exit code. The only door from the binary into the library.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = files::check().and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|cause| io_error("can't start the runtime", cause))
+    });
     // Before anything else: no signal may come too early, and without this one would not end us at all where we are
     // the first process of a container.
     let signals = runtime.as_ref().ok().and_then(|runtime| Signals::early(&arguments, runtime));
@@ -109,15 +113,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Printer::new(json).error(&usage_error(&error));
             return ExitCode::from(exit::code(ErrorKind::InvalidArgument));
         }
-        Err(error) => {
-            // Help and version are "errors" of clap's that go to stdout; a closed pipe there is no failure.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::FAILED));
-        }
+        Err(error) => return said_by_the_parser(&error),
     };
     let printer = Printer::new(cli.global.json);
     log::start(cli.global.verbose, cli.command.least_logged());
-    let result = runtime.map_err(|cause| io_error("can't start the runtime", cause)).and_then(|runtime| {
+    let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.run(printer, signals));
         // A name that is still being looked up must not hold up the end.
         runtime.shutdown_background();
@@ -126,10 +126,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
+            let error = files::explained(error);
             printer.error(&error);
             ExitCode::from(exit::code(error.kind()))
         }
     }
+}
+
+/// Help and version, which are "errors" of clap's that go to stdout, and wrong usage.
+fn said_by_the_parser(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if error.use_stderr() {
+        text.lines().for_each(output::remark);
+    } else if let Err(error) = output::line(text.trim_end()) {
+        Printer::new(false).error(&error);
+        return ExitCode::from(exit::code(error.kind()));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::FAILED))
 }
 
 /// clap's words as one of our errors: its first paragraph, without the usage that follows.

@@ -1,11 +1,12 @@
 //! One printer for all commands: data on stdout, the rest on stderr.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_hidden, shown};
 use crate::fs::advice_on;
 
 use super::exit;
@@ -111,7 +112,7 @@ impl Printer {
         }
         if self.json {
             let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
-            line(&data.to_string())?;
+            json_line(&data.to_string())?;
             return Ok(());
         }
         let text = match (&output.shown, &output.data) {
@@ -140,19 +141,18 @@ impl Printer {
 
     /// The same for a command that ends with this code.
     pub(super) fn error_ending(self, error: &Error, code: u8) {
-        let line = if self.json {
-            json!({ "error": {
+        if self.json {
+            let error = json!({ "error": {
                 "kind": error.kind().as_str(),
                 "message": error.summary().to_string(),
                 "help": error.advice().map(with_flags),
                 "status": error.status(),
                 "exit_code": code,
-            }})
-            .to_string()
+            }});
+            complain(&visible_json(&error.to_string()));
         } else {
-            with_flags(&format!("error: {error}"))
-        };
-        remark(&line);
+            remark(&with_flags(&format!("error: {error}")));
+        }
     }
 }
 
@@ -176,10 +176,34 @@ pub(super) enum Reader {
     Gone,
 }
 
-/// One line of data.
-pub(super) fn line(line: &str) -> Result<Reader> {
+/// Lines of data for people. What can't be seen in them is made visible, but for the tabs and line ends that are
+/// their form.
+pub(super) fn line(text: &str) -> Result<Reader> {
+    if !text.contains(|c| is_hidden(c) && !is_form(c)) {
+        return write(text);
+    }
+    let mut visible = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_form) {
+        let form = piece.chars().next_back().filter(|c| is_form(*c));
+        // Writing to a string can't fail.
+        let _ = write!(visible, "{}", shown(piece.trim_end_matches(is_form)));
+        visible.extend(form);
+    }
+    write(&visible)
+}
+
+fn is_form(c: char) -> bool {
+    matches!(c, '\n' | '\t')
+}
+
+/// One line of data for programs.
+pub(super) fn json_line(json: &str) -> Result<Reader> {
+    write(&visible_json(json))
+}
+
+fn write(text: &str) -> Result<Reader> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(Reader::There),
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(cause) => {
@@ -191,8 +215,12 @@ pub(super) fn line(line: &str) -> Result<Reader> {
 
 /// One line beside the data, whatever is in it.
 pub(super) fn remark(line: &str) {
+    complain(&plain(line));
+}
+
+fn complain(line: &str) {
     // There is nowhere left to complain to.
-    let _ = writeln!(io::stderr(), "{}", plain(line));
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A failure of this machine, with its cause in the one line that people see.
@@ -200,15 +228,26 @@ pub(super) fn io_error(what: &str, cause: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("{what} ({cause})")).because(cause)
 }
 
-/// Text on one line and without control characters: what comes from elsewhere must neither steer a terminal
+/// Text on one line, with what can't be seen made visible: what comes from elsewhere must neither steer a terminal
 /// nor look like a line of ours.
 pub(super) fn plain(text: &str) -> String {
-    let plain = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(plain).collect()
+    shown(text).to_string()
+}
+
+/// JSON in which no character is hidden: in its texts they can be written as escapes, with the same meaning.
+fn visible_json(json: &str) -> String {
+    let mut visible = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for c in json.chars() {
+        if is_hidden(c) {
+            let units = c.encode_utf16(&mut units);
+            // Writing to a string can't fail.
+            let _ = units.iter().try_for_each(|unit| write!(visible, "\\u{unit:04x}"));
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
 }
 
 /// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
@@ -308,7 +347,7 @@ mod tests {
         assert_eq!(text, "commit            c0\nnetwork.hostname  h\nproxy             -");
         let text = render(&json!([{"name": "main", "progress": null}, {"name": "a", "progress": null}]));
         assert_eq!(text, "NAME\nmain\na\n");
-        assert_eq!(render(&json!("a\u{1b}[31mb\nc")), "a\u{fffd}[31mb c");
-        assert_eq!(render(&json!({"a\u{7}": {"b\n": 1}})), "a\u{fffd}.b   1");
+        assert_eq!(render(&json!("a\u{1b}[31mb\nc")), "a\\u{1b}[31mb\\nc");
+        assert_eq!(render(&json!({"a\u{7}": {"b\n": 1}})), "a\\u{7}.b\\n  1");
     }
 }

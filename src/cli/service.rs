@@ -92,7 +92,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
     let mut events = service::subscribe(listen.config().local_address()?).await?;
     while let Some(event) = events.next().await {
-        if output::line(&event?)? == Reader::Gone {
+        if output::json_line(&event?)? == Reader::Gone {
             break;
         }
     }

@@ -250,7 +250,7 @@ impl Simulation {
 
     fn print_variables(&self, context: &Context) -> Result<()> {
         if context.printer.is_json() {
-            output::line(&serde_json::json!(self.variables).to_string())?;
+            output::json_line(&serde_json::json!(self.variables).to_string())?;
         } else {
             output::line(env_file::lines(&self.variables, "export ").trim_end())?;
         }

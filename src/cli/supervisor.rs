@@ -202,12 +202,12 @@ impl SupervisorCommand {
                 while let Some(log) = logs.next().await {
                     let log = log?;
                     let service = log.service_name.as_deref().unwrap_or("supervisor");
-                    let line = if context.printer.is_json() {
-                        json!(log).to_string()
+                    let reader = if context.printer.is_json() {
+                        output::json_line(&json!(log).to_string())
                     } else {
-                        format!("{service}: {}", log.message)
+                        output::line(&format!("{service}: {}", output::plain(&log.message)))
                     };
-                    if output::line(&line)? == Reader::Gone {
+                    if reader? == Reader::Gone {
                         break;
                     }
                 }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
-use super::Error;
+use super::{Error, shown};
 
 /// `{:?}` reads like `Display`, with the causes that it does not name: `main` may return this error. `{:#?}`
 /// shows the fields.
@@ -17,7 +17,7 @@ impl fmt::Debug for Error {
         while let Some(cause) = source {
             let text = cause.to_string();
             if !told.contains(&text) {
-                let _ = write!(told, "; caused by: {text}");
+                let _ = write!(told, "; caused by: {}", shown(&text));
             }
             source = cause.source();
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::error::is_hidden;
+
 /// What the answer is labelled with.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -78,6 +80,10 @@ fn escape(text: &mut String, raw: &str) {
             '\\' => text.push_str("\\\\"),
             '"' => text.push_str("\\\""),
             '\n' => text.push_str("\\n"),
+            hidden if is_hidden(hidden) => {
+                text.push('\\');
+                text.extend(hidden.escape_unicode());
+            }
             other => text.push(other),
         }
     }
@@ -105,10 +111,10 @@ mod tests {
     #[test]
     fn odd_names_stay_on_their_line() {
         let mut text = Text::default();
-        text.family("x", Kind::Gauge, "a\nb").sample("", &[("service", "q\"b\\n\nü")], 1);
+        text.family("x", Kind::Gauge, "a\nb").sample("", &[("service", "q\"b\\n\nü\u{202e}")], 1);
         assert_eq!(
             text.finish(),
-            "# TYPE x gauge\n# HELP x a\\nb\nx{service=\"q\\\"b\\\\n\\nü\"} 1\n# EOF\n"
+            "# TYPE x gauge\n# HELP x a\\nb\nx{service=\"q\\\"b\\\\n\\nü\\\\u{202e}\"} 1\n# EOF\n"
         );
     }
 }

@@ -8,7 +8,8 @@ use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::checks;
+use crate::error::Result;
 use crate::ids::TagId;
 
 use super::answer::Answer;
@@ -219,14 +220,8 @@ impl Supervisor {
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Call<()> {
         let tags: BTreeMap<String, String> = tags.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-        let bad = tags.keys().find(|key| key.is_empty() || key.contains(char::is_whitespace));
-        let spec = match bad {
-            Some(key) => Err(Error::argument(
-                "tags",
-                format_args!("key \"{}\" is empty or has white space", key.escape_debug()),
-            )),
-            None => Ok(Spec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags))),
-        };
+        let checked = tags.keys().try_for_each(|key| checks::tag_key("tags", key));
+        let spec = checked.map(|()| Spec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags)));
         Call::new(self, spec, done)
     }
 

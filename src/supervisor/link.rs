@@ -26,6 +26,7 @@ pub struct Supervisor(Arc<Inner>);
 struct Inner {
     link: std::result::Result<Link, Missing>,
     app_id: Option<String>,
+    uuid: Option<String>,
     patience: Option<Duration>,
     turn: Semaphore,
 }
@@ -60,6 +61,7 @@ impl Supervisor {
         Self(Arc::new(Inner {
             link: Link::new(env),
             app_id: env.app_id.clone(),
+            uuid: env.device_uuid.clone(),
             patience,
             turn: Semaphore::new(1),
         }))
@@ -92,6 +94,11 @@ impl Supervisor {
             )
             .help("balena sets it in every service container; elsewhere set it to the fleet's numeric id")
         })
+    }
+
+    /// The uuid of this device.
+    pub(super) fn own_uuid(&self) -> Option<&str> {
+        self.0.uuid.as_deref()
     }
 
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {

@@ -36,7 +36,10 @@ pub(crate) use call::{Opened, Spec};
 pub use confirm::{Confirm, Confirmation};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
 pub(crate) use endpoint::{Endpoint, Nature};
-pub use host_config::{Dns, HostConfig, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch};
+pub use host_config::{
+    Dns, HostConfig, HostConfigOutcome, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch, SetHostConfig,
+};
+pub(crate) use host_config::{HostSettings, Limits};
 pub(crate) use journal::is_remark;
 pub use journal::{JournalLines, JournalQuery};
 pub use link::Supervisor;

@@ -10,3 +10,5 @@ mod running;
 mod services;
 mod simulated;
 mod support;
+mod surroundings;
+mod visible;

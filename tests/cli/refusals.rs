@@ -224,7 +224,7 @@ async fn a_servers_words_dont_steer_the_terminal() {
         () = server => panic!("the server ended"),
     };
     let text = stderr(&output);
-    assert!(text.contains("error: ") && text.contains("no \u{fffd}[2J"), "{text:?}");
+    assert!(text.contains("error: ") && text.contains("no \\u{1b}[2J"), "{text:?}");
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
 }
 

@@ -143,7 +143,15 @@ pub(crate) async fn perform(
         ("GET", "/v1/device") => with.json(supervisor.device()).await,
         ("GET", "/v1/device/host-config") => with.json(supervisor.host_config()).await,
         ("PATCH", "/v1/device/host-config") => {
-            with.json(supervisor.set_host_config(&HostConfigPatch::new().remove_proxy())).await
+            // As it was recorded: without a look at what is stored.
+            let mut call = supervisor.set_host_config(&HostConfigPatch::new().remove_proxy()).unchecked();
+            if let Some(deadline) = with.deadline {
+                call = call.deadline(deadline);
+            }
+            if let Some(patience) = with.patience {
+                call = call.patience(patience);
+            }
+            call.await.map(|_| Value::Null)
         }
         ("GET", "/v2/version") => with.json(supervisor.version()).await,
         ("GET", "/v2/device/name") => with.json(supervisor.device_name()).await,

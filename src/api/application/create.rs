@@ -6,11 +6,12 @@ use crate::api::keys::{DeviceTypeKey, OrganizationKey};
 use crate::api::read::{Target, rows};
 use crate::api::request::Create;
 use crate::api::rows::{Application, ApplicationClass, DeviceType, DeviceTypeAlias, Organization};
+use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Key, Query};
 
-use super::{Applications, not_empty};
+use super::Applications;
 
 impl Applications {
     /// A new application (`POST /v6/application`, after `GET /v6/device_type` and `GET /v6/organization`).
@@ -28,7 +29,7 @@ impl Applications {
         let (core, name, device_type) = (self.core.clone(), name.into(), device_type.into());
         let organization = organization.into();
         Create::new(&self.core, |given| async move {
-            not_empty("name", &name)?;
+            checks::name("name", &name)?;
             device_type.check()?;
             organization.check()?;
             let device_type = device_type_in_use(&core, &device_type).await?;

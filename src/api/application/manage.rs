@@ -10,11 +10,12 @@ use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::resource::Resource as _;
 use crate::api::rows::{Application, Device};
 use crate::api::write::Rows;
+use crate::checks;
 use crate::error::{Error, Result};
 use crate::ids::ApplicationId;
 use crate::odata::Query;
 
-use super::{Applications, not_empty};
+use super::Applications;
 
 impl Applications {
     /// Deletes applications with all their devices and releases (`DELETE /v6/application`). There is no way
@@ -47,7 +48,7 @@ impl Applications {
     /// application of this name.
     pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Write {
         let name = new_name.into();
-        let checked = not_empty("new_name", &name);
+        let checked = checks::name("new_name", &name);
         self.change(application, json!({ "app_name": name })).checked(checked)
     }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::api::key_value::ParentKey;
 use crate::api::keys::ApplicationKey;
 use crate::api::new_key::make_key;
+use crate::checks;
 use crate::core::Core;
 use crate::error::Result;
 
@@ -69,6 +70,15 @@ impl GenerateProvisioningKey {
     }
 
     async fn send(self) -> Result<SecretString> {
+        if let Some(name) = &self.name {
+            checks::key_name("name", name)?;
+        }
+        if let Some(description) = &self.description {
+            checks::key_description("description", description)?;
+        }
+        if let Some(date) = self.expiry_date {
+            checks::expiry("expiry_date", date, self.core.http.clock.now())?;
+        }
         let id = self.application.clone().resolve(self.core.clone()).await?;
         let path = self.core.settings().api_version.names().provisioning_keys;
         // What was not told goes as null: version 2 refuses a request without an expiry date.

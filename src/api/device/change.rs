@@ -10,6 +10,7 @@ use crate::api::batch::{Batch, DeviceKeys, Grouped};
 use crate::api::confirm::Writer;
 use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::rows::{Application, CpuArchitecture, Device, DeviceType};
+use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
@@ -66,9 +67,15 @@ impl Devices {
     /// Another name (`PATCH /v6/device`).
     ///
     /// # Errors
-    /// As [`remove`](Self::remove).
+    /// `is_invalid_argument` for a name that is empty or has several lines; else as [`remove`](Self::remove).
     pub fn rename(&self, device: impl Into<DeviceKey>, name: impl Into<String>) -> Batch {
-        self.set(device.into(), json!({ "device_name": name.into() }))
+        let name = name.into();
+        let checked = checks::name("name", &name);
+        let batch = self.set(device.into(), json!({ "device_name": name }));
+        match checked {
+            Ok(()) => batch,
+            Err(error) => batch.refused(error),
+        }
     }
 
     /// Another note; an empty one takes it away (`PATCH /v6/device`).
@@ -83,7 +90,8 @@ impl Devices {
     /// Where they are, instead of where their address on the internet seems to be (`PATCH /v6/device`).
     ///
     /// # Errors
-    /// As [`remove`](Self::remove).
+    /// `is_invalid_argument` for what is no latitude from -90 to 90 or no longitude from -180 to 180; else as
+    /// [`remove`](Self::remove).
     #[doc(alias = "setCustomLocation")]
     pub fn set_custom_location(
         &self,
@@ -91,7 +99,13 @@ impl Devices {
         location: impl Into<Location>,
     ) -> Batch {
         let Location { latitude, longitude } = location.into();
-        self.set(devices, json!({ "custom_latitude": latitude, "custom_longitude": longitude }))
+        let checked = checks::degrees("latitude", &latitude, 90.0)
+            .and_then(|()| checks::degrees("longitude", &longitude, 180.0));
+        let batch = self.set(devices, json!({ "custom_latitude": latitude, "custom_longitude": longitude }));
+        match checked {
+            Ok(()) => batch,
+            Err(error) => batch.refused(error),
+        }
     }
 
     /// Takes back [`set_custom_location`](Self::set_custom_location) (`PATCH /v6/device`).

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::api::filled::Filled;
 use crate::api::key_value::ParentKey;
 use crate::api::keys::DeviceKey;
-use crate::api::new_key::make_key;
+use crate::api::new_key::{check_key, make_key};
 
 use super::Devices;
 
@@ -27,6 +27,7 @@ impl Devices {
     pub fn generate_device_key(&self, device: impl Into<DeviceKey>) -> Filled<NewDeviceKey, SecretString> {
         let (core, device) = (self.core.clone(), device.into());
         Filled::new(move |mut body| async move {
+            check_key(&core, &body)?;
             let id = device.clone().resolve(core.clone()).await?;
             // What was not told goes as null, as the SDKs send it.
             for name in ["name", "description", "expiryDate"] {

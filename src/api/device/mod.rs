@@ -7,6 +7,7 @@ mod batch;
 mod change;
 mod device_key;
 mod history;
+mod host_settings;
 mod local_mode;
 mod lock_override;
 mod os_target;
@@ -36,8 +37,8 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::{
     Application, ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines,
-    JournalQuery, Recreating, RestartingService, ServiceSelector, StartingService, StoppingService,
-    Supervisor, Tag, UpdateTrigger, Updating, VpnState,
+    JournalQuery, Recreating, RestartingService, ServiceSelector, SetHostConfig, StartingService,
+    StoppingService, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
 };
 
 pub use action::DeviceAction;
@@ -228,13 +229,11 @@ impl Devices {
     /// Changes the host's network settings (`PATCH /v1/device/host-config`).
     ///
     /// # Errors
-    /// As [`Supervisor::set_host_config`].
-    pub fn set_host_config(
-        &self,
-        target: impl Into<DeviceTarget>,
-        patch: &HostConfigPatch,
-    ) -> DeviceAction<(), Forceable> {
-        self.action(target, Needs::Id, |supervisor| supervisor.set_host_config(patch))
+    /// As [`Supervisor::set_host_config`]; `is_unsupported` for another device whose proxy has a login and is to
+    /// have none: the device would be out of the cloud's reach between the two steps that this takes.
+    pub fn set_host_config(&self, target: impl Into<DeviceTarget>, patch: &HostConfigPatch) -> SetHostConfig {
+        let way = target.into().way(&self.core.env, &self.core.supervisor);
+        SetHostConfig::new(way.map(|way| host_settings::of(&self.core, way)), patch)
     }
 
     /// Name of the device as its supervisor knows it (`GET /v2/device/name`); works offline.

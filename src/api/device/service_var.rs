@@ -12,6 +12,7 @@ use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::{Application, Device, DeviceServiceVariable, Service, ServiceInstall};
 use crate::api::write::Rows;
+use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Filter, Navigation, Query};
@@ -98,6 +99,7 @@ impl DeviceServiceVariables {
     /// one that is there).
     ///
     /// # Errors
+    /// `is_invalid_argument` for a name that is no name of a variable, and a value of more than 100,000 characters;
     /// `is_not_found` when there is no such device, or no such service on it; `is_ambiguous`.
     pub fn set(
         &self,
@@ -108,6 +110,8 @@ impl DeviceServiceVariables {
     ) -> Request<()> {
         let (core, variable, value) = (self.core.clone(), Variable::new(device, service, name), value.into());
         Request::new(async move {
+            checks::variable_name("name", &variable.name)?;
+            checks::variable_value("value", &value)?;
             let install = variable.install(&core).await?;
             core.upsert(
                 <DeviceServiceVariable as Resource>::NAME,
@@ -155,7 +159,7 @@ impl Variable {
 
     fn check(&self) -> Result<()> {
         self.service.check()?;
-        if self.name.is_empty() { Err(Error::argument("name", "it is empty")) } else { Ok(()) }
+        checks::any_key("name", &self.name)
     }
 
     /// The rows it has, by way of the device's id.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Keys, OfRows, Operation};
-use crate::api::key_value::{KeyValue, KeyValueKind, ParentKey, check_key};
+use crate::api::key_value::{KeyValue, KeyValueKind, ParentKey, check};
 use crate::api::keys::{ApplicationKey, DeviceKey};
 use crate::api::read::List;
 use crate::api::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
@@ -38,7 +38,7 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
     /// other, or some at a time with [`concurrency`](Batch::concurrency).
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty key; `is_not_found` and `is_ambiguous` for uuids.
+    /// `is_invalid_argument` as for [`set`](KeyValue::set); `is_not_found` and `is_ambiguous` for uuids.
     pub fn set_many(
         &self,
         devices: impl Into<DeviceKeys>,
@@ -47,7 +47,7 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
     ) -> Batch {
         let (core, devices, key, value) = (self.core(), devices.into(), key.into(), value.into());
         let identity = json!(["set", R::NAME, key, value]);
-        if let Err(error) = check_key::<R>(&key) {
+        if let Err(error) = check::<R>(&key, &value) {
             return Batch::new(core, devices.into_list(), Err(error));
         }
         let handle = self.clone();

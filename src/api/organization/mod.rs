@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::api::confirm::Write;
+use crate::checks;
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::odata::Query;
 
 use super::keys::OrganizationKey;
@@ -41,9 +42,7 @@ impl Organizations {
     pub fn create(&self, name: impl Into<String>) -> Create<Organization> {
         let name = name.into();
         Create::new(&self.core, move |mut body| async move {
-            if name.trim().is_empty() {
-                return Err(Error::argument("name", "it is empty"));
-            }
+            checks::name("name", &name)?;
             body.insert("name".to_owned(), name.into());
             Ok(Value::Object(body))
         })

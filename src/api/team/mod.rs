@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::api::confirm::Write;
+use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, shown};
 use crate::ids::TeamId;
 use crate::odata::{Key, Query};
 
-use super::keys::{OrganizationKey, an_id, not_empty};
+use super::keys::{OrganizationKey, an_id};
 use super::read::{Get, List, Target};
 use super::request::Create;
 use super::rows::{Organization, Team};
@@ -42,7 +43,7 @@ impl Teams {
     pub fn create(&self, organization: impl Into<OrganizationKey>, name: impl Into<String>) -> Create<Team> {
         let (core, key, name) = (self.core.clone(), organization.into(), name.into());
         Create::new(&self.core, |_| async move {
-            not_empty("name", &name)?;
+            checks::name("name", &name)?;
             Ok(json!({ "name": name, "belongs_to__organization": core.organization_id(&key).await? }))
         })
     }
@@ -77,7 +78,7 @@ impl Teams {
     pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Write {
         let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
         Write::new(&self.core, move |writer| async move {
-            not_empty("new_name", &name)?;
+            checks::name("new_name", &name)?;
             let namesakes = Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
             let organization = Team::ORGANIZATION.select(["id"]).expand(namesakes);
             let asked = target(team, Query::new().select(["id"]).expand(organization))?;

@@ -6,6 +6,8 @@ use std::fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::is_hidden;
+
 use super::process::{self, Seen};
 
 /// Characters of an owner or reason that are kept: a line on a screen or two.
@@ -161,9 +163,9 @@ fn read_line(path: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// One line of bounded length without control characters.
+/// One line of bounded length without characters that can't be seen.
 pub(super) fn tidy(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(TEXT_LIMIT).map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
 
 impl fmt::Display for LockOwner {

@@ -1,0 +1,40 @@
+//! The limit of open files: where it is too low, it is named.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Pairs of sockets: together as many descriptors as the runtime opens, which panics where it can't.
+const PROBES: usize = 3;
+/// The operating system's words for it, in whatever error they are.
+const TOO_MANY: &str = "os error 24";
+
+/// Refuses to begin where not even the runtime can open what it needs.
+pub(super) fn check() -> Result<()> {
+    let opened: io::Result<Vec<_>> = (0..PROBES).map(|_| UnixStream::pair()).collect();
+    match opened.map_err(|cause| cause.raw_os_error()) {
+        Err(Some(24)) => Err(too_many()),
+        _ => Ok(()),
+    }
+}
+
+/// The same error, with the limit instead of other advice where that is its cause.
+pub(super) fn explained(error: Error) -> Error {
+    if error.summary().to_string().contains(TOO_MANY) { error.help(advice()) } else { error }
+}
+
+fn too_many() -> Error {
+    Error::new(ErrorKind::Io, "too many open files").help(advice())
+}
+
+fn advice() -> String {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    let limit = limit.map_or_else(|_| "too few".to_owned(), |(soft, _)| soft.to_string());
+    format!(
+        "this process may open {limit} files at a time: raise the limit, by `ulimit -n 1024` or `ulimits: nofile` of \
+         the service in docker-compose.yml"
+    )
+}

@@ -1,0 +1,58 @@
+//! Text of others in front of people: what could deceive them, or steer a terminal, is made visible.
+
+use std::fmt::{self, Write as _};
+
+/// A text in front of people: control characters, marks that change the direction of writing and characters
+/// without width are escaped as in Rust (`\n`, `\u{202e}`). All else stays, quotes and backslashes too.
+pub(crate) fn shown(text: &str) -> impl fmt::Display + '_ {
+    Shown(text)
+}
+
+/// Whether a person can't see that the character is there.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\0' | '\n' | '\r' | '\t' => write!(f, "{}", c.escape_debug()),
+            c if is_hidden(c) => write!(f, "{}", c.escape_unicode()),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_seen_is_shown_as_it_is_written() {
+        for text in ["O'Brien \"x\" é", "e\u{301} ☃ \\ 温度 हिन्दी", "👍🏽", ""] {
+            assert_eq!(shown(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_made_visible() {
+        for (text, visible) in [
+            ("a\u{1b}[2J\n\u{202e} \\ ☃", "a\\u{1b}[2J\\n\\u{202e} \\ ☃"),
+            ("\0\r\t\u{7f}\u{9b}", "\\0\\r\\t\\u{7f}\\u{9b}"),
+            ("\u{2066}\u{2067}\u{2068}\u{2069}", "\\u{2066}\\u{2067}\\u{2068}\\u{2069}"),
+            ("\u{200b}\u{200d}\u{feff}\u{2060}", "\\u{200b}\\u{200d}\\u{feff}\\u{2060}"),
+            ("\u{2028}\u{2029}\u{61c}\u{e0041}", "\\u{2028}\\u{2029}\\u{61c}\\u{e0041}"),
+        ] {
+            assert_eq!(shown(text).to_string(), visible);
+        }
+    }
+}
