@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
+use super::server::LastRequest;
 use super::state::{Applications, SupervisorView};
 use super::{Context, events, health, metrics, openmetrics};
 use crate::supervisor::DeviceState;
@@ -124,9 +125,9 @@ async fn wrong_method(request: Request) -> Response {
     response
 }
 
-/// Around every request: only for a known host, and the last one of its connection. None waits in a connection
-/// that is busy with a thousand others then, and none is idle.
+/// Around every request: only for a known host; some are the last ones of their connection.
 async fn guard(State(context): Shared, request: Request, next: Next) -> Response {
+    let is_last = request.extensions().get::<LastRequest>().is_some();
     let mut response = if is_for_us(&context, &request) {
         next.run(request).await
     } else {
@@ -135,7 +136,7 @@ async fn guard(State(context): Shared, request: Request, next: Next) -> Response
             "this service listens on loopback only: ask it as 127.0.0.1, [::1] or localhost",
         )
     };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
     }
     response

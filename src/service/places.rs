@@ -178,6 +178,11 @@ impl Place {
         }
     }
 
+    /// How many places are held, with this one.
+    pub(crate) fn held(&self) -> usize {
+        self.places.held()
+    }
+
     /// Resolves when the client has to go. For one waiter at a time.
     pub(crate) async fn displaced(&self) {
         self.go.notified().await;

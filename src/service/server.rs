@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,6 +32,10 @@ const CONNECTIONS: Limits = Limits {
     for_all_of_loopback: 48,
     giving_way: GivingWay::Anyone,
 };
+/// With more connections than this, each answer is the last one of its connection: none is idle then.
+const KEPT_ALIVE: usize = 40;
+/// Requests of one connection: a client that sends thousands at once must not keep the others waiting.
+const REQUESTS: u32 = 100;
 /// A client that has not sent its request by then is not going to.
 const HEADER_LIMIT: Duration = Duration::from_secs(4);
 /// A connection is closed at the next occasion after this time, and a moment later in any case: also a
@@ -125,11 +130,16 @@ impl Log {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientAddress(pub(super) IpAddr);
 
+/// Marks a request whose answer is the last one of its connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastRequest;
+
 /// The router for one connection: notes that a whole request came, and from where.
 struct Serving {
     router: TowerToHyperService<Router>,
     place: Arc<Place>,
     peer: IpAddr,
+    requests: AtomicU32,
 }
 
 impl Service<Request<Incoming>> for Serving {
@@ -140,6 +150,10 @@ impl Service<Request<Incoming>> for Serving {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.place.show();
         request.extensions_mut().insert(ClientAddress(self.peer));
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        if before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE {
+            request.extensions_mut().insert(LastRequest);
+        }
         self.router.call(request)
     }
 }
@@ -152,7 +166,12 @@ async fn serve(
     stopping: impl Future<Output = ()>,
 ) {
     let place = Arc::new(place);
-    let serving = Serving { router: TowerToHyperService::new(router), place: place.clone(), peer };
+    let serving = Serving {
+        router: TowerToHyperService::new(router),
+        place: place.clone(),
+        peer,
+        requests: AtomicU32::new(0),
+    };
     // Answers and events are single small writes: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()

@@ -12,7 +12,8 @@ use crate::simulator::{EngineCall, Fault, Injection, Timings};
 
 use super::{APP, Simulation};
 
-/// One action. It travels as JSON.
+/// Do something to a simulated device that runs: faults, locks, reboots, releases, being offline
+// It travels as JSON.
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[command(defer = true)]
