@@ -167,6 +167,10 @@ impl Transport for Cloud {
 }
 
 /// Why there is no answer; names the proxy that leads there.
+#[cfg_attr(
+    not(feature = "rustls-ring"),
+    expect(unused_variables, reason = "without TLS no certificate is refused, whose host is named")
+)]
 fn failed(cause: reqwest::Error, url: &Uri, proxy: Option<&str>) -> TransportError {
     let sent = !cause.is_connect() && !cause.is_builder();
     let cause = cause.without_url();
