@@ -19,14 +19,12 @@ impl Transport for Cloud {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         let query = percent_decode_str(request.uri().query().unwrap_or_default()).decode_utf8_lossy();
         let row = |id: i64| json!({ "id": id, "uuid": format!("{id:032x}") });
-        let rows: Vec<Value> = match query.split_once("id in (").filter(|_| !query.contains('\'')) {
-            Some((_, ids)) => {
-                ids.split([',', ')']).filter_map(|id| id.trim().parse().ok()).map(row).collect()
-            }
-            None => {
-                let uuids = query.split('\'').skip(1).step_by(2);
-                uuids.map(|uuid| row(i64::from_str_radix(uuid, 16).unwrap())).collect()
-            }
+        let ids = query.split_once("id in (").filter(|_| !query.contains('\''));
+        let rows: Vec<Value> = if let Some((_, ids)) = ids {
+            ids.split([',', ')']).filter_map(|id| id.trim().parse().ok()).map(row).collect()
+        } else {
+            let uuids = query.split('\'').skip(1).step_by(2);
+            uuids.map(|uuid| row(i64::from_str_radix(uuid, 16).unwrap())).collect()
         };
         let body = Body::new(stream::iter([Ok(json!({ "d": rows }).to_string().into())]));
         Box::pin(async move { Ok(Response::new(body)) })

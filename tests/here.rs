@@ -1,6 +1,5 @@
 //! What `None` and `Local` mean where a function has a way on the device, outside the actions.
 #![cfg(feature = "simulator")]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use balena_agent::simulator::Device;
 use balena_agent::{Balena, Environment, Local};
