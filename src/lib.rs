@@ -24,6 +24,7 @@ pub mod transport {
 mod ids;
 mod json;
 pub mod logs;
+mod maps;
 mod names;
 pub mod odata;
 mod open_enum;

@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Form;
 use crate::json;
+use crate::maps::filled;
 use crate::odata::{Filter, Key, Query};
 
 use super::read::unreadable;
@@ -84,7 +85,7 @@ impl Core {
         body: &[(&'static str, Value)],
     ) -> Result<()> {
         let fields = |fields: &[(&'static str, Value)]| -> Map<String, Value> {
-            fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+            filled(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
         };
         let mut whole = fields(natural_key);
         whole.extend(fields(body));

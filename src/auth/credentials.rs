@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::maps::filled;
 
 /// User name and password, for [`Auth::login`](super::Auth::login), or e-mail address and password, for
 /// [`Auth::register`](super::Auth::register); with whatever else the server asks for.
@@ -32,7 +33,7 @@ impl Credentials {
 
     pub(super) fn body(&self) -> Map<String, Value> {
         let fields = self.0.iter();
-        fields.map(|(name, value)| (name.clone(), value.expose_secret().into())).collect()
+        filled(fields.map(|(name, value)| (name.clone(), value.expose_secret().into())))
     }
 
     /// The error without the server's words, where they repeat any of this.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::maps::filled;
+
 /// How much text the values of one file may come to, for a file that refers to itself over and over.
 const MOST: usize = 1024 * 1024;
 
@@ -50,7 +52,7 @@ impl Document {
         document.pairs = pairs;
         document.pairs.extend(shared.into_iter().filter(|(name, _)| !own.contains(name)));
         let plain = document.pairs.clone();
-        let plain = plain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let plain = filled(plain.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let mut left = MOST;
         for (_, text) in &mut document.pairs {
             // A reference that leads nowhere is a text that was meant as it stands.

@@ -251,7 +251,7 @@ fn current_apps(process: &Arc<Process>, now: &Situation) -> Vec<i64> {
     });
     let mut apps: Vec<i64> = containers.chain(volumes).chain(networks).collect();
     // The order in which the supervisor locks: as text.
-    apps.sort_by_key(ToString::to_string);
+    apps.sort_unstable_by_key(ToString::to_string);
     apps.dedup();
     apps
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::maps::filled;
+
 use super::actions::Refusal;
 use super::containers::{self, Then};
 use super::engine::Failure;
@@ -119,9 +121,9 @@ pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
     let containers = engine.containers()?;
     let volumes = engine.volumes()?;
     let images = engine.images()?;
-    let held = lock(&process.held).keys().copied().collect();
+    let held = filled(lock(&process.held).keys().copied());
     let apps = containers.iter().map(|container| container.spec.app);
-    let leftovers = apps.filter(|app| process.machine.locks.has_leftovers(*app)).collect();
+    let leftovers = filled(apps.filter(|app| process.machine.locks.has_leftovers(*app)));
     let with_status = |container: super::parts::Container| {
         let status = process.status_of(&container);
         (container, status)

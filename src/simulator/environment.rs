@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::maps::filled;
+
 use super::fixture::{App, DeviceFacts};
 
 /// What the supervisor sets for a service, before values of this very device are filled in.
@@ -36,12 +38,9 @@ pub(super) fn standard(
             ("_SUPERVISOR_ADDRESS", &address),
         ]);
     }
-    let mut env: BTreeMap<String, String> = both
-        .into_iter()
-        .flat_map(|(name, value)| {
-            ["BALENA", "RESIN"].map(|prefix| (format!("{prefix}{name}"), value.to_owned()))
-        })
-        .collect();
+    let mut env: BTreeMap<String, String> = filled(both.into_iter().flat_map(|(name, value)| {
+        ["BALENA", "RESIN"].map(|prefix| (format!("{prefix}{name}"), value.to_owned()))
+    }));
     let handover = "/tmp/balena/handover-complete";
     env.insert("BALENA_SERVICE_HANDOVER_COMPLETE_PATH".to_owned(), handover.to_owned());
     env.insert("RESIN_SERVICE_KILL_ME_PATH".to_owned(), handover.to_owned());

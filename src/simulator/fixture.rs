@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::maps::filled;
+
 /// A whole device: facts, keys, and named sets of apps. Reads the `fixture.json` of the recorded cases.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Fixture {
@@ -157,23 +159,21 @@ impl Fixture {
     /// The default small fleet: app `1`, services `main`, `helper` (both with a key) and `plain` (without one).
     pub fn small() -> Self {
         let services = |image_base: i64, content: &str| {
-            [("main", 1, true), ("helper", 2, true), ("plain", 3, false)]
-                .into_iter()
-                .map(|(name, id, supervisor_api)| {
-                    // Only `main` differs between the releases, as in most real updates.
-                    let content = if name == "main" { content } else { "1" };
-                    let service = Service {
-                        service_id: id,
-                        image_id: image_base + id,
-                        image: format!("registry.example.com/v2/{name}{image_base}@sha256:{name}{content}"),
-                        env: None,
-                        volumes: Some(vec![format!("{name}-data")]),
-                        host_network: Some(false),
-                        supervisor_api: Some(supervisor_api),
-                    };
-                    (name.to_owned(), service)
-                })
-                .collect()
+            let all = [("main", 1, true), ("helper", 2, true), ("plain", 3, false)];
+            filled(all.map(|(name, id, supervisor_api)| {
+                // Only `main` differs between the releases, as in most real updates.
+                let content = if name == "main" { content } else { "1" };
+                let service = Service {
+                    service_id: id,
+                    image_id: image_base + id,
+                    image: format!("registry.example.com/v2/{name}{image_base}@sha256:{name}{content}"),
+                    env: None,
+                    volumes: Some(vec![format!("{name}-data")]),
+                    host_network: Some(false),
+                    supervisor_api: Some(supervisor_api),
+                };
+                (name.to_owned(), service)
+            }))
         };
         let release = |id, commit: &str, content| Release {
             commit: commit.repeat(16),
@@ -184,16 +184,16 @@ impl Fixture {
             id: 1,
             uuid: "a1".repeat(16),
             name: "small-fleet".to_owned(),
-            releases: [("current", release(1, "c1", "1")), ("update", release(2, "c2", "2"))]
-                .into_iter()
-                .map(|(name, release)| (name.to_owned(), release))
-                .collect(),
+            releases: filled([
+                ("current".to_owned(), release(1, "c1", "1")),
+                ("update".to_owned(), release(2, "c2", "2")),
+            ]),
         };
         Self {
             supervisor_version: "19.0.5".to_owned(),
             device: DeviceFacts::simulated(),
-            keys: BTreeMap::from([("global".to_owned(), KeyScope::Global)]),
-            apps: BTreeMap::from([("small".to_owned(), vec![app])]),
+            keys: filled([("global".to_owned(), KeyScope::Global)]),
+            apps: filled([("small".to_owned(), vec![app])]),
             defaults: Defaults::default(),
         }
     }
@@ -221,11 +221,11 @@ impl DeviceFacts {
 fn key_scopes<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, KeyScope>, D::Error> {
-    BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?
-        .into_iter()
-        .filter(|(_, value)| value.is_object())
-        .map(|(name, value)| {
-            serde_json::from_value(value).map(|scope| (name, scope)).map_err(serde::de::Error::custom)
-        })
-        .collect()
+    let mut scopes = BTreeMap::new();
+    for (name, value) in BTreeMap::<String, serde_json::Value>::deserialize(deserializer)? {
+        if value.is_object() {
+            scopes.insert(name, serde_json::from_value(value).map_err(serde::de::Error::custom)?);
+        }
+    }
+    Ok(scopes)
 }

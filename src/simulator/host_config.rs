@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::maps::filled;
+
 use super::{redsocks, values};
 
 const UNPARSABLE: &str = "Could not parse host config input to a valid format:";
@@ -89,7 +91,7 @@ fn well_formed(proxy: &Map<String, Value>) -> bool {
 
 fn trimmed(proxy: &Map<String, Value>) -> Map<String, Value> {
     let known = proxy.iter().filter(|(name, _)| PROXY_FIELDS.contains(&name.as_str()));
-    known.map(|(name, value)| (name.clone(), value.clone())).collect()
+    filled(known.map(|(name, value)| (name.clone(), value.clone())))
 }
 
 impl Network {

@@ -28,12 +28,10 @@ impl Json {
     /// A value whose objects have the fields of these names first, in this order.
     pub(super) fn ordered(value: Value, names: &[&str]) -> Self {
         match value {
-            Value::Object(fields) => {
-                let place = |name: &str| names.iter().position(|known| *known == name).unwrap_or(names.len());
+            Value::Object(mut fields) => {
+                let first: Vec<_> = names.iter().filter_map(|name| fields.remove_entry(*name)).collect();
                 let ordered = |(name, value)| (name, Self::ordered(value, names));
-                let mut fields: Vec<(String, Self)> = fields.into_iter().map(ordered).collect();
-                fields.sort_by_key(|(name, _)| place(name));
-                Self::Object(fields)
+                Self::Object(first.into_iter().chain(fields).map(ordered).collect())
             }
             other => Self::Plain(other),
         }

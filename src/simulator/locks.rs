@@ -102,7 +102,7 @@ impl Locks {
             .filter(|(_, metadata)| metadata.is_dir())
             .filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned()))
             .collect();
-        services.sort();
+        services.sort_unstable();
         services
     }
 
@@ -201,7 +201,7 @@ impl Locks {
                 }));
             }
         }
-        entries.sort();
+        entries.sort_unstable();
         entries
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::maps::filled;
+
 use super::parts::{Container, Image, Run, Spec, Volume};
 
 /// What the device has at one moment.
@@ -98,7 +100,7 @@ pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
             }
             let ids = now.containers.iter().map(|(container, _)| container.spec.app);
             let ids = ids.chain(now.volumes.iter().map(|volume| volume.app));
-            let ids: BTreeSet<i64> = ids.chain(apps.iter().map(|(id, _)| *id)).collect();
+            let ids: BTreeSet<i64> = filled(ids.chain(apps.iter().map(|(id, _)| *id)));
             ids.into_iter().flat_map(|id| app(now, id, apps, specs, *keep)).collect()
         }
         Goal::Cleared { app, volumes } => cleared(now, *app, *volumes),
@@ -153,7 +155,7 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
     }
     if !changes.is_empty() && !now.held.contains(&id) {
         let names = now.of_app(id).map(|(container, _)| &container.spec.service);
-        let names: BTreeSet<&String> = names.chain(wanted.iter().map(|spec| &spec.service)).collect();
+        let names: BTreeSet<&String> = filled(names.chain(wanted.iter().map(|spec| &spec.service)));
         steps.push(Step::Lock { app: id, services: names.into_iter().cloned().collect() });
     } else {
         steps.extend(changes);

@@ -137,13 +137,14 @@ fn texts(value: &Value, place: &str, also: &str) -> Result<BTreeMap<String, Stri
         let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || also.contains(c));
         first && rest && name.len() <= SHORT
     };
-    fields
-        .iter()
-        .map(|(name, value)| match value {
-            Value::String(text) if good_name(name) => Ok((name.clone(), text.clone())),
-            other => Err(invalid("string", &format!("{place}.{name}"), Some(other))),
-        })
-        .collect()
+    let mut texts = BTreeMap::new();
+    for (name, value) in fields {
+        match value {
+            Value::String(text) if good_name(name) => texts.insert(name.clone(), text.clone()),
+            other => return Err(invalid("string", &format!("{place}.{name}"), Some(other))),
+        };
+    }
+    Ok(texts)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::checks;
 use crate::error::Result;
 use crate::ids::TagId;
+use crate::maps::filled;
 
 use super::answer::Answer;
 use super::call::{Call, Forceable, Spec, Updating};
@@ -219,7 +220,7 @@ impl Supervisor {
         &self,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Call<()> {
-        let tags: BTreeMap<String, String> = tags.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        let tags: BTreeMap<String, String> = filled(tags.into_iter().map(|(k, v)| (k.into(), v.into())));
         let checked = tags.keys().try_for_each(|key| checks::tag_key("tags", key));
         let spec = checked.map(|()| Spec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags)));
         Call::new(self, spec, done)

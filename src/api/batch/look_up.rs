@@ -120,7 +120,7 @@ where
         let Some((number, found)) = flight.next().await else { break };
         answers.push((number, found?));
     }
-    answers.sort_by_key(|(number, _)| *number);
+    answers.sort_unstable_by_key(|(number, _)| *number);
     let mut all = Found::default();
     for (_, found) in answers {
         all.rows.extend(found.rows);

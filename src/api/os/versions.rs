@@ -138,7 +138,8 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
             .sent(true)
             .help("select `raw_version` too: everything else follows from it"));
     }
-    let sorted = all.into_iter().map(|(slug, mut found)| {
+    let mut sorted = BTreeMap::new();
+    for (slug, mut found) in all {
         found.sort_by(|left, right| newest_first(api, &left.version, &right.version));
         let mut recommended: Vec<OsType> = Vec::new();
         let versions = found.into_iter().map(|found| {
@@ -148,9 +149,9 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
             }
             found.finish(is_recommended)
         });
-        Ok((slug, versions.collect::<Result<_>>()?))
-    });
-    sorted.collect()
+        sorted.insert(slug, versions.collect::<Result<_>>()?);
+    }
+    Ok(sorted)
 }
 
 impl Policy {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::maps::filled;
+
 use super::super::values;
 use super::format::Format;
 use super::{Entry, moment};
@@ -93,10 +95,10 @@ fn named<'a>(unit: &str, known: impl Iterator<Item = &'a str>) -> Option<BTreeSe
         if has_suffix { unit.to_owned() } else { format!("{unit}.service") }
     };
     if !unit.contains(['*', '?', '[']) {
-        return Some(BTreeSet::from([complete(unit)]));
+        return Some(filled([complete(unit)]));
     }
     let pattern = if unit.ends_with('*') { unit.to_owned() } else { complete(unit) };
-    let units: BTreeSet<String> = known.filter(|unit| fits(&pattern, unit)).map(str::to_owned).collect();
+    let units: BTreeSet<String> = filled(known.filter(|unit| fits(&pattern, unit)).map(str::to_owned));
     (!units.is_empty()).then_some(units)
 }
 
