@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::ApplicationId;
+use crate::ids::{ApplicationId, ImageId};
 
+use super::answer::Answer;
 use super::application::ServiceSelector;
 use super::call::{CallTime, Spec};
 use super::endpoint::{self as e, Endpoint};
@@ -66,35 +67,46 @@ impl Affected {
         operation: &str,
         time: &CallTime,
     ) -> Result<()> {
-        let missing = match (&self.service, self.lookup) {
+        match self.missing(supervisor, time).await {
+            Ok(None) => Ok(()),
+            Ok(Some((what, help))) => {
+                Err(Error::new(ErrorKind::NotFound, format!("{what}; nothing was sent"))
+                    .operation(operation.to_owned())
+                    .help(help))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the service could not be looked up before the call");
+                Ok(())
+            }
+        }
+    }
+
+    /// What is missing, and what to do.
+    async fn missing(&self, supervisor: &Supervisor, time: &CallTime) -> Result<Option<(String, String)>> {
+        match (&self.service, self.lookup) {
             (Some(ServiceSelector::Name(name)), Lookup::Names | Lookup::NamesAndImages) => {
                 let spec = Spec::new(&e::STATE_BEFORE, "/v2/applications/state");
-                let states: Option<BTreeMap<String, ApplicationState>> = read(supervisor, spec, time).await;
-                states.and_then(|states| self.missing_name(name, states))
+                let answer = read(supervisor, spec, time).await?;
+                Ok(self.missing_name(name, answer.json()?))
             }
             (Some(ServiceSelector::Image(image)), Lookup::NamesAndImages) => {
                 let path = format!("/v2/applications/{}/state", self.application);
-                let state: Option<VersionedState> =
-                    read(supervisor, Spec::new(&e::IMAGES_BEFORE, path), time).await;
-                let known = state.and_then(|mut state| state.local.remove(&self.application));
-                // Empty while the supervisor loads.
-                let known = known.map(|known| known.services).filter(|known| !known.is_empty());
-                known.filter(|known| !known.contains_key(image)).map(|known| {
-                    let ids: Vec<String> = known.keys().map(ToString::to_string).collect();
-                    (
-                        format!("no service of application {} runs image {image}", self.application),
-                        images(&ids),
-                    )
-                })
+                let answer = read(supervisor, Spec::new(&e::IMAGES_BEFORE, path), time).await?;
+                Ok(self.missing_image(*image, answer.json()?))
             }
-            _ => None,
-        };
-        match missing {
-            None => Ok(()),
-            Some((what, help)) => Err(Error::new(ErrorKind::NotFound, format!("{what}; nothing was sent"))
-                .operation(operation.to_owned())
-                .help(help)),
+            _ => Ok(None),
         }
+    }
+
+    fn missing_image(&self, image: ImageId, mut state: VersionedState) -> Option<(String, String)> {
+        let known = state.local.remove(&self.application)?.services;
+        // Empty while the supervisor loads.
+        if known.is_empty() || known.contains_key(&image) {
+            return None;
+        }
+        let ids: Vec<String> = known.keys().map(ToString::to_string).collect();
+        let what = format!("no service of application {} runs image {image}", self.application);
+        Some((what, format!("the images of its services are {}", listed(&ids))))
     }
 
     /// The supervisor lists the services of the target release, of the applications that the key covers.
@@ -116,24 +128,10 @@ impl Affected {
     }
 }
 
-async fn read<T: serde::de::DeserializeOwned>(
-    supervisor: &Supervisor,
-    spec: Spec,
-    time: &CallTime,
-) -> Option<T> {
+async fn read(supervisor: &Supervisor, spec: Spec, time: &CallTime) -> Result<Answer> {
     let endpoint: &Endpoint = spec.endpoint;
-    let answer = supervisor.answer(spec, time.for_read(endpoint), time.patience()).await;
-    match answer.and_then(|(answer, _)| answer.json()) {
-        Ok(state) => Some(state),
-        Err(error) => {
-            tracing::debug!(%error, "the service could not be looked up before the call");
-            None
-        }
-    }
-}
-
-fn images(ids: &[String]) -> String {
-    format!("the images of its services are {}", listed(ids))
+    let (answer, _) = supervisor.answer(spec, time.for_read(endpoint), time.patience()).await?;
+    Ok(answer)
 }
 
 fn listed(names: &[String]) -> String {

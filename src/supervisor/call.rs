@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Body;
+use crate::http::{Body, BoxFuture};
 
 use super::Supervisor;
 use super::affected::Affected;
@@ -81,14 +81,19 @@ options! {
 /// Dropping the future cancels the wait; a change that was already sent may still happen.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Call<T, O = ()> {
+    sending: Sending,
+    read: Reader<T>,
+    options: PhantomData<fn(O)>,
+}
+
+/// A call without the type of its value: what sends it is compiled once for all of them.
+pub(crate) struct Sending {
     supervisor: Supervisor,
-    spec: Result<Spec>,
-    deadline: Option<Duration>,
+    pub(crate) spec: Result<Spec>,
+    pub(crate) deadline: Option<Duration>,
     patience: Option<Duration>,
     /// What of this device it acts on, where that can be looked at before.
     affected: Option<Affected>,
-    read: Reader<T>,
-    options: PhantomData<fn(O)>,
 }
 
 /// From a whole answer to the value.
@@ -149,21 +154,16 @@ impl std::fmt::Debug for Spec {
 
 impl<T, O> Call<T, O> {
     pub(crate) fn new(supervisor: &Supervisor, spec: Result<Spec>, read: Reader<T>) -> Self {
-        Self {
-            supervisor: supervisor.clone(),
-            spec,
-            deadline: None,
-            patience: supervisor.patience(),
-            affected: None,
-            read,
-            options: PhantomData,
-        }
+        let supervisor = supervisor.clone();
+        let patience = supervisor.patience();
+        let sending = Sending { supervisor, spec, deadline: None, patience, affected: None };
+        Self { sending, read, options: PhantomData }
     }
 
     /// The same call, which acts on this.
     pub(super) fn on(mut self, affected: Option<Affected>) -> Self {
         // For a wrong argument nothing is looked at.
-        self.affected = affected.filter(|_| self.spec.is_ok());
+        self.sending.affected = affected.filter(|_| self.sending.spec.is_ok());
         self
     }
 
@@ -173,32 +173,24 @@ impl<T, O> Call<T, O> {
     /// that can't take the supervisor down, and changes with the same effect however often they arrive
     /// (start-service, tags). Without patience every call fails at once.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+        self.sending.patience = Some(patience);
         self
     }
 
     /// Another deadline for each try than the endpoint's own.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.sending.deadline = Some(deadline);
         self
     }
 
-    /// What is sent, within what time, and how the answer is read: for a call that goes another way.
-    pub(crate) fn into_parts(self) -> Result<(Spec, Option<Duration>, Reader<T>)> {
-        Ok((self.spec?, self.deadline, self.read))
+    /// What is sent, and how the answer is read.
+    pub(crate) fn into_parts(self) -> (Sending, Reader<T>) {
+        (self.sending, self.read)
     }
 
     /// The same call, of whose answer nothing is wanted.
     pub(crate) fn without_value(self) -> Call<(), O> {
-        Call {
-            supervisor: self.supervisor,
-            spec: self.spec,
-            deadline: self.deadline,
-            patience: self.patience,
-            affected: self.affected,
-            read: data_or_error,
-            options: PhantomData,
-        }
+        Call { sending: self.sending, read: data_or_error, options: PhantomData }
     }
 }
 
@@ -206,7 +198,7 @@ impl<T, O: TakesForce> Call<T, O> {
     /// Overrides update locks: the supervisor deletes the lock files of others and goes on. On reboot and
     /// shutdown it also ignores a running host OS update.
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.spec {
+        if let Ok(spec) = &mut self.sending.spec {
             spec.set("force", true.into());
         }
         self
@@ -216,7 +208,7 @@ impl<T, O: TakesForce> Call<T, O> {
 impl<T, O: NamesService> Call<T, O> {
     /// Sends it without a look at the service's name first.
     pub fn unchecked(mut self) -> Self {
-        self.affected = self.affected.map(Affected::unchecked);
+        self.sending.affected = self.sending.affected.map(Affected::unchecked);
         self
     }
 
@@ -225,7 +217,7 @@ impl<T, O: NamesService> Call<T, O> {
     /// # Errors
     /// `is_not_found` when no service of the application runs this image; nothing was sent then.
     pub fn checked(mut self) -> Self {
-        self.affected = self.affected.map(Affected::checked);
+        self.sending.affected = self.sending.affected.map(Affected::checked);
         self
     }
 }
@@ -246,7 +238,7 @@ impl<T> Call<T, Updating> {
     /// Applies the update although update locks are held. While a locked update is already being
     /// retried, force alone changes nothing: add [`cancel`](Self::cancel) (§8).
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.spec {
+        if let Ok(spec) = &mut self.sending.spec {
             spec.set("force", true.into());
         }
         self
@@ -255,7 +247,7 @@ impl<T> Call<T, Updating> {
     /// Ends what is being applied or downloaded and starts over; also the way to make the supervisor
     /// notice at once that a lock is gone.
     pub fn cancel(mut self) -> Self {
-        if let Ok(spec) = &mut self.spec {
+        if let Ok(spec) = &mut self.sending.spec {
             spec.set("cancel", true.into());
         }
         self
@@ -267,15 +259,25 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let Self { sending, read, .. } = self;
+        let answered = sending.answered();
+        Box::pin(async move {
+            let (answer, attempts) = answered.await?;
+            read(answer).map_err(|error| error.with_attempts(attempts))
+        })
+    }
+}
+
+impl Sending {
+    /// The answer, and how often it had to be sent for it.
+    pub(crate) fn answered(self) -> BoxFuture<'static, Result<(Answer, u32)>> {
         Box::pin(async move {
             let time = self.time();
             self.check(&time).await?;
             self.send(&time).await
         })
     }
-}
 
-impl<T, O> Call<T, O> {
     pub(super) fn time(&self) -> CallTime {
         CallTime { deadline: self.deadline, until: self.patience.map(end_of) }
     }
@@ -294,9 +296,8 @@ impl<T, O> Call<T, O> {
         (self.supervisor.clone(), self.affected.clone(), operation)
     }
 
-    pub(super) async fn send(self, time: &CallTime) -> Result<T> {
-        let (answer, attempts) = self.supervisor.answer(self.spec?, time.deadline, time.patience()).await?;
-        (self.read)(answer).map_err(|error| error.with_attempts(attempts))
+    pub(super) async fn send(self, time: &CallTime) -> Result<(Answer, u32)> {
+        self.supervisor.answer(self.spec?, time.deadline, time.patience()).await
     }
 }
 
@@ -324,9 +325,9 @@ impl CallTime {
 impl<T, O> std::fmt::Debug for Call<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call")
-            .field("spec", &self.spec)
-            .field("deadline", &self.deadline)
-            .field("patience", &self.patience)
+            .field("spec", &self.sending.spec)
+            .field("deadline", &self.sending.deadline)
+            .field("patience", &self.sending.patience)
             .finish_non_exhaustive()
     }
 }

@@ -6,9 +6,10 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::maps::filled;
 
 use super::affected::Affected;
-use super::call::{Call, CallTime, Spec};
+use super::call::{Call, CallTime, Reader, Sending, Spec};
 use super::endpoint as e;
 use super::link::Supervisor;
 use super::state::{ContainerStatus, StateStatus};
@@ -47,26 +48,29 @@ impl<O: 'static> IntoFuture for Confirm<O> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let time = self.call.time();
-            self.call.check(&time).await?;
-            let (supervisor, affected, operation) = self.call.about();
-            let Some(affected) = affected else {
-                self.call.send(&time).await?;
-                return Ok(Confirmation::NotConfirmed(unknown("the application's id is not known")));
-            };
-            let before = containers(&supervisor, &time).await;
-            self.call.send(&time).await?;
-            // Once more only if there is something to compare it with.
-            let before = match before {
-                Ok(before) => before,
-                Err(error) => return Ok(Confirmation::NotConfirmed(error)),
-            };
-            match containers(&supervisor, &time).await {
-                Ok(after) => compare(&affected, &before, &after, &operation),
-                Err(error) => Ok(Confirmation::NotConfirmed(error)),
-            }
-        })
+        let (sending, read) = self.call.into_parts();
+        Box::pin(confirmed(sending, read))
+    }
+}
+
+async fn confirmed(sending: Sending, read: Reader<()>) -> Result<Confirmation> {
+    let time = sending.time();
+    sending.check(&time).await?;
+    let (supervisor, affected, operation) = sending.about();
+    let before = match affected {
+        Some(affected) => containers(&supervisor, &time).await.map(|before| (affected, before)),
+        None => Err(unknown("the application's id is not known")),
+    };
+    let (answer, attempts) = sending.send(&time).await?;
+    read(answer).map_err(|error| error.with_attempts(attempts))?;
+    // Once more only if there is something to compare it with.
+    let (affected, before) = match before {
+        Ok(before) => before,
+        Err(error) => return Ok(Confirmation::NotConfirmed(error)),
+    };
+    match containers(&supervisor, &time).await {
+        Ok(after) => compare(&affected, &before, &after, &operation),
+        Err(error) => Ok(Confirmation::NotConfirmed(error)),
     }
 }
 
@@ -93,11 +97,8 @@ fn compare(
     if were.is_empty() {
         return Ok(Confirmation::NotConfirmed(unknown("no container of it was listed before")));
     }
-    let same: BTreeSet<&str> = were
-        .iter()
-        .filter(|was| after.iter().any(|now| now.container_id == was.container_id))
-        .map(|was| was.service_name.as_str())
-        .collect();
+    let same = were.iter().filter(|was| after.iter().any(|now| now.container_id == was.container_id));
+    let same: BTreeSet<&str> = filled(same.map(|was| was.service_name.as_str()));
     if !same.is_empty() {
         let names =
             same.into_iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ");

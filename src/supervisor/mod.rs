@@ -32,7 +32,7 @@ pub use call::{
     Call, Forceable, MakesContainers, NamesService, Recreating, RestartingService, StartingService,
     StoppingService, TakesForce, Updating,
 };
-pub(crate) use call::{Opened, Spec};
+pub(crate) use call::{Opened, Sending, Spec};
 pub use confirm::{Confirm, Confirmation};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
 pub(crate) use endpoint::{Endpoint, Nature};

@@ -8,7 +8,10 @@ use std::time::Duration;
 use crate::api::request::Request;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::{Call, Confirmation, MakesContainers, NamesService, TakesForce, Updating};
+use crate::http::BoxFuture;
+use crate::supervisor::{
+    Answer, Call, Confirmation, MakesContainers, NamesService, Sending, TakesForce, Updating,
+};
 
 use super::remote::{self, Needs};
 use super::target::Way;
@@ -110,15 +113,33 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let Self { core, way, needs, call } = self;
+        let (sending, read) = call.into_parts();
+        let answered = answered(core, way, needs, sending);
         Box::pin(async move {
-            match self.way? {
-                Way::Here => self.call.await,
-                Way::There(device) => {
-                    let (spec, deadline, read) = self.call.into_parts()?;
-                    let answer = remote::pass_on(&self.core, &device, self.needs, spec, deadline).await?;
-                    read(answer).map_err(remote::of_another_device)
-                }
-            }
+            let (answer, attempts) = answered.await?;
+            read(answer).map_err(|error| match attempts {
+                Some(attempts) => error.with_attempts(attempts),
+                None => remote::of_another_device(error),
+            })
         })
     }
+}
+
+/// The answer; and how often it was sent, where it was this device's supervisor that answered.
+fn answered(
+    core: Arc<Core>,
+    way: Result<Way>,
+    needs: Needs,
+    sending: Sending,
+) -> BoxFuture<'static, Result<(Answer, Option<u32>)>> {
+    Box::pin(async move {
+        match way? {
+            Way::Here => sending.answered().await.map(|(answer, attempts)| (answer, Some(attempts))),
+            Way::There(device) => {
+                let answer = remote::pass_on(&core, &device, needs, sending.spec?, sending.deadline).await?;
+                Ok((answer, None))
+            }
+        }
+    })
 }
