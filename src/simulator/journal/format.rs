@@ -1,7 +1,10 @@
 //! The output formats of `journalctl`.
 
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::maps::filled;
 
 use super::{Entry, Journal};
 
@@ -63,14 +66,15 @@ impl Format {
 
     /// One entry, with its line end.
     pub(super) fn show(self, entry: &Entry, journal: &Journal) -> String {
-        let time = TimeZone::UTC.to_datetime(entry.at);
+        let at = TimeZone::UTC.to_datetime(entry.at);
+        let (date, time) = (at.date(), at.time());
         let uptime = entry.uptime;
         let time = match self {
-            Self::Short => time.strftime("%b %d %H:%M:%S").to_string(),
-            Self::ShortPrecise => time.strftime("%b %d %H:%M:%S%.6f").to_string(),
-            Self::ShortFull | Self::WithUnit => time.strftime("%a %Y-%m-%d %H:%M:%S UTC").to_string(),
-            Self::ShortIso => time.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string(),
-            Self::ShortIsoPrecise => time.strftime("%Y-%m-%dT%H:%M:%S%.6f+0000").to_string(),
+            Self::Short => format!("{} {time:.0}", month_and_day(date)),
+            Self::ShortPrecise => format!("{} {time:.6}", month_and_day(date)),
+            Self::ShortFull | Self::WithUnit => format!("{} {date} {time:.0} UTC", weekday(date)),
+            Self::ShortIso => format!("{at:.0}+0000"),
+            Self::ShortIsoPrecise => format!("{at:.6}+0000"),
             Self::ShortUnix => {
                 let micros = entry.at.as_microsecond();
                 format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
@@ -91,7 +95,7 @@ impl Format {
                 return fields.map(|(name, value)| exported(name, &value)).collect::<String>() + "\n";
             }
             Self::Verbose => {
-                let head = time.strftime("%a %Y-%m-%d %H:%M:%S%.6f UTC");
+                let head = format!("{} {date} {time:.6} UTC", weekday(date));
                 let fields = fields(entry, journal).into_iter().filter(|(name, _)| !name.starts_with("__"));
                 let lines: Vec<String> =
                     fields.map(|(name, value)| format!("    {name}={value}\n")).collect();
@@ -104,6 +108,38 @@ impl Format {
             "{time} {}\n",
             indented(&format!("{} {who}[{}]: ", journal.hostname, source.pid), &entry.message)
         )
+    }
+}
+
+/// e.g. `Nov 22`.
+fn month_and_day(date: Date) -> String {
+    let month = match date.month() {
+        1 => "Jan",
+        2 => "Feb",
+        3 => "Mar",
+        4 => "Apr",
+        5 => "May",
+        6 => "Jun",
+        7 => "Jul",
+        8 => "Aug",
+        9 => "Sep",
+        10 => "Oct",
+        11 => "Nov",
+        _ => "Dec",
+    };
+    format!("{month} {:02}", date.day())
+}
+
+/// e.g. `Sun`.
+fn weekday(date: Date) -> &'static str {
+    match date.weekday() {
+        Weekday::Monday => "Mon",
+        Weekday::Tuesday => "Tue",
+        Weekday::Wednesday => "Wed",
+        Weekday::Thursday => "Thu",
+        Weekday::Friday => "Fri",
+        Weekday::Saturday => "Sat",
+        Weekday::Sunday => "Sun",
     }
 }
 
@@ -125,7 +161,7 @@ fn exported(name: &str, value: &str) -> String {
 
 fn object(entry: &Entry, journal: &Journal) -> Value {
     let fields = fields(entry, journal).into_iter();
-    Value::Object(fields.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
+    Value::Object(filled(fields.map(|(name, value)| (name.to_owned(), value.into()))))
 }
 
 fn cursor(entry: &Entry, journal: &Journal) -> String {
