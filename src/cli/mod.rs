@@ -90,6 +90,8 @@ enum Command {
 
 /// What a command works with.
 struct Context {
+    /// As they were given, the program first.
+    arguments: Vec<OsString>,
     balena: Balena,
     timeout: Option<Duration>,
     printer: Printer,
@@ -107,7 +109,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let signals = runtime.as_ref().ok().and_then(|runtime| Signals::early(&arguments, runtime));
     // Known before the rest is understood: a machine is to get its object for a wrong command as well.
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) if json && error.use_stderr() => {
             Printer::new(json).error(&usage_error(&error));
@@ -118,7 +120,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let printer = Printer::new(cli.global.json);
     log::start(cli.global.verbose, cli.command.least_logged());
     let result = runtime.and_then(|runtime| {
-        let result = runtime.block_on(cli.run(printer, signals));
+        let result = runtime.block_on(cli.run(arguments, printer, signals));
         // A name that is still being looked up must not hold up the end.
         runtime.shutdown_background();
         result
@@ -170,12 +172,13 @@ impl Command {
 }
 
 impl Cli {
-    async fn run(self, printer: Printer, signals: Option<Signals>) -> Result<u8> {
+    async fn run(self, arguments: Vec<OsString>, printer: Printer, signals: Option<Signals>) -> Result<u8> {
         let mut builder = Balena::builder().environment(Environment::from_process()?);
         if let Some(wait) = self.global.wait {
             builder = builder.patience(wait);
         }
-        let context = Context { balena: builder.build(), timeout: self.global.timeout, printer };
+        let balena = builder.build();
+        let context = Context { arguments, balena, timeout: self.global.timeout, printer };
         let (output, code) = match self.command {
             Command::Device(command) => (command.run(&context).await?, exit::OK),
             Command::Supervisor(command) => command.run(&context).await?,

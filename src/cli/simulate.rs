@@ -86,7 +86,7 @@ impl SimulateArguments {
     pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<(Output, u8)> {
         if let Some(SimulateCommand::Ctl(arguments)) = self.command {
             return tokio::select! {
-                output = arguments.run() => Ok((output?, exit::OK)),
+                output = arguments.run(context) => Ok((output?, exit::OK)),
                 () = signals.next() => Ok((Output::silent(), exit::INTERRUPTED)),
             };
         }
@@ -138,14 +138,14 @@ impl SimulateArguments {
 }
 
 impl CtlArguments {
-    async fn run(self) -> Result<Output> {
+    async fn run(self, context: &Context) -> Result<Output> {
         let named = || std::env::var_os(control::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let path = self.control.or_else(named).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("{} is not set", control::VARIABLE)).help(
                 "export the variables that `balena-agent simulate` prints, or give its socket with --control",
             )
         })?;
-        let told = control::send(&path, &self.action).await?;
+        let told = control::send(&path, &context.arguments).await?;
         if told == serde_json::json!({ "ok": true }) {
             return Ok(Output::done("done"));
         }

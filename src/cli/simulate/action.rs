@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::parse_duration;
@@ -13,9 +12,7 @@ use crate::simulator::{EngineCall, Fault, Injection, Timings};
 use super::{APP, Simulation};
 
 /// Do something to a simulated device that runs: faults, locks, reboots, releases, being offline
-// It travels as JSON.
-#[derive(Debug, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(in crate::cli) enum Action {
     /// Let requests go wrong, until --times are used up or clear-faults
@@ -88,7 +85,7 @@ pub(in crate::cli) enum Action {
 }
 
 // A fault, how often, and where.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 pub(in crate::cli) struct FaultArguments {
     /// What goes wrong
     kind: FaultKind,
@@ -102,8 +99,7 @@ pub(in crate::cli) struct FaultArguments {
     on: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FaultKind {
     /// Handled later
     Delay,
@@ -130,8 +126,7 @@ enum FaultKind {
     Silence,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Phase {
     /// It begins
     Begin,
@@ -139,8 +134,7 @@ pub(in crate::cli) enum Phase {
     End,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Timing {
     /// Stopping a container
     Stop,

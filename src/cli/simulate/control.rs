@@ -1,19 +1,22 @@
-//! The control socket of a simulated device: a client sends one action as a line of JSON and gets one line back.
+//! The control socket of a simulated device: a client sends its arguments as a line of JSON and gets one line back.
 
+use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Parser as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::cli::output::io_error;
+use crate::cli::{Cli, Command, usage_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs;
 
-use super::Simulation;
 use super::action::Action;
+use super::{SimulateArguments, SimulateCommand, Simulation};
 
 /// The variable that tells where the socket is.
 pub(super) const VARIABLE: &str = "BALENA_SIMULATOR_CONTROL";
@@ -73,9 +76,9 @@ async fn answer(mut stream: UnixStream, simulation: &Simulation) {
     let (reader, mut writer) = stream.split();
     let read = BufReader::new(reader.take(LONGEST)).read_line(&mut line).await;
     let result = match read {
-        Ok(_) => match serde_json::from_str::<Action>(&line) {
+        Ok(_) => match action(&line) {
             Ok(action) => action.perform(simulation).await,
-            Err(cause) => Err(Error::argument("ACTION", cause.to_string())),
+            Err(error) => Err(error),
         },
         Err(_) => return,
     };
@@ -91,16 +94,30 @@ async fn answer(mut stream: UnixStream, simulation: &Simulation) {
     let _ = writer.write_all(format!("{told}\n").as_bytes()).await;
 }
 
-/// Sends an action to the device behind this socket and returns what it tells.
-pub(super) async fn send(path: &Path, action: &Action) -> Result<Value> {
+/// What the arguments of `simulate ctl` ask for. They are read here by the parser that read them there.
+fn action(line: &str) -> Result<Action> {
+    let arguments: Vec<String> =
+        serde_json::from_str(line).map_err(|cause| Error::argument("ACTION", cause.to_string()))?;
+    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+    let cli = Cli::try_parse_from(&arguments).map_err(|error| usage_error(&error))?;
+    match cli.command {
+        Command::Simulate(SimulateArguments { command: Some(SimulateCommand::Ctl(ctl)), .. }) => {
+            Ok(ctl.action)
+        }
+        _ => Err(Error::argument("ACTION", "only `simulate ctl` is done here")),
+    }
+}
+
+/// Sends the arguments of `simulate ctl` to the device behind this socket and returns what it tells.
+pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
     let away = |cause: std::io::Error| {
         let text = format!("can't reach the simulated device at {} ({cause})", path.display());
         Error::new(ErrorKind::Unreachable, text)
             .because(cause)
             .help("is `balena-agent simulate` still running?")
     };
-    let line = serde_json::to_string(action)
-        .map_err(|cause| Error::new(ErrorKind::Decode, "can't send this action").because(cause))?;
+    // Not all of the path to the socket need be text; there it is not looked at.
+    let line = json!(arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>());
     let talk = async {
         let mut stream = UnixStream::connect(path).await?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
