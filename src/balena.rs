@@ -8,10 +8,11 @@ use secrecy::SecretString;
 
 use crate::api::device::Devices;
 use crate::auth::Auth;
+use crate::checks;
 use crate::clock::{Clock, SystemClock};
 use crate::core::{Core, Credential};
 use crate::env::Environment;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
     Authorities, Budget, Cloud, Http, Limiter, PlainHttp, Retry, Transport, Way, exposed, is_exposed,
 };
@@ -281,11 +282,15 @@ impl Builder {
     /// The finished client.
     ///
     /// # Errors
-    /// `is_config` when a setting, the proxy or a certificate is wrong; the text names it.
+    /// `is_config` when a setting, the key of the environment, the proxy or a certificate is wrong; the text names it.
     /// `is_invalid_argument` for what can't be a token. `is_io`, `is_config` or `is_locked` when the settings
     /// file can't be used.
     pub fn try_build(self) -> Result<Balena> {
+        self.check_api_url()?;
         self.cloud().check()?;
+        if self.token.is_none() {
+            self.env.cloud_key().transpose().map_err(|malformed| malformed.error())?;
+        }
         self.token.as_ref().map(checked_token).transpose()?;
         self.way().check()?;
         let has_key = self.token.is_some() || self.env.api_key.is_some();
@@ -312,7 +317,7 @@ impl Builder {
             .map(|limit| Limiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(Cloud::new(way)));
         let http = Arc::new(Http { transport, limiter, retry, budget: Budget::new(), clock, unencrypted });
-        let credential = Credential::new(env.api_key.clone());
+        let credential = Credential::new(env.cloud_key());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
     }
@@ -320,11 +325,30 @@ impl Builder {
     /// The settings, with the environment's address where they name no cloud.
     fn cloud(&self) -> Settings {
         let mut settings = self.settings.clone();
-        if settings.api_endpoint.is_none() && settings.balena_host == Settings::default().balena_host {
-            // The device's key is for the cloud that the device belongs to, which may be one's own.
-            settings.api_endpoint.clone_from(&self.env.api_url);
+        if let Some(url) = self.api_url() {
+            settings.api_endpoint = Some(url.to_owned());
         }
         settings
+    }
+
+    /// The environment's address, where it counts: the device's key is for the cloud that the device belongs to,
+    /// which may be one's own.
+    fn api_url(&self) -> Option<&str> {
+        let names_none = self.settings.api_endpoint.is_none()
+            && self.settings.balena_host == Settings::default().balena_host;
+        self.env.api_url.as_deref().filter(|_| names_none)
+    }
+
+    /// # Errors
+    /// `is_config`: what is wrong with the environment's address, without the address. It may have a password in it.
+    fn check_api_url(&self) -> Result<()> {
+        let checked = self.api_url().map(checks::base_address).transpose();
+        checked.map(drop).map_err(|why| {
+            let text = format!("{} is not the address of an API: {why}", self.env.variable("API_URL"));
+            Error::new(ErrorKind::Config, text).help(
+                "it looks like https://api.balena-cloud.com; a device sets it by the label io.balena.features.balena-api",
+            )
+        })
     }
 
     fn plain_http(&self) -> PlainHttp {
@@ -368,17 +392,4 @@ const _: () = {
 };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_devices_key_goes_to_the_devices_cloud() {
-        let api = |balena_host: &str| {
-            let env = Environment::from_vars([("BALENA_API_URL", "https://api.own.example")]).unwrap();
-            let settings = Settings { balena_host: balena_host.into(), ..Settings::default() };
-            Balena::builder().environment(env).settings(settings).build().0.settings().api()
-        };
-        assert_eq!(api("balena-cloud.com"), "https://api.own.example");
-        assert_eq!(api("balena-staging.com"), "https://api.balena-staging.com", "what was asked for counts");
-    }
-}
+mod tests;

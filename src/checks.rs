@@ -4,6 +4,7 @@
 //! is left to the server.
 
 mod network;
+mod variable;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::error::{Error, Result, shown};
 
 pub(crate) use network::{host_name, no_proxy, proxy_address, resolver};
+pub(crate) use variable::{Fault, base_address, key_fault, token_fault};
 
 /// Characters of a refused value that its error shows.
 const SHOWN: usize = 60;

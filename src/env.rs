@@ -2,13 +2,14 @@
 //!
 //! `BALENA_*` counts first, `RESIN_*` is the fallback, and an empty value is the same as none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
+use crate::checks::{self, Fault};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the supervisor looks for a service's update lock, unless `BALENA_APP_LOCK_PATH` says otherwise.
@@ -106,11 +107,32 @@ pub struct Environment {
     pub allow_http: Option<String>,
     /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
     pub docker_host: Option<String>,
+    /// Fields, by the rest of their variable's name, for which only the fallback has a value.
+    #[serde(skip)]
+    resin_only: BTreeSet<String>,
 }
 
 /// The supervisor writes the JavaScript word for "nothing" when it does not know the host OS version.
 fn unless_undefined<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(input)?.filter(|text| text != "undefined"))
+}
+
+/// A variable that holds no key, and why. The value is not kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Malformed {
+    variable: String,
+    fault: Fault,
+}
+
+impl Malformed {
+    /// The error of whatever needs the key.
+    pub(crate) fn error(&self) -> Error {
+        let Self { variable, fault } = self;
+        Error::new(ErrorKind::Config, format!("{variable} does not hold a key: {}", fault.why)).help(format!(
+            "{}; a device sets it by a label of the service: there remove your own variable of that name",
+            fault.remedy
+        ))
+    }
 }
 
 impl Environment {
@@ -165,12 +187,43 @@ impl Environment {
             })?;
             names.insert(suffix, value);
         }
+        let resin_only = resin.keys().filter(|name| !balena.contains_key(*name)).cloned().collect();
         // Where both have a value the later entry wins, so BALENA_* comes second.
         last.append(&mut resin);
         last.append(&mut balena);
-        envy::from_iter(last).map_err(|cause| {
+        let read: Self = envy::from_iter(last).map_err(|cause| {
             Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").because(cause)
-        })
+        })?;
+        Ok(Self { resin_only, ..read })
+    }
+
+    /// The variable that a field was read from: `BALENA_APP_ID` or `RESIN_APP_ID` for `APP_ID`.
+    pub(crate) fn variable(&self, field: &str) -> String {
+        let prefix = if self.resin_only.contains(field) { "RESIN" } else { "BALENA" };
+        format!("{prefix}_{field}")
+    }
+
+    /// The key of the supervisor API, if there is one.
+    pub(crate) fn supervisor_key(&self) -> Option<Result<SecretString, Malformed>> {
+        let key = self.supervisor_api_key.as_ref()?;
+        Some(self.checked_key("SUPERVISOR_API_KEY", key, checks::key_fault))
+    }
+
+    /// The key of the cloud API, if there is one.
+    pub(crate) fn cloud_key(&self) -> Option<Result<SecretString, Malformed>> {
+        Some(self.checked_key("API_KEY", self.api_key.as_ref()?, checks::token_fault))
+    }
+
+    fn checked_key(
+        &self,
+        field: &str,
+        key: &SecretString,
+        fault: fn(&str) -> Option<Fault>,
+    ) -> Result<SecretString, Malformed> {
+        match fault(key.expose_secret()) {
+            Some(fault) => Err(Malformed { variable: self.variable(field), fault }),
+            None => Ok(key.clone()),
+        }
     }
 
     /// The service's lock path, or balena's default.
@@ -183,6 +236,28 @@ impl Environment {
 mod tests {
     use super::*;
     use secrecy::ExposeSecret as _;
+
+    #[test]
+    fn a_malformed_key_names_the_variable_that_was_read() {
+        type Key = fn(&Environment) -> Option<Result<SecretString, Malformed>>;
+        let keys: [(&str, Key); 2] =
+            [("SUPERVISOR_API_KEY", Environment::supervisor_key), ("API_KEY", Environment::cloud_key)];
+        for (field, read) in keys {
+            let (balena, resin) = (format!("BALENA_{field}"), format!("RESIN_{field}"));
+            for (vars, named) in [
+                ([(&balena, "s3cret\n"), (&resin, "good")], Some(&balena)),
+                ([(&balena, "'s3cret'"), (&resin, "")], Some(&balena)),
+                ([(&balena, ""), (&resin, "s3cret\r\n")], Some(&resin)),
+                ([(&balena, "good"), (&resin, "s3cret\n")], None),
+            ] {
+                let env = Environment::from_vars(vars).unwrap();
+                let error = read(&env).unwrap().err().map(|malformed| malformed.error());
+                let text = error.as_ref().map(ToString::to_string).unwrap_or_default();
+                assert!(error.is_none_or(|error| error.is_config()) && !text.contains("s3cret"), "{text}");
+                assert_eq!(text.split_once(' ').map(|(first, _)| first), named.map(String::as_str));
+            }
+        }
+    }
 
     #[test]
     fn balena_first_resin_as_fallback_empty_is_unset() {

@@ -9,6 +9,7 @@ mod values;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use crate::checks;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use file::SettingsFile;
@@ -211,10 +212,5 @@ impl Settings {
 }
 
 fn is_address(text: &str) -> bool {
-    let address: Option<http::Uri> = text.parse().ok();
-    address.is_some_and(|address| {
-        matches!(address.scheme_str(), Some("http" | "https"))
-            && address.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            && !text.contains(['?', '#'])
-    })
+    checks::base_address(text).is_ok_and(|address| matches!(address.scheme_str(), Some("http" | "https")))
 }

@@ -7,6 +7,8 @@ use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::checks;
+
 /// With or without padding, and whatever the bits that are left over.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -17,7 +19,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 
 /// A text that may be a token or a key; a page, a sentence and nothing at all are none.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| !c.is_ascii_graphic() || "<>{}\"".contains(c))
+    checks::token_fault(text).is_none()
 }
 
 /// The token in an answer: some servers answer with the bare text, others with it as a JSON text.

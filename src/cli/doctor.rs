@@ -133,6 +133,15 @@ async fn supervisor(context: &Context) -> Vec<Finding> {
     }
     let address = supervisor.address().unwrap_or_default();
     findings.push(Finding::ok("supervisor label", format!("address {address} and a key are set")));
+    let given = context.balena.environment().supervisor_address.as_deref().unwrap_or_default();
+    if given.trim_end_matches('/') != address {
+        let variable = context.balena.environment().variable("SUPERVISOR_ADDRESS");
+        findings.push(Finding::warn(
+            "supervisor address",
+            format!("the path in {variable} is not used: requests go to {address}"),
+            "leave the variable to the label, which sets it; it ends with the port",
+        ));
+    }
     match context.timed(supervisor.ping()).await {
         Ok(()) => findings.push(Finding::ok("supervisor", "it answers")),
         Err(error) => {
@@ -156,7 +165,18 @@ async fn supervisor(context: &Context) -> Vec<Finding> {
     findings
 }
 
+/// Whether the application of `BALENA_APP_ID` is among those that the key covers.
 async fn scope(context: &Context, supervisor: &Supervisor) -> Finding {
+    match context.timed(supervisor.applications_state()).await {
+        Ok(states) if !states.is_empty() => {
+            let covered: Vec<(&str, i64)> =
+                states.iter().map(|(name, state)| (name.as_str(), state.app_id.get())).collect();
+            return compared(context.balena.environment(), &covered);
+        }
+        // No application has a release: there is nothing to compare with.
+        Ok(_) => {}
+        Err(error) => return Finding::from_error("key scope", &error),
+    }
     match context.timed(supervisor.application().state()).await {
         Ok(_) => Finding::ok("key scope", "it covers this application"),
         Err(error) if error.is_not_found() => Finding::fail(
@@ -166,6 +186,22 @@ async fn scope(context: &Context, supervisor: &Supervisor) -> Finding {
         ),
         Err(error) => Finding::from_error("key scope", &error),
     }
+}
+
+fn compared(env: &Environment, covered: &[(&str, i64)]) -> Finding {
+    let (variable, own) = (env.variable("APP_ID"), env.app_id.as_deref().unwrap_or_default());
+    if covered.iter().any(|(_, id)| own.parse() == Ok(*id)) {
+        return Finding::ok("key scope", "it covers this application");
+    }
+    let covered: Vec<String> = covered.iter().map(|(name, id)| format!("{id} ({name})")).collect();
+    Finding::fail(
+        "key scope",
+        format!("{variable} is {own}, and the key covers {}", covered.join(", ")),
+        format!(
+            "a variable {variable} of the fleet, device, service or image overrides balena's own: remove it, and the \
+             supervisor makes the container anew"
+        ),
+    )
 }
 
 /// What an older supervisor lacks, so that nobody has to find out by a failing call.
@@ -248,6 +284,9 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
         Some(url) => (url.trim_end_matches('/').to_owned(), true),
         None => (DEFAULT_API.to_owned(), false),
     };
+    if let Some(Err(malformed)) = env.cloud_key() {
+        return vec![Finding::from_error("cloud key", &malformed.error())];
+    }
     let transport = match Balena::builder().environment(env.clone()).try_build() {
         Ok(balena) => balena.transport(),
         // What is wrong may have a password in it: nothing more is said of it.
@@ -346,16 +385,4 @@ async fn probe(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_old_supervisor_is_told_what_it_lacks() {
-        assert_eq!(supervisor_version("19.0.5").result, Verdict::Ok);
-        assert_eq!(supervisor_version("17.8.0-rc1").result, Verdict::Ok);
-        let old = supervisor_version("12.11.0");
-        assert_eq!(old.result, Verdict::Warn);
-        assert!(old.found.contains("setting tags") && !old.found.contains("journal"), "{}", old.found);
-        assert_eq!(supervisor_version("x").result, Verdict::Warn);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::env::Malformed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Outgoing, Refusals, Turn};
 use crate::settings::Settings;
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Credential {
     /// Key of the environment: what counts while nobody is logged in.
-    pub(crate) api_key: Option<SecretString>,
+    api_key: Option<Result<SecretString, Malformed>>,
     /// One at a time renews. Whoever gives up lets the next one go on.
     turn: Semaphore,
     last: Mutex<Last>,
@@ -62,7 +63,7 @@ struct Refusal {
 }
 
 impl Credential {
-    pub(crate) fn new(api_key: Option<SecretString>) -> Self {
+    pub(crate) fn new(api_key: Option<Result<SecretString, Malformed>>) -> Self {
         Self { api_key, turn: Semaphore::new(1), last: Mutex::default() }
     }
 
@@ -130,7 +131,7 @@ impl Core {
     ///
     /// # Errors
     /// `is_unauthorized` when the session has expired, or the server refuses to renew it; `is_io`, `is_config`
-    /// when the settings file can't be read.
+    /// when the settings file can't be read; `is_config` when the variable does not hold a key.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
         let times = self.credential.last().times;
         let Some(found) = self.old_token()? else { return self.current() };
@@ -181,7 +182,10 @@ impl Core {
 
     /// The token of the login, else the key of the environment, whatever its age.
     fn current(&self) -> Result<Option<SecretString>> {
-        Ok(self.login()?.or_else(|| self.credential.api_key.clone()))
+        match self.login()? {
+            Some(token) => Ok(Some(token)),
+            None => self.credential.api_key.clone().transpose().map_err(|malformed| malformed.error()),
+        }
     }
 
     /// The token of the login, if it is to be renewed: an expired one can't be.

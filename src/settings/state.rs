@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::checks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::token as tokens;
 
 use super::Settings;
 use super::file::{SettingsFile, Stamp};
@@ -155,10 +155,11 @@ pub(super) fn values(document: &Document) -> Values {
 /// Without the line break at its end that a token from a file has.
 pub(crate) fn checked(token: &SecretString) -> Result<SecretString> {
     let text = token.expose_secret().trim();
-    if tokens::is_token(text) {
-        return Ok(text.into());
+    match checks::token_fault(text) {
+        _ if text.is_empty() => Err(Error::argument("token", "it is empty")),
+        Some(fault) => Err(Error::argument("token", fault.why).help(fault.remedy)),
+        None => Ok(text.into()),
     }
-    Err(Error::argument("token", "it is empty, or has characters that no token has"))
 }
 
 pub(super) fn is_whole(values: &Values) -> bool {

@@ -9,12 +9,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::env::Environment;
+use crate::checks;
+use crate::env::{Environment, Malformed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Plain, PlainEndpoint, Transport};
 
 /// The label that gives a container the supervisor's address and a key.
 const LABEL: &str = "io.balena.features.supervisor-api";
+
+/// Characters of a refused address that its error shows.
+const SHOWN: usize = 60;
 
 /// Characters that stay as they are in a query value.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -45,7 +49,8 @@ pub(crate) struct Link {
 #[derive(Debug, Clone)]
 enum Missing {
     Variable(&'static str),
-    BadAddress { address: String, why: String },
+    BadAddress { variable: String, address: String, why: String },
+    BadKey(Malformed),
 }
 
 impl Supervisor {
@@ -115,14 +120,16 @@ impl Supervisor {
 impl Link {
     fn new(env: &Environment) -> std::result::Result<Self, Missing> {
         let address = env.supervisor_address.clone().ok_or(Missing::Variable("BALENA_SUPERVISOR_ADDRESS"))?;
-        let key = env.supervisor_api_key.clone().ok_or(Missing::Variable("BALENA_SUPERVISOR_API_KEY"))?;
-        let (endpoint, host) =
-            parse_address(&address).map_err(|why| Missing::BadAddress { address: address.clone(), why })?;
-        let host_header = HeaderValue::from_str(&host).map_err(|_| Missing::BadAddress {
+        let key = env.supervisor_key().ok_or(Missing::Variable("BALENA_SUPERVISOR_API_KEY"))?;
+        let bad_address = |why: String| Missing::BadAddress {
+            variable: env.variable("SUPERVISOR_ADDRESS"),
             address: address.clone(),
-            why: "it is not an address".into(),
-        })?;
-        // Without a path or query, which do not count and might hold what nobody should see.
+            why,
+        };
+        let (endpoint, host) = parse_address(&address).map_err(bad_address)?;
+        let host_header =
+            HeaderValue::from_str(&host).map_err(|_| bad_address("it is not an address".into()))?;
+        let key = key.map_err(Missing::BadKey)?;
         let address = match &endpoint {
             PlainEndpoint::Tcp(_) => format!("http://{host}"),
             PlainEndpoint::Unix(_) => address,
@@ -132,7 +139,8 @@ impl Link {
     }
 }
 
-/// `http://host[:port][/…]` or `unix:///path`; a path after the port is not part of the API's address.
+/// `http://host[:port]` or `unix:///path`. What follows the port would be lost, so it is refused; but for a path
+/// that ends with a slash: the SDKs take such an address and go by its host and port.
 fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), String> {
     if let Some(path) = address.strip_prefix("unix://") {
         return if path.starts_with('/') {
@@ -141,26 +149,19 @@ fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), 
             Err("the path of a Unix socket starts with /".into())
         };
     }
-    let uri: http::Uri = address.parse().map_err(|cause| format!("{cause}"))?;
+    let uri = checks::base_address(address)?;
     match uri.scheme_str() {
         Some("http") => {}
-        Some(other) => return Err(format!("the supervisor speaks plain http, not {other}")),
-        None => return Err("it has to start with http://".into()),
+        other => return Err(format!("the supervisor speaks plain http, not {}", other.unwrap_or_default())),
     }
     let authority = uri.authority().ok_or("the host is missing")?;
-    if authority.as_str().contains('@') {
-        return Err("it must not hold a user or password".into());
+    if !uri.path().ends_with('/') {
+        return Err("it has a path, and the supervisor's API has none".into());
     }
-    if authority.host().is_empty() {
-        return Err("the host is missing".into());
+    if uri.path().len() > 1 {
+        tracing::warn!("the path in the supervisor's address is not used: its API has none");
     }
-    // `Authority::port` is silent about a port that is none.
-    let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or_default() {
-        "" => 80,
-        port => {
-            port.trim_start_matches(':').parse::<u16>().map_err(|_| format!("\"{port}\" is not a port"))?
-        }
-    };
+    let port = authority.port_u16().unwrap_or(80);
     Ok((PlainEndpoint::Tcp(format!("{}:{port}", authority.host())), authority.to_string()))
 }
 
@@ -175,13 +176,25 @@ impl Missing {
                 "give the service the label {LABEL}: '1' in docker-compose.yml; without a device, \
                  `balena-agent simulate` prints variables of a simulated one"
             )),
-            Self::BadAddress { address, why } => {
-                // Somebody may have pasted a whole request address, key included.
-                let address = address.split(['?', '#']).next().unwrap_or_default();
-                let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
+            Self::BadKey(malformed) => malformed.error(),
+            Self::BadAddress { variable, address, why } => {
+                // Somebody may have pasted a whole request address, key included, or one with a password.
+                let address = if address.contains('@') { "" } else { address };
+                let (scheme, rest) = match address.split_once("://") {
+                    Some((scheme, rest)) => (format!("{scheme}://"), rest),
+                    None => (String::new(), address),
+                };
+                let address = scheme + rest.split(['/', '?', '#']).next().unwrap_or_default();
+                let head: String = address.chars().take(SHOWN).collect();
+                let more = if head.len() < address.len() { "…" } else { "" };
+                let is = if head.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (\"{}{more}\")", head.escape_debug())
+                };
                 Error::new(
                     ErrorKind::Config,
-                    format!("BALENA_SUPERVISOR_ADDRESS is \"{}\": {why}", address.escape_debug()),
+                    format!("{variable}{is} is not the supervisor's address: {why}"),
                 )
                 .help("it looks like http://10.114.104.1:48484; do not set it yourself on a device")
             }
@@ -210,8 +223,7 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for good in
-            ["http://10.114.104.1:48484", "http://localhost", "http://[::1]:1/base/", "unix:///run/s.sock"]
+        for good in ["http://10.114.104.1:48484", "http://localhost", "http://[::1]:1/", "unix:///run/s.sock"]
         {
             assert!(supervisor(good).is_configured(), "{good}");
         }
@@ -224,11 +236,49 @@ mod tests {
             "http://u:p@h:1",
             "unix://x",
             "http://a b",
+            "http://h:1/base",
+            "http://h:1/v1/device",
+            "http://h:1//x",
+            "http://h:1?apikey=s3",
+            "http://h:1/?apikey=s3",
+            "http://h:1/v1/device?apikey=s3",
+            "http://h:1#s3",
+            "http://h:1/#s3",
+            "http://u:s3?x@h:1",
+            "http://u:s3@h:1/base/",
+            "http://h:1\n",
+            " http://h:1",
+            "'http://h:1'",
+            "http://h:+1",
+            "http://h:0",
         ] {
             let error = supervisor(bad).link().err().unwrap();
             assert!(error.is_config(), "{bad}");
             assert!(error.to_string().contains("BALENA_SUPERVISOR_ADDRESS"), "{error}");
-            assert!(!error.to_string().contains("p@"), "{error}");
+            assert!(error.to_string().contains("http://10.114.104.1:48484"), "{error}");
+            assert!(!error.to_string().contains("p@") && !error.to_string().contains("s3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_names_the_variable_that_was_read() {
+        let (address, key) = ("SUPERVISOR_ADDRESS", "SUPERVISOR_API_KEY");
+        for prefix in ["BALENA", "RESIN"] {
+            for (bad, value, word) in [
+                (address, "http://h:1/v1", "path"),
+                (key, "s3\n", "line break"),
+                (key, "\"s3\"", "quotes"),
+                (key, " s3", "white space"),
+                (key, "s3\u{1b}", "control"),
+                (key, &"s3".repeat(3000), "longer"),
+            ] {
+                let vars = [(address, "http://h:1"), (key, "k")]
+                    .map(|(name, good)| (format!("{prefix}_{name}"), if name == bad { value } else { good }));
+                let error = Supervisor::new(&Environment::from_vars(vars).unwrap()).link().err().unwrap();
+                let text = error.to_string();
+                assert!(error.is_config() && text.starts_with(&format!("{prefix}_{bad}")), "{text}");
+                assert!(text.contains(word) && !text.contains("s3"), "{text}");
+            }
         }
     }
 }

@@ -110,6 +110,32 @@ async fn doctor_tells_what_is_wrong() {
         );
     }
 
+    let own = environment["BALENA_APP_ID"].clone();
+    environment.insert("BALENA_APP_ID".into(), "424242".into());
+    let output = run(&environment, &["doctor"]).await;
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    let scope = report.split("FAIL  key scope").nth(1).unwrap();
+    for word in ["BALENA_APP_ID is 424242", &format!("the key covers {own} ("), "fix:", "remove it"] {
+        assert!(scope.contains(word), "{word}: {report}");
+    }
+    environment.insert("BALENA_APP_ID".into(), own);
+
+    let address =
+        environment.insert("BALENA_SUPERVISOR_ADDRESS".into(), device.address() + "/base/").unwrap();
+    let output = run(&environment, &["doctor"]).await;
+    let report = stdout(&output);
+    assert!(report.contains("warn  supervisor address") && report.contains("path"), "{report}");
+    environment.insert("BALENA_SUPERVISOR_ADDRESS".into(), address);
+
+    environment.insert("BALENA_API_KEY".into(), "hidden\n".into());
+    let output = run(&environment, &["doctor"]).await;
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.contains("FAIL  cloud key") && report.contains("BALENA_API_KEY"), "{report}");
+    assert!(report.contains("line break") && !report.contains("hidden"), "{report}");
+    environment.remove("BALENA_API_KEY");
+
     environment.insert("BALENA_SUPERVISOR_API_KEY".into(), "wrong".into());
     let output = run(&environment, &["doctor"]).await;
     assert_eq!(output.status.code(), Some(1));

@@ -8,7 +8,7 @@ use balena_agent::simulator::{Fault, Injection};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{agent, assert_fails, device, first_line, run, stderr};
+use crate::support::{agent, assert_fails, device, first_line, run, stderr, stdout};
 
 #[tokio::test]
 async fn missing_variables_name_the_variable_and_the_label() {
@@ -39,6 +39,50 @@ async fn bad_addresses_and_dead_ones() {
         6,
         &["can't reach the supervisor", "refused"],
     );
+}
+
+#[tokio::test]
+async fn a_malformed_key_or_address_names_its_variable_and_is_not_shown() {
+    let (device, environment) = device().await;
+    let (key, address) = ("BALENA_SUPERVISOR_API_KEY", "BALENA_SUPERVISOR_ADDRESS");
+    let with = |variable: &str, value: String| {
+        let mut environment = environment.clone();
+        environment.insert(variable.to_owned(), value);
+        environment
+    };
+    let good = device.key("main").unwrap();
+    for (variable, value, words) in [
+        (key, format!("{good}\n"), ["line break", "remove"]),
+        (key, format!("{good}\r\n"), ["line break", "remove"]),
+        (key, format!("\"{good}\""), ["quotes", "remove"]),
+        (key, format!("'{good}'"), ["quotes", "remove"]),
+        (key, format!(" {good}"), ["white space", "remove"]),
+        (key, format!("{good}\u{7}"), ["control", "copy"]),
+        (key, good.repeat(2000), ["longer", "key alone"]),
+        (address, format!("{}/v1", device.address()), ["path", "http://10.114.104.1:48484"]),
+        (address, format!("{}?apikey={good}", device.address()), ["query", "http://10.114.104.1:48484"]),
+        (address, format!("{}/#{good}", device.address()), ["fragment", "http://10.114.104.1:48484"]),
+        (
+            address,
+            device.address().replace("//", &format!("//me:{good}@")),
+            ["user", "http://10.114.104.1:48484"],
+        ),
+        (address, format!("{}\n", device.address()), ["line break", "http://10.114.104.1:48484"]),
+    ] {
+        let environment = with(variable, value);
+        let output = run(&environment, &["device", "state"]).await;
+        assert_fails(&output, 78, &[variable, words[0], words[1]]);
+        assert!(!stderr(&output).contains(&good), "{}", stderr(&output));
+        let output = run(&environment, &["doctor"]).await;
+        let report = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{report}");
+        assert!(
+            report.contains(variable) && report.contains(words[0]) && !report.contains(&good),
+            "{report}"
+        );
+    }
+    let slash = with(address, format!("{}/", device.address()));
+    assert_eq!(run(&slash, &["device", "ping"]).await.status.code(), Some(0));
 }
 
 #[tokio::test]

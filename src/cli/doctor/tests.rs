@@ -1,0 +1,28 @@
+use super::*;
+
+#[test]
+fn the_own_application_is_looked_for_among_those_of_the_key() {
+    let covered = [("fleet", 5), ("other", 1_234_567)];
+    let finding = |variable, own| compared(&Environment::from_vars([(variable, own)]).unwrap(), &covered);
+    for own in ["5", "1234567", "01234567"] {
+        assert_eq!(finding("BALENA_APP_ID", own).result, Verdict::Ok, "{own}");
+    }
+    for (variable, own) in [("BALENA_APP_ID", "7"), ("RESIN_APP_ID", "50"), ("BALENA_APP_ID", "five")] {
+        let finding = finding(variable, own);
+        assert_eq!(finding.result, Verdict::Fail, "{own}");
+        for word in [variable, own, "5 (fleet)", "1234567 (other)"] {
+            assert!(finding.found.contains(word), "{}", finding.found);
+        }
+        assert!(finding.fix.unwrap().contains(variable));
+    }
+}
+
+#[test]
+fn an_old_supervisor_is_told_what_it_lacks() {
+    assert_eq!(supervisor_version("19.0.5").result, Verdict::Ok);
+    assert_eq!(supervisor_version("17.8.0-rc1").result, Verdict::Ok);
+    let old = supervisor_version("12.11.0");
+    assert_eq!(old.result, Verdict::Warn);
+    assert!(old.found.contains("setting tags") && !old.found.contains("journal"), "{}", old.found);
+    assert_eq!(supervisor_version("x").result, Verdict::Warn);
+}
