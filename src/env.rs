@@ -235,7 +235,6 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret as _;
 
     #[test]
     fn a_malformed_key_names_the_variable_that_was_read() {

@@ -140,6 +140,7 @@ mod tests {
             status: 207,
             headers: http::HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
+            token: None,
         };
         of_parts(reply, Effect::Change, Force::Given)
     }

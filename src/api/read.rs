@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
@@ -211,13 +212,24 @@ fn payload<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
 
 /// The error for an answer that does not fit.
 pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
+    let mut shown = beginning(&reply.body);
+    if let Some(token) =
+        reply.token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
+    {
+        shown = shown.replace(token, "[REDACTED]");
+    }
+    does_not_fit(reply, misfit, &format!("; {shown}"))
+}
+
+/// As [`unreadable`], of an answer in which a key may be: nothing of it is quoted.
+pub(crate) fn unreadable_secret(reply: &Reply, misfit: &json::Misfit) -> Error {
+    does_not_fit(reply, misfit, "; it may hold a key, and is not shown")
+}
+
+fn does_not_fit(reply: &Reply, misfit: &json::Misfit, shown: &str) -> Error {
     let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
-    let text = format!(
-        "status {} with an answer that can't be read: {at}{}; {}",
-        reply.status,
-        misfit.why,
-        beginning(&reply.body)
-    );
+    let text =
+        format!("status {} with an answer that can't be read: {at}{}{shown}", reply.status, misfit.why);
     Error::new(ErrorKind::Decode, text)
         .operation(reply.operation.clone())
         .with_status(reply.status)

@@ -155,3 +155,18 @@ fn nothing_secret_is_in_a_debug_text() {
     let token = BillingToken::new("hush").recaptcha("fine");
     assert!(!format!("{update:?} {token:?}").contains("hush"));
 }
+
+#[tokio::test]
+async fn an_answer_that_cant_be_read_shows_neither_the_token_nor_a_new_key() {
+    let (balena, _) = Always::answering("<p>token</p>");
+    let error = balena.device().get_all().await.unwrap_err();
+    assert!(error.is_decode() && error.to_string().contains("[REDACTED]"), "{error}");
+    assert!(!format!("{error:?} {error:#?}").contains("token"), "{error:#?}");
+
+    let (balena, _) = Always::answering(
+        r#"{"d":[{"id":7,"is_for__device_type":[{"slug":"x"}]}],"id":"9","uuid":"u","api_key":"s3cr3t"}"#,
+    );
+    let error = balena.device().register(7, "8deb12a5").provisioning_key("k".to_owned()).await.unwrap_err();
+    assert!(error.is_decode() && error.to_string().contains("may be registered"), "{error}");
+    assert!(!format!("{error:?} {error:#?}").contains("s3cr3t"), "{error:#?}");
+}

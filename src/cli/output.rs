@@ -259,13 +259,21 @@ fn render(data: &Value) -> String {
         Value::Object(_) => {
             let mut lines = Vec::new();
             flatten("", data, &mut lines);
-            let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            let width = lines.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
             let lines: Vec<String> =
                 lines.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
             lines.join("\n")
         }
         other => scalar(other),
     }
+}
+
+/// Characters that a column is widened for: one long value must not push all others out of sight, and formatting
+/// takes no width beyond 65,535.
+const WIDEST: usize = 200;
+
+fn width(text: &str) -> usize {
+    text.chars().count().min(WIDEST)
 }
 
 /// `{"a": {"b": 1}}` becomes `a.b  1`.
@@ -312,7 +320,7 @@ fn table(order: &[&str], rows: &[Value]) -> String {
     let mut widths = vec![0; columns.len()];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(self::width(cell));
         }
     }
     let mut text = String::new();
@@ -340,6 +348,13 @@ fn heading(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_longer_than_any_width_is_shown_whole() {
+        let long = "x".repeat(100_000);
+        assert!(render(&json!([{ "a": long, "b": 1 }])).contains(&long));
+        assert!(render(&json!({ long.clone(): 1 })).contains(&long));
+    }
 
     #[test]
     fn objects_align_and_rows_make_a_table() {

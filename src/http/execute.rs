@@ -89,6 +89,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What the request was allowed by: a server that echoes it must not put it into an error's text.
+    pub(crate) token: Option<SecretString>,
 }
 
 /// What of an answer a call waits for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use secrecy::SecretString;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,7 @@ pub(crate) struct Opened {
     body: Body,
     host: String,
     effect: Effect,
+    token: Option<SecretString>,
     idle: Idle,
 }
 
@@ -70,6 +72,7 @@ impl Opened {
             body,
             host: outgoing.host().to_owned(),
             effect: outgoing.effect(),
+            token: outgoing.token.clone(),
             idle: Idle::default(),
         }
     }
@@ -108,7 +111,8 @@ impl Opened {
     /// `is_decode` when it is longer, `is_unreachable` when the connection broke.
     pub(crate) async fn whole(mut self) -> Result<Reply> {
         let body = self.collect().await?;
-        Ok(Reply { operation: self.operation, status: self.status, headers: self.headers, body })
+        let Self { operation, status, headers, token, .. } = self;
+        Ok(Reply { operation, status, headers, body, token })
     }
 
     /// The same with its whole body in memory.

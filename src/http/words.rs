@@ -74,6 +74,9 @@ pub(crate) fn is_about_the_path(words: &str) -> bool {
         "no route matched",
         "no such route",
         "route not found",
+        // XML of a file store; Apache's text.
+        "<?xml",
+        "the requested url ",
     ]
     .iter()
     .any(|text| words.starts_with(text));
@@ -142,6 +145,8 @@ mod tests {
             "Route GET:/v6/device not found",
             "<!DOCTYPE html><title>Error</title><pre>Cannot GET /whoami</pre>",
             "<html><head><title>404 Not Found</title></head>",
+            "<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code></Error>",
+            "The requested URL /v6/device was not found on this server.",
         ] {
             assert!(is_about_the_path(words), "{words}");
         }

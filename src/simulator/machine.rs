@@ -24,6 +24,8 @@ use crate::tasks::TaskSet;
 
 /// How long the supervisor goes without a connection before it says that it has none.
 const CONNECTIVITY_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause between two looks whether the power is off.
+const POWER_LOOK: Duration = Duration::from_millis(5);
 /// Pause between two looks at an engine that is not there yet.
 const ENGINE_RETRY: Duration = Duration::from_millis(100);
 /// Connections waiting to be accepted.
@@ -246,11 +248,12 @@ impl Machine {
         let power_task = async move {
             let power_off = lock(&machine.timings).power_off;
             tokio::time::sleep(power_off).await;
-            lock(&machine.host).stage = Stage::Off;
             machine.restarts.cancel_all().await;
             machine.stop_process().await;
             machine.engine.power_off().await;
             machine.locks.forget();
+            // Last: what is switched on again in between would end with the rest.
+            lock(&machine.host).stage = Stage::Off;
             if power == Power::Reboot {
                 let boot = lock(&machine.timings).boot;
                 tokio::time::sleep(boot).await;
@@ -260,6 +263,14 @@ impl Machine {
         if self.power_tasks.spawn("power", power_task).is_err() {
             tracing::warn!("the simulated device can't reboot or shut down: it is over");
         }
+    }
+
+    /// The host is switched on, as soon as it is off where it is going down. Nothing happens if it is on.
+    pub(super) async fn switch_on(self: &Arc<Self>) {
+        while lock(&self.host).stage == Stage::GoingDown && !self.over.load(Ordering::Relaxed) {
+            tokio::time::sleep(POWER_LOOK).await;
+        }
+        self.boot().await;
     }
 
     /// The host comes up, and everything on it. Nothing happens unless it is off.

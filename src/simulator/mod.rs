@@ -251,9 +251,9 @@ impl Device {
         change(&mut lock(&self.machine.timings));
     }
 
-    /// Switches a device on again that was shut down. Nothing happens if it is on.
+    /// Switches a device on again that was shut down, once it is off. Nothing happens if it is on.
     pub async fn power_on(&self) {
-        self.machine.boot().await;
+        self.machine.switch_on().await;
     }
 
     /// From now on this engine call fails.

@@ -120,6 +120,7 @@ mod tests {
                 operation: "POST /supervisor/v1/reboot".into(),
                 status: 207,
                 headers: http::HeaderMap::new(),
+                token: None,
                 body: body.into(),
             },
             Force::Offered,

@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::answer::decode;
 use crate::api::application::Applications;
 use crate::api::device_type::DeviceTypes;
 use crate::api::filled::Filled;
 use crate::api::keys::{ApplicationKey, not_empty};
+use crate::api::read::unreadable_secret;
 use crate::api::resource::Resource;
 use crate::api::rows::{ApiKey, Application, DeviceType};
 use crate::api::write::Rows;
@@ -143,7 +143,12 @@ impl New {
             body.insert("user".into(), user.into());
         }
         let post = Plain::post(Method::POST, "/device/register", Some(body));
-        decode(&core.plain_as(post, Some(registrar.key.clone())).await?)
+        let reply = core.plain_as(post, Some(registrar.key.clone())).await?;
+        crate::json::decode(&reply.body).map_err(|misfit| {
+            unreadable_secret(&reply, &misfit).help(
+                "the device may be registered all the same: look for its uuid before registering it again",
+            )
+        })
     }
 }
 
