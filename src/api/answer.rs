@@ -5,13 +5,12 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Reply};
+use crate::http::{BoxFuture, Reply, beginning};
 use crate::json;
-
-use super::read::unreadable;
 
 /// A request whose answer is a `T`.
 ///
@@ -83,4 +82,31 @@ pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
 /// The whole answer as a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))
+}
+
+/// The error for an answer that does not fit.
+pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
+    let mut shown = beginning(&reply.body);
+    if let Some(token) =
+        reply.token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
+    {
+        shown = shown.replace(token, "[REDACTED]");
+    }
+    does_not_fit(reply, misfit, &format!("; {shown}"))
+}
+
+/// As [`unreadable`], of an answer in which a key may be: nothing of it is quoted.
+pub(crate) fn unreadable_secret(reply: &Reply, misfit: &json::Misfit) -> Error {
+    does_not_fit(reply, misfit, "; it may hold a key, and is not shown")
+}
+
+fn does_not_fit(reply: &Reply, misfit: &json::Misfit, shown: &str) -> Error {
+    let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
+    let text =
+        format!("status {} with an answer that can't be read: {at}{}{shown}", reply.status, misfit.why);
+    Error::new(ErrorKind::Decode, text)
+        .operation(reply.operation.clone())
+        .with_status(reply.status)
+        .sent(true)
+        .help("is the address of the API right, and no proxy or portal in between?")
 }

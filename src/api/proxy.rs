@@ -13,7 +13,7 @@ use crate::http::{Effect, Refusals, Reply, line, words};
 use crate::json;
 use crate::supervisor::{Force, explain_lock, tells_lock};
 
-use super::read::unreadable;
+use super::answer::unreadable;
 
 /// For a try, unless told otherwise: the device works, and two networks lie between.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

@@ -7,17 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Reply, beginning};
+use crate::http::{BoxFuture, Reply};
 use crate::json;
 use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 
+use super::answer::unreadable;
 use super::resource::Resource;
 
 /// Where to read, and the function's own options. Finding that out may take requests of its own.
@@ -208,33 +208,6 @@ fn payload<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
         d: T,
     }
     json::decode(&reply.body).map(|Payload { d }| d).map_err(|misfit| unreadable(reply, &misfit))
-}
-
-/// The error for an answer that does not fit.
-pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
-    let mut shown = beginning(&reply.body);
-    if let Some(token) =
-        reply.token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
-    {
-        shown = shown.replace(token, "[REDACTED]");
-    }
-    does_not_fit(reply, misfit, &format!("; {shown}"))
-}
-
-/// As [`unreadable`], of an answer in which a key may be: nothing of it is quoted.
-pub(crate) fn unreadable_secret(reply: &Reply, misfit: &json::Misfit) -> Error {
-    does_not_fit(reply, misfit, "; it may hold a key, and is not shown")
-}
-
-fn does_not_fit(reply: &Reply, misfit: &json::Misfit, shown: &str) -> Error {
-    let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
-    let text =
-        format!("status {} with an answer that can't be read: {at}{}{shown}", reply.status, misfit.why);
-    Error::new(ErrorKind::Decode, text)
-        .operation(reply.operation.clone())
-        .with_status(reply.status)
-        .sent(true)
-        .help("is the address of the API right, and no proxy or portal in between?")
 }
 
 /// Exactly one row, or an error of this kind when there is none.

@@ -11,7 +11,7 @@ use crate::json;
 use crate::maps::filled;
 use crate::odata::{Filter, Key, Query};
 
-use super::read::unreadable;
+use super::answer::unreadable;
 use super::resource::Resource;
 
 /// Which rows a write is for. There is no "all".

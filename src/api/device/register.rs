@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::api::answer::unreadable_secret;
 use crate::api::application::Applications;
 use crate::api::device_type::DeviceTypes;
 use crate::api::filled::Filled;
 use crate::api::keys::{ApplicationKey, not_empty};
-use crate::api::read::unreadable_secret;
 use crate::api::resource::Resource;
 use crate::api::rows::{ApiKey, Application, DeviceType};
 use crate::api::write::Rows;
