@@ -1,4 +1,4 @@
-//! Rows: applications, application types, hosting applications, host names of applications.
+//! Rows of applications, application types, host OS permissions and domains.
 
 use jiff::Timestamp;
 
@@ -13,114 +13,116 @@ use super::{
 };
 
 resource! {
-    /// An application: a fleet of devices, a block or an app.
+    /// A fleet of devices, a block or an app.
     Application = "application", "application" {
-        /// Number that the cloud gave it, unique among all applications.
+        /// Id, assigned by the API.
         id / ID: ApplicationId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last.
+        /// Time of the last change to the row.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name, unique within its organization.
+        /// Name, 4 to 100 characters, unique within the organization.
         app_name / APP_NAME: String,
-        /// Handle of the organization and name in lower case, unique: `my_org/my_app`.
+        /// Organization handle and application name in lower case, e.g. `my_org/my_app`; unique.
         slug / SLUG: String,
-        /// 32 hexadecimal digits, unique among all applications; the same wherever it is deployed.
+        /// 32 hexadecimal digits; unique.
         uuid / UUID: String,
-        /// Until when balena's support may look into it; none when it may not.
+        /// End of the access that balena's support was granted; `None` if it has no access. openBalena lacks it.
         is_accessible_by_support_until_date / IS_ACCESSIBLE_BY_SUPPORT_UNTIL_DATE = "is_accessible_by_support_until__date": Timestamp,
-        /// Whether it is a host OS.
+        /// Whether the application is a host OS: its releases are OS versions.
         is_host / IS_HOST: bool,
-        /// Whether its devices get each new release as it comes.
+        /// Whether each new final release becomes the target release of the application.
         should_track_latest_release / SHOULD_TRACK_LATEST_RELEASE: bool,
-        /// Whether everybody may see it.
+        /// Whether everybody can read the application and its releases.
         is_public / IS_PUBLIC: bool,
-        /// What kind of application: `fleet`, `block` or `app`.
+        /// Class: `fleet`, `block` or `app`.
         is_of_class / IS_OF_CLASS = "is_of__class": ApplicationClass,
-        /// Whether it is out of use.
+        /// Whether the application is archived.
         is_archived / IS_ARCHIVED: bool,
-        /// Whether a public one is listed on balenaHub. Servers without that lack it.
+        /// Whether a public application is listed on balenaHub. openBalena lacks it.
         is_discoverable / IS_DISCOVERABLE: bool,
-        /// URL of the repository that its source is in; none when nobody gave one. Servers without balenaHub lack it.
+        /// URL of the source repository; `None` if unset. openBalena lacks it.
         is_stored_at_repository_url / IS_STORED_AT_REPOSITORY_URL = "is_stored_at__repository_url": String,
     }
     navigation {
-        /// The actor that it acts as; a plain id in version 6.
+        /// Actor of the application, the owner of its API keys. Version 6 sends a plain id.
         #[serde(deserialize_with = "Nav::or_plain_id")]
         actor / ACTOR = "actor": Actor,
-        /// Its organization, as everybody may see it; version 6 only.
+        /// Public view of the organization; version 6 only.
         public_organization / PUBLIC_ORGANIZATION = "public_organization": PublicOrganization,
-        /// What its devices can do.
+        /// Application type: the features that the application supports.
         application_type / APPLICATION_TYPE = "application_type": ApplicationType,
-        /// Device type of its devices, unless they have one of their own.
+        /// Default device type. A device can have another one of a compatible architecture.
         is_for_device_type / DEVICE_TYPE = "is_for__device_type": DeviceType,
-        /// The application whose devices run this one for devices behind them; version 6 only.
+        /// Application whose devices manage the devices of this one (gateway mode); version 6 only, always empty on
+        /// openBalena.
         depends_on_application / DEPENDS_ON_APPLICATION = "depends_on__application": Application,
-        /// The organization that owns it.
+        /// Organization that owns the application.
         organization / ORGANIZATION = "organization": Organization,
-        /// The release that its devices should run, unless they are pinned to one; nothing before the first.
+        /// Target release of all devices that are not pinned; empty before the first successful release.
         should_be_running_release / SHOULD_BE_RUNNING_RELEASE = "should_be_running__release": Release,
-        /// Configuration variables for all of its devices.
+        /// Configuration variables for all devices of the application.
         application_config_variable / APPLICATION_CONFIG_VARIABLE = "application_config_variable": ApplicationConfigVariable,
-        /// Environment variables for all services on all of its devices.
+        /// Environment variables for all services on all devices of the application.
         application_environment_variable / APPLICATION_ENVIRONMENT_VARIABLE = "application_environment_variable": ApplicationVariable,
-        /// Variables that the builder sees.
+        /// Variables that the builder sets while it builds a release. openBalena lacks it.
         build_environment_variable / BUILD_ENVIRONMENT_VARIABLE = "build_environment_variable": BuildVariable,
-        /// Tags of its own.
+        /// Tags of the application.
         application_tag / APPLICATION_TAG = "application_tag": ApplicationTag,
-        /// Host names of its own. The documentation of version 6 does not list it.
+        /// Domains of the application. Not in the documentation of version 6.
         application_domain_mapping / APPLICATION_DOMAIN_MAPPING = "application_domain_mapping": ApplicationDomainMapping,
-        /// Devices that are in it.
+        /// Devices of the application.
         owns_device / DEVICE = "owns__device": Device,
-        /// Devices that are in it, as everybody may see them.
+        /// Public view of the devices of the application.
         owns_public_device / PUBLIC_DEVICE = "owns__public_device": PublicDevice,
-        /// Releases that were made of it.
+        /// Releases of the application.
         owns_release / OWNS_RELEASE = "owns__release" as "r": Release,
-        /// Services that its releases have or had.
+        /// Services of the application, from all its releases.
         service / SERVICE = "service": Service,
-        /// Applications that its devices run for devices behind them; version 6 only.
+        /// Applications whose devices the devices of this one manage (gateway mode); version 6 only, always empty on
+        /// openBalena.
         is_depended_on_by_application / IS_DEPENDED_ON_BY_APPLICATION = "is_depended_on_by__application": Application,
-        /// Users that have direct access to it, a row each; as a filter, the owner of the token.
+        /// Users with direct access, one row each. As a filter it matches the owner of the token.
         is_directly_accessible_by_user / DIRECTLY_ACCESSIBLE_BY = "is_directly_accessible_by__user" as "dau": UserHasDirectAccessToApplication,
-        /// Users that are members of it.
+        /// Members of the application, one row each. openBalena lacks it.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Invites to it that were not accepted yet.
+        /// Open invites to the application. openBalena lacks it.
         application_invite / APPLICATION_INVITE = "invitee__is_invited_to__application": ApplicationInvite,
-        /// Teams that may use it.
+        /// Teams with access to the application, one row each. openBalena lacks it.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
-        /// Host OS applications that its devices may run on, a row each.
+        /// Host OS applications that the devices may run, one row each. openBalena lacks it.
         can_use_application_as_host / APPLICATION_AS_HOST = "can_use__application_as_host": ApplicationHostedOnApplication,
     }
 }
 
 resource! {
-    /// An application type: what its devices can do.
+    /// An application type: the features that applications of this type support.
     ApplicationType = "application_type", "application type" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last.
+        /// Time of the last change to the row.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name for people, e.g. `Microservices`.
+        /// Display name, e.g. `Microservices`, `Default`.
         name / NAME: String,
-        /// Short name, unique, e.g. `microservices`.
+        /// Unique short name, e.g. `microservices`, `default`.
         slug / SLUG: String,
-        /// What it is, in words; none when nobody wrote any.
+        /// Description for people; `None` if there is none.
         description / DESCRIPTION: String,
-        /// Whether a device runs more than one service.
+        /// Whether a release can have more than one service.
         supports_multicontainer / SUPPORTS_MULTICONTAINER: bool,
-        /// Whether a device can have a public URL.
+        /// Whether devices can have a public device URL.
         supports_web_url / SUPPORTS_WEB_URL: bool,
-        /// Whether a device can manage others behind it.
+        /// Whether devices can manage other devices.
         supports_gateway_mode / SUPPORTS_GATEWAY_MODE: bool,
-        /// Whether new applications can no longer have it.
+        /// Whether the type is closed to new applications.
         is_legacy / IS_LEGACY: bool,
-        /// Whether it takes a plan that is paid for.
+        /// Whether the type needs a paid plan.
         requires_payment / REQUIRES_PAYMENT: bool,
-        /// OS versions that it works with, as a semver range; none when it works with all.
+        /// Supported host OS versions as a semver range, e.g. `>=2.11.0`; `None` if all are supported.
         needs_os_version_range / NEEDS_OS_VERSION_RANGE = "needs__os_version_range": String,
-        /// Most devices that an application of it may have; none without a limit.
+        /// Maximum number of devices of an application; `None` without a limit.
         maximum_device_count / MAXIMUM_DEVICE_COUNT: i64,
     }
     navigation {
@@ -130,29 +132,29 @@ resource! {
 }
 
 resource! {
-    /// That the devices of an application may run on a host OS application.
+    /// Permission of an application's devices to run a host OS application.
     ApplicationHostedOnApplication = "application__can_use__application_as_host", "hosting application" {
     }
     navigation {
-        /// The application that may.
+        /// Application with the permission.
         application / APPLICATION = "application": Application,
-        /// The host OS application that it may run on.
+        /// Host OS application that its devices may run.
         can_use_application_as_host / APPLICATION_AS_HOST = "can_use__application_as_host": Application,
     }
 }
 
 resource! {
-    /// A host name of an application. The documentation of version 6 does not list the resource.
+    /// A domain of an application. The documentation of version 6 does not list the resource.
     ApplicationDomainMapping = "application_domain_mapping", "application domain mapping" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// The domain, e.g. `fleet.example.org`: its devices have names below it.
+        /// Domain, e.g. `fleet.example.org`. The devices have host names below it.
         domain / DOMAIN: String,
     }
     navigation {
-        /// The application whose it is.
+        /// Application that the domain belongs to.
         application / APPLICATION = "application": Application,
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: credit bundles.
+//! Rows of credit bundles. openBalena lacks them.
 
 use jiff::Timestamp;
 
@@ -7,39 +7,39 @@ use crate::api::resource::resource;
 use super::{Feature, Organization, PaymentStatus, User};
 
 resource! {
-    /// Credits that were bought for a feature.
+    /// Credits for a feature, bought by an organization.
     CreditBundle = "credit_bundle", "credit bundle" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was bought.
+        /// Time of the purchase.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The documentation of version 6 does not list it.
+        /// Time of the last change to the row. Not in the documentation of version 6.
         modified_at / MODIFIED_AT: Timestamp,
-        /// How many credits were bought.
+        /// Number of credits bought.
         original_quantity / ORIGINAL_QUANTITY: f64,
-        /// How many credits are left, those that are set aside included.
+        /// Number of credits left, including reserved ones.
         total_balance / TOTAL_BALANCE: f64,
-        /// How many credits are left to use. The documentation of version 6 does not list it.
+        /// Number of credits left without reserved ones. Not in the documentation of version 6.
         available_balance / AVAILABLE_BALANCE: f64,
-        /// Price of one credit, in the smallest unit of the currency. The documentation of version 6 does not list it.
+        /// Price of one credit; the unit of the currency is not published. Not in the documentation of version 6.
         unit_cost / UNIT_COST: f64,
-        /// Price of all of them, in the smallest unit of the currency.
+        /// Price of the whole bundle, in the unit of `unit_cost`.
         total_cost / TOTAL_COST: f64,
-        /// When what is left of them is lost. The documentation of version 6 does not list it.
+        /// Time after which the remaining credits are void. Not in the documentation of version 6.
         expires_on_date / EXPIRES_ON_DATE = "expires_on__date": Timestamp,
-        /// How far the payment is.
+        /// Status of the payment.
         payment_status / PAYMENT_STATUS: PaymentStatus,
-        /// Id of the invoice; none before there is one.
+        /// Id of the invoice; `None` before there is one.
         is_associated_with_invoice_id / IS_ASSOCIATED_WITH_INVOICE_ID = "is_associated_with__invoice_id": String,
-        /// Why they could not be paid; none when nothing went wrong.
+        /// Reason of a failed payment; `None` otherwise.
         error_message / ERROR_MESSAGE: String,
     }
     navigation {
-        /// The feature that they are for.
+        /// Feature that the credits pay for.
         is_for_feature / IS_FOR_FEATURE = "is_for__feature": Feature,
-        /// Who bought them.
+        /// User who bought the bundle.
         is_created_by_user / USER = "is_created_by__user": User,
-        /// The organization that they were bought for.
+        /// Organization that owns the bundle.
         belongs_to_organization / ORGANIZATION = "belongs_to__organization": Organization,
     }
 }

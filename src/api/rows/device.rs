@@ -1,4 +1,4 @@
-//! Rows: devices, their host names, public devices, service instances.
+//! Rows of devices, their host names, public devices and service instances.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,198 +15,198 @@ use super::{
 resource! {
     /// A device.
     Device = "device", "device" {
-        /// Number that the cloud gave it, unique among all devices.
+        /// Id, assigned by the API.
         id / ID: DeviceId,
-        /// When it was registered.
+        /// Time of the registration.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last, by a user or by the device.
+        /// Time of the last change to the row, by a user or by the device's reports.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Latitude set by a user, in decimal degrees as text; the dashboard shows it instead of `latitude`. Empty
-        /// when unset.
+        /// Latitude set by a user, in decimal degrees as text; overrides `latitude`. Empty when unset. openBalena lacks
+        /// it.
         custom_latitude / CUSTOM_LATITUDE: String,
-        /// Longitude set by a user, in decimal degrees as text; the dashboard shows it instead of `longitude`.
-        /// Empty when unset.
+        /// Longitude set by a user, in decimal degrees as text; overrides `longitude`. Empty when unset. openBalena
+        /// lacks it.
         custom_longitude / CUSTOM_LONGITUDE: String,
-        /// Name shown to people. Two devices may have the same.
+        /// Display name. Not unique.
         device_name / DEVICE_NAME: String,
-        /// Percent of the release that is downloaded, by the supervisor's last report; none while it downloads
-        /// nothing.
+        /// Progress of the release download in percent (0–100), as last reported; `None` when nothing is downloaded.
         download_progress / DOWNLOAD_PROGRESS: i64,
-        /// Addresses of its interfaces in its own networks, with spaces between; none before its first report.
+        /// Local IP addresses (v4 and v6) of the network interfaces, separated by spaces; `None` before the first
+        /// report.
         ip_address / IP_ADDRESS: String,
-        /// Address that the cloud sees it call from.
+        /// IP address that the device's requests come from, as the API sees it; `None` before the first report.
         public_address / PUBLIC_ADDRESS: String,
-        /// Hardware addresses of its interfaces, with spaces between; none before its first report.
+        /// MAC addresses of the network interfaces, separated by spaces; `None` before the first report.
         mac_address / MAC_ADDRESS: String,
-        /// Until when balena's support may look into it; none when it may not.
+        /// End of the access that balena's support was granted; `None` if it has no access. openBalena lacks it.
         is_accessible_by_support_until_date / IS_ACCESSIBLE_BY_SUPPORT_UNTIL_DATE = "is_accessible_by_support_until__date": Timestamp,
-        /// Whether its connection to the VPN is up: through that it is reached for actions, SSH and its URL.
+        /// Whether the VPN connection is up. Supervisor calls, SSH and the public device URL go through it.
         is_connected_to_vpn / IS_CONNECTED_TO_VPN: bool,
-        /// Until when a user locked it against updates; none when it is not locked.
+        /// Time until which the device is locked; `None` if it is not locked.
         is_locked_until_date / IS_LOCKED_UNTIL_DATE = "is_locked_until__date": Timestamp,
-        /// Whether its port 80 is open to everybody at its public device URL.
+        /// Whether port 80 is public at the device URL; always `false` on openBalena.
         is_web_accessible / IS_WEB_ACCESSIBLE: bool,
-        /// Whether it counts for the plan; false after it was deactivated.
+        /// Whether the device counts for the plan: `false` after it was deactivated. openBalena lacks it.
         is_active / IS_ACTIVE: bool,
-        /// Whether it was put out of service because the plan does not cover it. Servers without billing lack it.
+        /// Whether the API suspended the device because the plan does not cover it. openBalena lacks it.
         is_frozen / IS_FROZEN: bool,
-        /// Whether the cloud hears of it now.
+        /// Whether the API counts the device as online. The SDK for JavaScript reads `is_connected_to_vpn` instead.
         is_online / IS_ONLINE: bool,
-        /// When it came online or went offline last; none when it never was online.
+        /// Time of the last change of `is_online`; `None` for a device that was never online.
         last_connectivity_event / LAST_CONNECTIVITY_EVENT: Timestamp,
-        /// When its connection to the VPN came or went last; none when there never was one.
+        /// Time of the last change of `is_connected_to_vpn`; `None` for a device that never connected.
         last_vpn_event / LAST_VPN_EVENT: Timestamp,
-        /// Latitude that its public address is thought to be at, in decimal degrees as text. Servers that do not
-        /// locate addresses lack it.
+        /// Latitude estimated from `public_address`, in decimal degrees as text. openBalena lacks it.
         latitude / LATITUDE: String,
-        /// Id of a device that another one managed on its behalf; none of others.
+        /// Id of a dependent device at the device that manages it (gateway mode); `None` for all others.
         local_id / LOCAL_ID: String,
-        /// Place that its public address is thought to be at, e.g. `Athens, Greece`. Servers that do not locate
-        /// addresses lack it.
+        /// Place estimated from `public_address`, e.g. `Athens, Greece`. openBalena lacks it.
         location / LOCATION: String,
-        /// Longitude that its public address is thought to be at, in decimal degrees as text. Servers that do not
-        /// locate addresses lack it.
+        /// Longitude estimated from `public_address`, in decimal degrees as text. openBalena lacks it.
         longitude / LONGITUDE: String,
-        /// Free text of its users; none or empty when there is none.
+        /// Free text of the users; `None` or empty if there is none.
         note / NOTE: String,
-        /// `dev` or `prod`; none before its first report, and of a host OS that does not tell.
+        /// Host OS variant: `dev` or `prod`. `None` before the first report, and for a host OS without variants.
         os_variant / OS_VARIANT: String,
-        /// Host OS by its own name, e.g. `balenaOS 2.98.33`; none before its first report.
+        /// Host OS version with the name of the OS, e.g. `balenaOS 2.98.33`; `None` before the first report.
         os_version / OS_VERSION: String,
-        /// Percent of the provisioning that is done, while it is provisioned.
+        /// Progress of the provisioning in percent (0–100); `None` when the device is not being provisioned.
         provisioning_progress / PROVISIONING_PROGRESS: i64,
-        /// What the provisioning does, in words; empty or none when it does nothing.
+        /// Step of the provisioning as text, e.g. `Post-Provisioning`; empty or `None` outside provisioning.
         provisioning_state / PROVISIONING_STATE: String,
-        /// State for the dashboard, an object of `key` and `name`; version 6 only, and not on every server.
+        /// State for the dashboard: an object with `key` and `name`; version 6 only. openBalena lacks it.
         state / STATE: Value,
-        /// What the supervisor says that it does, e.g. `Idle`, `Downloading`, `Installing`; none before its first
+        /// Activity as the supervisor reports it, e.g. `Idle`, `Downloading`, `Installing`; `None` before the first
         /// report.
         status / STATUS: String,
-        /// Rank of `overall_status` for sorting; version 6 only, and not on every server.
+        /// Rank of `overall_status` for sorting; version 6 only. openBalena lacks it.
         status_sort_index / STATUS_SORT_INDEX: i64,
-        /// Version of the supervisor without a `v`, e.g. `14.13.8`; none before its first report.
+        /// Supervisor version without a leading `v`, e.g. `14.13.8`; `None` before the first report.
         supervisor_version / SUPERVISOR_VERSION: String,
-        /// 32 or 62 hexadecimal digits that it chose, unique among all devices.
+        /// 32 or 62 hexadecimal digits, chosen at registration; unique.
         uuid / UUID: String,
-        /// Address in the VPN; version 6 only.
+        /// IP address in the VPN; version 6 only, always `None` on openBalena.
         vpn_address / VPN_ADDRESS: String,
-        /// Channel of the log service that came before the API's own; version 6 only, and mostly empty.
+        /// Channel of a retired log service; version 6 only, always `None` on openBalena.
         logs_channel / LOGS_CHANNEL: String,
-        /// Whether the supervisor's calls for its target state come in time.
+        /// Whether the supervisor polls its target state on time.
         api_heartbeat_state / API_HEARTBEAT_STATE: HeartbeatState,
-        /// Since when `api_heartbeat_state` is what it is; version 7 only.
+        /// Time of the last change of `api_heartbeat_state`; `None` before the first; version 7 only.
         changed_api_heartbeat_state_on_date / CHANGED_API_HEARTBEAT_STATE_ON_DATE = "changed_api_heartbeat_state_on__date": Timestamp,
-        /// How far the last update is, in the supervisor's words; none before the first. Older servers lack it.
+        /// Status of the last update, as the supervisor reports it; `None` before the first report. Older servers lack
+        /// it.
         update_status / UPDATE_STATUS: UpdateStatus,
-        /// When `update_status` changed last. Older servers lack it.
+        /// Time of the last change of `update_status`; `None` before the first. Older servers lack it.
         last_update_status_event / LAST_UPDATE_STATUS_EVENT: Timestamp,
-        /// Port that its supervisor's API listens on, usually 48484; none before its first report. The published
-        /// types do not list it.
+        /// Port of the supervisor API, usually 48484; `None` before the first report. Not in the published types.
         api_port / API_PORT: i64,
-        /// Key of its supervisor's API: who has it and reaches the port controls the device. The published types do
-        /// not list it.
+        /// Key of the supervisor API: anyone who has it and reaches the port controls the device. `None` before the
+        /// first report. Not in the published types.
         api_secret / API_SECRET: SecretText,
-        /// Memory in use, in MiB; none before its first report.
+        /// Memory in use, in MiB; `None` before the first report.
         memory_usage / MEMORY_USAGE: i64,
-        /// Memory that it has, in MiB; none before its first report.
+        /// Total memory, in MiB; `None` before the first report.
         memory_total / MEMORY_TOTAL: i64,
-        /// Block device that the storage figures are about, e.g. `/dev/mmcblk0p6`; none before its first report.
+        /// Block device that `storage_usage` and `storage_total` measure, e.g. `/dev/mmcblk0p6`; `None` before the
+        /// first report.
         storage_block_device / STORAGE_BLOCK_DEVICE: String,
-        /// Storage in use, in MiB; none before its first report.
+        /// Storage in use on the data partition, in MiB; `None` before the first report.
         storage_usage / STORAGE_USAGE: i64,
-        /// Storage that the data partition has, in MiB; none before its first report.
+        /// Size of the data partition, in MiB; `None` before the first report.
         storage_total / STORAGE_TOTAL: i64,
-        /// Load of its processor, in percent; none before its first report.
+        /// CPU load, in percent (0–100); `None` before the first report.
         cpu_usage / CPU_USAGE: i64,
-        /// Temperature of its processor, in °C; none when it does not measure it.
+        /// CPU temperature, in °C; `None` if the device does not report it.
         cpu_temp / CPU_TEMP: i64,
-        /// Serial number of its processor; none when it has none.
+        /// Serial number of the CPU; `None` if the device does not report it.
         cpu_id / CPU_ID: String,
-        /// Whether its supply voltage was too low.
+        /// Whether the device reported a supply voltage that is too low.
         is_undervolted / IS_UNDERVOLTED: bool,
-        /// Its state in one word, as the dashboard shows it. The words differ by version.
+        /// Summary of connection, update and provisioning. The values differ between versions 6 and 7.
         overall_status / OVERALL_STATUS: OverallStatus,
-        /// Percent of what `overall_status` says that it does; none when that has no end.
+        /// Progress in percent (0–100) of the download or the provisioning that `overall_status` shows; `None`
+        /// otherwise.
         overall_progress / OVERALL_PROGRESS: i64,
     }
     navigation {
-        /// What acts in its name; a plain id in version 6.
+        /// Actor of the device, the owner of its API keys. Version 6 sends a plain id.
         #[serde(deserialize_with = "Nav::or_plain_id")]
         actor / ACTOR = "actor": Actor,
-        /// What kind of board it is.
+        /// Device type.
         is_of_device_type / DEVICE_TYPE = "is_of__device_type": DeviceType,
-        /// The fleet that it is in.
+        /// Application (fleet) that the device belongs to.
         belongs_to_application / APPLICATION = "belongs_to__application": Application,
-        /// Who registered it; nothing of a device that a provisioning key registered.
+        /// User who registered the device; empty if a provisioning key did. openBalena lacks it.
         belongs_to_user / USER = "belongs_to__user": User,
-        /// The release that it reported last to run; nothing before that.
+        /// Release that the device last reported to run; empty before that.
         is_running_release / IS_RUNNING_RELEASE = "is_running__release": Release,
-        /// In version 6 the release that it is pinned to, nothing where it follows its application. In version 7
-        /// the release that it should run in the end, whichever way; read only.
+        /// Version 6: release that the device is pinned to; empty if it follows its application. Version 7: target
+        /// release, pinned or from the application; read only.
         should_be_running_release / SHOULD_BE_RUNNING_RELEASE = "should_be_running__release": Release,
-        /// The release that it is pinned to, nothing where it follows its application; version 7 only.
+        /// Release that the device is pinned to; empty if it follows its application; version 7 only.
         is_pinned_on_release / IS_PINNED_ON_RELEASE = "is_pinned_on__release": Release,
-        /// The release of the host OS that it should run; nothing where nobody chose one. Older servers lack it.
+        /// Target release of the host OS; empty if none was set. Older servers lack it.
         should_be_operated_by_release / SHOULD_BE_OPERATED_BY_RELEASE = "should_be_operated_by__release": Release,
-        /// The release of the supervisor that it should run; version 7 only.
+        /// Target release of the supervisor; empty if none was set; version 7 only.
         should_be_managed_by_release / SHOULD_BE_MANAGED_BY_RELEASE = "should_be_managed_by__release": Release,
-        /// The server of the VPN that it is connected to; nothing when it is not.
+        /// VPN server of the last connection; empty if the device never connected.
         is_managed_by_service_instance / SERVICE_INSTANCE = "is_managed_by__service_instance": ServiceInstance,
-        /// The device that managed it on its behalf; version 6 only.
+        /// Device that manages this one (gateway mode); version 6 only, always empty on openBalena.
         is_managed_by_device / IS_MANAGED_BY_DEVICE = "is_managed_by__device": Device,
-        /// The supervisor that it should run; version 6 only.
+        /// Target supervisor release; empty if none was set; version 6 only. openBalena lacks it.
         should_be_managed_by_supervisor_release / SUPERVISOR_RELEASE = "should_be_managed_by__supervisor_release": SupervisorRelease,
-        /// Configuration variables of its own, which count before its application's.
+        /// Configuration variables of the device; they override those of the application.
         device_config_variable / DEVICE_CONFIG_VARIABLE = "device_config_variable": DeviceConfigVariable,
-        /// Environment variables of its own for all of its services, which count before its application's.
+        /// Environment variables for all services on the device; they override those of the application.
         device_environment_variable / DEVICE_ENVIRONMENT_VARIABLE = "device_environment_variable": DeviceVariable,
-        /// Tags of its own.
+        /// Tags of the device.
         device_tag / DEVICE_TAG = "device_tag": DeviceTag,
-        /// Host names of its own. Servers without public device URLs lack it.
+        /// Host names of the device. openBalena lacks it.
         device_domain_mapping / DEVICE_DOMAIN_MAPPING = "device_domain_mapping": DeviceDomainMapping,
-        /// Services that it has or had, one row each: variables of a service on this device hang there.
+        /// Services that the device has or had, one row each. Variables of one service on one device belong to these
+        /// rows.
         service_install / SERVICE_INSTALL = "service_install": ServiceInstall,
-        /// Images that it has or had, one row each, with what the supervisor says of them.
+        /// Images that the device has or had, one row each, with status and progress.
         image_install / IMAGE_INSTALL = "image_install": ImageInstall,
     }
 }
 
 resource! {
-    /// What everybody may see of a device that is in a public application and online.
+    /// Public view of a device in a public application.
     PublicDevice = "public_device", "public device" {
-        /// Latitude in decimal degrees as text, roughly where it is.
+        /// Approximate latitude, in decimal degrees as text.
         latitude / LATITUDE: String,
-        /// Longitude in decimal degrees as text, roughly where it is.
+        /// Approximate longitude, in decimal degrees as text.
         longitude / LONGITUDE: String,
-        /// Whether it was online lately.
+        /// Whether the device was online recently; the period is not published.
         was_recently_online / WAS_RECENTLY_ONLINE: bool,
     }
     navigation {
-        /// The public application that it is in.
+        /// Public application that the device belongs to.
         belongs_to_application / APPLICATION = "belongs_to__application": Application,
-        /// What kind of board it is.
+        /// Device type.
         is_of_device_type / DEVICE_TYPE = "is_of__device_type": DeviceType,
     }
 }
 
 resource! {
-    /// A server of the cloud that devices are connected to, as to the VPN.
+    /// A server of balena's infrastructure that devices connect to, such as a VPN server.
     ServiceInstance = "service_instance", "service instance" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it joined.
+        /// Time at which the server registered itself.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last.
+        /// Time of the last change to the row.
         modified_at / MODIFIED_AT: Timestamp,
-        /// What it does, e.g. `vpn`. The published types of version 7 do not list it.
+        /// Kind of service, e.g. `vpn`. Not in the published types of version 7.
         service_type / SERVICE_TYPE: String,
-        /// Address that the cloud reaches it at.
+        /// IP address of the server.
         ip_address / IP_ADDRESS: String,
-        /// When it said last that it is alive. The published types of version 7 do not list it.
+        /// Time of the last sign of life, as text. Not in the published types of version 7.
         last_heartbeat / LAST_HEARTBEAT: String,
     }
     navigation {
-        /// Devices that are connected to it.
+        /// Devices connected to the server.
         manages_device / DEVICE = "manages__device": Device,
     }
 }
@@ -214,15 +214,15 @@ resource! {
 resource! {
     /// A host name of a device. The documentation of version 6 does not list the resource.
     DeviceDomainMapping = "device_domain_mapping", "device domain mapping" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// The whole host name, e.g. `gate.example.org`.
+        /// Fully qualified host name, e.g. `gate.example.org`.
         fqdn / FQDN: String,
     }
     navigation {
-        /// The device that answers to it.
+        /// Device that the host name belongs to.
         device / DEVICE = "device": Device,
     }
 }

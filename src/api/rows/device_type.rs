@@ -1,4 +1,4 @@
-//! Rows: device types, their aliases, families and manufacturers, CPU architectures.
+//! Rows of device types, their aliases, families and manufacturers, and of CPU architectures.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -11,57 +11,57 @@ use super::{Application, Device, DeviceHistory, OrganizationPrivateDeviceTypeAcc
 resource! {
     /// A device type: a kind of board.
     DeviceType = "device_type", "device type" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: DeviceTypeId,
-        /// Short name, unique, e.g. `raspberrypi3`.
+        /// Unique short name, e.g. `raspberrypi3`, `raspberrypi4-64`, `intel-nuc`.
         slug / SLUG: String,
-        /// Name for people, e.g. `Raspberry Pi 3`.
+        /// Display name, e.g. `Raspberry Pi 3`.
         name / NAME: String,
-        /// Whether only some organizations may use it.
+        /// Whether only organizations with private access can use the type. openBalena lacks it.
         is_private / IS_PRIVATE: bool,
-        /// Its logo, as a `data:` URL; none when it has none.
+        /// Logo as a `data:` URL; `None` if there is none.
         logo / LOGO: String,
-        /// What it needs and provides; none when nobody wrote one.
+        /// Contract as a JSON object: what the type requires and provides; `None` if there is none.
         contract / CONTRACT: Value,
     }
     navigation {
-        /// Boards that it is one of; nothing when it is in no family.
+        /// Device family; empty if the type belongs to none.
         belongs_to_device_family / DEVICE_FAMILY = "belongs_to__device_family": DeviceFamily,
-        /// Applications that are for it; the host OS among them.
+        /// Applications with this default device type, including host OS applications.
         is_default_for_application / APPLICATION = "is_default_for__application": Application,
-        /// What its processor runs.
+        /// CPU architecture.
         is_of_cpu_architecture / CPU_ARCHITECTURE = "is_of__cpu_architecture": CpuArchitecture,
-        /// Organizations that may use it although it is private, a row each.
+        /// Organizations with access to a private type, one row each.
         is_accessible_privately_by_organization / ORGANIZATION = "is_accessible_privately_by__organization": OrganizationPrivateDeviceTypeAccess,
         /// Devices of this type.
         #[serde(alias = "describes_device")]
         describes_device / DESCRIBES_DEVICE = "describes__device": Device,
-        /// Devices of this type, as everybody may see them. The documentation of version 6 does not list it.
+        /// Public view of the devices of this type. Not in the documentation of version 6.
         describes_public_device / PUBLIC_DEVICE = "describes__public_device": PublicDevice,
-        /// What devices of this type were before. The documentation of version 6 does not list it.
+        /// Device history rows of devices of this type. Not in the documentation of version 6.
         device_history / DEVICE_HISTORY = "device_history": DeviceHistory,
-        /// Its other names, the slug among them.
+        /// Aliases of the type, including its slug.
         device_type_alias / DEVICE_TYPE_ALIAS = "device_type_alias": DeviceTypeAlias,
     }
 }
 
 resource! {
-    /// Another name of a device type.
+    /// An alias of a device type.
     DeviceTypeAlias = "device_type_alias", "device type alias" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// The name, e.g. `raspberry-pi`.
+        /// The alias, e.g. `raspberry-pi`, `fincm3`.
         is_referenced_by_alias / IS_REFERENCED_BY_ALIAS = "is_referenced_by__alias": String,
     }
     navigation {
-        /// What it stands for, by the name in the documentation of version 6. No server knows it, so a request that
-        /// names it is refused: `device_type` is the name in both versions.
+        /// Device type under the name in the documentation of version 6. No server knows this name, so the client
+        /// refuses a request that uses it: use `device_type`.
         references_device_type / REFERENCES_DEVICE_TYPE = "references__device_type": DeviceType,
-        /// What it stands for.
+        /// Device type that the alias stands for.
         device_type / DEVICE_TYPE = "device_type": DeviceType,
     }
 }
@@ -69,37 +69,37 @@ resource! {
 resource! {
     /// A family of device types.
     DeviceFamily = "device_family", "device family" {
-        /// When it was created. The published types of version 7 do not list it.
+        /// Time of creation. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types of version 7 do not list it.
+        /// Time of the last change to the row. Not in the published types of version 7.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Short name, unique, e.g. `raspberrypi`.
+        /// Unique short name, e.g. `raspberrypi`.
         slug / SLUG: String,
-        /// Name for people, e.g. `Raspberry Pi`.
+        /// Display name, e.g. `Raspberry Pi`.
         name / NAME: String,
     }
     navigation {
-        /// Who makes them; nothing when nobody says.
+        /// Manufacturer; empty if unknown.
         is_manufactured_by_device_manufacturer / DEVICE_MANUFACTURER = "is_manufactured_by__device_manufacturer": DeviceManufacturer,
-        /// Device types that are in it. The documentation of version 6 does not list it.
+        /// Device types in the family. Not in the documentation of version 6.
         device_type / DEVICE_TYPE = "device_type": DeviceType,
     }
 }
 
 resource! {
-    /// Who makes devices.
+    /// A manufacturer of devices.
     DeviceManufacturer = "device_manufacturer", "device manufacturer" {
-        /// When it was created. The published types of version 7 do not list it.
+        /// Time of creation. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types of version 7 do not list it.
+        /// Time of the last change to the row. Not in the published types of version 7.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Short name, unique, e.g. `raspberry-pi-foundation`.
+        /// Unique short name, e.g. `raspberry-pi-foundation`.
         slug / SLUG: String,
-        /// Name for people, e.g. `Raspberry Pi Foundation`.
+        /// Display name, e.g. `Raspberry Pi Foundation`.
         name / NAME: String,
     }
 }
@@ -107,17 +107,17 @@ resource! {
 resource! {
     /// A CPU architecture.
     CpuArchitecture = "cpu_architecture", "CPU architecture" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Short name, unique, e.g. `aarch64`, `armv7hf`, `amd64`.
+        /// Unique short name, e.g. `aarch64`, `armv7hf`, `amd64`, `rpi`, `i386`.
         slug / SLUG: String,
     }
     navigation {
-        /// Device types whose processors run it.
+        /// Device types with this architecture.
         is_supported_by_device_type / DEVICE_TYPE = "is_supported_by__device_type": DeviceType,
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: how users log in, and who they are. The open server has none of them.
+//! Rows of identity providers, accounts, recovery codes, OAuth applications and user profiles. openBalena lacks them.
 
 use jiff::Timestamp;
 
@@ -7,149 +7,149 @@ use crate::api::resource::resource;
 use super::{Organization, Team, User};
 
 resource! {
-    /// Who vouches for users by SAML.
+    /// A SAML identity provider.
     IdentityProvider = "identity_provider", "identity provider" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Name that its users log in with, unique.
+        /// Unique name that users enter to log in through this provider.
         sso_identifier / SSO_IDENTIFIER: String,
-        /// URL that users are sent to.
+        /// URL of the provider's login page, to which users are redirected.
         entry_point / ENTRY_POINT: String,
-        /// Name that it answers with.
+        /// Issuer name in the provider's SAML responses.
         issuer / ISSUER: String,
-        /// Its certificate, as PEM: it is public.
+        /// Signing certificate of the provider, in PEM; not a secret.
         certificate / CERTIFICATE: String,
-        /// Whether its answers have to be signed as a whole.
+        /// Whether the whole SAML response must be signed.
         requires_signed_authn_response / REQUIRES_SIGNED_AUTHN_RESPONSE: bool,
     }
     navigation {
-        /// Organizations that its users may join, a row each.
+        /// Organizations whose users can log in through the provider, one row each.
         identity_provider_membership / IDENTITY_PROVIDER_MEMBERSHIP = "identity_provider_membership": IdentityProviderMembership,
     }
 }
 
 resource! {
-    /// That the users of an identity provider may join an organization.
+    /// Permission of an identity provider's users to join an organization.
     IdentityProviderMembership = "identity_provider_membership", "identity provider membership" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
     }
     navigation {
-        /// The organization that they may join.
+        /// Organization that they can join.
         organization / ORGANIZATION = "organization": Organization,
-        /// Who vouches for them.
+        /// Identity provider of the users.
         is_authorized_by_identity_provider / IDENTITY_PROVIDER = "is_authorized_by__identity_provider": IdentityProvider,
-        /// The team that they become members of; nothing for none.
+        /// Team that they join; empty if none.
         grants_access_to_team / TEAM = "grants_access_to__team": Team,
     }
 }
 
 resource! {
-    /// An account of a user at an identity provider.
+    /// An account of a user at a SAML identity provider.
     SamlAccount = "saml_account", "SAML account" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Id of the account there.
+        /// Id of the account at the provider.
         remote_id / REMOTE_ID: String,
-        /// Name of the account there; none when it has none.
+        /// Name of the account at the provider; `None` if it has none.
         display_name / DISPLAY_NAME: String,
     }
     navigation {
-        /// The user whose it is.
+        /// User who owns the account.
         belongs_to_user / USER = "belongs_to__user": User,
-        /// Where it is.
+        /// Identity provider of the account.
         was_generated_by_identity_provider / IDENTITY_PROVIDER = "was_generated_by__identity_provider": IdentityProvider,
     }
 }
 
 resource! {
-    /// An account of a user elsewhere, as at GitHub.
+    /// An account of a user at another service, such as GitHub.
     SocialServiceAccount = "social_service_account", "social service account" {
-        /// Where it is, e.g. `github`.
+        /// Name of the service, e.g. `github`.
         provider / PROVIDER: String,
-        /// Name of the account there; none when it has none.
+        /// Name of the account at the service; `None` if it has none.
         display_name / DISPLAY_NAME: String,
     }
     navigation {
-        /// The user whose it is.
+        /// User who owns the account.
         belongs_to_user / USER = "belongs_to__user": User,
     }
 }
 
 resource! {
-    /// A code that a user gets in with once when the second factor is lost.
+    /// A one-time code that replaces the second factor.
     RecoveryTwoFactor = "recovery_two_factor", "recovery code" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was used; none before that.
+        /// Time at which the code was used; `None` if it is unused.
         used_timestamp / USED_TIMESTAMP: Timestamp,
     }
     navigation {
-        /// The user whose it is.
+        /// User who owns the code.
         belongs_to_user / USER = "belongs_to__user": User,
     }
 }
 
 resource! {
-    /// A program that users can let act for them, by OAuth.
+    /// An OAuth application: a program that acts for users who authorize it.
     OauthApplication = "oauth_application", "OAuth application" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Name for people.
+        /// Display name.
         name / NAME: String,
-        /// Name that it identifies itself with; it is no secret.
+        /// OAuth client id; not a secret.
         client_id / CLIENT_ID: String,
-        /// URL that users are sent back to.
+        /// URL to which users are redirected after the authorization.
         redirect_uri / REDIRECT_URI: String,
-        /// What it does, in words; none when nobody says.
+        /// Description for people; `None` if there is none.
         description / DESCRIPTION: String,
     }
     navigation {
-        /// Users that let it act, a row each.
+        /// Users who authorized the application, one row each.
         oauth_application_authorization / OAUTH_APPLICATION_AUTHORIZATION = "oauth_application_authorization": OauthApplicationAuthorization,
     }
 }
 
 resource! {
-    /// That a user lets a program act for it.
+    /// Authorization of an OAuth application by a user.
     OauthApplicationAuthorization = "oauth_application_authorization", "OAuth authorization" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
     }
     navigation {
-        /// The user that does.
+        /// User who gave the authorization.
         belongs_to_user / USER = "belongs_to__user": User,
-        /// The program that may act.
+        /// Authorized application.
         is_for_oauth_application / OAUTH_APPLICATION = "is_for__oauth_application": OauthApplication,
     }
 }
 
 resource! {
-    /// Who a user is, in more words.
+    /// Profile of a user: name, e-mail address, preferences.
     UserProfile = "user_profile", "user profile" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Address of its mail; none when it has none.
+        /// E-mail address; `None` if unset.
         email / EMAIL: String,
-        /// Whether it wants no newsletter.
+        /// Whether the user opted out of the newsletter.
         has_disabled_newsletter / HAS_DISABLED_NEWSLETTER: bool,
-        /// Whether the address was confirmed.
+        /// Whether the e-mail address was verified.
         is_verified / IS_VERIFIED: bool,
-        /// Whether the address has to be confirmed before it can go on.
+        /// Whether the user must verify the e-mail address.
         must_be_verified / MUST_BE_VERIFIED: bool,
-        /// First name; none when it did not say.
+        /// First name; `None` if unset.
         first_name / FIRST_NAME: String,
-        /// Last name; none when it did not say.
+        /// Last name; `None` if unset.
         last_name / LAST_NAME: String,
-        /// What it uses balena for, e.g. `professional`; none when it did not say.
+        /// Kind of use, e.g. `professional`; `None` if unset.
         account_type / ACCOUNT_TYPE: String,
-        /// Whether it can log in with a password.
+        /// Whether the user has a password to log in with.
         has_password_set / HAS_PASSWORD_SET: bool,
-        /// Company that it works for; none when it did not say.
+        /// Company that the user works for; `None` if unset.
         company / COMPANY: String,
     }
     navigation {
-        /// The user that it is about.
+        /// User that the profile belongs to.
         is_of_user / USER = "is_of__user": User,
     }
 }

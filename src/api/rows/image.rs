@@ -1,4 +1,4 @@
-//! Rows: images, images in releases, images on devices, differences between images.
+//! Rows of images, images in releases, images on devices, and deltas between images.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -10,68 +10,69 @@ use crate::ids::ImageId;
 use super::{BuildStatus, Device, ImageEnvironmentVariable, ImageLabel, Release, Service};
 
 resource! {
-    /// An image: one service's build in one release.
+    /// An image: the build of one service in one release.
     Image = "image", "image" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: ImageId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// What the build said; none before the build said anything.
+        /// Output of the build; `None` before there is any.
         build_log / BUILD_LOG: String,
-        /// What it needs and provides; none when nobody wrote a contract.
+        /// Contract as a JSON object: what the service requires and provides; `None` if there is none.
         contract / CONTRACT: Value,
-        /// Digest of its content, `sha256:…`; none before it is in the registry.
+        /// Digest of the content, `sha256:` and 64 hexadecimal digits; `None` before the image is in the registry.
         content_hash / CONTENT_HASH: String,
-        /// How it was built, e.g. `Standard Dockerfile`; none before the build.
+        /// Project type that the builder detected, e.g. `Standard Dockerfile`; `None` before the build.
         project_type / PROJECT_TYPE: String,
-        /// State of the build.
+        /// Status of the build.
         status / STATUS: BuildStatus,
-        /// Repository in the registry, without a tag.
+        /// Unique repository in the registry, without a tag, e.g. `registry2.balena-cloud.com/v2/<32 hexadecimal
+        /// digits>`.
         is_stored_at_image_location / IS_STORED_AT_IMAGE_LOCATION = "is_stored_at__image_location": String,
-        /// When the build began.
+        /// Start of the build.
         start_timestamp / START_TIMESTAMP: Timestamp,
-        /// When the build ended; none while it runs.
+        /// End of the build; `None` while it runs.
         end_timestamp / END_TIMESTAMP: Timestamp,
-        /// When it was in the registry; none before that.
+        /// Time of the push to the registry; `None` before it. A successful image always has it.
         push_timestamp / PUSH_TIMESTAMP: Timestamp,
-        /// Size in bytes; none before the build ended.
+        /// Size in bytes; `None` before the build ends. Version 6 sends a number, version 7 text.
         #[serde(deserialize_with = "number_or_text")]
         image_size / IMAGE_SIZE: i64,
-        /// The Dockerfile that it was built from; none where there was none.
+        /// Dockerfile of the build; `None` if there is none.
         dockerfile / DOCKERFILE: String,
-        /// Why its build failed; none when it did not.
+        /// Reason of a failed build; `None` otherwise.
         error_message / ERROR_MESSAGE: String,
     }
     navigation {
-        /// The service that it is a build of.
+        /// Service that the image is a build of.
         is_a_build_of_service / SERVICE = "is_a_build_of__service": Service,
-        /// Releases that have it, each through a row of its own.
+        /// Releases that contain the image, one row each.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
-        /// Devices that have or had it, a row each.
+        /// Devices that have or had the image, one row each.
         image_install / IMAGE_INSTALL = "image_install": ImageInstall,
-        /// Differences that lead from it to other images.
+        /// Deltas from this image to other images.
         is_origin_of_delta / IS_ORIGIN_OF_DELTA = "is__origin__of__delta": Delta,
-        /// Differences that lead from other images to it.
+        /// Deltas from other images to this image.
         is_produced_by_delta / IS_PRODUCED_BY_DELTA = "is_produced_by__delta": Delta,
     }
 }
 
 resource! {
-    /// That an image is part of a release.
+    /// Membership of an image in a release.
     ReleaseImage = "release_image", "release image" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
     }
     navigation {
-        /// The image that is part.
+        /// The image.
         image / IMAGE = "image": Image,
-        /// Of which release.
+        /// Release that contains the image.
         is_part_of_release / RELEASE = "is_part_of__release": Release,
         /// Labels of the image in this release.
         image_label / IMAGE_LABEL = "image_label": ImageLabel,
@@ -83,63 +84,64 @@ resource! {
 resource! {
     /// An image on a device.
     ImageInstall = "image_install", "image install" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When the device told of it first. The published types do not list it.
+        /// Time of the device's first report of the image. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Percent of it that is downloaded; none while it is not downloaded.
+        /// Download progress in percent (0–100); `None` when the image is not being downloaded.
         download_progress / DOWNLOAD_PROGRESS: f64,
-        /// As the supervisor reports it: `Running`, `Downloading`, `exited`, `deleted` …
+        /// Status as the supervisor reports it, e.g. `Running`, `Downloading`, `exited`; `deleted` after the device
+        /// removed the image.
         status / STATUS: String,
-        /// Since when it is there.
+        /// Time of the installation, set by the API.
         install_date / INSTALL_DATE: Timestamp,
     }
     navigation {
-        /// The image that is installed, by the name that the SDK for Python asks for.
+        /// Installed image, under the name that the SDK for Python uses; works in both versions.
         image / IMAGE = "image": Image,
-        /// The image that is installed.
+        /// Installed image.
         installs_image / INSTALLS_IMAGE = "installs__image": Image,
-        /// The device that has it.
+        /// Device that has the image.
         device / DEVICE = "device": Device,
-        /// The release that brought it.
+        /// Release that the image was installed from.
         is_provided_by_release / RELEASE = "is_provided_by__release": Release,
     }
 }
 
 resource! {
-    /// A difference between two images: a device that has the one downloads it instead of the other.
+    /// A delta between two images. A device with the first image downloads the delta instead of the second image.
     Delta = "delta", "delta" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was asked for.
+        /// Time of the request for the delta.
         created_at / CREATED_AT: Timestamp,
-        /// Version of its format, e.g. 2 or 3.
+        /// Version of the delta format, e.g. 2 or 3.
         version / VERSION: i64,
-        /// How far it is: `running`, `success`, `error` …
+        /// Status, e.g. `running`, `success`, `error`.
         status / STATUS: String,
-        /// Why it could not be made; none when nothing went wrong.
+        /// Reason of a failure; `None` otherwise.
         error_message / ERROR_MESSAGE: String,
-        /// Where it is stored; none before it is made.
+        /// Storage location; `None` before the delta is ready.
         is_stored_at_location / IS_STORED_AT_LOCATION = "is_stored_at__location": String,
-        /// Size in bytes; none before it is made.
+        /// Size in bytes; `None` before the delta is ready.
         #[serde(deserialize_with = "number_or_text")]
         size / SIZE: i64,
-        /// When it was last heard of while it was made.
+        /// Time of the last progress report.
         update_timestamp / UPDATE_TIMESTAMP: Timestamp,
-        /// When it was made; none before that.
+        /// Time of completion; `None` before it.
         end_timestamp / END_TIMESTAMP: Timestamp,
     }
     navigation {
-        /// The image that a device has; nothing when it is gone.
+        /// Image that the device already has; empty if there is none.
         originates_from_image / ORIGINATES_FROM_IMAGE = "originates_from__image": Image,
-        /// The image that a device gets.
+        /// Image that the delta produces.
         produces_image / PRODUCES_IMAGE = "produces__image": Image,
     }
 }
 
-/// A number that some versions of the API tell as a text.
+/// Reads a number that version 6 of the API sends as a number and version 7 as text.
 pub(super) fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

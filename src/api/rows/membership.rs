@@ -1,4 +1,4 @@
-//! Rows: application memberships and their roles, application invites, invitees, direct access to applications.
+//! Rows of application memberships, roles, invites and invitees, and of direct access to applications.
 
 use jiff::Timestamp;
 
@@ -7,41 +7,41 @@ use crate::api::resource::resource;
 use super::{Application, OrganizationInvite, SecretText, TeamApplicationAccess, User};
 
 resource! {
-    /// That a user is a member of an application.
+    /// Membership of a user in an application.
     ApplicationMembership = "user__is_member_of__application", "application membership" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
     }
     navigation {
-        /// Who is a member.
+        /// The member.
         user / USER = "user": User,
-        /// Of what.
+        /// Application that the user is a member of.
         is_member_of_application / APPLICATION = "is_member_of__application": Application,
-        /// What the member may do.
+        /// Role of the member.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
     }
 }
 
 resource! {
-    /// A role of members: `developer`, `operator`, `observer`, or one that an organization made.
+    /// A role of application members: `developer`, `operator`, `observer`, or a role of an organization's own.
     ApplicationMembershipRole = "application_membership_role", "application membership role" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last.
+        /// Time of the last change to the row.
         modified_at / MODIFIED_AT: Timestamp,
-        /// What it is called, e.g. `developer`.
+        /// Name, e.g. `developer`.
         name / NAME: String,
-        /// What its members may do, in words.
+        /// Description of the role's permissions.
         description / DESCRIPTION: String,
     }
     navigation {
-        /// Memberships of users that have it.
+        /// Memberships with the role.
         is_of_application_membership / APPLICATION_MEMBERSHIP = "is_of__user__is_member_of__application": ApplicationMembership,
-        /// Accesses of teams that have it.
+        /// Team accesses with the role.
         is_of_team_application_access / TEAM_APPLICATION_ACCESS = "is_of__team__grants_access_to__application": TeamApplicationAccess,
-        /// Invites to it.
+        /// Invites with the role.
         is_of_application_invite / APPLICATION_INVITE = "is_of__invitee__is_invited_to__application": ApplicationInvite,
     }
 }
@@ -49,36 +49,36 @@ resource! {
 resource! {
     /// An open invite to an application.
     ApplicationInvite = "invitee__is_invited_to__application", "application invite" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Words for the invited; none when there are none.
+        /// Message to the invitee; `None` if there is none.
         message / MESSAGE: String,
-        /// When it was sent. The published types of version 7 do not list it.
+        /// Time of creation. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// What [`accept`](crate::api::application::ApplicationInvites::accept) takes: who has it can join. Told
-        /// when the invite is made, and not later.
+        /// Token for [`accept`](crate::api::application::ApplicationInvites::accept); anyone who has it can join. Sent
+        /// only in the response that creates the invite.
         invitation_token / INVITATION_TOKEN = "invitationToken": SecretText,
     }
     navigation {
-        /// What the member may do.
+        /// Role of the future member.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
-        /// Who is invited.
+        /// Person who is invited.
         invitee / INVITEE = "invitee": Invitee,
-        /// To what.
+        /// Application that the invite is for.
         is_invited_to_application / APPLICATION = "is_invited_to__application": Application,
-        /// Who invited.
+        /// User who sent the invite.
         is_created_by_user / USER = "is_created_by__user": User,
     }
 }
 
 resource! {
-    /// Somebody who is invited and may not be a user yet.
+    /// A person who was invited, with or without an account.
     Invitee = "invitee", "invitee" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was invited first. The published types of version 7 do not list it.
+        /// Time of the first invite. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// Address that the invites go to.
+        /// E-mail address that invites are sent to.
         email / EMAIL: String,
     }
     navigation {
@@ -90,13 +90,14 @@ resource! {
 }
 
 resource! {
-    /// That a user has direct access to an application: as a member of it, of a team or of its organization.
+    /// Direct access of a user to an application: as a member of the application, of a team, or of the organization.
+    /// The rows have no id.
     UserHasDirectAccessToApplication = "user__has_direct_access_to__application", "direct access" {
     }
     navigation {
-        /// Who has access.
+        /// User with access.
         user / USER = "user": User,
-        /// To what.
+        /// Application that the user has access to.
         has_direct_access_to_application / APPLICATION = "has_direct_access_to__application": Application,
     }
 }

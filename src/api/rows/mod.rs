@@ -1,7 +1,18 @@
-//! The row types of the cloud's resources, one macro call each; the nouns beside this folder act on them.
+//! Row types of the API's resources, one `resource!` call each.
 //!
-//! They hold the published types of version 7 and the documented ones of version 6 at once. A name that only one of
-//! the versions has says so, and a request that names it under the other is refused before it is sent.
+//! Each row type has the columns and navigations of versions 6 and 7 of the API. The docs mark a name that only one
+//! version has; the client refuses a request that uses it under the other version.
+//!
+//! Phrases in the docs:
+//!
+//! - *`None`*: the value is null, or the column was not selected. *Empty*: a navigation without rows.
+//! - *Not in the published types* (of the SDK for JavaScript, version 7), *not in the documentation* (of the SDK for
+//!   Python, version 6): servers send the column, although it is not listed there.
+//! - *openBalena lacks it*: open-balena-api has no such name and answers status 500 to a request that uses it; for a
+//!   resource as a whole status 401.
+//! - *Actor*: the identity of a user, an application or a device that API keys belong to.
+//!
+//! Times are UTC. Ids are unique within a resource.
 
 mod application;
 mod credit_bundle;

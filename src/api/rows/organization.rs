@@ -1,4 +1,4 @@
-//! Rows: organizations, their memberships, roles, invites and private device types.
+//! Rows of organizations, their memberships, roles, invites and private device types.
 
 use jiff::Timestamp;
 
@@ -14,119 +14,119 @@ use super::{
 resource! {
     /// An organization.
     Organization = "organization", "organization" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: OrganizationId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name for people.
+        /// Display name.
         name / NAME: String,
-        /// Short name, unique: the first half of the slugs of its applications.
+        /// Unique short name, the first part of the slugs of its applications.
         handle / HANDLE: String,
-        /// Its logo; none when it has none. Servers without billing lack it.
+        /// Logo; `None` if there is none. openBalena lacks it.
         logo_image / LOGO_IMAGE: WebResource,
-        /// Since when an invoice is unpaid past its date; none when all are paid. Servers without billing lack it.
+        /// Time since which an invoice is overdue; `None` if none is. openBalena lacks it.
         has_past_due_invoice_since_date / HAS_PAST_DUE_INVOICE_SINCE_DATE = "has_past_due_invoice_since__date": Timestamp,
-        /// Company behind it; none when nobody says. Servers without billing lack it.
+        /// Name of the company; `None` if unset. openBalena lacks it.
         company_name / COMPANY_NAME: String,
-        /// Field that the company works in; none when nobody says. Servers without billing lack it.
+        /// Industry of the company; `None` if unset. openBalena lacks it.
         industry / INDUSTRY: String,
-        /// URL of the company; none when nobody says. Servers without billing lack it.
+        /// URL of the company; `None` if unset. openBalena lacks it.
         website / WEBSITE: String,
-        /// Its account at the payment service; none without one. Servers without billing lack it.
+        /// Account code at the payment provider; `None` without an account. openBalena lacks it.
         billing_account_code / BILLING_ACCOUNT_CODE: String,
-        /// Which kind of billing it has, e.g. `v1`. Servers without billing lack it.
+        /// Version of the billing system, e.g. `v1`; can be `None`. openBalena lacks it.
         is_using_billing_version / IS_USING_BILLING_VERSION = "is_using__billing_version": String,
-        /// Whether its devices were put out of service because an invoice is unpaid. Servers without billing lack it.
+        /// Whether the API suspended the organization's devices because an invoice is unpaid. openBalena lacks it.
         is_frozen / IS_FROZEN: bool,
-        /// Whether its members have to log in by its identity provider. Servers without SAML lack it.
+        /// Whether members must log in through the organization's identity provider. openBalena lacks it.
         is_enforcing_saml_login / IS_ENFORCING_SAML_LOGIN: bool,
     }
     navigation {
-        /// Applications that it owns.
+        /// Applications of the organization.
         application / APPLICATION = "application": Application,
-        /// Users that are members of it.
+        /// Members, one row each.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// Invites to it that were not accepted yet.
+        /// Open invites to the organization. openBalena lacks it.
         organization_invite / ORGANIZATION_INVITE = "invitee__is_invited_to__organization": OrganizationInvite,
-        /// Groups of its members.
+        /// Teams of the organization. openBalena lacks it.
         owns_team / TEAM = "owns__team": Team,
-        /// Credits that were bought for it.
+        /// Credit bundles of the organization. openBalena lacks it.
         owns_credit_bundle / CREDIT_BUNDLE = "owns__credit_bundle": CreditBundle,
-        /// When its members hear that credits run out.
+        /// Thresholds at which members are notified of low credits, one row per feature. openBalena lacks it.
         organization_credit_notification / ORGANIZATION_CREDIT_NOTIFICATION = "organization_credit_notification": OrganizationCreditNotification,
-        /// Plans that it has and had.
+        /// Current and former subscriptions to plans. openBalena lacks it.
         subscription / SUBSCRIPTION = "subscription": Subscription,
-        /// Identity providers whose users may join it.
+        /// Identity providers whose users can join, one row each. openBalena lacks it.
         identity_provider_membership / IDENTITY_PROVIDER_MEMBERSHIP = "identity_provider_membership": IdentityProviderMembership,
-        /// The user whose own organization it was, from before there were organizations.
+        /// User whose personal organization this was before organizations were introduced. openBalena lacks it.
         includes_legacy_link_to_user / LEGACY_USER = "includes_legacy_link_to__user": User,
-        /// Private device types that it may use, a row each.
+        /// Private device types that the organization can use, one row each. openBalena lacks it.
         organization_has_private_access_to_device_type / DEVICE_TYPE = "organization__has_private_access_to__device_type": OrganizationPrivateDeviceTypeAccess,
     }
 }
 
 resource! {
-    /// An organization, as everybody may see it.
+    /// Public view of an organization.
     PublicOrganization = "public_organization", "organization" {
-        /// Number that the cloud gave it; version 6 only.
+        /// Id, assigned by the API; version 6 only.
         id / ID: i64,
-        /// Name for people.
+        /// Display name.
         name / NAME: String,
-        /// Short name, unique: the first half of the slugs of its applications.
+        /// Unique short name, the first part of the slugs of its applications.
         handle / HANDLE: String,
     }
     navigation {
-        /// Applications that it owns.
+        /// Applications of the organization.
         application / APPLICATION = "application": Application,
-        /// Groups of its members.
+        /// Teams of the organization.
         owns_team / TEAM = "owns__team": Team,
-        /// Credits that were bought for it.
+        /// Credit bundles of the organization.
         owns_credit_bundle / CREDIT_BUNDLE = "owns__credit_bundle": CreditBundle,
-        /// Plans that it has and had.
+        /// Current and former subscriptions to plans.
         subscription / SUBSCRIPTION = "subscription": Subscription,
-        /// The user whose own organization it was, from before there were organizations.
+        /// User whose personal organization this was before organizations were introduced.
         includes_legacy_link_to_user / LEGACY_USER = "includes_legacy_link_to__user": User,
     }
 }
 
 resource! {
-    /// That a user is a member of an organization.
+    /// Membership of a user in an organization.
     OrganizationMembership = "organization_membership", "organization membership" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When the user joined.
+        /// Time at which the user joined.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// The role that counts for its seats, e.g. `member`. Servers without billing lack it.
+        /// Role that counts for billing of seats, e.g. `member`, `developer`. openBalena lacks it.
         effective_seat_role / EFFECTIVE_SEAT_ROLE: String,
     }
     navigation {
-        /// Who is a member.
+        /// The member.
         user / USER = "user": User,
-        /// Of what.
+        /// Organization that the user is a member of.
         is_member_of_organization / ORGANIZATION = "is_member_of__organization": Organization,
-        /// What the member may do.
+        /// Role of the member. openBalena lacks it.
         organization_membership_role / ORGANIZATION_MEMBERSHIP_ROLE = "organization_membership_role": OrganizationMembershipRole,
-        /// Tags of its own.
+        /// Tags of the membership. openBalena lacks it.
         organization_membership_tag / ORGANIZATION_MEMBERSHIP_TAG = "organization_membership_tag": OrganizationMembershipTag,
     }
 }
 
 resource! {
-    /// A role of members: `administrator`, `member`.
+    /// A role of organization members: `administrator` or `member`.
     OrganizationMembershipRole = "organization_membership_role", "organization membership role" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// What it is called, e.g. `member`.
+        /// Name: `administrator` or `member`.
         name / NAME: String,
     }
     navigation {
-        /// Memberships of users that have it.
+        /// Memberships with the role.
         is_of_organization_membership / ORGANIZATION_MEMBERSHIP = "is_of__user__is_member_of__organization": OrganizationMembership,
-        /// Invites to it.
+        /// Invites with the role.
         is_of_organization_invite / ORGANIZATION_INVITE = "is_of__invitee__is_invited_to__organization": OrganizationInvite,
     }
 }
@@ -134,38 +134,38 @@ resource! {
 resource! {
     /// An open invite to an organization.
     OrganizationInvite = "invitee__is_invited_to__organization", "organization invite" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Words for the invited; none when there are none.
+        /// Message to the invitee; `None` if there is none.
         message / MESSAGE: String,
-        /// When it was sent. The published types of version 7 do not list it.
+        /// Time of creation. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// What [`accept`](crate::api::organization::OrganizationInvites::accept) takes: who has it can join. Told
-        /// when the invite is made, and not later.
+        /// Token for [`accept`](crate::api::organization::OrganizationInvites::accept); anyone who has it can join.
+        /// Sent only in the response that creates the invite.
         invitation_token / INVITATION_TOKEN = "invitationToken": SecretText,
     }
     navigation {
-        /// What the member may do.
+        /// Role of the future member.
         organization_membership_role / ORGANIZATION_MEMBERSHIP_ROLE = "organization_membership_role": OrganizationMembershipRole,
-        /// Who is invited.
+        /// Person who is invited.
         invitee / INVITEE = "invitee": Invitee,
-        /// To what.
+        /// Organization that the invite is for.
         is_invited_to_organization / ORGANIZATION = "is_invited_to__organization": Organization,
-        /// Who invited.
+        /// User who sent the invite.
         is_created_by_user / USER = "is_created_by__user": User,
     }
 }
 
 resource! {
-    /// That an organization may use a private device type.
+    /// Permission of an organization to use a private device type.
     OrganizationPrivateDeviceTypeAccess = "organization__has_private_access_to__device_type", "private device type access" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
     }
     navigation {
-        /// Whose access it is.
+        /// Organization with the permission.
         organization / ORGANIZATION = "organization": Organization,
-        /// To which device type.
+        /// Private device type that it can use.
         has_private_access_to_device_type / DEVICE_TYPE = "has_private_access_to__device_type": DeviceType,
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: plans, what they offer, and the subscriptions of organizations to them. The open server has none of them.
+//! Rows of plans, features, addons and subscriptions. openBalena lacks them.
 
 use jiff::Timestamp;
 
@@ -7,193 +7,193 @@ use crate::api::resource::resource;
 use super::Organization;
 
 resource! {
-    /// A plan that organizations pay for.
+    /// A billing plan.
     Plan = "plan", "plan" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Name for people, e.g. `Production`.
+        /// Display name, e.g. `Production`.
         title / TITLE: String,
-        /// Its code at the payment service; none of plans that cost nothing.
+        /// Plan code at the payment provider; `None` for free plans.
         billing_code / BILLING_CODE: String,
-        /// Price of a month, in the smallest unit of the currency, when it is paid by the month.
+        /// Price per month when billed monthly; the unit of the currency is not published.
         monthly_price / MONTHLY_PRICE: i64,
-        /// Price of a year, in the smallest unit of the currency, when it is paid by the year.
+        /// Price per year when billed annually, in the unit of `monthly_price`.
         annual_price / ANNUAL_PRICE: i64,
-        /// Whether an organization can take it by itself.
+        /// Whether an organization can subscribe without balena's sales team.
         can_self_serve / CAN_SELF_SERVE: bool,
-        /// Whether new organizations can no longer have it.
+        /// Whether the plan is closed to new subscriptions.
         is_legacy / IS_LEGACY: bool,
-        /// From when it is offered; none when it always was.
+        /// Start of the offer; `None` without a start.
         is_valid_from_date / IS_VALID_FROM_DATE = "is_valid_from__date": Timestamp,
-        /// Until when it is offered; none without an end.
+        /// End of the offer; `None` without an end.
         is_valid_until_date / IS_VALID_UNTIL_DATE = "is_valid_until__date": Timestamp,
     }
     navigation {
-        /// Codes that make it cheaper.
+        /// Discount codes for the plan.
         plan_has_discount_code / DISCOUNT_CODE = "plan__has__discount_code": PlanHasDiscountCode,
-        /// Features that it has, a row each.
+        /// Included features, one row each.
         plan_feature / PLAN_FEATURE = "plan_feature": PlanFeature,
-        /// Features that can be bought in addition, a row each.
+        /// Features sold in addition, one row each.
         plan_addon / PLAN_ADDON = "plan_addon": PlanAddon,
-        /// Organizations that have or had it, a row each.
+        /// Current and former subscriptions to the plan.
         subscription / SUBSCRIPTION = "subscription": Subscription,
     }
 }
 
 resource! {
-    /// A code that makes a plan cheaper.
+    /// A discount code for a plan.
     PlanHasDiscountCode = "plan__has__discount_code", "plan discount code" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// The code, as a user types it.
+        /// The code, as a user enters it.
         discount_code / DISCOUNT_CODE: String,
     }
     navigation {
-        /// The plan that it makes cheaper.
+        /// Plan that the code is valid for.
         plan / PLAN = "plan": Plan,
     }
 }
 
 resource! {
-    /// That a plan has a feature.
+    /// A feature that a plan includes.
     PlanFeature = "plan_feature", "plan feature" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// How much of it, e.g. the number of devices.
+        /// Included quantity of the feature, e.g. the number of devices.
         quantity / QUANTITY: i64,
     }
     navigation {
-        /// The plan that has it.
+        /// Plan that includes the feature.
         plan / PLAN = "plan": Plan,
-        /// The feature that it has.
+        /// Included feature.
         provides_feature / FEATURE = "provides__feature": Feature,
     }
 }
 
 resource! {
-    /// That a feature can be bought in addition to a plan.
+    /// A feature that is sold in addition to a plan.
     PlanAddon = "plan_addon", "plan addon" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Price of one, in the smallest unit of the currency, before discounts.
+        /// Price of one unit before discounts, in the unit of [`Plan::monthly_price`].
         base_price / BASE_PRICE: i64,
-        /// Whether an organization can buy it by itself.
+        /// Whether an organization can buy the addon without balena's sales team.
         can_self_serve / CAN_SELF_SERVE: bool,
-        /// Whether what is used is paid afterwards.
+        /// Whether the addon is billed by usage.
         bills_dynamically / BILLS_DYNAMICALLY: bool,
     }
     navigation {
-        /// The plan that it is offered with.
+        /// Plan that the addon extends.
         plan / PLAN = "plan": Plan,
-        /// The feature that is offered.
+        /// Feature that the addon provides.
         offers_feature / FEATURE = "offers__feature": Feature,
-        /// Subscriptions that get it cheaper, a row each.
+        /// Discounts on the addon, one row per subscription.
         subscription_addon_discount / SUBSCRIPTION_ADDON_DISCOUNT = "subscription_addon_discount": SubscriptionAddonDiscount,
     }
 }
 
 resource! {
-    /// That an organization has a plan.
+    /// A subscription of an organization to a plan.
     Subscription = "subscription", "subscription" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// How often is paid: `monthly`, `quarterly`, `biannual` or `annual`.
+        /// Billing cycle: `monthly`, `quarterly`, `biannual` or `annual`.
         billing_cycle / BILLING_CYCLE: String,
-        /// From when it counts.
+        /// Start of the subscription.
         starts_on_date / STARTS_ON_DATE = "starts_on__date": Timestamp,
-        /// Until when it counts; none without an end.
+        /// End of the subscription; `None` without an end.
         ends_on_date / ENDS_ON_DATE = "ends_on__date": Timestamp,
-        /// Whether it counts now.
+        /// Whether the subscription is in force.
         is_active / IS_ACTIVE: bool,
-        /// Percent that the plan is cheaper.
+        /// Discount on the plan, in percent.
         discount_percentage / DISCOUNT_PERCENTAGE: f64,
-        /// Where it came from, e.g. the dashboard.
+        /// Origin of the subscription, as text. The values are not published.
         origin / ORIGIN: String,
     }
     navigation {
-        /// The plan that the organization has.
+        /// Plan of the subscription.
         is_for_plan / PLAN = "is_for__plan": Plan,
-        /// The organization that has it.
+        /// Organization that subscribed.
         is_for_organization / ORGANIZATION = "is_for__organization": Organization,
-        /// Addons that are cheaper, a row each.
+        /// Discounts on addons, one row each.
         subscription_addon_discount / SUBSCRIPTION_ADDON_DISCOUNT = "subscription_addon_discount": SubscriptionAddonDiscount,
-        /// Addons that were paid in advance, a row each.
+        /// Prepaid addons, one row each.
         subscription_prepaid_addon / SUBSCRIPTION_PREPAID_ADDON = "subscription_prepaid_addon": SubscriptionPrepaidAddon,
     }
 }
 
 resource! {
-    /// That a subscription gets an addon cheaper.
+    /// A discount of a subscription on an addon.
     SubscriptionAddonDiscount = "subscription_addon_discount", "subscription addon discount" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Percent that the addon is cheaper.
+        /// Discount on the addon, in percent.
         discount_percentage / DISCOUNT_PERCENTAGE: f64,
     }
     navigation {
-        /// The subscription that gets it.
+        /// Subscription with the discount.
         subscription / SUBSCRIPTION = "subscription": Subscription,
-        /// The addon that is cheaper.
+        /// Addon that the discount applies to.
         discounts_plan_addon / PLAN_ADDON = "discounts__plan_addon": PlanAddon,
     }
 }
 
 resource! {
-    /// That an addon of a subscription was paid in advance.
+    /// A quantity of an addon that a subscription paid in advance.
     SubscriptionPrepaidAddon = "subscription_prepaid_addon", "subscription prepaid addon" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Percent that it was cheaper.
+        /// Discount on the addon, in percent.
         discount_percentage / DISCOUNT_PERCENTAGE: f64,
-        /// How many were paid.
+        /// Quantity paid.
         quantity / QUANTITY: i64,
-        /// From when they count.
+        /// Start of the validity.
         starts_on_date / STARTS_ON_DATE = "starts_on__date": Timestamp,
-        /// Until when they count; none without an end.
+        /// End of the validity; `None` without an end.
         expires_on_date / EXPIRES_ON_DATE = "expires_on__date": Timestamp,
     }
     navigation {
-        /// The subscription that they are for.
+        /// Subscription that paid.
         is_for_subscription / SUBSCRIPTION = "is_for__subscription": Subscription,
-        /// The addon that was paid.
+        /// Prepaid addon.
         is_for_plan_addon / PLAN_ADDON = "is_for__plan_addon": PlanAddon,
     }
 }
 
 resource! {
-    /// Something that plans have or offer, e.g. devices or support.
+    /// A feature of plans, e.g. a number of devices or a tier of support.
     Feature = "feature", "feature" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Name for people.
+        /// Display name.
         title / TITLE: String,
-        /// Short name, unique, e.g. `device:microservices`.
+        /// Unique short name, e.g. `device:microservices`.
         slug / SLUG: String,
-        /// Its code at the payment service; none when it is not sold by itself.
+        /// Feature code at the payment provider; `None` if the feature is not sold separately.
         billing_code / BILLING_CODE: String,
     }
     navigation {
-        /// Support that it is, where it is one.
+        /// Support tier of the feature, if it is a support feature.
         is_of_support_feature / SUPPORT_FEATURE = "is_of__support_feature": SupportFeature,
-        /// When organizations hear that credits for it run out, a row each.
+        /// Thresholds for low-credit notifications, one row per organization.
         organization_credit_notification / ORGANIZATION_CREDIT_NOTIFICATION = "organization_credit_notification": OrganizationCreditNotification,
-        /// Plans that have it, a row each.
+        /// Plans that include the feature, one row each.
         plan_feature / PLAN_FEATURE = "plan_feature": PlanFeature,
-        /// Plans that it can be bought in addition to, a row each.
+        /// Plans that offer the feature as an addon, one row each.
         plan_addon / PLAN_ADDON = "plan_addon": PlanAddon,
     }
 }
 
 resource! {
-    /// That a feature is a tier of support.
+    /// Link between a feature and the support tier that it provides.
     SupportFeature = "support_feature", "support feature" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
     }
     navigation {
-        /// The feature that it is.
+        /// The feature.
         feature / FEATURE = "feature": Feature,
-        /// The tier that it is.
+        /// Support tier that the feature provides.
         support_tier / SUPPORT_TIER = "support_tier": SupportTier,
     }
 }
@@ -201,37 +201,37 @@ resource! {
 resource! {
     /// A tier of balena's support.
     SupportTier = "support_tier", "support tier" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// Name for people.
+        /// Display name.
         title / TITLE: String,
-        /// Short name, unique.
+        /// Unique short name.
         slug / SLUG: String,
-        /// Whether it has support that others do not see.
+        /// Whether the tier includes private support.
         includes_private_support / INCLUDES_PRIVATE_SUPPORT: bool,
-        /// What is promised of how soon is answered; none when nothing is.
+        /// Service level agreement of the tier, as text; `None` without one.
         includes_sla / INCLUDES_SLA = "includes__SLA": String,
     }
     navigation {
-        /// Features that are it, a row each.
+        /// Features that provide the tier, one row each.
         is_of_support_feature / SUPPORT_FEATURE = "is_of__support_feature": SupportFeature,
     }
 }
 
 resource! {
-    /// When the members of an organization hear that credits run out.
+    /// Threshold at which the members of an organization are notified of low credits.
     OrganizationCreditNotification = "organization_credit_notification", "organization credit notification" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was set.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// How many credits are left when they hear of it.
+        /// Number of credits: a balance below it triggers the notification.
         is_sent_when_below_threshold / IS_SENT_WHEN_BELOW_THRESHOLD = "is_sent_when_below__threshold": i64,
     }
     navigation {
-        /// The organization whose members hear.
+        /// Organization whose members are notified.
         organization / ORGANIZATION = "organization": Organization,
-        /// The feature that the credits are for.
+        /// Feature that the credits are for.
         owns_credit_notification_for_feature / FEATURE = "owns_credit_notification_for__feature": Feature,
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: releases, the files beside them, supervisor releases.
+//! Rows of releases, release assets and supervisor releases.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,167 +15,170 @@ use super::{
 resource! {
     /// A release: one build of an application.
     Release = "release", "release" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: ReleaseId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Its hash, 32 or 40 hexadecimal digits; unique within the application.
+        /// Release hash, 32 or 40 hexadecimal digits; unique among the successful releases of the application.
         commit / COMMIT: String,
-        /// The compose file that it was built from, as an object.
+        /// Compose file of the build, as a JSON object.
         composition / COMPOSITION: Value,
-        /// What it needs and provides; none when nobody wrote a contract. Version 6 may tell it as text; here it is
-        /// the object either way.
+        /// Contract as a JSON object: what the release requires and provides; `None` if there is none. Version 6 sends
+        /// the object as JSON text; it is decoded to the object. Text that is not a JSON object stays text.
         #[serde(deserialize_with = "object_or_text")]
         contract / CONTRACT: Value,
-        /// State of the build.
+        /// Status of the build.
         status / STATUS: BuildStatus,
-        /// Where it was built: `cloud` or `local`.
+        /// Place of the build: `cloud` or `local`.
         source / SOURCE: String,
-        /// What the build said; none before the build said anything.
+        /// Output of the build; `None` before there is any.
         build_log / BUILD_LOG: String,
-        /// Whether its tests passed, or it has none.
+        /// Whether the tests of the release pass; `true` by default.
         is_passing_tests / IS_PASSING_TESTS: bool,
-        /// Whether it was withdrawn: no device starts to run it.
+        /// Whether the release was withdrawn. Applications that track the latest release skip it.
         is_invalidated / IS_INVALIDATED: bool,
-        /// When the build began.
+        /// Start of the build.
         start_timestamp / START_TIMESTAMP: Timestamp,
-        /// When the build was last heard of.
+        /// Time of the last change to the release.
         update_timestamp / UPDATE_TIMESTAMP: Timestamp,
-        /// When the build ended; none while it runs.
+        /// End of the build; `None` while it runs.
         end_timestamp / END_TIMESTAMP: Timestamp,
-        /// Where it is in its life: `next`, `current`, `sunset` or `end-of-life`; none when nobody says.
+        /// Support phase: `next`, `current`, `sunset` or `end-of-life`; `None` if unset.
         phase / PHASE: ReleasePhase,
-        /// Version that its maker gave it before there was `semver`; mostly none.
+        /// Version set by a user; deprecated in favour of `semver`, usually `None`.
         release_version / RELEASE_VERSION: String,
-        /// `final` or `draft`; version 6 only.
+        /// `final` or `draft`; version 6 only. `is_final` holds the same in both versions.
         release_type / RELEASE_TYPE: String,
-        /// Version: `major.minor.patch`.
+        /// Version without the revision: `major.minor.patch`, with `-prerelease` if there is one, e.g. `1.1.0-rc1`.
         semver / SEMVER: String,
-        /// First number of the version.
+        /// Major version.
         semver_major / SEMVER_MAJOR: i64,
-        /// Second number of the version.
+        /// Minor version.
         semver_minor / SEMVER_MINOR: i64,
-        /// Third number of the version.
+        /// Patch version.
         semver_patch / SEMVER_PATCH: i64,
-        /// What stands behind the `-` of the version; empty for none.
+        /// Pre-release part of the version, e.g. `rc1`; empty if there is none.
         semver_prerelease / SEMVER_PRERELEASE: String,
-        /// What stands behind the `+` of the version; empty for none.
+        /// Build part of the version, the text after `+`; empty if there is none.
         semver_build / SEMVER_BUILD: String,
-        /// `dev` or `prod`, of a host OS; empty for others.
+        /// Variant of a host OS release: `dev` or `prod`; empty otherwise.
         variant / VARIANT: String,
-        /// Which final release of this version, from 0; none for a draft.
+        /// Number of the release among the final releases with the same version and variant, from 0; `None` for a
+        /// draft.
         revision / REVISION: i64,
-        /// What is known to be wrong with it, as text; none when nothing is.
+        /// Known issues, as text; `None` if there are none.
         known_issue_list / KNOWN_ISSUE_LIST: String,
-        /// The whole version as text, e.g. `1.2.3+rev1` or `1.2.3-1700000000000`.
+        /// Full version, e.g. `1.2.3`, `1.2.3+rev1`. That of a draft ends in its creation time in milliseconds:
+        /// `1.2.3-1700000000000`.
         raw_version / RAW_VERSION: String,
-        /// The whole version in parts: an object of `raw`, `major`, `minor`, `patch`, `version`, `build` and
-        /// `prerelease`.
+        /// Full version in parts: an object with `raw`, `major`, `minor`, `patch`, `version`, `build` (list) and
+        /// `prerelease` (list).
         version / VERSION: Value,
-        /// Whether it is no draft any more.
+        /// Whether the release is final: `false` for a draft.
         is_final / IS_FINAL: bool,
-        /// When it became final; none for a draft.
+        /// Time at which the release became final; `None` for a draft.
         is_finalized_at_date / IS_FINALIZED_AT_DATE = "is_finalized_at__date": Timestamp,
-        /// Free text of its users; none when there is none.
+        /// Free text of the users; `None` if there is none.
         note / NOTE: String,
-        /// Why it was withdrawn; none when it was not, or nobody says.
+        /// Reason of the withdrawal; `None` if the release is valid or no reason was given.
         invalidation_reason / INVALIDATION_REASON: String,
     }
     navigation {
-        /// Who made it; nothing when the user is gone.
+        /// User who created the release; empty if unknown. openBalena lacks it.
         is_created_by_user / USER = "is_created_by__user": User,
-        /// The application that it is a build of.
+        /// Application that the release is a build of.
         belongs_to_application / BELONGS_TO_APPLICATION = "belongs_to__application": Application,
-        /// Its images, each through a row of its own.
+        /// Images of the release, one row each.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
-        /// Applications whose devices are to run it.
+        /// Applications with this target release.
         should_be_running_on_application / SHOULD_BE_RUNNING_ON_APPLICATION = "should_be_running_on__application": Application,
-        /// Devices that run it.
+        /// Devices that last reported to run the release.
         is_running_on_device / IS_RUNNING_ON_DEVICE = "is_running_on__device": Device,
-        /// In version 6 devices that are pinned to it. In version 7 all devices that should run it in the end.
+        /// Version 6: devices pinned to the release. Version 7: devices with this target release, pinned or not.
         should_be_running_on_device / SHOULD_BE_RUNNING_ON_DEVICE = "should_be_running_on__device": Device,
-        /// Devices that are pinned to it; version 7 only.
+        /// Devices pinned to the release; version 7 only.
         is_pinned_to_device / IS_PINNED_TO_DEVICE = "is_pinned_to__device": Device,
-        /// Devices whose host OS should be it.
+        /// Devices whose target host OS is this release.
         should_operate_device / SHOULD_OPERATE_DEVICE = "should_operate__device": Device,
-        /// Devices whose supervisor should be it; version 7 only.
+        /// Devices whose target supervisor is this release; version 7 only.
         should_manage_device / SHOULD_MANAGE_DEVICE = "should_manage__device": Device,
-        /// Images on devices that came with it.
+        /// Images on devices that were installed from the release.
         provides_image_install / PROVIDES_IMAGE_INSTALL = "provides__device__installs__image": ImageInstall,
-        /// Tags of its own.
+        /// Tags of the release.
         release_tag / RELEASE_TAG = "release_tag": ReleaseTag,
-        /// Files that lie beside it; version 7 only.
+        /// Files attached to the release; version 7 only.
         release_asset / RELEASE_ASSET = "release_asset": ReleaseAsset,
     }
 }
 
 resource! {
-    /// A file that lies beside a release: its notes, a firmware.
+    /// A file attached to a release, e.g. a firmware image.
     ReleaseAsset = "release_asset", "release asset" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: ReleaseAssetId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Its name, unique within the release.
+        /// Name of the asset, not empty; unique within the release.
         asset_key / ASSET_KEY: String,
-        /// Where the file is; none before it was uploaded.
+        /// File name, URL and size; `None` before the upload.
         asset / ASSET: WebResource,
     }
     navigation {
-        /// The release that it lies beside.
+        /// Release that the file is attached to.
         release / RELEASE = "release": Release,
     }
 }
 
-/// A file in the cloud's storage.
+/// A file in the API's storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct WebResource {
-    /// What it was called.
+    /// File name at the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
-    /// Where it is, for as long as this address is good.
+    /// URL of the content. It can be signed and expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub href: Option<String>,
-    /// What it is, e.g. `text/plain`.
+    /// Media type, e.g. `text/plain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// How it is shown, as in the header of this name.
+    /// `Content-Disposition` header of the download.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    /// Its size in bytes.
+    /// Size in bytes.
     #[serde(deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
 }
 
 resource! {
-    /// A released supervisor; version 6 only.
+    /// A release of the supervisor; version 6 only. Version 7 has releases of the supervisor's own applications
+    /// instead. openBalena lacks it.
     SupervisorRelease = "supervisor_release", "supervisor release" {
-        /// When it was released.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: SupervisorReleaseId,
-        /// Version with a `v`, e.g. `v13.0.0`.
+        /// Supervisor version with a leading `v`, e.g. `v13.0.0`.
         supervisor_version / SUPERVISOR_VERSION: String,
-        /// Repository of its image, without a tag.
+        /// Repository of the image, without a tag.
         image_name / IMAGE_NAME: String,
-        /// Whether everybody may use it.
+        /// Whether the release is available to all users.
         is_public / IS_PUBLIC: bool,
-        /// Free text of who released it; none when there is none.
+        /// Free text; `None` if there is none.
         note / NOTE: String,
     }
     navigation {
-        /// The device type that it is for.
+        /// Device type that the release is for.
         is_for_device_type / DEVICE_TYPE = "is_for__device_type" as "dt": DeviceType,
     }
 }
 
-/// An object that some versions of the API tell as the text of its JSON.
+/// Reads an object that version 6 of the API sends as JSON text and version 7 as an object.
 fn object_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     let value = Option::<Value>::deserialize(deserializer)?;
     let object = value.as_ref().and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());

@@ -1,18 +1,17 @@
-//! A column whose text is a secret.
+//! The type of columns that hold a secret.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The text of a column that is a secret: `Debug` shows `[REDACTED]`. Serializing a row writes it, as the cloud
-/// answered it.
+/// A secret text in a column. `Debug` shows `[REDACTED]`; `Serialize` writes the text, so a row survives a round trip.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub struct SecretText(SecretString);
 
 impl SecretText {
-    /// The text itself.
+    /// Returns the secret text.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }

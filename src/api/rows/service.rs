@@ -1,4 +1,4 @@
-//! Rows: services, services on devices, labels of services and images.
+//! Rows of services, services on devices, and labels of services and images.
 
 use jiff::Timestamp;
 
@@ -10,25 +10,25 @@ use super::{Application, Device, DeviceServiceVariable, Image, ReleaseImage, Ser
 resource! {
     /// A service of an application.
     Service = "service", "service" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: ServiceId,
-        /// When a release had it first.
+        /// Time at which a release first contained the service.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name, as in the compose file; unique within its application.
+        /// Name in the compose file; unique within the application.
         service_name / SERVICE_NAME: String,
     }
     navigation {
-        /// The application that it is of.
+        /// Application that the service belongs to.
         application / APPLICATION = "application": Application,
-        /// The images that are builds of it.
+        /// Images that are builds of the service.
         is_built_by_image / IMAGE = "is_built_by__image": Image,
-        /// Variables of it on all devices.
+        /// Environment variables of the service on all devices.
         service_environment_variable / SERVICE_ENVIRONMENT_VARIABLE = "service_environment_variable": ServiceVariable,
-        /// Devices that have or had it, a row each: its variables on single devices hang there.
+        /// Devices that have or had the service, one row each. Its variables on single devices belong to these rows.
         service_install / SERVICE_INSTALL = "service_install": ServiceInstall,
-        /// Labels of it, as its last compose file sets them.
+        /// Labels of the service, from the last compose file.
         service_label / SERVICE_LABEL = "service_label": ServiceLabel,
     }
 }
@@ -36,19 +36,19 @@ resource! {
 resource! {
     /// A service on a device.
     ServiceInstall = "service_install", "service install" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
     }
     navigation {
-        /// The device that has it.
+        /// Device that has the service.
         device / DEVICE = "device": Device,
-        /// The service that it has.
+        /// The service.
         installs_service / SERVICE = "installs__service": Service,
-        /// Variables of the service on this device alone.
+        /// Environment variables of the service on this device only.
         device_service_environment_variable / DEVICE_SERVICE_ENVIRONMENT_VARIABLE = "device_service_environment_variable": DeviceServiceVariable,
     }
 }
@@ -56,19 +56,19 @@ resource! {
 resource! {
     /// A label of a service.
     ServiceLabel = "service_label", "service label" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the label, e.g. `io.balena.features.balena-api`.
+        /// Name, e.g. `io.balena.features.balena-api`; unique within the service.
         label_name / LABEL_NAME: String,
-        /// Text of the label; may be empty.
+        /// Value; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The service that has it.
+        /// Service with the label.
         service / SERVICE = "service": Service,
     }
 }
@@ -76,19 +76,19 @@ resource! {
 resource! {
     /// A label of an image in a release.
     ImageLabel = "image_label", "image label" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the label, e.g. `io.balena.features.balena-api`.
+        /// Name, e.g. `io.balena.features.balena-api`; unique within the image of the release.
         label_name / LABEL_NAME: String,
-        /// Text of the label; may be empty.
+        /// Value; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The image in the release that has it.
+        /// Image of a release with the label.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
     }
 }

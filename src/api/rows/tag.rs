@@ -1,4 +1,4 @@
-//! Rows: tags of applications, devices, releases and organization memberships.
+//! Rows of tags of applications, devices, releases and organization memberships.
 
 use jiff::Timestamp;
 
@@ -10,19 +10,19 @@ use super::{Application, Device, OrganizationMembership, Release};
 resource! {
     /// A tag of an application.
     ApplicationTag = "application_tag", "application tag" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TagId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the tag, unique among those of what is tagged.
+        /// Name, not empty; unique among the tags of the same row.
         tag_key / TAG_KEY: String,
-        /// Text of the tag; may be empty.
+        /// Value, at most 10,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The application that is tagged.
+        /// Application with the tag.
         application / APPLICATION = "application": Application,
     }
 }
@@ -30,19 +30,19 @@ resource! {
 resource! {
     /// A tag of a device.
     DeviceTag = "device_tag", "device tag" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TagId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the tag, unique among those of what is tagged.
+        /// Name, not empty; unique among the tags of the same row.
         tag_key / TAG_KEY: String,
-        /// Text of the tag; may be empty.
+        /// Value, at most 10,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The device that is tagged.
+        /// Device with the tag.
         device / DEVICE = "device": Device,
     }
 }
@@ -50,39 +50,39 @@ resource! {
 resource! {
     /// A tag of a release.
     ReleaseTag = "release_tag", "release tag" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TagId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the tag, unique among those of what is tagged.
+        /// Name, not empty; unique among the tags of the same row.
         tag_key / TAG_KEY: String,
-        /// Text of the tag; may be empty.
+        /// Value, at most 10,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The release that is tagged.
+        /// Release with the tag.
         release / RELEASE = "release": Release,
     }
 }
 
 resource! {
-    /// A tag of an organization membership.
+    /// A tag of an organization membership. openBalena lacks it.
     OrganizationMembershipTag = "organization_membership_tag", "organization membership tag" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TagId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the tag, unique among those of what is tagged.
+        /// Name, not empty; unique among the tags of the same row.
         tag_key / TAG_KEY: String,
-        /// Text of the tag; may be empty.
+        /// Value, at most 10,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The membership that is tagged.
+        /// Membership with the tag.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
     }
 }

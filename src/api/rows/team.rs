@@ -1,4 +1,4 @@
-//! Rows: teams of organizations, their members, and the applications that they work on.
+//! Rows of teams, their members and their access to applications. openBalena lacks them.
 
 use jiff::Timestamp;
 
@@ -8,57 +8,57 @@ use crate::ids::{TeamId, TeamMembershipId};
 use super::{Application, ApplicationMembershipRole, Organization, User};
 
 resource! {
-    /// A team: members of an organization that share access to applications.
+    /// A team: members of an organization who share access to applications.
     Team = "team", "team" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TeamId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// Name, unique within its organization.
+        /// Name, unique within the organization.
         name / NAME: String,
-        /// What it is for; none when nobody says.
+        /// Description for people; `None` if there is none.
         description / DESCRIPTION: String,
     }
     navigation {
-        /// The organization that it is in.
+        /// Organization that the team belongs to.
         belongs_to_organization / ORGANIZATION = "belongs_to__organization": Organization,
-        /// Users that are members of it.
+        /// Members, one row each.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
-        /// Applications that it works on.
+        /// Applications that the team has access to, one row each.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
     }
 }
 
 resource! {
-    /// That a user is a member of a team.
+    /// Membership of a user in a team.
     TeamMembership = "team_membership", "team membership" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: TeamMembershipId,
-        /// When the user joined.
+        /// Time at which the user joined.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// Who is a member.
+        /// The member.
         user / USER = "user": User,
-        /// Of what.
+        /// Team that the user is a member of.
         is_member_of_team / TEAM = "is_member_of__team": Team,
     }
 }
 
 resource! {
-    /// That the members of a team work on an application.
+    /// Access of a team to an application.
     TeamApplicationAccess = "team_application_access", "team application access" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When the team got it.
+        /// Time at which access was granted.
         created_at / CREATED_AT: Timestamp,
     }
     navigation {
-        /// Whose access it is.
+        /// Team with access.
         team / TEAM = "team": Team,
-        /// To what.
+        /// Application that the team has access to.
         grants_access_to_application / APPLICATION = "grants_access_to__application": Application,
-        /// What the members may do.
+        /// Role of the team's members in the application.
         application_membership_role / APPLICATION_MEMBERSHIP_ROLE = "application_membership_role": ApplicationMembershipRole,
     }
 }

@@ -1,4 +1,4 @@
-//! Every column and navigation of every row type, held against what is published of each version.
+//! Compares every column and navigation of every row type with the published lists of both API versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ type Columns = &'static [ColumnOf];
 
 macro_rules! row_types {
     ($($row:ident)*) => {
-        /// Every row type: its resource and its columns.
+        /// Returns the resource name and the columns of every row type.
         fn row_types() -> Vec<(&'static str, Columns)> {
             vec![$((<$row as Resource>::NAME, <$row as Resource>::COLUMNS),)*]
         }
@@ -37,12 +37,12 @@ row_types! {
     UserHasDirectAccessToApplication UserProfile
 }
 
-/// A line of a list of what is published.
+/// A line of a list of published columns (`tests/cases/columns-*.tsv`).
 #[derive(Debug, Clone, Copy)]
 struct Listed {
     kind: &'static str,
     leads_to: &'static str,
-    /// `=name`: another name of that navigation; `7`: version 6 does not have it.
+    /// `=name`: alias of that navigation; `7`: version 6 lacks it.
     mark: &'static str,
 }
 
@@ -59,21 +59,21 @@ fn listed(text: &'static str) -> Lists {
         .collect()
 }
 
-/// What the documentation of version 6 names otherwise than the servers, and what leads further there than one
-/// row: read, and not sent.
+/// Names from the documentation of version 6 that no server knows. Row types may read them; the client never sends
+/// them.
 const SLIPS: [(&str, &str); 3] = [
     ("device_type", "describes_device"),
     ("device_type_alias", "references__device_type"),
     ("service", "device_service_environment_variable"),
 ];
 
-/// Navigations that the documentation of version 6 has lead to another resource than they do.
+/// Navigations whose target resource is wrong in the documentation of version 6.
 const LED_ELSEWHERE: [(&str, &str); 11] = [
-    // To the row between the two.
+    // The target is the relation row, not the resource behind it.
     ("application", "is_directly_accessible_by__user"),
     ("device_type", "is_accessible_privately_by__organization"),
     ("user", "has_direct_access_to__application"),
-    // To another resource of a similar name.
+    // The target is another resource with a similar name.
     ("application", "depends_on__application"),
     ("application", "is_depended_on_by__application"),
     ("cpu_architecture", "is_supported_by__device_type"),
@@ -81,11 +81,11 @@ const LED_ELSEWHERE: [(&str, &str); 11] = [
     ("invitee__is_invited_to__application", "is_invited_to__application"),
     ("organization__has_private_access_to__device_type", "has_private_access_to__device_type"),
     ("public_device", "is_of__device_type"),
-    // To a resource that it has no type for.
+    // The documentation has no type for the target.
     ("credit_bundle", "is_for__feature"),
 ];
 
-/// What a server sends and no row has a field for: secrets, and an id that is always null.
+/// Columns that servers send and no row type has: secrets, and an id that is always null.
 const NOT_KEPT: [(&str, &str); 4] = [
     ("api_key", "key"),
     ("user", "jwt_secret"),
@@ -93,7 +93,8 @@ const NOT_KEPT: [(&str, &str); 4] = [
     ("user__has_direct_access_to__application", "id"),
 ];
 
-/// Columns that every table of the server has, whether a list names them or not, and what is no column.
+/// Whether every table of the server has the column, listed or not. Also true for the token of a new invite, which is
+/// not a column.
 fn is_everywhere(name: &str) -> bool {
     ["created_at", "modified_at", "invitationToken"].contains(&name)
 }
@@ -129,17 +130,17 @@ fn every_column_is_what_is_published_of_its_version() {
     let mut fault =
         |(resource, name): (&str, &str), what: &str| faults.push(format!("{resource}.{name}: {what}"));
 
-    // What is missing, or of another kind.
+    // Missing columns, and columns of another type.
     for (version, list) in [("6", &page), ("7", &types)] {
         for (&key, entry) in list {
             match (ours.get(&key), entry.mark.strip_prefix('=')) {
-                (Some(_), Some(_)) => fault(key, "has a field although it is another name of one"),
+                (Some(_), Some(_)) => fault(key, "has a field, but is an alias"),
                 (None, Some(other)) if !ours.contains_key(&(key.0, other)) => {
-                    fault(key, "its first name is missing");
+                    fault(key, "is an alias of a missing name");
                 }
                 (None, Some(_)) => {}
                 (Some(_), None) if entry.kind.ends_with('?') => {
-                    fault(key, "has a field although it is experimental");
+                    fault(key, "has a field, but is experimental");
                 }
                 (None, None) if entry.kind.ends_with('?') || SLIPS.contains(&key) => {}
                 (None, None) => fault(key, &format!("is missing, version {version} has it")),
@@ -159,26 +160,26 @@ fn every_column_is_what_is_published_of_its_version() {
     }
     for &key in seen.keys() {
         if ours.contains_key(&key) == NOT_KEPT.contains(&key) {
-            fault(key, "is what a server sends: missing, or kept although it is not to be");
+            fault(key, "is sent by servers: has no field, or has one and must not");
         }
     }
 
-    // What is too much, and what a version has or has not.
+    // Unpublished columns, and columns that a version must accept or refuse.
     for &key in ours.keys() {
         let seen_in = |version: char| seen.get(&key).is_some_and(|seen| seen.kind.contains(version));
         let (in_page, in_types) = (page.contains_key(&key), types.get(&key));
         let known = in_page || in_types.is_some() || seen.contains_key(&key);
         if !known && !is_everywhere(key.1) {
-            fault(key, "is too much: nobody has published or seen it");
+            fault(key, "is neither published nor sent by a server");
         }
         let has_6 = in_types.is_none_or(|listed| listed.mark != "7") && !SLIPS.contains(&key);
         let only_6 =
             in_types.is_none() && !seen_in('7') && (in_page || seen_in('6')) && !is_everywhere(key.1);
-        // A resource that version 7 does not have at all is refused as a whole.
+        // Version 7 refuses a resource that it lacks by the resource's name, not by its columns.
         let has_7 = !only_6 || key.0 == "supervisor_release" || key == ("device_type_alias", "device_type");
         for (version, has) in [(ApiVersion::V6, has_6), (ApiVersion::V7, has_7)] {
             let refused = version.names().lacking(key.0, key.1).is_some();
-            // What version 7 has by itself is refused by the resource's name in version 6.
+            // `lacking` also finds the columns of a resource that version 6 lacks as a whole.
             if refused == has {
                 let what = if has { "has it" } else { "does not have it" };
                 fault(key, &format!("refused: {refused}, but {version:?} {what}"));
@@ -198,7 +199,7 @@ fn every_resource_has_its_row_type() {
         .map(|(resource, _)| resource)
         .collect();
     assert_eq!(ours, published);
-    // The list of this test is whole.
+    // `row_types!` above lists every `resource!` call.
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/rows");
     let sources =
         std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
@@ -206,7 +207,7 @@ fn every_resource_has_its_row_type() {
     assert_eq!(calls, row_types().len());
 }
 
-/// A refusal knows the resource that a navigation leads to by its name alone.
+/// The check for refused names derives the target resource of a navigation from its name.
 #[test]
 fn the_name_of_a_navigation_says_where_it_leads_wherever_a_version_lacks_something() {
     let lacks = |resource: &str| {
@@ -224,8 +225,8 @@ fn the_name_of_a_navigation_says_where_it_leads_wherever_a_version_lacks_somethi
             }
         }
     }
-    // Navigations that lead to the row between two resources: its own names are none that a version lacks, and
-    // those of the further one stand behind another navigation.
+    // The targets are relation rows. No version lacks a column of these, and a column of the resource behind one needs
+    // a further navigation.
     let between = [
         "application_membership_role.is_of__team__grants_access_to__application",
         "application_membership_role.is_of__invitee__is_invited_to__application",
@@ -276,7 +277,7 @@ fn a_secret_of_a_row_is_not_shown() {
     }
     assert_eq!(device.api_secret.as_ref().unwrap().expose_secret(), "s3cret");
     assert_eq!(serde_json::to_string(&device).unwrap(), text);
-    // No other column of a row is one by its name.
+    // A column is of type `SecretText` exactly if its name suggests a secret.
     for (resource, columns) in row_types() {
         for column in columns.iter().filter(|column| column.leads_to.is_none()) {
             let is_one =

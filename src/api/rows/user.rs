@@ -1,4 +1,4 @@
-//! Rows: users, what acts in the name of users, applications and devices, and their keys.
+//! Rows of users, actors, API keys and SSH keys.
 
 use jiff::Timestamp;
 
@@ -15,114 +15,114 @@ use super::{
 resource! {
     /// A user.
     User = "user", "user" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: UserId,
-        /// When it signed up.
+        /// Time of the registration.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name to log in with, unique.
+        /// Unique login name.
         username / USERNAME: String,
-        /// Address of its mail; none of a user without one. The published types list it at the user's profile.
+        /// E-mail address; `None` if unset. The published types of version 7 have it in [`UserProfile`] instead.
         email / EMAIL: String,
     }
     navigation {
-        /// What acts in its name; a plain id in version 6.
+        /// Actor of the user, the owner of the API keys. Version 6 sends a plain id.
         #[serde(deserialize_with = "Nav::or_plain_id")]
         actor / ACTOR = "actor": Actor,
-        /// Organizations that it is a member of.
+        /// Organizations that the user is a member of, one row each.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// Applications that it is a member of.
+        /// Applications that the user is a member of, one row each. openBalena lacks it.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Teams that it is a member of.
+        /// Teams that the user is a member of, one row each. openBalena lacks it.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
-        /// Applications that it has direct access to, a row each.
+        /// Applications that the user has direct access to, one row each.
         has_direct_access_to_application / APPLICATION = "has_direct_access_to__application": UserHasDirectAccessToApplication,
-        /// Its own organization, from before there were organizations.
+        /// Personal organization from before organizations were introduced. openBalena lacks it.
         has_legacy_link_to_organization / LEGACY_ORGANIZATION = "has_legacy_link_to__organization": Organization,
-        /// SSH keys that it registered.
+        /// SSH keys of the user.
         user_public_key / USER_PUBLIC_KEY = "user__has__public_key": SshKey,
-        /// Invites to applications that it sent.
+        /// Open invites to applications that the user sent. openBalena lacks it.
         creates_application_invite / APPLICATION_INVITE = "creates__invitee__is_invited_to__application": ApplicationInvite,
-        /// Invites to organizations that it sent.
+        /// Open invites to organizations that the user sent. openBalena lacks it.
         creates_organization_invite / ORGANIZATION_INVITE = "creates__invitee__is_invited_to__organization": OrganizationInvite,
-        /// Releases that it made.
+        /// Releases that the user created. openBalena lacks it.
         creates_release / RELEASE = "creates__release": Release,
-        /// Devices that it registered.
+        /// Devices that the user registered. openBalena lacks it.
         owns_device / DEVICE = "owns__device": Device,
-        /// Accounts elsewhere that it logs in with.
+        /// Accounts at other services that the user logs in with. openBalena lacks it.
         owns_social_service_account / SOCIAL_SERVICE_ACCOUNT = "owns__social_service_account": SocialServiceAccount,
-        /// Accounts at identity providers that it logs in with.
+        /// Accounts at SAML identity providers that the user logs in with. openBalena lacks it.
         owns_saml_account / SAML_ACCOUNT = "owns__saml_account": SamlAccount,
-        /// Codes to get in with when the second factor is lost.
+        /// One-time codes that replace the second factor. openBalena lacks it.
         owns_recovery_two_factor / RECOVERY_TWO_FACTOR = "owns__recovery_two_factor": RecoveryTwoFactor,
-        /// Who it is, in more words.
+        /// Profile of the user. openBalena lacks it.
         user_profile / USER_PROFILE = "user_profile": UserProfile,
     }
 }
 
 resource! {
-    /// What acts: a user, an application or a device.
+    /// An actor: the identity of a user, an application or a device that API keys belong to.
     Actor = "actor", "actor" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
     }
     navigation {
-        /// The user, where it is one.
+        /// User, if the actor is one.
         is_of_user / USER = "is_of__user": User,
-        /// The application, where it is one.
+        /// Application, if the actor is one.
         is_of_application / APPLICATION = "is_of__application": Application,
-        /// The device, where it is one.
+        /// Device, if the actor is one.
         is_of_device / DEVICE = "is_of__device": Device,
-        /// The device, as everybody may see it; version 6 only.
+        /// Public view of the device, if the actor is one; version 6 only.
         is_of_public_device / PUBLIC_DEVICE = "is_of__public_device": PublicDevice,
-        /// Keys that act in its name.
+        /// API keys of the actor.
         api_key / API_KEY = "api_key": ApiKey,
     }
 }
 
 resource! {
-    /// An API key; the key itself is told once, when it is made.
+    /// An API key. The row type omits the key itself; only the response that creates the key returns it.
     ApiKey = "api_key", "API key" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was made.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name that its user gave it; none of keys that the cloud made for itself.
+        /// Name, at most 50 characters; `None` for keys that the API created for itself.
         name / NAME: String,
-        /// What it is for; none when nobody says.
+        /// Description, at most 150 characters; `None` if there is none.
         description / DESCRIPTION: String,
-        /// When it stops to work; none when it works for ever.
+        /// Time at which the key expires; `None` if it never does.
         expiry_date / EXPIRY_DATE: Timestamp,
     }
     navigation {
-        /// In whose name it acts.
+        /// Actor that the key authenticates.
         is_of_actor / ACTOR = "is_of__actor": Actor,
     }
 }
 
 resource! {
-    /// An SSH key of a user.
+    /// A public SSH key of a user.
     SshKey = "user__has__public_key", "SSH key" {
-        /// Name that its user gave it.
+        /// Name given by the user.
         title / TITLE: String,
-        /// The public half, as a line of `authorized_keys`.
+        /// Public key, as a line of `authorized_keys`. The API does not check it.
         public_key / PUBLIC_KEY: String,
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: i64,
-        /// When it was registered.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When a column of the row changed last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
     }
     navigation {
-        /// The user whose it is.
+        /// User who owns the key.
         user / USER = "user": User,
     }
 }

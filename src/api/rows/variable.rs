@@ -1,4 +1,4 @@
-//! Rows: variables of applications, devices and services, for configuration, environment and build.
+//! Rows of configuration, environment and build variables.
 
 use jiff::Timestamp;
 
@@ -10,19 +10,19 @@ use super::{Application, Device, ReleaseImage, Service, ServiceInstall};
 resource! {
     /// A configuration variable for all devices of an application.
     ApplicationConfigVariable = "application_config_variable", "application config variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, e.g. `RESIN_HOST_CONFIG_gpu_mem`, unique among those of what it is set for.
+        /// Name, e.g. `BALENA_HOST_CONFIG_gpu_mem`, `RESIN_SUPERVISOR_LOCAL_MODE`; unique within the application.
         name / NAME: String,
-        /// Text of the variable.
+        /// Value, at most 100,000 characters.
         value / VALUE: String,
     }
     navigation {
-        /// The application whose devices get it.
+        /// Application whose devices get the variable.
         application / APPLICATION = "application": Application,
     }
 }
@@ -30,139 +30,139 @@ resource! {
 resource! {
     /// An environment variable for all services on all devices of an application.
     ApplicationVariable = "application_environment_variable", "application environment variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the application.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The application whose devices get it.
+        /// Application whose devices get the variable.
         application / APPLICATION = "application": Application,
     }
 }
 
 resource! {
-    /// A variable that the builder sees while it builds a release of an application.
+    /// A variable that the builder sets while it builds a release of an application. openBalena lacks it.
     BuildVariable = "build_environment_variable", "build environment variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the application.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The application whose releases are built with it.
+        /// Application whose builds get the variable.
         application / APPLICATION = "application": Application,
     }
 }
 
 resource! {
-    /// A configuration variable of one device. It counts before its application's.
+    /// A configuration variable for one device. It overrides the variable of the application.
     DeviceConfigVariable = "device_config_variable", "device config variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created. The published types do not list it.
+        /// Time of creation. Not in the published types.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, e.g. `RESIN_HOST_CONFIG_gpu_mem`, unique among those of what it is set for.
+        /// Name, e.g. `BALENA_HOST_CONFIG_gpu_mem`, `RESIN_SUPERVISOR_LOCAL_MODE`; unique within the device.
         name / NAME: String,
-        /// Text of the variable.
+        /// Value, at most 100,000 characters.
         value / VALUE: String,
     }
     navigation {
-        /// The device that gets it.
+        /// Device that gets the variable.
         device / DEVICE = "device": Device,
     }
 }
 
 resource! {
-    /// An environment variable for all services on one device. It counts before its application's.
+    /// An environment variable for all services on one device. It overrides the variable of the application.
     DeviceVariable = "device_environment_variable", "device environment variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the device.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The device that gets it.
+        /// Device that gets the variable.
         device / DEVICE = "device": Device,
     }
 }
 
 resource! {
-    /// An environment variable of one service on one device. It counts before all others.
+    /// An environment variable for one service on one device. It overrides all other variables of that name.
     DeviceServiceVariable = "device_service_environment_variable", "device service variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the service on the device.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The service on the device that gets it.
+        /// Service on a device that gets the variable.
         service_install / SERVICE_INSTALL = "service_install": ServiceInstall,
     }
 }
 
 resource! {
-    /// An environment variable of a service on all devices of its application.
+    /// An environment variable for one service on all devices of its application.
     ServiceVariable = "service_environment_variable", "service variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the service.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The service that gets it.
+        /// Service that gets the variable.
         service / SERVICE = "service": Service,
     }
 }
 
 resource! {
-    /// An environment variable of an image in a release, as its compose file sets it.
+    /// An environment variable of an image in a release, from the compose file.
     ImageEnvironmentVariable = "image_environment_variable", "image environment variable" {
-        /// Number that the cloud gave it.
+        /// Id, assigned by the API.
         id / ID: VariableId,
-        /// When it was created.
+        /// Time of creation.
         created_at / CREATED_AT: Timestamp,
-        /// When it was set last. The published types do not list it.
+        /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Name of the variable, unique among those of what it is set for.
+        /// Name; unique within the image of the release.
         name / NAME: String,
-        /// Text of the variable; may be empty.
+        /// Value, at most 100,000 characters; can be empty.
         value / VALUE: String,
     }
     navigation {
-        /// The image in the release that has it.
+        /// Image of a release with the variable.
         release_image / RELEASE_IMAGE = "release_image": ReleaseImage,
     }
 }

@@ -1,4 +1,5 @@
-//! The words of columns that have a fixed set of them; a filter takes the word as text as well.
+//! Enums for the columns with a known set of values. A filter accepts the enum or its text:
+//! `Release::STATUS.eq("success")`.
 
 use crate::odata::{Literal, LiteralOf, Value};
 use crate::open_enum::open_enum;
@@ -27,107 +28,108 @@ macro_rules! words {
 }
 
 words! {
-    /// What kind of application it is (`is_of__class`).
+    /// Class of an application (`is_of__class`).
     ApplicationClass {
-        /// Runs on devices.
+        /// Devices belong to it and run its releases.
         Fleet = "fleet",
-        /// To build others from.
+        /// Building block: other applications are built from it.
         Block = "block",
-        /// To be deployed into fleets.
+        /// Template that is deployed into fleets.
         App = "app",
     }
 }
 
 words! {
-    /// How the build of a release or an image ended, or that it runs.
+    /// Status of the build of a release or an image.
     BuildStatus {
-        /// Stopped by its user.
+        /// A user stopped the build.
         Cancelled = "cancelled",
-        /// The builder had an error of its own.
+        /// The builder had an internal error.
         Error = "error",
         /// The build failed.
         Failed = "failed",
-        /// The builder went away.
+        /// The builder stopped before the build ended.
         Interrupted = "interrupted",
-        /// Made on the user's machine.
+        /// Built on the user's machine.
         Local = "local",
-        /// Not done yet.
+        /// The build runs.
         Running = "running",
-        /// Done: devices can run it.
+        /// The build succeeded: devices can run the release.
         Success = "success",
-        /// Took too long.
+        /// The build exceeded its time limit.
         Timeout = "timeout",
     }
 }
 
 words! {
-    /// Where a release stands in its life (releases of the host OS).
+    /// Support phase of a release, set on releases of the host OS.
     ReleasePhase {
-        /// To come.
+        /// Upcoming release.
         Next = "next",
-        /// The one to use.
+        /// Recommended release.
         Current = "current",
-        /// Soon without support.
+        /// Support ends soon.
         Sunset = "sunset",
-        /// Without support.
+        /// Support has ended.
         EndOfLife = "end-of-life",
     }
 }
 
 words! {
-    /// What the cloud hears of a device's supervisor.
+    /// Whether a device's supervisor polls its target state on time.
     HeartbeatState {
-        /// It calls in time.
+        /// The last poll was on time.
         Online = "online",
-        /// It no longer calls.
+        /// No poll came before the timeout ended.
         Offline = "offline",
-        /// A call is overdue.
+        /// A poll is overdue.
         Timeout = "timeout",
-        /// It was never heard.
+        /// The supervisor has not polled yet.
         Unknown = "unknown",
     }
 }
 
 words! {
-    /// The state of a device in one word.
+    /// Summary of a device's connection, update and provisioning, computed by the API. The first condition that holds
+    /// decides, in the order inactive, provisioning, offline, updating.
     OverallStatus {
-        /// It was never online.
+        /// The device was deactivated (`is_active` is `false`).
         Inactive = "inactive",
-        /// It was provisioned and has not run yet.
+        /// `provisioning_state` is `Post-Provisioning`.
         PostProvisioning = "post-provisioning",
-        /// It is being provisioned.
+        /// The device is being provisioned, or never was online.
         Configuring = "configuring",
-        /// It is being brought to another release.
+        /// The device downloads a release.
         Updating = "updating",
-        /// Nobody hears of it; the word of version 6.
+        /// Neither the VPN nor the supervisor is connected; version 6.
         Offline = "offline",
-        /// It runs and is heard of; the word of version 6.
+        /// None of the other conditions holds; version 6.
         Idle = "idle",
-        /// Nobody hears of it; the word of version 7.
+        /// Neither the VPN nor the supervisor is connected; version 7.
         Disconnected = "disconnected",
-        /// Only one of its VPN and its supervisor is heard of; version 7.
+        /// Only one of VPN and supervisor is connected; version 7.
         ReducedFunctionality = "reduced-functionality",
-        /// Both are heard of; version 7.
+        /// Both VPN and supervisor are connected and nothing is updating; version 7.
         Operational = "operational",
     }
 }
 
 words! {
-    /// How far the payment of a credit bundle is.
+    /// Status of the payment of a credit bundle.
     PaymentStatus {
-        /// Not decided yet.
+        /// The payment is in progress.
         Processing = "processing",
-        /// Paid.
+        /// The payment succeeded.
         Paid = "paid",
-        /// Not paid.
+        /// The payment failed.
         Failed = "failed",
-        /// Given for nothing.
+        /// The credits were free.
         Complimentary = "complimentary",
-        /// Called off.
+        /// The purchase was cancelled.
         Cancelled = "cancelled",
-        /// Paid back.
+        /// The payment was refunded.
         Refunded = "refunded",
-        /// Told by an invoice that people write.
+        /// The payment goes by a manual invoice; not in the documentation of version 6.
         ManuallyInvoiced = "manually invoiced",
     }
 }
@@ -155,5 +157,5 @@ mod tests {
     }
 }
 
-// The cloud tells it in the supervisor's own words.
+// `device.update_status` has the values of the supervisor API.
 words! { UpdateStatus }
