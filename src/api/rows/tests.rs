@@ -179,7 +179,7 @@ fn every_column_is_what_is_published_of_its_version() {
         let has_7 = !only_6 || key.0 == "supervisor_release" || key == ("device_type_alias", "device_type");
         for (version, has) in [(ApiVersion::V6, has_6), (ApiVersion::V7, has_7)] {
             let refused = version.names().lacking(key.0, key.1).is_some();
-            // `lacking` also finds the columns of a resource that version 6 lacks as a whole.
+            // Columns of a resource that version 6 lacks count as accepted: version 6 refuses the resource's name.
             if refused == has {
                 let what = if has { "has it" } else { "does not have it" };
                 fault(key, &format!("refused: {refused}, but {version:?} {what}"));
