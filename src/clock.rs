@@ -1,4 +1,4 @@
-//! Wall time and sleeping, so that tests can freeze the one and pretend the other.
+//! Time and sleeping. Tests replace both.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Where the time of day comes from, and how waiting is done.
+/// Source of the time, and sleeping.
 ///
-/// The library measures deadlines with the runtime's own clock; this one is for what is written into requests
-/// (history since a date), for the age of a token, and for the waits that the server asks for.
+/// The library uses it for times in requests (history since a date), for the age of a token, and for waits that a
+/// server asks for. Deadlines use the clock of the runtime instead.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The time of day.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// A reading of a clock that nobody can set: only what lies between two readings means anything. It is the
-    /// runtime's own clock unless told.
+    /// Returns the reading of a monotonic clock; only the difference of two readings has a meaning. Default: the clock
+    /// of the runtime.
     fn monotonic(&self) -> Instant {
         tokio::time::Instant::now().into_std()
     }
@@ -24,7 +24,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// The system's clock and the runtime's timer.
+/// The clock of the system and the timer of the runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,6 +1,6 @@
-//! The variables that balena gives to a service container (supervisor API reference, section 6).
+//! The environment variables of a service container (supervisor API reference, section 6).
 //!
-//! `BALENA_*` counts first, `RESIN_*` is the fallback, and an empty value is the same as none.
+//! `BALENA_*` takes precedence over `RESIN_*`. An empty variable counts as unset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,14 +12,15 @@ use serde::{Deserialize, Deserializer};
 use crate::checks::{self, Fault};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the supervisor looks for a service's update lock, unless `BALENA_APP_LOCK_PATH` says otherwise.
+/// Path of a service's update lock, unless `BALENA_APP_LOCK_PATH` names another.
 pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
 
-/// Variables that count by their own name.
+/// Variables without the prefix `BALENA_`, read by their own name.
 const OTHERS: [&str; 7] =
     ["AGENT_ALLOW_HTTP", "DOCKER_HOST", "HOME", "https_proxy", "http_proxy", "all_proxy", "no_proxy"];
 
-/// Variables that count where the one of the field (`BALENA_X`, or in lower case) says nothing.
+/// Fallbacks: variable, and the field that it is for. Used if the field's own variable (`BALENA_X`, or the name in lower
+/// case) is unset.
 const FALLBACKS: [(&str, &str); 6] = [
     ("RESIN_SERVICE_KILL_ME_PATH", "SERVICE_HANDOVER_COMPLETE_PATH"),
     ("NODE_EXTRA_CA_CERTS", "EXTRA_CA_CERTS"),
@@ -29,35 +30,37 @@ const FALLBACKS: [(&str, &str); 6] = [
     ("NO_PROXY", "no_proxy"),
 ];
 
-/// And those that count where these say nothing either.
+/// Fallbacks for fields that are still unset after `FALLBACKS`.
 const LAST_FALLBACKS: [(&str, &str); 1] = [("SSL_CERT_FILE", "EXTRA_CA_CERTS")];
 
-/// What the container's environment says about the device, the application and the keys.
+/// The environment of a service container: device, application, keys, proxies.
 ///
-/// Every field is `None` when its variable is unset or empty. Field `x` is `BALENA_X`, else `RESIN_X`.
+/// Field `x` is read from `BALENA_X`, else from `RESIN_X`, unless its doc names another variable. It is `None` if the
+/// variable is unset or empty. The supervisor sets the fields up to `service_handover_complete_path` in every container,
+/// and the others only for a service with the named label.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[non_exhaustive]
 pub struct Environment {
-    /// Numeric id of the application (fleet), as text, exactly as given.
+    /// Numeric id of the application (fleet), as text.
     pub app_id: Option<String>,
-    /// Uuid of the application.
+    /// Uuid of the application, 32 hexadecimal digits.
     pub app_uuid: Option<String>,
-    /// Name of the application.
+    /// Name of the application, without the organization.
     pub app_name: Option<String>,
     /// Name of this service in the compose file.
     pub service_name: Option<String>,
-    /// Uuid of this device, 32 or 62 hex digits.
+    /// Uuid of this device, 32 or 62 hexadecimal digits.
     pub device_uuid: Option<String>,
     /// Device type slug, e.g. `raspberrypi4-64`.
     pub device_type: Option<String>,
-    /// Architecture, e.g. `aarch64`.
+    /// CPU architecture, e.g. `aarch64`, `armv7hf`, `amd64`.
     pub device_arch: Option<String>,
-    /// Host OS version, e.g. `balenaOS 6.5.24`.
+    /// Name and version of the host OS, e.g. `balenaOS 6.5.24`. `None` also if the supervisor writes `undefined`.
     #[serde(default, deserialize_with = "unless_undefined")]
     pub host_os_version: Option<String>,
-    /// Path of this service's update lock.
+    /// Path of this service's update lock, usually `/tmp/balena/updates.lock`.
     pub app_lock_path: Option<PathBuf>,
-    /// The device's name when this container was created; it does not follow a rename.
+    /// Name of the device when this container was created. A rename does not change it.
     pub device_name_at_init: Option<String>,
     /// Path of the file that ends a handover (`BALENA_SERVICE_HANDOVER_COMPLETE_PATH`,
     /// else `RESIN_SERVICE_KILL_ME_PATH`).
@@ -65,59 +68,60 @@ pub struct Environment {
     /// Base address of the supervisor API, e.g. `http://10.114.104.1:48484`. Needs the label
     /// `io.balena.features.supervisor-api`.
     pub supervisor_address: Option<String>,
-    /// Host of the supervisor API.
+    /// Host of the supervisor API. Needs the same label.
     pub supervisor_host: Option<String>,
-    /// Port of the supervisor API.
+    /// Port of the supervisor API, usually `48484`. Needs the same label.
     pub supervisor_port: Option<String>,
-    /// Key of the supervisor API. Needs the label `io.balena.features.supervisor-api`.
+    /// Key of the supervisor API. Needs the same label.
     pub supervisor_api_key: Option<SecretString>,
-    /// Key of the cloud API. Needs the label `io.balena.features.balena-api`.
+    /// Device key for the cloud API. Needs the label `io.balena.features.balena-api`.
     pub api_key: Option<SecretString>,
-    /// Base address of the cloud API, e.g. `https://api.balena-cloud.com`.
+    /// Base address of the cloud API, e.g. `https://api.balena-cloud.com`. Needs the same label.
     pub api_url: Option<String>,
     /// Board revision of the host OS. Needs the label `io.balena.features.host-os.board-rev`.
     pub host_os_board_rev: Option<String>,
     /// Build id of the host OS. Needs the same label.
     pub host_os_build: Option<String>,
-    /// Directory in which the SDK's `.balena` lies, instead of the home directory.
+    /// Directory that contains the SDKs' `.balena` folder, instead of the home directory. Set by the user.
     pub settings_home_directory: Option<PathBuf>,
-    /// Section of the SDK's settings file, instead of `Settings`.
+    /// Section of the SDKs' settings file, instead of `Settings`. Set by the user.
     pub settings_config_section: Option<String>,
-    /// Name of the SDK's settings file, instead of `balena.cfg`.
+    /// Name of the SDKs' settings file, instead of `balena.cfg`. Set by the user.
     pub settings_config_filename: Option<String>,
-    /// File with certificates (PEM) of further authorities to trust: `BALENA_EXTRA_CA_CERTS`, else
-    /// `NODE_EXTRA_CA_CERTS`, else `SSL_CERT_FILE`.
+    /// Path of a PEM file with additional CA certificates: `BALENA_EXTRA_CA_CERTS`, else `NODE_EXTRA_CA_CERTS`, else
+    /// `SSL_CERT_FILE`. Set by the user.
     pub extra_ca_certs: Option<PathBuf>,
-    /// `HOME`.
+    /// Home directory: `HOME`.
     pub home: Option<PathBuf>,
-    /// `https_proxy`, else `HTTPS_PROXY`: the proxy for `https` addresses, with user and password where it
-    /// wants them.
+    /// URL of the proxy for `https` addresses, with user name and password if it needs them: `https_proxy`, else
+    /// `HTTPS_PROXY`.
     pub https_proxy: Option<SecretString>,
-    /// `http_proxy`, else `HTTP_PROXY`: the proxy for `http` addresses.
+    /// URL of the proxy for `http` addresses: `http_proxy`, else `HTTP_PROXY`.
     pub http_proxy: Option<SecretString>,
-    /// `all_proxy`, else `ALL_PROXY`: the proxy where none of the two above is named. SOCKS is not spoken.
+    /// URL of the proxy for addresses whose own proxy above is unset: `all_proxy`, else `ALL_PROXY`. SOCKS is not
+    /// supported.
     pub all_proxy: Option<SecretString>,
-    /// `no_proxy`, else `NO_PROXY`: what is reached without a proxy: domains with all below them, addresses and
-    /// networks (`10.0.0.0/8`, `192.168.*`), with commas between them, whatever the port; `*` is everything. This machine is never reached
-    /// through one.
+    /// Hosts that are reached without a proxy: `no_proxy`, else `NO_PROXY`. A list of domains (with their subdomains),
+    /// IP addresses and networks (`10.0.0.0/8`, `192.168.*`), separated by commas; ports are ignored. `*` matches
+    /// every host. Loopback addresses never use a proxy.
     pub no_proxy: Option<String>,
-    /// `AGENT_ALLOW_HTTP`: with `1`, a key goes to a cloud whose address begins with `http://` too. Otherwise that
-    /// is refused, but for a cloud on this machine.
+    /// With `1`, the client sends the key to a cloud API with an `http://` address: `AGENT_ALLOW_HTTP`. Otherwise it
+    /// refuses to, unless the API is on this machine.
     #[serde(rename = "agent_allow_http")]
     pub allow_http: Option<String>,
-    /// `DOCKER_HOST`, the engine's socket. Needs the label `io.balena.features.balena-socket`.
+    /// Address of the container engine's socket: `DOCKER_HOST`. Needs the label `io.balena.features.balena-socket`.
     pub docker_host: Option<String>,
-    /// Fields, by the rest of their variable's name, for which only the fallback has a value.
+    /// Names, without prefix, of the variables that only `RESIN_*` or another fallback set.
     #[serde(skip)]
     resin_only: BTreeSet<String>,
 }
 
-/// The supervisor writes the JavaScript word for "nothing" when it does not know the host OS version.
+/// Reads `undefined`, which the supervisor writes if it does not know the host OS version, as `None`.
 fn unless_undefined<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(input)?.filter(|text| text != "undefined"))
 }
 
-/// A variable that holds no key, and why. The value is not kept.
+/// A variable whose value is not a key, and the reason. The value is not stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Malformed {
     variable: String,
@@ -125,29 +129,29 @@ pub(crate) struct Malformed {
 }
 
 impl Malformed {
-    /// The error of whatever needs the key.
+    /// Creates the error of a call that needs the key.
     pub(crate) fn error(&self) -> Error {
         let Self { variable, fault } = self;
         Error::new(ErrorKind::Config, format!("{variable} does not hold a key: {}", fault.why)).help(format!(
-            "{}; a device sets it by a label of the service: there remove your own variable of that name",
+            "{}; on a device, a label of the service sets this variable: remove your own variable of the same name",
             fault.remedy
         ))
     }
 }
 
 impl Environment {
-    /// Reads the variables of this process.
+    /// Reads the environment of this process.
     ///
     /// # Errors
-    /// `is_config` when a variable of ours is not UTF-8.
+    /// `is_config` if one of these variables is not UTF-8.
     pub fn from_process() -> Result<Self> {
         Self::from_os_vars(std::env::vars_os())
     }
 
-    /// Reads the given variables instead of the process's; for tests and for programs with their own source.
+    /// Reads the given variables instead of those of the process.
     ///
     /// # Errors
-    /// `is_config` when the variables can't be read into their types.
+    /// `is_config` if the variables cannot be decoded into their types.
     pub fn from_vars<K: Into<String>, V: Into<String>>(
         vars: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self> {
@@ -173,22 +177,22 @@ impl Environment {
             } else {
                 continue;
             };
-            // `BALENA_HOME` is anybody's, and not the home directory; so is `BALENA_app_id`.
-            let anybodys = name.len() > suffix.len()
+            // Variables of the user that only look like ours: `BALENA_HOME`, `BALENA_app_id`.
+            let is_foreign = name.len() > suffix.len()
                 && (suffix.contains(char::is_lowercase)
                     || OTHERS.iter().any(|own| own.eq_ignore_ascii_case(suffix)));
-            if value.is_empty() || anybodys {
+            if value.is_empty() || is_foreign {
                 continue;
             }
             let suffix = suffix.to_owned();
             let value = value.into_string().map_err(|_| {
                 Error::new(ErrorKind::Config, format!("variable {name} is not UTF-8 text"))
-                    .help("set it again, or unset it")
+                    .help("set it to UTF-8 text, or unset it")
             })?;
             names.insert(suffix, value);
         }
         let resin_only = resin.keys().filter(|name| !balena.contains_key(*name)).cloned().collect();
-        // Where both have a value the later entry wins, so BALENA_* comes second.
+        // A later entry replaces an earlier one, so `BALENA_*` comes last.
         last.append(&mut resin);
         last.append(&mut balena);
         let read: Self = envy::from_iter(last).map_err(|cause| {
@@ -197,19 +201,19 @@ impl Environment {
         Ok(Self { resin_only, ..read })
     }
 
-    /// The variable that a field was read from: `BALENA_APP_ID` or `RESIN_APP_ID` for `APP_ID`.
+    /// Returns the variable that a field was read from: `BALENA_APP_ID` or `RESIN_APP_ID` for `APP_ID`.
     pub(crate) fn variable(&self, field: &str) -> String {
         let prefix = if self.resin_only.contains(field) { "RESIN" } else { "BALENA" };
         format!("{prefix}_{field}")
     }
 
-    /// The key of the supervisor API, if there is one.
+    /// Returns the key of the supervisor API; `None` if unset.
     pub(crate) fn supervisor_key(&self) -> Option<Result<SecretString, Malformed>> {
         let key = self.supervisor_api_key.as_ref()?;
         Some(self.checked_key("SUPERVISOR_API_KEY", key, checks::key_fault))
     }
 
-    /// The key of the cloud API, if there is one.
+    /// Returns the key of the cloud API; `None` if unset.
     pub(crate) fn cloud_key(&self) -> Option<Result<SecretString, Malformed>> {
         Some(self.checked_key("API_KEY", self.api_key.as_ref()?, checks::token_fault))
     }
@@ -226,7 +230,7 @@ impl Environment {
         }
     }
 
-    /// The service's lock path, or balena's default.
+    /// Returns the path of the service's update lock, or the default path.
     pub(crate) fn lock_path(&self) -> PathBuf {
         self.app_lock_path.clone().unwrap_or_else(|| DEFAULT_LOCK_PATH.into())
     }

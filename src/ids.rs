@@ -1,4 +1,4 @@
-//! Numeric ids as types of their own, so that an image id can't be passed where a device id is meant.
+//! Numeric ids, one type per resource, so that an image id cannot be passed as a device id.
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -8,12 +8,12 @@ macro_rules! ids {
         pub struct $name(i64);
 
         impl $name {
-            /// The id with this number.
+            /// Creates the id from its number.
             pub const fn new(id: i64) -> Self {
                 Self(id)
             }
 
-            /// The number.
+            /// Returns the number.
             pub const fn get(self) -> i64 {
                 self.0
             }
@@ -39,7 +39,7 @@ macro_rules! ids {
             }
         }
 
-        // So that a bare number in the source text will do, too.
+        // An integer literal without a suffix is an `i32`.
         impl From<i32> for $name {
             fn from(id: i32) -> Self {
                 Self(id.into())
@@ -61,15 +61,15 @@ ids! {
     ImageId;
     /// Id of an organization.
     OrganizationId;
-    /// Id of a file beside a release.
+    /// Id of a release asset: a file attached to a release.
     ReleaseAssetId;
     /// Id of a release.
     ReleaseId;
     /// Id of a service of an application.
     ServiceId;
-    /// Id of a supervisor release.
+    /// Id of a supervisor release (version 6 of the API).
     SupervisorReleaseId;
-    /// Id of a tag.
+    /// Id of a tag of any kind: of an application, a device, a release or a membership.
     TagId;
     /// Id of a team.
     TeamId;
@@ -77,6 +77,6 @@ ids! {
     TeamMembershipId;
     /// Id of a user.
     UserId;
-    /// Id of a variable.
+    /// Id of a variable of any kind: configuration, environment or build.
     VariableId;
 }

@@ -1,29 +1,29 @@
-//! Reading JSON into types, with the path of what does not fit.
+//! Decodes JSON into types. An error has the path of the value that does not fit.
 //!
-//! The path is found in the text after the fact, by one function for all types: a deserializer that keeps
-//! track of it has to be compiled for every type, some 5 KiB each.
+//! One function for all types finds the path in the text after the error. A deserializer that tracks the path would
+//! be compiled for every type, about 5 KiB each.
 
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
 
-/// What does not fit, and where.
+/// A decoding error: the path of the value and the reason.
 #[derive(Debug)]
 pub(crate) struct Misfit {
-    /// e.g. `containers[0].imageId`; empty for the whole text.
+    /// Path of the value, e.g. `containers[0].imageId`; empty for the whole text.
     pub(crate) path: String,
-    /// serde's words. They may quote a value.
+    /// serde's message. It can quote a value.
     pub(crate) why: String,
 }
 
-/// Reads the whole text as a `T`.
+/// Decodes the whole text as a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misfit> {
     serde_json::from_slice(text).map_err(|cause| misfit(text, &cause))
 }
 
 fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
     if !cause.is_data() {
-        // Not JSON, or not all of it: nothing in it is a place that one could trust.
+        // Invalid or truncated JSON: a path in it would mislead.
         return Misfit { path: String::new(), why: cause.to_string() };
     }
     let line_start = text
@@ -37,13 +37,13 @@ fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
 }
 
 enum Level {
-    /// The key whose value is being read, once there is one.
+    /// The key of the current value; `None` before the key.
     Object(Option<String>),
-    /// Which element is being read.
+    /// The index of the current element.
     Array(usize),
 }
 
-/// The path of the last thing that begins before `offset`.
+/// Returns the path of the last value that begins before `offset`.
 fn path_at(text: &[u8], offset: usize) -> String {
     let mut levels: Vec<Level> = Vec::new();
     let mut at = 0;
@@ -61,7 +61,7 @@ fn path_at(text: &[u8], offset: usize) -> String {
                 None => {}
             },
             b'"' => {
-                // To its end, even beyond the offset: half a name helps nobody.
+                // Reads the string to its end, even beyond the offset, so that a key is complete.
                 let after = text.get(at..).unwrap_or_default();
                 let end = string_end(after);
                 if let Some(Level::Object(key @ None)) = levels.last_mut() {
@@ -83,7 +83,7 @@ fn path_at(text: &[u8], offset: usize) -> String {
             }
             Level::Object(None) => {}
             Level::Array(index) => {
-                // Writing to a string can't fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(path, "[{index}]");
             }
         }
@@ -91,13 +91,13 @@ fn path_at(text: &[u8], offset: usize) -> String {
     path
 }
 
-/// A key as it is meant, or as it is written if that can't be read.
+/// Decodes the escapes of a key; returns the raw text if they are invalid.
 fn name(written: &[u8]) -> String {
     serde_json::from_slice(&[b"\"", written, b"\""].concat())
         .unwrap_or_else(|_| String::from_utf8_lossy(written).into_owned())
 }
 
-/// Where the string that `text` is the rest of ends: the index of its closing quote.
+/// Returns the index of the closing quote, for a text that begins after the opening quote.
 fn string_end(text: &[u8]) -> usize {
     let mut escaped = false;
     text.iter()

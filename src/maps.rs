@@ -1,6 +1,7 @@
-//! Maps and sets without a sort.
+//! Collecting into maps and sets without a sort.
 
-/// A map or set of these items, put in one by one. `collect` sorts them before that: code of 4 to 5 KB for each type.
+/// Collects the items into a map or set by inserting them one by one. `collect` sorts them first, which costs 4 to 5 KB
+/// of code for each type.
 pub(crate) fn filled<C: Default + Extend<T>, T>(items: impl IntoIterator<Item = T>) -> C {
     let mut all = C::default();
     all.extend(items);

@@ -1,23 +1,23 @@
-//! Enums for words that the other side may add to: every unknown word survives.
+//! Enums for sets of words that a server can extend. An unknown word is kept as text.
 
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         ///
-        /// An open set: a word that is not listed is kept as `Other`.
+        /// The set is open: an unknown word becomes `Other`.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
-            /// A word that this version does not know.
+            /// A word that this version of the library does not know.
             Other(Box<str>),
         }
 
         impl $name {
-            /// The words that this version knows.
+            /// The words that this version of the library knows.
             pub const KNOWN: &'static [&'static str] = &[$($text,)*];
 
-            /// The word as it is on the wire.
+            /// Returns the word as the server writes it.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*

@@ -1,4 +1,4 @@
-//! What a token looks like, and what a session token tells about itself.
+//! The form of tokens, and the claims of session tokens.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::checks;
 
-/// With or without padding, and whatever the bits that are left over.
+/// Accepts text with and without padding, and ignores trailing bits.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -17,12 +17,12 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A text that may be a token or a key; a page, a sentence and nothing at all are none.
+/// Whether the text has the form of a token or a key: an HTML page, a sentence and an empty text have not.
 pub(crate) fn is_token(text: &str) -> bool {
     checks::token_fault(text).is_none()
 }
 
-/// The token in an answer: some servers answer with the bare text, others with it as a JSON text.
+/// Returns the token in a response body. Some servers send plain text, others a JSON string.
 pub(crate) fn in_answer(body: &[u8]) -> Option<SecretString> {
     let text = match serde_json::from_slice(body) {
         Ok(Value::String(text)) => text,
@@ -32,18 +32,18 @@ pub(crate) fn in_answer(body: &[u8]) -> Option<SecretString> {
     (is_token(&text) && !is_status(&text)).then(|| SecretString::from(text))
 }
 
-/// Whether it is the name of a status, such as `OK`: what servers say that have nothing to say.
+/// Whether the text is the reason phrase of a status, such as `OK`, which servers send instead of an empty body.
 fn is_status(text: &str) -> bool {
     let mut all = (100..600).filter_map(|status| StatusCode::from_u16(status).ok()?.canonical_reason());
     all.any(|name| name.eq_ignore_ascii_case(text))
 }
 
-/// The claims of a session token, not verified: that is the server's business. API keys have none.
+/// The claims of a session token (JWT). The signature is not verified. API keys have no claims.
 #[derive(Debug)]
 pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// `None` if the token is no JSON Web Token.
+    /// Decodes the claims; `None` if the token is not a JSON Web Token.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (head, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -55,12 +55,12 @@ impl Claims {
         serde_json::from_slice(&base64url(claims)?).ok().map(Self)
     }
 
-    /// When it was issued, in milliseconds of the epoch; part of a second does not count.
+    /// Returns the time of issue (`iat`) in Unix milliseconds, rounded down to a second.
     pub(crate) fn issued_at(&self) -> Option<i64> {
         self.milliseconds("iat")
     }
 
-    /// When it ends, in milliseconds of the epoch; part of a second does not count.
+    /// Returns the expiry time (`exp`) in Unix milliseconds, rounded down to a second.
     pub(crate) fn expires_at(&self) -> Option<i64> {
         self.milliseconds("exp")
     }
@@ -74,12 +74,12 @@ impl Claims {
         written.split('.').next()?.parse::<i64>().ok()?.checked_mul(1000)
     }
 
-    /// Whether the account asks for a second factor.
+    /// Whether the account has a second factor: the claim `twoFactorRequired` exists, with any value.
     pub(crate) fn has_second_factor(&self) -> bool {
         self.0.contains_key("twoFactorRequired")
     }
 
-    /// Whether the second factor is still to come.
+    /// Whether the session still needs the second factor: the claim `twoFactorRequired` is neither null nor `false`.
     pub(crate) fn wants_second_factor(&self) -> bool {
         !matches!(self.0.get("twoFactorRequired"), None | Some(Value::Null | Value::Bool(false)))
     }

@@ -1,4 +1,4 @@
-//! Versions of the host OS and the supervisor, in all the forms in which devices and releases tell them.
+//! Versions of the host OS and the supervisor, in all forms that devices and releases use.
 
 #[cfg(test)]
 mod tests;
@@ -8,26 +8,26 @@ use std::fmt;
 
 /// A version as balena writes it: `balenaOS 2.80.3+rev1`, `Resin OS 2.0.0.rev1 (prod)`, `v12.11.0`.
 ///
-/// All forms of one version are equal. In order, the revision (`rev2`) decides between versions of the same
-/// [`Precedence`], a development variant comes before the others, and what else the build says comes last.
+/// All forms of one version are equal. The order compares, in turn: the [`Precedence`], the revision (`rev2`), the
+/// development variant (before the others), and the text of the other build parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version {
     precedence: Precedence,
-    /// `rev1`, `dev`, `prod`.
+    /// Build parts, e.g. `rev1`, `dev`, `prod`.
     build: Vec<String>,
-    /// How many of the three numbers were told.
+    /// Count of the numbers in the text, 1 to 3.
     told: usize,
 }
 
-/// What of a version says how new it is: numbers and pre-release. The build says nothing of that.
+/// The part of a version that determines semver precedence: numbers and pre-release, without the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Precedence {
     numbers: [u64; 3],
-    /// `beta.1`; empty for a release.
+    /// Parts of the pre-release, e.g. `beta`, `1`; empty for a release.
     prerelease: Vec<Part>,
 }
 
-/// Numbers come before words, and are compared as numbers.
+/// A part of a pre-release. Numbers order before words and compare by value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Number(u64),
@@ -35,7 +35,7 @@ enum Part {
 }
 
 impl Version {
-    /// `None` for what is no version. Missing numbers are 0: `2.1` is `2.1.0`.
+    /// Parses a version in any form; `None` if the text is not a version. Missing numbers are 0: `2.1` is `2.1.0`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = bare(text);
         let (text, variant) = match text.split_once(char::is_whitespace) {
@@ -50,7 +50,7 @@ impl Version {
             text.split_once('-').map_or((text, None), |(numbers, rest)| (numbers, Some(rest)));
         let mut parts: Vec<&str> = numbers.split('.').collect();
         let told = parts.len().min(3);
-        // Words behind the third number, as in `2.0.0.rev1`, are build.
+        // Words after the third number belong to the build: `2.0.0.rev1`.
         let words = parts.split_off(told);
         if words.first().is_some_and(|word| is_number(word)) || (!words.is_empty() && prerelease.is_some()) {
             return None;
@@ -62,7 +62,7 @@ impl Version {
         }
         let mut prerelease: Vec<&str> = prerelease.map_or_else(Vec::new, |text| text.split('.').collect());
         let mut all: Vec<&str> = Vec::new();
-        // `beta.1.rev2`: the same behind a number.
+        // So does a revision after a number of the pre-release: `beta.1.rev2`.
         if let [.., number, word] = *prerelease
             && is_number(number)
             && word.starts_with("rev")
@@ -79,7 +79,7 @@ impl Version {
         Some(Self { precedence, build: all.into_iter().map(str::to_owned).collect(), told })
     }
 
-    /// As [`parse`](Self::parse), with all three numbers: what a release of the host OS has.
+    /// Like [`parse`](Self::parse), but `None` unless the text has all three numbers, as host OS releases have.
     pub(crate) fn whole(text: &str) -> Option<Self> {
         Self::parse(text).filter(|version| version.told == 3)
     }
@@ -101,7 +101,7 @@ impl Version {
         !self.precedence.prerelease.is_empty()
     }
 
-    /// `dev` or `prod`, where it says so.
+    /// Returns the variant, `dev` or `prod`, from the build or the pre-release.
     pub(crate) fn variant(&self) -> Option<&'static str> {
         let words = || self.precedence.prerelease.iter().filter_map(Part::word);
         ["dev", "prod"]
@@ -113,7 +113,7 @@ impl Version {
         self.build.iter().any(|known| known == part)
     }
 
-    /// With this variant, unless it says that already.
+    /// Adds the variant to the build, unless the version has it already.
     pub(crate) fn with_variant(mut self, variant: &str) -> Self {
         let words = || self.precedence.prerelease.iter().filter_map(Part::word);
         if is_word(variant) && !self.has_build(variant) && words().all(|word| word != variant) {
@@ -122,20 +122,20 @@ impl Version {
         self
     }
 
-    /// Without this part of the build.
+    /// Removes the part from the build.
     pub(crate) fn without_build(mut self, part: &str) -> Self {
         self.build.retain(|known| known != part);
         self
     }
 
-    /// The release that a pre-release leads to.
+    /// Removes the pre-release: `2.0.0-beta.1` becomes `2.0.0`.
     pub(crate) fn released(mut self) -> Self {
         self.precedence.prerelease.clear();
         self
     }
 
-    /// Whether this is a way to write that one: the same numbers and pre-release, the same revision if this tells one,
-    /// and a development variant only if this is one.
+    /// Whether a user who writes this version can mean the published one: same precedence, same revision if this one
+    /// has a revision, and both or neither are development variants.
     pub(crate) fn is_a_form_of(&self, published: &Self) -> bool {
         let is_dev = |version: &Self| version.variant() == Some("dev");
         self.precedence == published.precedence
@@ -147,32 +147,32 @@ impl Version {
         self.build.iter().any(|part| part.strip_prefix("rev").is_some_and(is_number))
     }
 
-    /// `rev2` is 2; 0 without one.
+    /// Returns the number of the revision: 2 for `rev2`, 0 without a revision.
     fn revision(&self) -> u64 {
         let revisions = self.build.iter().filter_map(|part| part.strip_prefix("rev"));
         revisions.filter(|digits| is_number(digits)).find_map(|digits| digits.parse().ok()).unwrap_or(0)
     }
 
-    /// As [`Ord`], with development variants behind the others.
+    /// Like [`Ord`], but development variants order after the others.
     pub(crate) fn cmp_with_dev_last(&self, other: &Self) -> Ordering {
         self.cmp_by(other, |left, right| left.cmp(&right))
     }
 
-    /// `dev` says which of two is first when one is a development variant.
+    /// Compares two versions; `dev` compares whether each is a development variant.
     fn cmp_by(&self, other: &Self, dev: impl Fn(bool, bool) -> Ordering) -> Ordering {
         self.precedence
             .cmp(&other.precedence)
             .then_with(|| self.revision().cmp(&other.revision()))
             .then_with(|| dev(self.has_build("dev"), other.has_build("dev")))
             .then_with(|| {
-                // In alphabetical order, as a person reads them; their case only where nothing else differs.
+                // Case decides only if nothing else differs, so that the order agrees with equality.
                 let (left, right) = (self.to_string(), other.to_string());
                 left.to_ascii_lowercase().cmp(&right.to_ascii_lowercase()).then_with(|| right.cmp(&left))
             })
     }
 }
 
-/// In one form: `2.80.3-beta.1+rev1.prod`.
+/// Writes the canonical form: `2.80.3-beta.1+rev1.prod`.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.precedence.fmt(f)?;
@@ -199,7 +199,7 @@ impl fmt::Display for Precedence {
 }
 
 impl Precedence {
-    /// Of a version with all three numbers, in any form; `None` for what is none.
+    /// Parses the precedence of a version in any form; `None` unless the text is a version with all three numbers.
     pub(crate) fn of(text: &str) -> Option<Self> {
         Version::whole(text).map(|version| version.precedence)
     }
@@ -229,7 +229,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Without the name of the OS and the `v` before the numbers.
+/// Strips the name of the OS and a leading `v`: `balenaOS v2.80.3` becomes `2.80.3`.
 pub(crate) fn bare(text: &str) -> &str {
     let text = text.trim();
     let text = ["balena", "resin"].into_iter().find_map(|brand| after(text, brand)).unwrap_or(text);
@@ -237,7 +237,7 @@ pub(crate) fn bare(text: &str) -> &str {
     text.strip_prefix(['v', 'V']).unwrap_or(text)
 }
 
-/// The text behind a word, whatever its case, and the blanks behind that.
+/// Strips a leading word, in any case, and the white space after it; `None` if the text does not begin with the word.
 fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (head, tail) = text.split_at_checked(word.len())?;
     head.eq_ignore_ascii_case(word).then(|| tail.trim_start())
@@ -246,7 +246,7 @@ fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 impl Ord for Precedence {
     fn cmp(&self, other: &Self) -> Ordering {
         self.numbers.cmp(&other.numbers).then_with(|| {
-            // A release comes after its own prereleases.
+            // A release orders after its pre-releases.
             match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
                 (true, true) => Ordering::Equal,
                 (true, false) => Ordering::Greater,

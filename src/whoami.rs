@@ -1,56 +1,56 @@
-//! Whose credentials: a user's, an application's or a device's.
+//! The actor that a credential belongs to: a user, an application or a device.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose credentials a client has: the actor, as the API calls it.
+/// The actor that the client's credential belongs to (`GET /actor/v1/whoami`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Flat", into = "Flat")]
 #[non_exhaustive]
 pub struct WhoAmI {
-    /// Id of the actor: what API keys and memberships refer to.
+    /// Id of the actor. API keys refer to it; it is not the id of the user, the application or the device.
     pub id: i64,
-    /// Who that is.
+    /// The user, application or device.
     pub actor: Actor,
 }
 
-/// Who acts.
+/// The user, application or device behind an actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Actor {
-    /// A user, by a session or by an API key.
+    /// A user, with a session token or an API key.
     User {
         /// Id of the user.
         id: i64,
-        /// Name of the user.
+        /// Login name.
         username: Option<String>,
-        /// E-mail address, where there is one.
+        /// E-mail address; `None` if unset.
         email: Option<String>,
     },
-    /// An application (fleet), by a key of it.
+    /// An application (fleet), with one of its API keys.
     Application {
         /// Id of the application.
         id: i64,
-        /// Slug of the application.
+        /// Slug of the application, `organization/name`.
         slug: Option<String>,
     },
-    /// A device, by its own key.
+    /// A device, with its device key.
     Device {
         /// Id of the device.
         id: i64,
         /// Uuid of the device.
         uuid: Option<String>,
     },
-    /// Something newer than this library.
+    /// A kind of actor that this version does not know.
     Other {
-        /// What the API calls it.
+        /// The API's name of the kind.
         actor_type: String,
-        /// Its id.
+        /// Id of the resource, if the API sent one.
         id: Option<i64>,
     },
 }
 
 impl Actor {
-    /// As the API calls it: `user`, `application`, `device` …
+    /// Returns the API's name of the kind: `user`, `application`, `device`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::User { .. } => "user",
@@ -61,7 +61,7 @@ impl Actor {
     }
 }
 
-/// As it is answered.
+/// The form of the response.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Flat {

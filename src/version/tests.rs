@@ -1,4 +1,4 @@
-//! Versions in all their forms, and in order.
+//! Parsing, forms and order of versions.
 
 use proptest::prelude::*;
 
@@ -115,7 +115,7 @@ fn what_is_no_version_is_told() {
 }
 
 fn any_version() -> impl Strategy<Value = Version> {
-    // Few values each, so that many are nearly equal.
+    // Few values per part, so that many versions differ in one part only.
     let part = prop_oneof!["[01]{1,2}", "[aAb]", Just("dev".to_owned()), "rev[0-9]", Just("prod".to_owned())];
     let parts = || proptest::collection::vec(part.clone(), 0..3);
     (0..3u64, 0..2u64, 0..2u64, parts(), parts()).prop_map(|(major, minor, patch, before, behind)| {
