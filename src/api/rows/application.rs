@@ -27,7 +27,7 @@ resource! {
         slug / SLUG: String,
         /// 32 hexadecimal digits; unique.
         uuid / UUID: String,
-        /// End of the access that balena's support was granted; `None` if it has no access. openBalena lacks it.
+        /// End of the access that balena's support was granted; `None` if it has no access. Not on openBalena.
         is_accessible_by_support_until_date / IS_ACCESSIBLE_BY_SUPPORT_UNTIL_DATE = "is_accessible_by_support_until__date": Timestamp,
         /// Whether the application is a host OS: its releases are OS versions.
         is_host / IS_HOST: bool,
@@ -39,9 +39,9 @@ resource! {
         is_of_class / IS_OF_CLASS = "is_of__class": ApplicationClass,
         /// Whether the application is archived.
         is_archived / IS_ARCHIVED: bool,
-        /// Whether a public application is listed on balenaHub. openBalena lacks it.
+        /// Whether a public application is listed on balenaHub. Not on openBalena.
         is_discoverable / IS_DISCOVERABLE: bool,
-        /// URL of the source repository; `None` if unset. openBalena lacks it.
+        /// URL of the source repository; `None` if unset. Not on openBalena.
         is_stored_at_repository_url / IS_STORED_AT_REPOSITORY_URL = "is_stored_at__repository_url": String,
     }
     navigation {
@@ -65,7 +65,7 @@ resource! {
         application_config_variable / APPLICATION_CONFIG_VARIABLE = "application_config_variable": ApplicationConfigVariable,
         /// Environment variables for all services on all devices of the application.
         application_environment_variable / APPLICATION_ENVIRONMENT_VARIABLE = "application_environment_variable": ApplicationVariable,
-        /// Variables that the builder sets while it builds a release. openBalena lacks it.
+        /// Variables that the builder sets while it builds a release. Not on openBalena.
         build_environment_variable / BUILD_ENVIRONMENT_VARIABLE = "build_environment_variable": BuildVariable,
         /// Tags of the application.
         application_tag / APPLICATION_TAG = "application_tag": ApplicationTag,
@@ -84,13 +84,13 @@ resource! {
         is_depended_on_by_application / IS_DEPENDED_ON_BY_APPLICATION = "is_depended_on_by__application": Application,
         /// Users with direct access, one row each. As a filter it matches the owner of the token.
         is_directly_accessible_by_user / DIRECTLY_ACCESSIBLE_BY = "is_directly_accessible_by__user" as "dau": UserHasDirectAccessToApplication,
-        /// Members of the application, one row each. openBalena lacks it.
+        /// Members of the application, one row each. Not on openBalena.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Open invites to the application. openBalena lacks it.
+        /// Open invites to the application. Not on openBalena.
         application_invite / APPLICATION_INVITE = "invitee__is_invited_to__application": ApplicationInvite,
-        /// Teams with access to the application, one row each. openBalena lacks it.
+        /// Teams with access to the application, one row each. Not on openBalena.
         team_application_access / TEAM_APPLICATION_ACCESS = "team_application_access": TeamApplicationAccess,
-        /// Host OS applications that the devices may run, one row each. openBalena lacks it.
+        /// Host OS applications that the devices may run, one row each. Not on openBalena.
         can_use_application_as_host / APPLICATION_AS_HOST = "can_use__application_as_host": ApplicationHostedOnApplication,
     }
 }

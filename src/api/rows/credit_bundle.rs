@@ -1,4 +1,4 @@
-//! Rows of credit bundles. openBalena lacks them.
+//! Rows of credit bundles. Not on openBalena.
 
 use jiff::Timestamp;
 

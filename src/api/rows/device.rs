@@ -21,11 +21,11 @@ resource! {
         created_at / CREATED_AT: Timestamp,
         /// Time of the last change to the row, by a user or by the device's reports.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Latitude set by a user, in decimal degrees as text; overrides `latitude`. Empty when unset. openBalena lacks
-        /// it.
+        /// Latitude set by a user, in decimal degrees as text; overrides `latitude`. Empty when unset. Not on
+        /// openBalena.
         custom_latitude / CUSTOM_LATITUDE: String,
-        /// Longitude set by a user, in decimal degrees as text; overrides `longitude`. Empty when unset. openBalena
-        /// lacks it.
+        /// Longitude set by a user, in decimal degrees as text; overrides `longitude`. Empty when unset. Not on
+        /// openBalena.
         custom_longitude / CUSTOM_LONGITUDE: String,
         /// Display name. Not unique.
         device_name / DEVICE_NAME: String,
@@ -38,7 +38,7 @@ resource! {
         public_address / PUBLIC_ADDRESS: String,
         /// MAC addresses of the network interfaces, separated by spaces; `None` before the first report.
         mac_address / MAC_ADDRESS: String,
-        /// End of the access that balena's support was granted; `None` if it has no access. openBalena lacks it.
+        /// End of the access that balena's support was granted; `None` if it has no access. Not on openBalena.
         is_accessible_by_support_until_date / IS_ACCESSIBLE_BY_SUPPORT_UNTIL_DATE = "is_accessible_by_support_until__date": Timestamp,
         /// Whether the VPN connection is up. Supervisor calls, SSH and the public device URL go through it.
         is_connected_to_vpn / IS_CONNECTED_TO_VPN: bool,
@@ -46,9 +46,9 @@ resource! {
         is_locked_until_date / IS_LOCKED_UNTIL_DATE = "is_locked_until__date": Timestamp,
         /// Whether port 80 is public at the device URL; always `false` on openBalena.
         is_web_accessible / IS_WEB_ACCESSIBLE: bool,
-        /// Whether the device counts for the plan: `false` after it was deactivated. openBalena lacks it.
+        /// Whether the device counts for the plan: `false` after it was deactivated. Not on openBalena.
         is_active / IS_ACTIVE: bool,
-        /// Whether the API suspended the device because the plan does not cover it. openBalena lacks it.
+        /// Whether the API suspended the device because the plan does not cover it. Not on openBalena.
         is_frozen / IS_FROZEN: bool,
         /// Whether the API counts the device as online. The SDK for JavaScript reads `is_connected_to_vpn` instead.
         is_online / IS_ONLINE: bool,
@@ -56,13 +56,13 @@ resource! {
         last_connectivity_event / LAST_CONNECTIVITY_EVENT: Timestamp,
         /// Time of the last change of `is_connected_to_vpn`; `None` for a device that never connected.
         last_vpn_event / LAST_VPN_EVENT: Timestamp,
-        /// Latitude estimated from `public_address`, in decimal degrees as text. openBalena lacks it.
+        /// Latitude estimated from `public_address`, in decimal degrees as text. Not on openBalena.
         latitude / LATITUDE: String,
         /// Id of a dependent device at the device that manages it (gateway mode); `None` for all others.
         local_id / LOCAL_ID: String,
-        /// Place estimated from `public_address`, e.g. `Athens, Greece`. openBalena lacks it.
+        /// Place estimated from `public_address`, e.g. `Athens, Greece`. Not on openBalena.
         location / LOCATION: String,
-        /// Longitude estimated from `public_address`, in decimal degrees as text. openBalena lacks it.
+        /// Longitude estimated from `public_address`, in decimal degrees as text. Not on openBalena.
         longitude / LONGITUDE: String,
         /// Free text of the users; `None` or empty if there is none.
         note / NOTE: String,
@@ -74,12 +74,12 @@ resource! {
         provisioning_progress / PROVISIONING_PROGRESS: i64,
         /// Step of the provisioning as text, e.g. `Post-Provisioning`; empty or `None` outside provisioning.
         provisioning_state / PROVISIONING_STATE: String,
-        /// State for the dashboard: an object with `key` and `name`; version 6 only. openBalena lacks it.
+        /// State for the dashboard: an object with `key` and `name`; version 6 only. Not on openBalena.
         state / STATE: Value,
         /// Activity as the supervisor reports it, e.g. `Idle`, `Downloading`, `Installing`; `None` before the first
         /// report.
         status / STATUS: String,
-        /// Rank of `overall_status` for sorting; version 6 only. openBalena lacks it.
+        /// Rank of `overall_status` for sorting; version 6 only. Not on openBalena.
         status_sort_index / STATUS_SORT_INDEX: i64,
         /// Supervisor version without a leading `v`, e.g. `14.13.8`; `None` before the first report.
         supervisor_version / SUPERVISOR_VERSION: String,
@@ -136,7 +136,7 @@ resource! {
         is_of_device_type / DEVICE_TYPE = "is_of__device_type": DeviceType,
         /// Application (fleet) that the device belongs to.
         belongs_to_application / APPLICATION = "belongs_to__application": Application,
-        /// User who registered the device; empty if a provisioning key did. openBalena lacks it.
+        /// User who registered the device; empty if a provisioning key did. Not on openBalena.
         belongs_to_user / USER = "belongs_to__user": User,
         /// Release that the device last reported to run; empty before that.
         is_running_release / IS_RUNNING_RELEASE = "is_running__release": Release,
@@ -153,7 +153,7 @@ resource! {
         is_managed_by_service_instance / SERVICE_INSTANCE = "is_managed_by__service_instance": ServiceInstance,
         /// Device that manages this one (gateway mode); version 6 only, always empty on openBalena.
         is_managed_by_device / IS_MANAGED_BY_DEVICE = "is_managed_by__device": Device,
-        /// Target supervisor release; empty if none was set; version 6 only. openBalena lacks it.
+        /// Target supervisor release; empty if none was set; version 6 only. Not on openBalena.
         should_be_managed_by_supervisor_release / SUPERVISOR_RELEASE = "should_be_managed_by__supervisor_release": SupervisorRelease,
         /// Configuration variables of the device; they override those of the application.
         device_config_variable / DEVICE_CONFIG_VARIABLE = "device_config_variable": DeviceConfigVariable,
@@ -161,7 +161,7 @@ resource! {
         device_environment_variable / DEVICE_ENVIRONMENT_VARIABLE = "device_environment_variable": DeviceVariable,
         /// Tags of the device.
         device_tag / DEVICE_TAG = "device_tag": DeviceTag,
-        /// Host names of the device. openBalena lacks it.
+        /// Host names of the device. Not on openBalena.
         device_domain_mapping / DEVICE_DOMAIN_MAPPING = "device_domain_mapping": DeviceDomainMapping,
         /// Services that the device has or had, one row each. Variables of one service on one device belong to these
         /// rows.

@@ -1,4 +1,4 @@
-//! Rows of the device history. openBalena lacks them.
+//! Rows of the device history. Not on openBalena.
 
 use jiff::Timestamp;
 

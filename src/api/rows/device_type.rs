@@ -17,7 +17,7 @@ resource! {
         slug / SLUG: String,
         /// Display name, e.g. `Raspberry Pi 3`.
         name / NAME: String,
-        /// Whether only organizations with private access can use the type. openBalena lacks it.
+        /// Whether only organizations with private access can use the type. Not on openBalena.
         is_private / IS_PRIVATE: bool,
         /// Logo as a `data:` URL; `None` if there is none.
         logo / LOGO: String,

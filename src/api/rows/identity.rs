@@ -1,4 +1,4 @@
-//! Rows of identity providers, accounts, recovery codes, OAuth applications and user profiles. openBalena lacks them.
+//! Rows of identity providers, accounts, recovery codes, OAuth applications and user profiles. Not on openBalena.
 
 use jiff::Timestamp;
 

@@ -8,7 +8,7 @@
 //! - *`None`*: the value is null, or the column was not selected. *Empty*: a navigation without rows.
 //! - *Not in the published types* (of the SDK for JavaScript, version 7), *not in the documentation* (of the SDK for
 //!   Python, version 6): servers send the column, although it is not listed there.
-//! - *openBalena lacks it*: open-balena-api has no such name and answers status 500 to a request that uses it; for a
+//! - *Not on openBalena*: open-balena-api has no such name and answers status 500 to a request that uses it; for a
 //!   resource as a whole status 401.
 //! - *Actor*: the identity of a user, an application or a device that API keys belong to.
 //!

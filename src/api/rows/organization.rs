@@ -24,23 +24,23 @@ resource! {
         name / NAME: String,
         /// Unique short name, the first part of the slugs of its applications.
         handle / HANDLE: String,
-        /// Logo; `None` if there is none. openBalena lacks it.
+        /// Logo; `None` if there is none. Not on openBalena.
         logo_image / LOGO_IMAGE: WebResource,
-        /// Time since which an invoice is overdue; `None` if none is. openBalena lacks it.
+        /// Time since which an invoice is overdue; `None` if none is. Not on openBalena.
         has_past_due_invoice_since_date / HAS_PAST_DUE_INVOICE_SINCE_DATE = "has_past_due_invoice_since__date": Timestamp,
-        /// Name of the company; `None` if unset. openBalena lacks it.
+        /// Name of the company; `None` if unset. Not on openBalena.
         company_name / COMPANY_NAME: String,
-        /// Industry of the company; `None` if unset. openBalena lacks it.
+        /// Industry of the company; `None` if unset. Not on openBalena.
         industry / INDUSTRY: String,
-        /// URL of the company; `None` if unset. openBalena lacks it.
+        /// URL of the company; `None` if unset. Not on openBalena.
         website / WEBSITE: String,
-        /// Account code at the payment provider; `None` without an account. openBalena lacks it.
+        /// Account code at the payment provider; `None` without an account. Not on openBalena.
         billing_account_code / BILLING_ACCOUNT_CODE: String,
-        /// Version of the billing system, e.g. `v1`; can be `None`. openBalena lacks it.
+        /// Version of the billing system, e.g. `v1`; can be `None`. Not on openBalena.
         is_using_billing_version / IS_USING_BILLING_VERSION = "is_using__billing_version": String,
-        /// Whether the API suspended the organization's devices because an invoice is unpaid. openBalena lacks it.
+        /// Whether the API suspended the organization's devices because an invoice is unpaid. Not on openBalena.
         is_frozen / IS_FROZEN: bool,
-        /// Whether members must log in through the organization's identity provider. openBalena lacks it.
+        /// Whether members must log in through the organization's identity provider. Not on openBalena.
         is_enforcing_saml_login / IS_ENFORCING_SAML_LOGIN: bool,
     }
     navigation {
@@ -48,21 +48,21 @@ resource! {
         application / APPLICATION = "application": Application,
         /// Members, one row each.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// Open invites to the organization. openBalena lacks it.
+        /// Open invites to the organization. Not on openBalena.
         organization_invite / ORGANIZATION_INVITE = "invitee__is_invited_to__organization": OrganizationInvite,
-        /// Teams of the organization. openBalena lacks it.
+        /// Teams of the organization. Not on openBalena.
         owns_team / TEAM = "owns__team": Team,
-        /// Credit bundles of the organization. openBalena lacks it.
+        /// Credit bundles of the organization. Not on openBalena.
         owns_credit_bundle / CREDIT_BUNDLE = "owns__credit_bundle": CreditBundle,
-        /// Thresholds at which members are notified of low credits, one row per feature. openBalena lacks it.
+        /// Thresholds at which members are notified of low credits, one row per feature. Not on openBalena.
         organization_credit_notification / ORGANIZATION_CREDIT_NOTIFICATION = "organization_credit_notification": OrganizationCreditNotification,
-        /// Current and former subscriptions to plans. openBalena lacks it.
+        /// Current and former subscriptions to plans. Not on openBalena.
         subscription / SUBSCRIPTION = "subscription": Subscription,
-        /// Identity providers whose users can join, one row each. openBalena lacks it.
+        /// Identity providers whose users can join, one row each. Not on openBalena.
         identity_provider_membership / IDENTITY_PROVIDER_MEMBERSHIP = "identity_provider_membership": IdentityProviderMembership,
-        /// User whose personal organization this was before organizations were introduced. openBalena lacks it.
+        /// User whose personal organization this was before organizations were introduced. Not on openBalena.
         includes_legacy_link_to_user / LEGACY_USER = "includes_legacy_link_to__user": User,
-        /// Private device types that the organization can use, one row each. openBalena lacks it.
+        /// Private device types that the organization can use, one row each. Not on openBalena.
         organization_has_private_access_to_device_type / DEVICE_TYPE = "organization__has_private_access_to__device_type": OrganizationPrivateDeviceTypeAccess,
     }
 }
@@ -100,7 +100,7 @@ resource! {
         created_at / CREATED_AT: Timestamp,
         /// Time of the last change to the row. Not in the published types.
         modified_at / MODIFIED_AT: Timestamp,
-        /// Role that counts for billing of seats, e.g. `member`, `developer`. openBalena lacks it.
+        /// Role that counts for billing of seats, e.g. `member`, `developer`. Not on openBalena.
         effective_seat_role / EFFECTIVE_SEAT_ROLE: String,
     }
     navigation {
@@ -108,9 +108,9 @@ resource! {
         user / USER = "user": User,
         /// Organization that the user is a member of.
         is_member_of_organization / ORGANIZATION = "is_member_of__organization": Organization,
-        /// Role of the member. openBalena lacks it.
+        /// Role of the member. Not on openBalena.
         organization_membership_role / ORGANIZATION_MEMBERSHIP_ROLE = "organization_membership_role": OrganizationMembershipRole,
-        /// Tags of the membership. openBalena lacks it.
+        /// Tags of the membership. Not on openBalena.
         organization_membership_tag / ORGANIZATION_MEMBERSHIP_TAG = "organization_membership_tag": OrganizationMembershipTag,
     }
 }

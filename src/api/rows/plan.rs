@@ -1,4 +1,4 @@
-//! Rows of plans, features, addons and subscriptions. openBalena lacks them.
+//! Rows of plans, features, addons and subscriptions. Not on openBalena.
 
 use jiff::Timestamp;
 

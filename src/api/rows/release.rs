@@ -86,7 +86,7 @@ resource! {
         invalidation_reason / INVALIDATION_REASON: String,
     }
     navigation {
-        /// User who created the release; empty if unknown. openBalena lacks it.
+        /// User who created the release; empty if unknown. Not on openBalena.
         is_created_by_user / USER = "is_created_by__user": User,
         /// Application that the release is a build of.
         belongs_to_application / BELONGS_TO_APPLICATION = "belongs_to__application": Application,
@@ -157,7 +157,7 @@ pub struct WebResource {
 
 resource! {
     /// A release of the supervisor; version 6 only. Version 7 has releases of the supervisor's own applications
-    /// instead. openBalena lacks it.
+    /// instead. Not on openBalena.
     SupervisorRelease = "supervisor_release", "supervisor release" {
         /// Time of creation.
         created_at / CREATED_AT: Timestamp,

@@ -68,7 +68,7 @@ resource! {
 }
 
 resource! {
-    /// A tag of an organization membership. openBalena lacks it.
+    /// A tag of an organization membership. Not on openBalena.
     OrganizationMembershipTag = "organization_membership_tag", "organization membership tag" {
         /// Id, assigned by the API.
         id / ID: TagId,

@@ -1,4 +1,4 @@
-//! Rows of teams, their members and their access to applications. openBalena lacks them.
+//! Rows of teams, their members and their access to applications. Not on openBalena.
 
 use jiff::Timestamp;
 

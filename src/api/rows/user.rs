@@ -32,31 +32,31 @@ resource! {
         actor / ACTOR = "actor": Actor,
         /// Organizations that the user is a member of, one row each.
         organization_membership / ORGANIZATION_MEMBERSHIP = "organization_membership": OrganizationMembership,
-        /// Applications that the user is a member of, one row each. openBalena lacks it.
+        /// Applications that the user is a member of, one row each. Not on openBalena.
         user_application_membership / USER_APPLICATION_MEMBERSHIP = "user_application_membership": ApplicationMembership,
-        /// Teams that the user is a member of, one row each. openBalena lacks it.
+        /// Teams that the user is a member of, one row each. Not on openBalena.
         team_membership / TEAM_MEMBERSHIP = "team_membership": TeamMembership,
         /// Applications that the user has direct access to, one row each.
         has_direct_access_to_application / APPLICATION = "has_direct_access_to__application": UserHasDirectAccessToApplication,
-        /// Personal organization from before organizations were introduced. openBalena lacks it.
+        /// Personal organization from before organizations were introduced. Not on openBalena.
         has_legacy_link_to_organization / LEGACY_ORGANIZATION = "has_legacy_link_to__organization": Organization,
         /// SSH keys of the user.
         user_public_key / USER_PUBLIC_KEY = "user__has__public_key": SshKey,
-        /// Open invites to applications that the user sent. openBalena lacks it.
+        /// Open invites to applications that the user sent. Not on openBalena.
         creates_application_invite / APPLICATION_INVITE = "creates__invitee__is_invited_to__application": ApplicationInvite,
-        /// Open invites to organizations that the user sent. openBalena lacks it.
+        /// Open invites to organizations that the user sent. Not on openBalena.
         creates_organization_invite / ORGANIZATION_INVITE = "creates__invitee__is_invited_to__organization": OrganizationInvite,
-        /// Releases that the user created. openBalena lacks it.
+        /// Releases that the user created. Not on openBalena.
         creates_release / RELEASE = "creates__release": Release,
-        /// Devices that the user registered. openBalena lacks it.
+        /// Devices that the user registered. Not on openBalena.
         owns_device / DEVICE = "owns__device": Device,
-        /// Accounts at other services that the user logs in with. openBalena lacks it.
+        /// Accounts at other services that the user logs in with. Not on openBalena.
         owns_social_service_account / SOCIAL_SERVICE_ACCOUNT = "owns__social_service_account": SocialServiceAccount,
-        /// Accounts at SAML identity providers that the user logs in with. openBalena lacks it.
+        /// Accounts at SAML identity providers that the user logs in with. Not on openBalena.
         owns_saml_account / SAML_ACCOUNT = "owns__saml_account": SamlAccount,
-        /// One-time codes that replace the second factor. openBalena lacks it.
+        /// One-time codes that replace the second factor. Not on openBalena.
         owns_recovery_two_factor / RECOVERY_TWO_FACTOR = "owns__recovery_two_factor": RecoveryTwoFactor,
-        /// Profile of the user. openBalena lacks it.
+        /// Profile of the user. Not on openBalena.
         user_profile / USER_PROFILE = "user_profile": UserProfile,
     }
 }

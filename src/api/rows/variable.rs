@@ -48,7 +48,7 @@ resource! {
 }
 
 resource! {
-    /// A variable that the builder sets while it builds a release of an application. openBalena lacks it.
+    /// A variable that the builder sets while it builds a release of an application. Not on openBalena.
     BuildVariable = "build_environment_variable", "build environment variable" {
         /// Id, assigned by the API.
         id / ID: VariableId,
