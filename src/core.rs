@@ -181,8 +181,9 @@ impl Core {
             timeout: settings.timeout,
             what: match version {
                 // Version 6 fills an empty refusal with `Not Found`.
-                ApiVersion::V7 if !is_read => Refusals::ChangeOfARow,
-                _ => Refusals::OfAThing,
+                _ if is_read => Refusals::OfAPath,
+                ApiVersion::V7 => Refusals::ChangeOfARow,
+                ApiVersion::V6 => Refusals::OfAThing,
             },
             secret: None,
         };

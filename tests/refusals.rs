@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use balena_agent::api::rows::Device;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Error, ErrorKind, Retry};
+use balena_agent::{ApiVersion, Balena, Error, ErrorKind, Retry, Settings};
 use futures_util::stream;
 use serde_json::json;
 
@@ -75,10 +76,66 @@ async fn a_path_that_the_server_does_not_have_is_no_thing_that_is_missing() {
     }
 }
 
+/// A row that is not there is left out of a list that is answered with 200.
+#[tokio::test]
+async fn a_404_of_rows_or_of_whose_token_it_is_never_means_that_a_thing_is_missing() {
+    let spring = r#"{"timestamp":"2026-01-01T00:00:00.000+00:00","status":404,"error":"Not Found","path":"/v7/device"}"#;
+    for body in [
+        "Not Found",
+        "not found.",
+        "\"Not Found\"",
+        r#"{"message":"Not Found"}"#,
+        r#"{"error":"Not Found"}"#,
+        r#"{"detail":"Not Found"}"#,
+        r#"{"statusCode":404,"error":"Not Found","message":"Not Found"}"#,
+        spring,
+        r#""Application doesn't exist or you have no access to it.""#,
+    ] {
+        for version in [ApiVersion::V6, ApiVersion::V7] {
+            let cloud = Cloud { status: 404, body: body.to_owned(), asked: Arc::default() };
+            let settings = Settings { api_version: version, ..Settings::default() };
+            let builder = Balena::builder().token("t0ken".into()).retry(Retry::never()).settings(settings);
+            let balena = builder.transport(Arc::new(cloud)).build();
+            for (call, error) in [
+                ("get", balena.device().get(8_051_271).await.map(drop).unwrap_err()),
+                ("get by uuid", balena.device().get("8deb12a").await.map(drop).unwrap_err()),
+                ("list", balena.device().get_all().await.map(drop).unwrap_err()),
+                ("count", balena.device().get_all().count().await.map(drop).unwrap_err()),
+                ("name", balena.device().get_name("8deb12a").await.map(drop).unwrap_err()),
+                ("application", balena.application().get("org/fleet").await.map(drop).unwrap_err()),
+                ("has", balena.application().has("org/fleet").await.map(drop).unwrap_err()),
+                ("looked up", balena.device().rename("8deb12a", "x").await.unwrap_err()),
+                ("whoami", balena.auth().whoami().await.map(drop).unwrap_err()),
+                ("setup key", balena.auth().two_factor().get_setup_key().await.map(drop).unwrap_err()),
+            ] {
+                assert!(error.is_unsupported() && error.status() == Some(404), "{call} {body}: {error}");
+                let text = error.to_string();
+                assert!(!text.contains("8051271 not found") && !text.contains("8deb12a not found"), "{text}");
+                for words in ["is the address of the API right", "`api_version`", "does this server have it"]
+                {
+                    assert!(text.contains(words), "{call} {body}: {text}");
+                }
+            }
+            // A write, and an endpoint that names a thing, may be about that.
+            if body == "Not Found" {
+                for error in [
+                    balena.device().rename(8_051_271, "x").await.unwrap_err(),
+                    balena.config().get_all().await.map(drop).unwrap_err(),
+                ] {
+                    assert!(error.is_not_found() && error.status() == Some(404), "{error}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_the_server_says_of_a_thing_that_is_missing_stands() {
     let words = r#""Application doesn't exist or you have no access to it.""#;
     for (call, error) in calls(404, words).await {
+        if ["get", "list", "history"].contains(&call) {
+            continue;
+        }
         assert_eq!(
             error.is_device_offline(),
             ["reboot", "blink", "restart service"].contains(&call),
@@ -114,7 +171,7 @@ async fn a_row_that_is_missing_has_no_status() {
 #[tokio::test]
 async fn a_gateway_leaves_a_change_unknown_and_only_that() {
     let cloudflare = "<html><head><title>own.example | 522: Connection timed out</title></head></html>";
-    for status in [502, 504, 520, 521, 522, 523, 524] {
+    for status in [408, 502, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530] {
         for body in ["", "Bad Gateway", cloudflare, "socket hang up"] {
             for (call, error) in calls(status, body).await {
                 let expected = match call {
@@ -127,6 +184,8 @@ async fn a_gateway_leaves_a_change_unknown_and_only_that() {
                 assert!(error.status() == Some(status) && error.was_sent(), "{call}: {error}");
                 let looks = error.advice().is_some_and(|advice| advice.contains("may have happened"));
                 assert_eq!(looks, expected == ErrorKind::UnknownOutcome, "{call}: {error}");
+                let text = error.to_string();
+                assert_eq!(text.contains("no TLS between Cloudflare"), matches!(status, 525 | 526), "{text}");
             }
         }
     }
@@ -144,7 +203,7 @@ async fn a_gateway_leaves_a_change_unknown_and_only_that() {
 
 #[tokio::test(start_paused = true)]
 async fn what_may_be_sent_again_is_after_every_answer_of_a_gateway() {
-    for status in [502, 503, 504, 520, 521, 522, 523, 524] {
+    for status in [408, 425, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530] {
         let cloud = Cloud { status, body: String::new(), asked: Arc::default() };
         let balena = Balena::builder().token("t0ken".into()).transport(Arc::new(cloud.clone())).build();
         balena.device().get_all().await.unwrap_err();
@@ -152,7 +211,9 @@ async fn what_may_be_sent_again_is_after_every_answer_of_a_gateway() {
         balena.api_key().create("x").await.unwrap_err();
         let count =
             |method: &str| cloud.asked.lock().unwrap().iter().filter(|call| call.starts_with(method)).count();
-        assert_eq!((count("GET"), count("PATCH"), count("POST")), (4, 4, 1), "{status}");
+        // After 425 the server has taken up nothing: what may not happen twice is sent again too.
+        let posts = if status == 425 { 4 } else { 1 };
+        assert_eq!((count("GET"), count("PATCH"), count("POST")), (4, 4, posts), "{status}");
     }
 }
 
@@ -243,6 +304,45 @@ async fn a_bare_500_names_what_the_server_may_not_know() {
     assert!(!advice.contains("some") && !advice.contains("text"), "values are not for logs: {advice}");
     let error = balena.device().set_note(5, "x").await.unwrap_err();
     assert!(error.advice().is_some_and(|advice| advice.ends_with("note")), "{error}");
+    // The order of a list is the function's own: it is no suspect beside what the caller asked for.
+    let orders = |error: Error| error.advice().unwrap().contains("device_name");
+    let all = || balena.device().get_all();
+    assert!(!orders(all().select(["id", "nosuch"]).await.unwrap_err()));
+    assert!(orders(all().select(["id", "device_name"]).await.unwrap_err()));
+    assert!(orders(all().select(["id"]).order_by(Device::DEVICE_NAME.desc()).await.unwrap_err()));
+    assert!(orders(all().await.unwrap_err()));
     let (balena, _) = cloud(500, "boom");
     assert!(balena.device().get_all().await.unwrap_err().advice().is_none());
+}
+
+/// Sends reads on to another host, where nobody is.
+#[derive(Debug)]
+struct Redirecting;
+
+impl Transport for Redirecting {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let host = request.uri().host().unwrap().to_owned();
+        Box::pin(async move {
+            if host == "moved.example" {
+                let cause = "connection refused".into();
+                return Err(TransportError { sent: false, reused: false, cause });
+            }
+            let answer =
+                http::Response::builder().status(302).header("location", "https://moved.example:8443/x");
+            Ok(answer.body(Body::new(stream::iter([]))).unwrap())
+        })
+    }
+
+    fn proxy_to(&self, url: &http::Uri) -> Option<String> {
+        (url.host() == Some("moved.example")).then(|| "proxy.example:3128".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_nowhere_names_the_host_that_is_not_reached() {
+    let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+    let error = builder.transport(Arc::new(Redirecting)).build().device().get_all().await.unwrap_err();
+    let text = error.to_string();
+    assert!(error.is_unreachable() && text.contains("can't reach moved.example:8443"), "{text}");
+    assert!(text.contains("through the proxy proxy.example:3128") && !text.contains("api.balena"), "{text}");
 }

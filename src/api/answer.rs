@@ -7,10 +7,12 @@ use std::pin::Pin;
 
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{BoxFuture, Reply, beginning};
 use crate::json;
+use crate::odata::Query;
 
 /// A request whose answer is a `T`.
 ///
@@ -79,6 +81,22 @@ pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
     })
 }
 
+/// Refuses rows without what was asked for: what an answer says nothing of is no fact.
+///
+/// # Errors
+/// `is_decode`, with the name of the first column that is missing.
+pub(crate) fn complete(reply: &Reply, rows: &[Value], asked: &Query) -> Result<()> {
+    match rows.iter().find_map(|row| asked.missing_in(row)) {
+        Some(column) => told(None, &column).map_err(|error| {
+            error.operation(reply.operation.clone()).with_status(reply.status).help(WHO_ANSWERS)
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What to look at when an answer is not what was asked for.
+const WHO_ANSWERS: &str = "is the address of the API right, and no proxy or portal in between?";
+
 /// The whole answer as a `T`.
 pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))
@@ -108,5 +126,5 @@ fn does_not_fit(reply: &Reply, misfit: &json::Misfit, shown: &str) -> Error {
         .operation(reply.operation.clone())
         .with_status(reply.status)
         .sent(true)
-        .help("is the address of the API right, and no proxy or portal in between?")
+        .help(WHO_ANSWERS)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::core::Core;
+use crate::error::Result;
 use crate::ids::ImageId;
 use crate::odata::{Key, Query};
 
@@ -44,7 +45,8 @@ impl Images {
     /// # Errors
     /// `is_not_found`.
     pub fn get(&self, id: impl Into<ImageId>) -> Get<Image> {
-        self.columns(id.into(), &COLUMNS)
+        let id = id.into();
+        Get::new(&self.core, async move { target(id, &COLUMNS) })
     }
 
     /// What its build said, where that was kept (`GET /v6/image`).
@@ -57,14 +59,14 @@ impl Images {
         struct Row {
             build_log: Option<String>,
         }
-        let get = self.columns(id.into(), &["build_log"]).rows::<Row>();
-        Request::new(async move { Ok(get.await?.build_log) })
+        let (core, id) = (self.core.clone(), id.into());
+        Request::new(
+            async move { Ok(core.whole_row(target(id, &["build_log"])?).await?.one::<Row>()?.build_log) },
+        )
     }
+}
 
-    fn columns(&self, id: ImageId, names: &'static [&'static str]) -> Get<Image> {
-        let defaults = Query::new().select(names.iter().copied());
-        Get::new(&self.core, async move {
-            Ok(Target::one::<Image>(Some(Key::id(an_id("id", id.get())?)), defaults, id))
-        })
-    }
+fn target(id: ImageId, names: &[&str]) -> Result<Target> {
+    let defaults = Query::new().select(names.iter().copied());
+    Ok(Target::one::<Image>(Some(Key::id(an_id("id", id.get())?)), defaults, id))
 }

@@ -14,7 +14,7 @@ use crate::http::BoxFuture;
 use crate::odata::Query;
 
 use super::confirm::Write;
-use super::read::{List, Target, rows};
+use super::read::{List, Target, whole_rows};
 use super::request::Request;
 use super::resource::Resource;
 use super::write::{Rows, natural_filter};
@@ -107,7 +107,7 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
             let id = parent.resolve(core.clone()).await?;
             let query = natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?.select(["value"]);
             let reply = core.read(R::NAME, None, &query).await?;
-            Ok(rows::<Row>(&reply)?.into_iter().next().and_then(|row| row.value))
+            Ok(whole_rows::<Row>(&reply, &query)?.into_iter().next().and_then(|row| row.value))
         })
     }
 

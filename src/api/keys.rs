@@ -17,7 +17,7 @@ use crate::ids::{
 use crate::odata::{Key, Query};
 
 use super::key_value::ParentKey;
-use super::read::Target;
+use super::read::{Found, Target};
 use super::resource::Resource;
 
 /// The id and nothing else, whatever the resource.
@@ -29,13 +29,23 @@ pub(crate) struct IdRow {
 impl Core {
     /// The id of the one row that a target finds.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let row: IdRow = self.row_of(Target { defaults: target.defaults.select(["id"]), ..target }).await?;
+        let target = Target { defaults: target.defaults.select(["id"]), ..target };
+        let row: IdRow = self.row_of(target).await?;
         Ok(row.id)
     }
 
     /// The one row that a target finds.
     pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
         self.look(target, Query::new()).await?.one()
+    }
+
+    /// The same, with every column that the target asks for: for a call that tells what a column says.
+    ///
+    /// # Errors
+    /// `is_decode` when one is missing.
+    pub(crate) async fn whole_row(&self, target: Target) -> Result<Found> {
+        let asked = target.defaults.clone();
+        self.look(target, Query::new()).await?.complete(&asked)
     }
 
     /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.

@@ -17,7 +17,7 @@ use crate::http::{BoxFuture, Reply};
 use crate::json;
 use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 
-use super::answer::unreadable;
+use super::answer::{complete, unreadable};
 use super::resource::Resource;
 
 /// Where to read, and the function's own options. Finding that out may take requests of its own.
@@ -157,6 +157,16 @@ impl Found {
         one(self.missing, self.rows()?, &self.sought, &self.reply)
     }
 
+    /// Refuses a row without what was asked for.
+    pub(super) fn complete(self, asked: &Query) -> Result<Self> {
+        let rows: Vec<Value> = self.rows()?;
+        // Of several rows it is not the columns that are wrong.
+        if rows.len() == 1 {
+            complete(&self.reply, &rows, asked)?;
+        }
+        Ok(self)
+    }
+
     pub(super) fn count(&self) -> Result<u64> {
         self.within.map_or_else(|| payload(&self.reply), |navigation| self.part(navigation))
     }
@@ -174,7 +184,7 @@ impl Core {
     /// Reads what a target leads to, with the caller's options. Not generic: compiled once for all resources.
     pub(crate) async fn look(&self, target: Target, options: Query) -> Result<Found> {
         let Target { resource, key, defaults, sought, missing, required, within, needs, .. } = target;
-        let mut query = defaults.merge(options)?;
+        let mut query = defaults.own().merge(options)?;
         query.require(&needs);
         let required = required && !query.is_count();
         let (query, within) = match within {
@@ -195,6 +205,12 @@ impl Core {
         let address = query.address(resource, key)?;
         self.resource(Method::GET, &address, None, true).await
     }
+}
+
+/// The rows of an answer to this query: each has every column that was asked for.
+pub(crate) fn whole_rows<T: DeserializeOwned>(reply: &Reply, asked: &Query) -> Result<Vec<T>> {
+    complete(reply, &rows::<Value>(reply)?, asked)?;
+    rows(reply)
 }
 
 /// The rows of an answer.

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::Refusals;
 use crate::whoami::{Actor, WhoAmI};
 
 use super::answer::decode;
@@ -50,7 +51,8 @@ impl Core {
     /// `is_unauthorized` when nobody is logged in.
     pub(crate) async fn whoami_now(&self) -> Result<WhoAmI> {
         let login = self.store.token()?.1;
-        let who: WhoAmI = decode(&self.plain(Plain::get("/actor/v1/whoami")).await?)?;
+        let ask = Plain { refusals: Refusals::OfAPath, ..Plain::get("/actor/v1/whoami") };
+        let who: WhoAmI = decode(&self.plain(ask).await?)?;
         // A login in the meantime has a number of its own: this answer is not taken for it.
         *self.whoami.lock().unwrap_or_else(PoisonError::into_inner) = Some((login, who.clone()));
         Ok(who)

@@ -10,7 +10,7 @@ use crate::api::read::about;
 use crate::api::request::Request;
 use crate::core::{Core, Plain, not_logged_in};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Reply, wants_fresh_login};
+use crate::http::{Refusals, Reply, wants_fresh_login};
 use crate::token::Claims;
 
 use super::{Credentials, token_in};
@@ -51,7 +51,8 @@ impl TwoFactor {
     #[doc(alias = "getSetupKey")]
     pub fn get_setup_key(&self) -> Request<SecretString> {
         let core = self.core.clone();
-        Request::new(async move { setup_key(&core.plain(Plain::get("/auth/totp/setup")).await?) })
+        let ask = Plain { refusals: Refusals::OfAPath, ..Plain::get("/auth/totp/setup") };
+        Request::new(async move { setup_key(&core.plain(ask).await?) })
     }
 
     /// Turns the second factor on, with a code of the authenticator (`POST /auth/totp/verify`). The new

@@ -254,7 +254,7 @@ fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
         repeatable: false,
         turn: Turn::No,
         timeout: settings.timeout,
-        what: Refusals::OfAThing,
+        what: Refusals::OfAPath,
         secret: None,
     }
 }

@@ -15,7 +15,7 @@ use super::cloud::THROUGH;
 use super::exposed::{self, PlainHttp, is_exposed, is_secret};
 use super::limiter::Limiter;
 use super::opened::Opened;
-use super::outcome::{Effect, is_of_a_gateway, of_lost};
+use super::outcome::{Effect, TOO_EARLY, is_passing, of_lost};
 use super::refusal::{LOOK, Refusals, refusal};
 use super::retry::{Budget, Retry};
 use super::{Request, Response, Transport, TransportError};
@@ -112,13 +112,6 @@ impl Outgoing {
         }
     }
 
-    /// Host and port, without a password that stands before them.
-    pub(super) fn host(&self) -> &str {
-        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        authority.rsplit('@').next().unwrap_or_default()
-    }
-
     pub(super) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
     }
@@ -162,13 +155,15 @@ impl Http {
             tries += 1;
             let left = total.saturating_sub(started.elapsed());
             let limit = (outgoing.timeout + to_send).min(left);
-            let result = tokio::time::timeout(limit, self.attempt(&outgoing, &operation, wanted)).await;
-            let error = match result {
+            // Where the redirects of this try have led to.
+            let mut at = address(&outgoing)?;
+            let attempt = self.attempt(&outgoing, &operation, wanted, &mut at);
+            let error = match tokio::time::timeout(limit, attempt).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 Err(_) => no_answer(&outgoing, limit),
             };
-            let error = self.naming_proxy(&outgoing, error).operation(operation.clone()).with_attempts(tries);
+            let error = self.naming_proxy(&at, error).operation(operation.clone()).with_attempts(tries);
             if let Some(told) = outgoing.turn.wait(&error) {
                 // A server that keeps saying "at once" and refusing is not asked without a pause.
                 let wait = if told.is_zero() && tries > 1 { Retry::pause(tries - 1) } else { told };
@@ -190,37 +185,40 @@ impl Http {
     }
 
     /// Names the proxy in between, where it may have had a part in what failed.
-    fn naming_proxy(&self, outgoing: &Outgoing, error: Error) -> Error {
+    fn naming_proxy(&self, url: &Uri, error: Error) -> Error {
         let is_its_part = match (error.status(), error.kind()) {
             // What comes through a tunnel is not the proxy's.
-            (Some(403 | 407 | 500..), _) => outgoing.url.starts_with("http://"),
+            (Some(403 | 407 | 500..), _) => url.scheme_str() == Some("http"),
             (None, ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::UnknownOutcome) => true,
             _ => false,
         };
         if !is_its_part || error.message().contains(THROUGH) {
             return error;
         }
-        match outgoing.url.parse().ok().and_then(|url| self.transport.proxy_to(&url)) {
+        match self.transport.proxy_to(url) {
             Some(proxy) => error.preceded_by(format_args!("{THROUGH}{proxy}: ")),
             None => error,
         }
     }
 
     /// One try, redirects of reads included.
-    async fn attempt(&self, outgoing: &Outgoing, operation: &str, wanted: Wanted) -> Result<Opened> {
-        let mut url: Uri = outgoing.url.parse().map_err(|_| {
-            Error::new(ErrorKind::InvalidArgument, "it does not make an address")
-                .help("check names, settings and BALENA_API_URL")
-        })?;
-        if self.unencrypted == PlainHttp::Refused && is_exposed(&url) && is_secret(outgoing) {
-            return Err(exposed::refused(&url));
+    async fn attempt(
+        &self,
+        outgoing: &Outgoing,
+        operation: &str,
+        wanted: Wanted,
+        url: &mut Uri,
+    ) -> Result<Opened> {
+        if self.unencrypted == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
+            return Err(exposed::refused(url));
         }
         let mut token = outgoing.token.as_ref();
         for _ in 0..=REDIRECTS {
             let request = request(outgoing, url.clone(), token)?;
-            let answer = self.transport.send(request).await.map_err(|error| broken(outgoing, error))?;
-            if let Some(target) = redirect(&answer, &url) {
-                url = follow(outgoing, &url, target, answer.status().as_u16(), &mut token)?;
+            let lost = |error| lost(authority(url), outgoing.effect(), error);
+            let answer = self.transport.send(request).await.map_err(lost)?;
+            if let Some(target) = redirect(&answer, url) {
+                *url = follow(outgoing, url, target, answer.status().as_u16(), &mut token)?;
                 continue;
             }
             let (head, body) = answer.into_parts();
@@ -229,7 +227,7 @@ impl Http {
                 let status = head.status.as_u16();
                 return Err(refusal(outgoing, status, &head.headers, &body, self.clock.now()));
             }
-            let opened = Opened::new(operation, outgoing, head, body);
+            let opened = Opened::new(operation, outgoing, authority(url), head, body);
             return if wanted == Wanted::All { opened.read().await } else { Ok(opened) };
         }
         Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
@@ -310,13 +308,24 @@ fn is_same_host(one: &Uri, other: &Uri) -> bool {
 fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
     let passing = match error.kind() {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
-        _ => error.status().is_some_and(|status| status == 503 || is_of_a_gateway(status)),
+        _ => error.status().is_some_and(is_passing),
     };
-    passing && !error.is_lasting() && (outgoing.repeatable || !error.was_sent())
+    let may_arrive_again = outgoing.repeatable || !error.was_sent() || error.status() == Some(TOO_EARLY);
+    passing && !error.is_lasting() && may_arrive_again
 }
 
-fn broken(outgoing: &Outgoing, error: TransportError) -> Error {
-    lost(outgoing.host(), outgoing.effect(), error)
+fn address(outgoing: &Outgoing) -> Result<Uri> {
+    outgoing.url.parse().map_err(|_| {
+        Error::new(ErrorKind::InvalidArgument, "it does not make an address")
+            .operation(outgoing.operation())
+            .help("check names, settings and BALENA_API_URL")
+    })
+}
+
+/// Host and port, without a password that stands before them.
+fn authority(url: &Uri) -> &str {
+    let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
 }
 
 /// What it means that the connection to this host is lost.

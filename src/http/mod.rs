@@ -42,13 +42,13 @@ pub(crate) use lines::{Line, Lines};
 pub(crate) use media_type::media_type;
 pub(crate) use multipart::Form;
 pub(crate) use opened::Opened;
-pub(crate) use outcome::{Effect, Gateway, may_have_happened, of_gateway, of_lost};
+pub(crate) use outcome::{Effect, Gateway, may_have_happened, of_gateway, of_lost, of_status};
 pub(crate) use page::page;
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
 pub(crate) use refusal::{Refusals, wants_fresh_login};
 pub(crate) use retry::Budget;
 pub use retry::Retry;
-pub(crate) use words::{beginning, is_about_the_path, line, status_and_words, words};
+pub(crate) use words::{beginning, line, status_and_words, words};
 
 /// A boxed future, at the one place where a transport is chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

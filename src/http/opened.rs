@@ -64,13 +64,19 @@ impl Idle {
 }
 
 impl Opened {
-    pub(super) fn new(operation: &str, outgoing: &Outgoing, head: http::response::Parts, body: Body) -> Self {
+    pub(super) fn new(
+        operation: &str,
+        outgoing: &Outgoing,
+        host: &str,
+        head: http::response::Parts,
+        body: Body,
+    ) -> Self {
         Self {
             operation: operation.to_owned(),
             status: head.status.as_u16(),
             headers: head.headers,
             body,
-            host: outgoing.host().to_owned(),
+            host: host.to_owned(),
             effect: outgoing.effect(),
             token: outgoing.token.clone(),
             idle: Idle::default(),

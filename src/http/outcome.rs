@@ -3,6 +3,8 @@
 
 use crate::error::{Error, ErrorKind};
 
+use super::words::is_about_the_path;
+
 /// What a request does, and so what it means that its answer is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -25,14 +27,48 @@ pub(crate) enum Gateway {
     NoAnswer,
 }
 
-/// Whether it is a gateway that answers, for want of an answer. 520 to 524 are Cloudflare's.
-pub(crate) fn is_of_a_gateway(status: u16) -> bool {
-    matches!(status, 502 | 504 | 520..=524)
+/// Whether the answer says only that there is none: a gateway's, Cloudflare's own statuses among them, and 408.
+/// That is for a request that did not come whole, but gateways say so of a server that was too slow as well.
+fn has_no_answer(status: u16) -> bool {
+    matches!(status, 408 | 502 | 504 | 520..=527 | 530)
+}
+
+/// What Cloudflare's own statuses mean, for the text of an error.
+pub(super) fn of_cloudflare(status: u16) -> Option<&'static str> {
+    match status {
+        525 | 526 => {
+            Some(": there is no TLS between Cloudflare and the server: its certificate is not accepted")
+        }
+        520..=524 | 527 | 530 => Some(": Cloudflare has no answer of the server behind it"),
+        _ => None,
+    }
+}
+
+/// Whether the next try may fare better, where a request may arrive twice. After 425 it was not taken up.
+pub(super) fn is_passing(status: u16) -> bool {
+    matches!(status, TOO_EARLY | 503) || has_no_answer(status)
+}
+
+/// The server takes up nothing that came with the first bytes of a connection.
+pub(super) const TOO_EARLY: u16 = 425;
+
+/// What a refusing status means that is no gateway's.
+pub(crate) fn of_status(status: u16, words: &str) -> ErrorKind {
+    match status {
+        401 | 403 => ErrorKind::Unauthorized,
+        404 if is_about_the_path(words) => ErrorKind::Unsupported,
+        404 => ErrorKind::NotFound,
+        409 => ErrorKind::Conflict,
+        423 => ErrorKind::Locked,
+        429 => ErrorKind::RateLimited,
+        500.. => ErrorKind::Server,
+        _ => ErrorKind::Rejected,
+    }
 }
 
 /// What a status means for such a request, if it is a gateway's.
 pub(crate) fn of_gateway(effect: Effect, status: u16, words: &str) -> Option<Gateway> {
-    if !is_of_a_gateway(status) {
+    if !has_no_answer(status) {
         return None;
     }
     let words = words.to_ascii_lowercase();
@@ -62,13 +98,13 @@ pub(crate) fn of_lost(effect: Effect, sent: bool) -> ErrorKind {
 
 /// Whether what was asked for may have happened all the same, for whoever keeps a list of what is done.
 pub(crate) fn may_have_happened(error: &Error) -> bool {
-    let has_no_answer = match error.kind() {
+    let is_unanswered = match error.kind() {
         ErrorKind::UnknownOutcome => return true,
         ErrorKind::Timeout => true,
-        ErrorKind::Server => error.status().is_some_and(is_of_a_gateway),
+        ErrorKind::Server => error.status().is_some_and(has_no_answer),
         _ => false,
     };
-    has_no_answer && error.was_sent() && !error.is_of_a_read()
+    is_unanswered && error.was_sent() && !error.is_of_a_read()
 }
 
 #[cfg(test)]
@@ -77,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_gateway_leaves_a_change_unknown_unless_it_had_no_connection() {
-        for status in [502, 504, 520, 521, 522, 523, 524] {
+        for status in [408, 502, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530] {
             for words in ["", "Bad Gateway", "<html><title>x</title>", "socket hang up", "upstream timed out"]
             {
                 for (effect, expected) in [
@@ -93,7 +129,7 @@ mod tests {
                 assert_eq!(of_gateway(Effect::Change, status, words), Some(Gateway::NotPassedOn), "{words}");
             }
         }
-        for status in [400, 500, 501, 503, 505, 519, 525] {
+        for status in [400, 425, 500, 501, 503, 505, 519, 528, 529, 531] {
             assert_eq!(of_gateway(Effect::Change, status, ""), None, "{status}");
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, RetryAfter};
 
 use super::execute::Outgoing;
-use super::outcome::{Effect, Gateway, of_gateway};
-use super::words::{is_about_the_path, status_and_words, words};
+use super::outcome::{Effect, Gateway, of_cloudflare, of_gateway, of_status};
+use super::words::{status_and_words, words};
 
 /// How the server says that a login is too old for what was asked for.
 const WANTS_A_FRESH_LOGIN: &str = "fresh authentication token required";
@@ -19,6 +19,9 @@ const WANTS_A_FRESH_LOGIN: &str = "fresh authentication token required";
 pub(crate) enum Refusals {
     /// A thing, by a path of the API.
     OfAThing,
+    /// A path that every server of this API has: it names no thing that could be missing. Rows are asked for so;
+    /// a row that is missing is left out of a list that is answered with 200.
+    OfAPath,
     /// A row to be changed, which this version of the API may refuse without a word.
     ChangeOfARow,
     /// A device, to which the API passes the request on.
@@ -37,17 +40,11 @@ impl Refusals {
                 _ => ErrorKind::Server,
             };
         }
-        match status {
-            401 | 403 => ErrorKind::Unauthorized,
-            404 if self == Self::ChangeOfARow && words.is_empty() => ErrorKind::NotFound,
-            404 if is_about_the_path(words) => ErrorKind::Unsupported,
-            404 if self == Self::OfADevice => ErrorKind::DeviceOffline,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            423 => ErrorKind::Locked,
-            429 => ErrorKind::RateLimited,
-            500.. => ErrorKind::Server,
-            _ => ErrorKind::Rejected,
+        match (status, of_status(status, words)) {
+            (404, _) if self == Self::ChangeOfARow && words.is_empty() => ErrorKind::NotFound,
+            (404, _) if self == Self::OfAPath => ErrorKind::Unsupported,
+            (404, ErrorKind::NotFound) if self == Self::OfADevice => ErrorKind::DeviceOffline,
+            (_, kind) => kind,
         }
     }
 
@@ -55,6 +52,9 @@ impl Refusals {
     pub(crate) fn error(self, status: u16, words: String, effect: Effect) -> Error {
         let kind = self.kind(status, &words, effect);
         let mut text = status_and_words(status, &words);
+        if let Some(meaning) = of_cloudflare(status) {
+            text.push_str(meaning);
+        }
         if kind == ErrorKind::Unsupported {
             text.push_str(": this server does not have it");
         }

@@ -11,7 +11,8 @@ use crate::error::Error;
 /// How often, and how patiently, cloud requests are tried again.
 ///
 /// Reads, and writes that have the same effect however often they arrive, are tried again when the server
-/// could not be reached, and on 429, 502, 503 and 504; any request is when it never left. Nothing else is:
+/// could not be reached, and on 408, 429, 502, 503, 504 and the statuses by which Cloudflare says that it has no
+/// answer of the server; any request is when it never left, and on 425 (the server took up nothing). Nothing else is:
 /// never a plain POST that may have arrived, and never after a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {

@@ -18,6 +18,15 @@ impl Query {
         Ok(self)
     }
 
+    /// The same as the options of a function: nobody asked for its orders.
+    pub(crate) fn own(mut self) -> Self {
+        self.own_order = !self.order.is_empty();
+        for expansion in &mut self.expand {
+            expansion.query = std::mem::take(&mut expansion.query).own();
+        }
+        self
+    }
+
     fn merge_over(&mut self, caller: Self) {
         if !caller.select.is_empty() {
             self.select = caller.select;
@@ -30,6 +39,7 @@ impl Query {
         }
         if !caller.order.is_empty() {
             self.order = caller.order;
+            self.own_order = caller.own_order;
         }
         self.top = caller.top.or(self.top);
         self.skip = caller.skip.or(self.skip);

@@ -1,9 +1,10 @@
 //! The names in a query: what a server may not know of it.
 
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 use super::json_function::is_function;
-use super::query::Address;
+use super::query::{Address, Query};
 
 /// Words between names and values.
 const OPERATORS: [&str; 22] = [
@@ -11,32 +12,56 @@ const OPERATORS: [&str; 22] = [
     "all", "true", "false", "null", "asc", "desc",
 ];
 
+impl Query {
+    /// What was asked for and is not in a row of the answer, as a path: `belongs_to__application/slug`. What is null
+    /// is there.
+    pub(crate) fn missing_in(&self, row: &Value) -> Option<String> {
+        let lacks = |name: &&String| *name != "*" && row.get(name.as_str()).is_none();
+        if let Some(name) = self.select.iter().find(lacks) {
+            return Some(name.clone());
+        }
+        self.expand.iter().filter(|expansion| !expansion.query.is_count()).find_map(|expansion| {
+            let name = &*expansion.name;
+            let Some(found) = row.get(name) else { return Some(name.to_owned()) };
+            let mut within = found.as_array()?.iter().filter(|row| row.is_object());
+            let column = within.find_map(|row| expansion.query.missing_in(row))?;
+            Some(format!("{name}/{column}"))
+        })
+    }
+}
+
 impl Address {
-    /// The columns and navigations that the query names, each once, as they come.
+    /// The columns and navigations that the query names, each once, as they come. Those of an order that nobody
+    /// asked for are left out, unless there are no others.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let mut variables: Vec<String> = Vec::new();
-        for option in self.query().split('&') {
-            let text = percent_decode_str(option).decode_utf8_lossy();
-            // What is in quotes is a value; within it, a quote is doubled.
-            for part in text.split('\'').step_by(2) {
-                for (word, before, after) in words(part) {
-                    let is_operator = OPERATORS.contains(&word) && before != Some('/');
-                    let is_lambda = matches!(word, "any" | "all") && after == Some('(');
-                    let is_function = is_function(word) && after == Some('(');
-                    if after == Some(':') {
-                        variables.push(word.to_owned());
-                    }
-                    let is_name = before != Some('$') && !is_operator && !is_lambda && !is_function;
-                    if is_name && !names.iter().any(|known| known == word) {
-                        names.push(word.to_owned());
-                    }
+        let asked = names_in(&self.asked);
+        if asked.is_empty() { names_in(self.query()) } else { asked }
+    }
+}
+
+fn names_in(query: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut variables: Vec<String> = Vec::new();
+    for option in query.split('&') {
+        let text = percent_decode_str(option).decode_utf8_lossy();
+        // What is in quotes is a value; within it, a quote is doubled.
+        for part in text.split('\'').step_by(2) {
+            for (word, before, after) in words(part) {
+                let is_operator = OPERATORS.contains(&word) && before != Some('/');
+                let is_lambda = matches!(word, "any" | "all") && after == Some('(');
+                let is_function = is_function(word) && after == Some('(');
+                if after == Some(':') {
+                    variables.push(word.to_owned());
+                }
+                let is_name = before != Some('$') && !is_operator && !is_lambda && !is_function;
+                if is_name && !names.iter().any(|known| known == word) {
+                    names.push(word.to_owned());
                 }
             }
         }
-        names.retain(|name| !variables.contains(name));
-        names
     }
+    names.retain(|name| !variables.contains(name));
+    names
 }
 
 /// The words of a text that are no numbers, each with the characters around it.
@@ -85,6 +110,28 @@ mod tests {
             let query = Query::from_json(&options).unwrap();
             let names = query.address("device", None).unwrap().names();
             assert_eq!(names.join(" "), expected, "{options}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_nobody_asked_for_is_named_only_where_there_is_nothing_else() {
+        let inner = |options| json!({"$expand": {"tag": options}});
+        for (default, caller, expected) in [
+            (json!({"$orderby": "device_name asc"}), json!({}), "device_name"),
+            (json!({"$orderby": "device_name asc"}), json!({"$select": "nosuch"}), "nosuch"),
+            (json!({"$orderby": "device_name asc"}), json!({"$orderby": "nosuch"}), "nosuch"),
+            (
+                json!({"$orderby": "device_name asc"}),
+                json!({"$select": ["nosuch", "device_name"]}),
+                "nosuch device_name",
+            ),
+            (json!({"$orderby": "a asc", "$select": "id"}), json!({}), "id"),
+            (inner(json!({"$orderby": "a asc"})), inner(json!({"$select": "b"})), "tag b"),
+        ] {
+            let query = Query::from_json(&default).unwrap().own();
+            let query = query.merge(Query::from_json(&caller).unwrap()).unwrap();
+            let names = query.address("device", None).unwrap().names();
+            assert_eq!(names.join(" "), expected, "{default} {caller}");
         }
     }
 }

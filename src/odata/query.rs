@@ -20,6 +20,8 @@ pub struct Query {
     pub(super) expand: Vec<Expansion>,
     pub(super) filter: Option<Expr>,
     pub(super) order: Vec<(Expr, Option<&'static str>)>,
+    /// Whether the order is a function's own, which nobody asked for.
+    pub(super) own_order: bool,
     pub(super) top: Option<u64>,
     pub(super) skip: Option<u64>,
     /// The number of the rows instead of the rows.
@@ -154,7 +156,24 @@ impl Query {
         if let Some(key) = key {
             key.write(&mut path)?;
         }
-        Ok(Address { path, query: self.render()? })
+        let asked = if self.has_own_order() { self.asked().render()? } else { String::new() };
+        Ok(Address { path, query: self.render()?, asked })
+    }
+
+    fn has_own_order(&self) -> bool {
+        self.own_order || self.expand.iter().any(|expansion| expansion.query.has_own_order())
+    }
+
+    /// The same without the orders that nobody asked for.
+    fn asked(&self) -> Self {
+        let mut asked = self.clone();
+        if asked.own_order {
+            asked.order.clear();
+        }
+        for expansion in &mut asked.expand {
+            expansion.query = expansion.query.asked();
+        }
+        asked
     }
 
     pub(super) fn check_count(&self) -> Check {
@@ -254,6 +273,8 @@ fn write_list<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T) 
 pub struct Address {
     path: String,
     query: String,
+    /// The query without the orders that nobody asked for, where it has one.
+    pub(super) asked: String,
 }
 
 impl Address {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{Gateway, beginning, is_about_the_path, line, of_gateway, page, status_and_words};
+use crate::http::{Gateway, beginning, line, of_gateway, of_status, page, status_and_words};
 use crate::json;
 
 use super::Supervisor;
@@ -153,23 +153,10 @@ impl Answer {
             Some(Gateway::NoAnswer) if self.status == 502 => return ErrorKind::Unreachable,
             Some(Gateway::NoAnswer) | None => {}
         }
-        match self.status {
-            401 | 403 => ErrorKind::Unauthorized,
-            // Service actions answer 404, the per-app state 409 (also out of scope), container ids 503.
-            status
-                if self.endpoint.absent == Some(status)
-                    && (status != 503 || words.contains("Could not find service")) =>
-            {
-                ErrorKind::NotFound
-            }
-            404 if is_about_the_path(words) => ErrorKind::Unsupported,
-            404 => ErrorKind::NotFound,
-            409 => ErrorKind::Conflict,
-            423 => ErrorKind::Locked,
-            429 => ErrorKind::RateLimited,
-            500.. => ErrorKind::Server,
-            _ => ErrorKind::Rejected,
-        }
+        // Service actions answer 404, the per-app state 409 (also out of scope), container ids 503.
+        let is_absent = self.endpoint.absent == Some(self.status)
+            && (self.status != 503 || words.contains("Could not find service"));
+        if is_absent { ErrorKind::NotFound } else { of_status(self.status, words) }
     }
 
     /// Whether the key is known and does not cover the application. JSON says so everywhere (§3.4); on

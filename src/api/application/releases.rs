@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::api::confirm::Write;
 use crate::api::key_value::ParentKey;
 use crate::api::keys::{ApplicationKey, IdRow};
-use crate::api::read::Get;
 use crate::api::release::ReleaseKey;
 use crate::api::request::Request;
 use crate::api::rows::{Application, Release};
@@ -22,8 +21,8 @@ impl Applications {
     /// `is_not_found` when the application is not there.
     #[doc(alias = "willTrackNewReleases")]
     pub fn will_track_new_releases(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
-        let row = self.get(application).select([Application::SHOULD_TRACK_LATEST_RELEASE.name()]);
-        Request::new(async move { Ok(row.await?.should_track_latest_release == Some(true)) })
+        let query = Query::new().select([Application::SHOULD_TRACK_LATEST_RELEASE.name()]);
+        self.ask(application, query, |row| row.should_track_latest_release == Some(true))
     }
 
     /// Whether an application tracks the latest release and that is the one its devices should run
@@ -33,16 +32,14 @@ impl Applications {
     /// `is_not_found` when the application is not there.
     #[doc(alias = "isTrackingLatestRelease")]
     pub fn is_tracking_latest_release(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
-        let row = self
-            .get(application)
+        let query = Query::new()
             .select([Application::SHOULD_TRACK_LATEST_RELEASE.name()])
             .expand(Application::SHOULD_BE_RUNNING_RELEASE.select(["id"]))
             .expand(latest_release());
-        Request::new(async move {
-            let row: Application = row.await?;
+        self.ask(application, query, |row| {
             let target = row.should_be_running_release.get().and_then(|release| release.id);
             let latest = row.owns_release.get().and_then(|release| release.id);
-            Ok(row.should_track_latest_release == Some(true) && (latest.is_none() || latest == target))
+            row.should_track_latest_release == Some(true) && (latest.is_none() || latest == target)
         })
     }
 
@@ -53,19 +50,23 @@ impl Applications {
     /// `is_not_found` when the application is not there.
     #[doc(alias = "getTargetReleaseHash")]
     pub fn get_target_release_hash(&self, application: impl Into<ApplicationKey>) -> Request<Option<String>> {
-        let row = self
-            .get(application)
+        let query = Query::new()
             .select(["id"])
             .expand(Application::SHOULD_BE_RUNNING_RELEASE.select([Release::COMMIT.name()]));
-        Request::new(async move {
-            let row: Application = row.await?;
-            Ok(row
-                .should_be_running_release
-                .into_rows()
-                .into_iter()
-                .next()
-                .and_then(|release| release.commit))
-        })
+        self.ask(application, query, |row| row.should_be_running_release.into_rows().pop()?.commit)
+    }
+
+    /// What some columns of one application say.
+    fn ask<T>(
+        &self,
+        application: impl Into<ApplicationKey>,
+        query: Query,
+        answer: impl FnOnce(Application) -> T + Send + 'static,
+    ) -> Request<T> {
+        let (core, key) = (self.core.clone(), application.into());
+        Request::new(
+            async move { Ok(answer(core.whole_row(key.target::<Application>(query)?).await?.one()?)) },
+        )
     }
 
     /// Keeps an application on one release: devices without a pin of their own run it, and new releases do not
@@ -101,12 +102,14 @@ impl Applications {
         #[derive(Deserialize)]
         struct Row {
             id: i64,
-            #[serde(rename = "owns__release", default)]
+            #[serde(rename = "owns__release")]
             releases: Vec<IdRow>,
         }
-        let row: Get<Application, Row> = self.get(application).select(["id"]).expand(latest_release()).rows();
+        let key = application.into();
         Write::new(&self.core, move |writer| async move {
-            let Row { id, releases } = row.await?;
+            let query = Query::new().select(["id"]).expand(latest_release());
+            let found = writer.core().whole_row(key.target::<Application>(query)?).await?;
+            let Row { id, releases } = found.one()?;
             let mut change = json!({ "should_track_latest_release": true });
             // Without a release there is nothing to run yet; the first one will be tracked.
             if let (Some(latest), Some(columns)) = (releases.first(), change.as_object_mut()) {

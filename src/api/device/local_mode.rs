@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::keys::DeviceKey;
-use crate::api::read::{about, rows};
+use crate::api::read::{about, whole_rows};
 use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::{Device, DeviceConfigVariable};
@@ -62,7 +62,8 @@ impl Devices {
             let variable = Key::of("device", id).and("name", LOCAL_MODE);
             let reply =
                 core.read(<DeviceConfigVariable as Resource>::NAME, Some(&variable), &Query::new()).await?;
-            let mut rows = rows::<DeviceConfigVariable>(&reply)?.into_iter();
+            let asked = Query::new().select([DeviceConfigVariable::VALUE.name()]);
+            let mut rows = whole_rows::<DeviceConfigVariable>(&reply, &asked)?.into_iter();
             let row = rows.next();
             if rows.next().is_some() {
                 let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");

@@ -31,7 +31,8 @@ impl Devices {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
             let column = core.settings().api_version.names().pinned_release;
-            let row: Map<String, Value> = core.row_of(key.target::<Device>(columns([column]))?).await?;
+            let target = key.target::<Device>(columns([column]))?;
+            let row: Map<String, Value> = core.whole_row(target).await?.one()?;
             Ok(match row.get(column) {
                 None | Some(Value::Null) => true,
                 Some(Value::Array(expanded)) => expanded.is_empty(),

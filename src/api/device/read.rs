@@ -110,7 +110,7 @@ impl Devices {
         answer: impl FnOnce(Device) -> Result<T> + Send + 'static,
     ) -> Request<T> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move { answer(core.row_of(key.target::<Device>(query)?).await?) })
+        Request::new(async move { answer(core.whole_row(key.target::<Device>(query)?).await?.one()?) })
     }
 
     /// Its name (`GET /v6/device`). Of this device (`None`, `Local`) as its supervisor heard it last
@@ -154,7 +154,7 @@ impl Devices {
     /// As [`get`](Self::get).
     #[doc(alias = "isOnline")]
     pub fn is_online(&self, device: impl Into<DeviceKey>) -> Request<bool> {
-        self.ask(device, columns(["is_online"]), |device| Ok(device.is_online.unwrap_or(false)))
+        self.ask(device, columns(["is_online"]), |device| Ok(device.is_online == Some(true)))
     }
 
     /// Its addresses in its own networks (`GET /v6/device`).

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::confirm::Write;
 use crate::api::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, IdRow};
-use crate::api::read::{List, Target, rows};
+use crate::api::read::{List, Target, rows, whole_rows};
 use crate::api::request::Request;
 use crate::api::resource::Resource;
 use crate::api::rows::{Application, Device, DeviceServiceVariable, Service, ServiceInstall};
@@ -85,9 +85,8 @@ impl DeviceServiceVariables {
         let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
         Request::new(async move {
             let query = variable.query(&core).await?.select(["value"]);
-            let rows: Vec<Row> =
-                rows(&core.read(<DeviceServiceVariable as Resource>::NAME, None, &query).await?)?;
-            let mut rows = rows.into_iter();
+            let reply = core.read(<DeviceServiceVariable as Resource>::NAME, None, &query).await?;
+            let mut rows = whole_rows::<Row>(&reply, &query)?.into_iter();
             Ok(match (rows.next(), rows.next()) {
                 (Some(row), None) => row.value,
                 _ => None,

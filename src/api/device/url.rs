@@ -25,7 +25,7 @@ impl Devices {
     #[doc(alias = "hasDeviceUrl")]
     pub fn has_device_url(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let query = columns(["is_web_accessible"]);
-        self.ask(device, query, |device| Ok(device.is_web_accessible.unwrap_or(false)))
+        self.ask(device, query, |device| Ok(device.is_web_accessible == Some(true)))
     }
 
     /// The public address of a device (`GET /v6/device`, and `GET /config` unless the setting `device_urls_base` tells
@@ -39,7 +39,7 @@ impl Devices {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
             let query = columns(["uuid", "is_web_accessible"]);
-            let device: Device = core.row_of(key.target::<Device>(query)?).await?;
+            let device: Device = core.whole_row(key.target::<Device>(query)?).await?.one()?;
             if device.is_web_accessible != Some(true) {
                 let text = format!("device {key} has no public address");
                 return Err(Error::new(ErrorKind::Unsupported, text)

@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::keys::not_empty;
+use crate::api::read::Target;
 use crate::api::request::Request;
 use crate::error::{Error, ErrorKind, Result, shown};
 
-use super::DeviceTypes;
 use super::contract::{self, Fault, InstallMethod, Instructions};
+use super::{DeviceTypes, by_slug_or_name};
 
 /// A contract: that of the device type with this slug or name, or one that is at hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +99,10 @@ impl DeviceTypes {
         }
         match key {
             ContractKey::DeviceType(name) => {
-                let row = self.get_by_slug_or_name(name).select(["contract"]).rows::<Row>().await?;
+                not_empty("slug_or_name", name)?;
+                let target = by_slug_or_name(name);
+                let defaults = target.defaults.select(["contract"]);
+                let row: Row = self.core.whole_row(Target { defaults, ..target }).await?.one()?;
                 Ok(row.contract)
             }
             ContractKey::Given(contract) if contract.is_object() => Ok(Some(contract.clone())),

@@ -68,8 +68,7 @@ impl DeviceTypes {
         let text = slug_or_name.into();
         Get::new(&self.core, async move {
             not_empty("slug_or_name", &text)?;
-            let either = DeviceType::NAME.eq(text.as_str()).or(DeviceType::SLUG.eq(text.as_str()));
-            Ok(first(either, &text))
+            Ok(by_slug_or_name(&text))
         })
     }
 
@@ -121,6 +120,10 @@ impl DeviceTypeKey {
             }
         })
     }
+}
+
+fn by_slug_or_name(text: &str) -> Target {
+    first(DeviceType::NAME.eq(text).or(DeviceType::SLUG.eq(text)), text)
 }
 
 /// The first device type of which this holds. That there is none is the fault of who names it.

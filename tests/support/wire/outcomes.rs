@@ -3,7 +3,7 @@
 use balena_agent::ErrorKind;
 use serde_json::Value;
 
-use super::cases::{Case, Exchange, Outcome, Raised};
+use super::cases::{Case, Exchange, Outcome, Raised, Request};
 
 /// What is promised of a call's outcome.
 #[derive(Debug, Clone)]
@@ -101,6 +101,8 @@ pub(crate) fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
         // What stands in front answers: the supervisor, or the device, is not there.
         502 if last.is_some_and(|last| last.request.host == "supervisor") => ErrorKind::Unreachable,
         404 | 502 if proxied => ErrorKind::DeviceOffline,
+        // A row that is not there is 200 without it: the path is not there.
+        404 if last.is_some_and(|last| is_always_there(&last.request)) => ErrorKind::Unsupported,
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict,
         423 => ErrorKind::Locked,
@@ -108,6 +110,13 @@ pub(crate) fn by_status(status: u16, last: Option<&Exchange>) -> ErrorKind {
         500.. => ErrorKind::Server,
         _ => ErrorKind::Rejected,
     }
+}
+
+/// A read of rows, or an endpoint that names no thing.
+fn is_always_there(request: &Request) -> bool {
+    let is_of_rows = ["/v6/", "/v7/"].iter().any(|root| request.path.starts_with(root));
+    request.method == "GET" && is_of_rows
+        || ["/actor/v1/whoami", "/auth/totp/setup"].contains(&&*request.path)
 }
 
 /// The connection closed after the request was sent: on a write nobody knows what happened.
