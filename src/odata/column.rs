@@ -1,4 +1,4 @@
-//! Columns of a row, and what can be asked of them.
+//! Typed columns, and the filters and orders made of them.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use super::marker_impls;
 #[must_use]
 pub struct Column<R, T> {
     name: &'static str,
-    /// Navigations on the way to it, joined by `/`; empty for a column of the row itself.
+    /// Navigations that lead from `R` to the column's row, joined by `/`. Empty for a column of `R` itself.
     via: Cow<'static, str>,
     rows: PhantomData<fn() -> (R, T)>,
 }
@@ -20,7 +20,7 @@ pub struct Column<R, T> {
 marker_impls!(Column<R, T> { name, via });
 
 impl<R, T> Column<R, T> {
-    /// The column with this name.
+    /// Creates the column with this name.
     pub const fn new(name: &'static str) -> Self {
         Self { name, via: Cow::Borrowed(""), rows: PhantomData }
     }
@@ -29,7 +29,7 @@ impl<R, T> Column<R, T> {
         Column { name: self.name, via: join(navigation, self.via.clone()), rows: PhantomData }
     }
 
-    /// The column's own name, for [`Query::select`](super::Query::select).
+    /// Returns the name of the column, without navigations, for [`Query::select`](super::Query::select).
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -42,54 +42,54 @@ impl<R, T> Column<R, T> {
         Filter::new(compare(self.path(), operator, value))
     }
 
-    /// Equal to the value.
+    /// Matches rows whose value equals `value`.
     pub fn eq(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("eq", value.into_value())
     }
 
-    /// Not equal to the value.
+    /// Matches rows whose value differs from `value`.
     pub fn ne(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("ne", value.into_value())
     }
 
-    /// Without a value.
+    /// Matches rows whose value is null.
     pub fn is_null(&self) -> Filter<R> {
         self.compare("eq", Value::NULL)
     }
 
-    /// Equal to one of the values. An empty list is refused when the query is rendered.
+    /// Matches rows whose value is one of `values`. An empty list is an error when the query is rendered.
     pub fn is_in<V: LiteralOf<T>>(&self, values: impl IntoIterator<Item = V>) -> Filter<R> {
         Filter::new(Expr::In(self.path(), values.into_iter().map(LiteralOf::into_value).collect()))
     }
 
-    /// In ascending order.
+    /// Orders rows by this column, ascending.
     pub fn asc(&self) -> Order<R> {
         Order::new(Expr::Path(self.path()), "asc")
     }
 
-    /// In descending order.
+    /// Orders rows by this column, descending.
     pub fn desc(&self) -> Order<R> {
         Order::new(Expr::Path(self.path()), "desc")
     }
 }
 
 impl<R, T: Ordered> Column<R, T> {
-    /// Greater than the value.
+    /// Matches rows whose value is greater than `value`.
     pub fn gt(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("gt", value.into_value())
     }
 
-    /// Greater than the value, or equal.
+    /// Matches rows whose value is greater than or equal to `value`.
     pub fn ge(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("ge", value.into_value())
     }
 
-    /// Less than the value.
+    /// Matches rows whose value is less than `value`.
     pub fn lt(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("lt", value.into_value())
     }
 
-    /// Less than the value, or equal.
+    /// Matches rows whose value is less than or equal to `value`.
     pub fn le(&self, value: impl LiteralOf<T>) -> Filter<R> {
         self.compare("le", value.into_value())
     }
@@ -100,23 +100,24 @@ impl<R> Column<R, String> {
         Filter::new(Expr::Call(function, vec![Expr::Path(self.path()), Expr::Value(Value::from(text))]))
     }
 
-    /// Begins with the text.
+    /// Matches rows whose value starts with `text`.
     pub fn starts_with(&self, text: impl Into<String>) -> Filter<R> {
         self.call("startswith", text.into())
     }
 
-    /// Ends with the text.
+    /// Matches rows whose value ends with `text`.
     pub fn ends_with(&self, text: impl Into<String>) -> Filter<R> {
         self.call("endswith", text.into())
     }
 
-    /// Has the text somewhere in it.
+    /// Matches rows whose value contains `text`.
     pub fn contains(&self, text: impl Into<String>) -> Filter<R> {
         self.call("contains", text.into())
     }
 }
 
-/// By what the rows are ordered: [`Column::asc`], [`Column::desc`], [`Count::asc`](super::Count::asc) ….
+/// Sort key of rows of type `R` with its direction: [`Column::asc`], [`Column::desc`],
+/// [`Count::asc`](super::Count::asc) ….
 #[must_use]
 pub struct Order<R> {
     pub(super) by: Expr,
@@ -132,7 +133,7 @@ impl<R> Order<R> {
     }
 }
 
-/// Borrowed where it can be: most paths are one name.
+/// Joins two paths with `/`. Copies only if neither is empty: most paths are one name.
 pub(super) fn join(first: Cow<'static, str>, second: Cow<'static, str>) -> Cow<'static, str> {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => second,

@@ -1,11 +1,11 @@
-//! Text on its way into a URL.
+//! Percent-encoding of names, literals and raw filters.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::fault::{Check, refuse};
 
-/// What `encodeURIComponent` encodes, as both SDKs use it. Everything that separates one part of a query from
-/// the next (`&`, `=`, `;`, `,`, `/`, `+`, `#`, `?`) is in it; `'` is doubled before.
+/// The characters that `encodeURIComponent` encodes, as both SDKs use it. They include all that separate parts of a
+/// query (`&`, `=`, `;`, `,`, `/`, `+`, `#`, `?`); [`push_quoted`] doubles `'` before.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -17,18 +17,18 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// Raw filter text outside of quotes: its punctuation is meant as punctuation.
+/// The characters encoded in raw filter text outside quotes. Punctuation of the filter grammar stays.
 const RAW: &AsciiSet =
     &COMPONENT.remove(b'$').remove(b',').remove(b':').remove(b'=').remove(b'@').remove(b'/');
 
-/// What can't be part of a name: it would end it, or begin something else.
+/// Characters refused in names: they end a name or start another token.
 const NOT_IN_NAMES: &[char] = &['\'', '"', '(', ')', ',', ';', '&', '=', '?', '#', '$', '@', ':', '*'];
 
 fn push(out: &mut String, text: &str, set: &'static AsciiSet) {
     out.extend(utf8_percent_encode(text, set));
 }
 
-/// No database column holds a NUL, and the server answers one with an empty 500.
+/// Refuses text with a NUL: no database column holds one, and the API answers with an empty 500.
 pub(super) fn check_text(text: &str) -> Check {
     if text.contains('\0') {
         return refuse!("text with a NUL character");
@@ -36,7 +36,7 @@ pub(super) fn check_text(text: &str) -> Check {
     Ok(())
 }
 
-/// Text as a literal: in quotes, those within doubled.
+/// Appends text as a literal: in quotes, with quotes inside doubled.
 pub(super) fn push_quoted(out: &mut String, text: &str) -> Check {
     check_text(text)?;
     out.push('\'');
@@ -45,7 +45,7 @@ pub(super) fn push_quoted(out: &mut String, text: &str) -> Check {
     Ok(())
 }
 
-/// A name: of a column, a navigation, a resource.
+/// Appends the name of a column, a navigation or a resource.
 pub(super) fn push_name(out: &mut String, name: &str) -> Check {
     if name.is_empty() {
         return refuse!("an empty name");
@@ -57,7 +57,7 @@ pub(super) fn push_name(out: &mut String, name: &str) -> Check {
     Ok(())
 }
 
-/// Names joined by `/`: a column of a navigation's row.
+/// Appends names joined by `/`, such as a column of a navigation's row.
 pub(super) fn push_path(out: &mut String, path: &str) -> Check {
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
@@ -68,7 +68,7 @@ pub(super) fn push_path(out: &mut String, path: &str) -> Check {
     Ok(())
 }
 
-/// What a walk through raw text has seen so far; it goes on over several pieces.
+/// State of scanning raw filter text for quotes and brackets, kept across several pieces.
 #[derive(Default)]
 pub(super) struct RawText {
     depth: usize,
@@ -105,7 +105,7 @@ impl RawText {
         Ok(())
     }
 
-    /// Whether the text can stand in brackets of ours and end where they end.
+    /// Checks that all quotes and brackets are closed, so that the text can't end the bracket written around it.
     pub(super) fn finish(self) -> Check {
         match self {
             Self { quoted: true, .. } => refuse!("raw text with an open quote"),

@@ -1,4 +1,4 @@
-//! Navigations: from a row to the rows that it belongs to or owns.
+//! Typed navigations, and the expands and counts made of them.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -8,12 +8,12 @@ use super::expr::{Expr, Lambda, Path};
 use super::filter::Filter;
 use super::literal::Value;
 use super::marker_impls;
-use super::query::{Expansion, Query};
+use super::query::{Expandable, Expansion, Query};
 
 /// A navigation from rows of type `R` to rows of type `T`.
 ///
-/// It can be expanded as it is, or with options ([`Navigation::select`] …); it can be filtered by
-/// ([`Navigation::any`], [`Navigation::id`], [`Navigation::field`]) and counted ([`Navigation::count`]).
+/// Pass it to [`Query::expand`] as it is or with options ([`Navigation::select`] …), filter by it
+/// ([`Navigation::any`], [`Navigation::id`], [`Navigation::field`]), or count its rows ([`Navigation::count`]).
 #[must_use]
 pub struct Navigation<R, T> {
     name: &'static str,
@@ -25,19 +25,19 @@ pub struct Navigation<R, T> {
 marker_impls!(Navigation<R, T> { name, via, alias });
 
 impl<R, T> Navigation<R, T> {
-    /// The navigation with this name.
+    /// Creates the navigation with this name.
     pub const fn new(name: &'static str) -> Self {
         Self { name, via: Cow::Borrowed(""), alias: None, rows: PhantomData }
     }
 
-    /// Names the variable that [`Navigation::any`] and [`Navigation::all`] introduce. Without it, it is made of
-    /// the initials of the name. Only raw filters within need to know it.
+    /// Sets the lambda variable of [`Navigation::any`] and [`Navigation::all`]. The default is the initials of the
+    /// name. Only raw filters inside the lambda refer to it.
     pub const fn with_alias(mut self, alias: &'static str) -> Self {
         self.alias = Some(alias);
         self
     }
 
-    /// The navigation's own name.
+    /// Returns the name of the navigation, without the navigations before it.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -50,17 +50,17 @@ impl<R, T> Navigation<R, T> {
         Path::relative(self.text())
     }
 
-    /// The id of the row at the other end, as a column: `belongs_to__application eq 5`.
+    /// Returns the id of the target row as a column: `belongs_to__application eq 5`.
     pub fn id(&self) -> Column<R, i64> {
         Column::<R, i64>::new(self.name).through(self.via.clone())
     }
 
-    /// A column of the row at the other end: `belongs_to__application/slug`.
+    /// Returns a column of the target row: `belongs_to__application/slug`.
     pub fn field<V>(&self, column: &Column<T, V>) -> Column<R, V> {
         column.through(self.text())
     }
 
-    /// A navigation of the row at the other end.
+    /// Returns a navigation of the target row, starting from `R`.
     pub fn then<U>(&self, next: &Navigation<T, U>) -> Navigation<R, U> {
         Navigation {
             name: next.name,
@@ -70,17 +70,17 @@ impl<R, T> Navigation<R, T> {
         }
     }
 
-    /// At least one of the rows at the other end matches.
+    /// Matches rows of which at least one target row matches `filter`.
     pub fn any(&self, filter: Filter<T>) -> Filter<R> {
         self.lambda("any", filter.expr)
     }
 
-    /// All of the rows at the other end match.
+    /// Matches rows of which all target rows match `filter`.
     pub fn all(&self, filter: Filter<T>) -> Filter<R> {
         self.lambda("all", filter.expr)
     }
 
-    /// There is a row at the other end.
+    /// Matches rows that have at least one target row.
     pub fn exists(&self) -> Filter<R> {
         self.lambda("any", compare(Path::rooted("1"), "eq", Value::from(1)))
     }
@@ -96,37 +96,37 @@ impl<R, T> Navigation<R, T> {
         })))
     }
 
-    /// How many rows there are at the other end.
+    /// Returns the number of target rows, to filter by, to order by or to expand.
     pub fn count(&self) -> Count<R, T> {
         Count { path: self.path(), filter: None, rows: PhantomData }
     }
 
-    /// Expanded, with these columns only.
+    /// Expands the navigation, with only these columns.
     pub fn select<N: Into<String>>(&self, names: impl IntoIterator<Item = N>) -> Expand<R, T> {
         self.expanded().select(names)
     }
 
-    /// Expanded, with the rows that match.
+    /// Expands the navigation, with only the rows that match `filter`.
     pub fn filter(&self, filter: Filter<T>) -> Expand<R, T> {
         self.expanded().filter(filter)
     }
 
-    /// Expanded, with an expand of its own.
+    /// Expands the navigation, with an expand inside.
     pub fn expand(&self, inner: impl Expandable<T>) -> Expand<R, T> {
         self.expanded().expand(inner)
     }
 
-    /// Expanded, in this order.
+    /// Expands the navigation, with its rows in this order.
     pub fn order_by(&self, order: Order<T>) -> Expand<R, T> {
         self.expanded().order_by(order)
     }
 
-    /// Expanded, with so many rows at most.
+    /// Expands the navigation, with at most `rows` rows.
     pub fn top(&self, rows: u64) -> Expand<R, T> {
         self.expanded().top(rows)
     }
 
-    /// Expanded, with a whole set of options: those that a caller gave for the rows at the other end.
+    /// Expands the navigation with these options, such as those that a caller gave for its rows.
     pub fn with(&self, options: Query) -> Expand<R, T> {
         Expand { name: self.text(), query: options, rows: PhantomData }
     }
@@ -136,12 +136,12 @@ impl<R, T> Navigation<R, T> {
     }
 }
 
-/// `service_install` → `si`, as both SDKs call it.
+/// Returns the default lambda variable of a name, as both SDKs write it: `service_install` → `si`.
 fn initials(name: &str) -> String {
     name.split(['_', '/']).filter_map(|word| word.chars().next()).collect()
 }
 
-/// What the answer brings along from the other end of a navigation.
+/// A navigation to expand, with the options of its rows.
 #[must_use]
 pub struct Expand<R, T> {
     name: Cow<'static, str>,
@@ -157,38 +157,38 @@ impl<R, T> Expand<R, T> {
         self
     }
 
-    /// These columns only.
+    /// Limits the columns to these. Further calls add columns.
     pub fn select<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.map(|query| query.select(names))
     }
 
-    /// The rows that match.
+    /// Limits the rows to those that match `filter`. Further calls narrow it.
     pub fn filter(self, filter: Filter<T>) -> Self {
         self.map(|query| query.filter(filter))
     }
 
-    /// With an expand of its own.
+    /// Adds an expand inside this one.
     pub fn expand(self, inner: impl Expandable<T>) -> Self {
         self.map(|query| query.expand(inner))
     }
 
-    /// In this order.
+    /// Sorts the rows. Further calls add lower-ranked sort keys.
     pub fn order_by(self, order: Order<T>) -> Self {
         self.map(|query| query.order_by(order))
     }
 
-    /// So many rows at most.
+    /// Limits the number of rows.
     pub fn top(self, rows: u64) -> Self {
         self.map(|query| query.top(rows))
     }
 
-    /// Without the first so many rows.
+    /// Skips the first `rows` rows.
     pub fn skip(self, rows: u64) -> Self {
         self.map(|query| query.skip(rows))
     }
 }
 
-/// The number of rows at the other end of a navigation: to compare, to order by, or to expand.
+/// Number of target rows of a navigation: filter by it, order by it, or expand it.
 #[must_use]
 pub struct Count<R, T> {
     path: Path,
@@ -199,7 +199,7 @@ pub struct Count<R, T> {
 marker_impls!(Count<R, T> { path, filter });
 
 impl<R, T> Count<R, T> {
-    /// Counts only the rows that match.
+    /// Counts only the rows that match `filter`.
     pub fn filter(mut self, filter: Filter<T>) -> Self {
         self.filter = Some(Box::new(match self.filter {
             Some(earlier) => earlier.and(filter.expr),
@@ -216,52 +216,45 @@ impl<R, T> Count<R, T> {
         Filter::new(Expr::binary(operator, self.expr(), Expr::Value(Value::from(number))))
     }
 
-    /// As many.
+    /// Matches rows with exactly `number` target rows.
     pub fn eq(self, number: i64) -> Filter<R> {
         self.compare("eq", number)
     }
 
-    /// Not as many.
+    /// Matches rows with any other number of target rows.
     pub fn ne(self, number: i64) -> Filter<R> {
         self.compare("ne", number)
     }
 
-    /// More.
+    /// Matches rows with more than `number` target rows.
     pub fn gt(self, number: i64) -> Filter<R> {
         self.compare("gt", number)
     }
 
-    /// As many or more.
+    /// Matches rows with `number` target rows or more.
     pub fn ge(self, number: i64) -> Filter<R> {
         self.compare("ge", number)
     }
 
-    /// Fewer.
+    /// Matches rows with fewer than `number` target rows.
     pub fn lt(self, number: i64) -> Filter<R> {
         self.compare("lt", number)
     }
 
-    /// As many or fewer.
+    /// Matches rows with `number` target rows or fewer.
     pub fn le(self, number: i64) -> Filter<R> {
         self.compare("le", number)
     }
 
-    /// Rows with few first.
+    /// Orders rows by the number, ascending.
     pub fn asc(self) -> Order<R> {
         Order::new(self.expr(), "asc")
     }
 
-    /// Rows with many first.
+    /// Orders rows by the number, descending.
     pub fn desc(self) -> Order<R> {
         Order::new(self.expr(), "desc")
     }
-}
-
-/// What `.expand(…)` takes on rows of type `R`: a [`Navigation`], one with options ([`Expand`]), or its
-/// [`Count`]. Not to be implemented elsewhere.
-pub trait Expandable<R> {
-    #[doc(hidden)]
-    fn into_expansion(self) -> Expansion;
 }
 
 impl<R, T> Expandable<R> for Navigation<R, T> {

@@ -1,4 +1,4 @@
-//! The tree behind filters: one type for all of them, so that rendering exists once.
+//! The expression tree of filters, and its rendering.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::encode::{RawText, push_name, push_path};
 use super::fault::{Check, refuse};
 use super::literal::Value;
 
-/// Words of the grammar: as a lambda's variable they would be read as the operator.
+/// Operators of the grammar. The API reads a lambda variable with such a name as the operator.
 const RESERVED: &[&str] = &[
     "add", "all", "and", "any", "div", "eq", "false", "ge", "gt", "in", "le", "lt", "mod", "mul", "ne",
     "not", "null", "or", "sub", "true",
@@ -30,7 +30,8 @@ pub(super) enum Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Path {
     pub(super) text: Cow<'static, str>,
-    /// Begins with the lambda's variable already, or at the resource: nothing is put before it.
+    /// Whether the path is complete: it starts with a lambda variable or at the resource. Rendering prefixes other
+    /// paths with the innermost lambda variable.
     pub(super) rooted: bool,
 }
 
@@ -45,7 +46,7 @@ pub(super) struct Lambda {
     pub(super) quantifier: &'static str,
     pub(super) path: Path,
     pub(super) alias: Cow<'static, str>,
-    /// The body's paths name the variable themselves, so it can't be called otherwise.
+    /// Whether the paths in `body` already contain the variable, so that it can't be renamed.
     pub(super) fixed: bool,
     pub(super) body: Expr,
 }
@@ -91,7 +92,24 @@ impl Expr {
         Self::Binary(operator, Box::new(left), Box::new(right))
     }
 
-    /// `a and b`, flat: a long chain is a list, not a deep tree.
+    pub(super) fn path(text: &str) -> Self {
+        Self::Path(Path::rooted(text.to_owned()))
+    }
+
+    /// Compares the path `key` with `right`.
+    pub(super) fn compare(key: &str, operator: &'static str, right: Self) -> Self {
+        Self::binary(operator, Self::path(key), right)
+    }
+
+    /// Returns `key eq self`, or `self` without a key.
+    pub(super) fn compared_with(self, key: Option<&str>) -> Self {
+        match key {
+            Some(key) => Self::compare(key, "eq", self),
+            None => self,
+        }
+    }
+
+    /// Joins with `and`. Chains stay one list, so that a long one does not become a deep tree.
     pub(super) fn and(self, other: Self) -> Self {
         Self::join(Joint::And, [self, other])
     }
@@ -118,7 +136,7 @@ impl Expr {
         self.write(out, &mut Vec::new())
     }
 
-    /// `scope`: variables of the lambdas around this, innermost last.
+    /// Writes the expression. `scope` holds the variables of the enclosing lambdas, innermost last.
     fn write(&self, out: &mut String, scope: &mut Vec<String>) -> Check {
         match self {
             Self::Path(path) => path.write(out, scope),
@@ -166,7 +184,7 @@ impl Expr {
                 out.push_str("/$count");
                 if let Some(filter) = filter {
                     out.push_str("($filter=");
-                    // Another row begins here, and with it another scope.
+                    // The filter applies to the counted rows, outside the scope of the enclosing lambdas.
                     filter.render(out)?;
                     out.push(')');
                 }
@@ -195,7 +213,7 @@ impl Lambda {
         if self.fixed && is_reserved(&alias) {
             return refuse!("`{alias}` can't name a lambda's variable: it is an operator");
         }
-        // A variable within itself (a device of an application of a device) gets a name of its own.
+        // Nested lambdas over the same navigation need distinct variables.
         while !self.fixed && (is_reserved(&alias) || scope.contains(&alias)) {
             alias.push('1');
         }

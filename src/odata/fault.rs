@@ -1,10 +1,10 @@
-//! What is wrong with a query, on its way to becoming an error with the option's name.
+//! The error type of query checks, before the option's name is known.
 
 use std::fmt;
 
 use crate::error::Error;
 
-/// A refusal whose option is not known yet where it is found.
+/// Reason why a query is invalid, with the option it concerns once known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     option: Option<&'static str>,
@@ -18,13 +18,13 @@ impl Fault {
         Self { option: None, why: why.into() }
     }
 
-    /// Names the option. The first name stays: it is nearest to the cause.
+    /// Sets the option's name. An option that is already set stays: it is nearer to the cause.
     pub(super) fn of(mut self, option: &'static str) -> Self {
         self.option.get_or_insert(option);
         self
     }
 
-    /// Says in which expand the option was given.
+    /// Prefixes the reason with the navigation whose expand holds the option.
     pub(super) fn inside(mut self, navigation: &str) -> Self {
         self.why = format!("in the expand of `{navigation}`: {}", self.why);
         self
@@ -43,7 +43,7 @@ impl From<Fault> for Error {
     }
 }
 
-/// `Err(Fault)` with a formatted reason.
+/// Builds an `Err(Fault)` with a formatted reason.
 macro_rules! refuse {
     ($($text:tt)*) => {
         Err($crate::odata::fault::Fault::new(format!($($text)*)))

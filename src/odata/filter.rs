@@ -1,4 +1,4 @@
-//! Which rows.
+//! Typed filters.
 
 use std::marker::PhantomData;
 
@@ -35,25 +35,26 @@ impl<R> Filter<R> {
         Self { expr, rows: PhantomData }
     }
 
-    /// A condition in the server's own words, e.g. `"id eq 5 or id eq 6"`: for what has no method here.
+    /// Creates a condition from text in the API's filter grammar, e.g. `"id eq 5 or id eq 6"`, for conditions
+    /// without a typed method.
     ///
-    /// The text is plain: percent-encoding is done here, and `%20` means these three characters. Values from
-    /// elsewhere do not belong into it; nothing but quotes and brackets is checked.
+    /// The text is not percent-encoded: `%20` stands for these three characters. Do not build it from untrusted
+    /// values: only quotes and brackets are checked.
     pub fn raw(text: impl Into<String>) -> Self {
         Self::new(Expr::raw(text.into()))
     }
 
-    /// Both.
+    /// Matches rows that match both conditions.
     pub fn and(self, other: Self) -> Self {
         Self::new(self.expr.and(other.expr))
     }
 
-    /// Either, or both.
+    /// Matches rows that match at least one of the conditions.
     pub fn or(self, other: Self) -> Self {
         Self::new(Expr::join(Joint::Or, [self.expr, other.expr]))
     }
 
-    /// The opposite.
+    /// Matches rows that do not match the condition.
     #[expect(clippy::should_implement_trait, reason = "reads on as `.and(…).not()`, with no trait to import")]
     pub fn not(self) -> Self {
         Self::new(Expr::Not(Box::new(self.expr)))

@@ -1,4 +1,4 @@
-//! Options given as JSON, in the form that the SDKs take.
+//! Query options given as JSON, in the form that the SDKs take.
 
 use std::borrow::Cow;
 
@@ -14,21 +14,22 @@ use crate::error::Result;
 type Object = Map<String, Json>;
 
 impl Query {
-    /// The options in the SDKs' form: `{"$select": ["id"], "$filter": {"uuid": {"$startswith": "8d"}}}`.
+    /// Parses options in the SDKs' form: `{"$select": ["id"], "$filter": {"uuid": {"$startswith": "8d"}}}`.
     ///
-    /// A value of `null`, an empty text and an empty `$filter` or `$expand` mean: not given. A `$filter` that is
-    /// a text is [`Filter::raw`](super::Filter::raw). Dates are written `{"$datetime": "2024-01-31T12:00:00Z"}`.
+    /// An option that is `null` or an empty string, or an empty `$filter` or `$expand`, counts as absent. A string
+    /// as `$filter` is [`Filter::raw`](super::Filter::raw). Dates have the form `{"$datetime":
+    /// "2024-01-31T12:00:00Z"}`.
     ///
     /// # Errors
-    /// [`is_invalid_argument`](crate::Error::is_invalid_argument), with the option's name: an option that does
-    /// not exist, an operator that does not exist, a value of the wrong type.
+    /// [`is_invalid_argument`](crate::Error::is_invalid_argument), with the option's name: the option or an operator
+    /// in it does not exist, or a value has the wrong type.
     pub fn from_json(options: &Json) -> Result<Self> {
         let query = match options {
             Json::Null => Ok(Self::new()),
             Json::Object(options) => parse(options),
             _ => refuse!("options are an object, not {}", kind(options)),
         }?;
-        // Faults of names and values are told here rather than after a merge.
+        // Reports invalid names and values now rather than after a merge.
         query.render()?;
         Ok(query)
     }
@@ -76,7 +77,7 @@ fn select(query: &mut Query, value: &Json) -> Check {
     match value {
         Json::Null => {}
         Json::String(names) if names.is_empty() => {}
-        // The SDKs take a text as it is, so that `"id,uuid"` means two columns.
+        // The SDKs send a string unchanged, so `"id,uuid"` means two columns.
         Json::String(names) => names.split(',').for_each(|name| query.add_column(name.trim().to_owned())),
         Json::Array(names) if names.is_empty() => return refuse!("an empty list"),
         Json::Array(names) => {
@@ -163,9 +164,9 @@ fn expand_object(query: &mut Query, navigations: &Object) -> Check {
 }
 
 fn add_expansion(query: &mut Query, name: &str, inner: Query) -> Check {
-    // Checked here, because a text like `a($select=b)` or `a,b` deserves an answer of its own.
+    // Checked here to explain `a($select=b)` and `a,b`, which are valid elsewhere.
     push_path(&mut String::new(), name).map_err(|fault| {
-        Fault::new(format!("{fault}; options and several names have a form of their own"))
+        Fault::new(format!("{fault}; give options as `{{\"name\": {{…}}}}` and several names as a list"))
     })?;
     query.add_expansion(Expansion { name: Cow::Owned(name.to_owned()), query: inner });
     Ok(())

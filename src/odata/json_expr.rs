@@ -4,13 +4,14 @@ use serde_json::{Map, Value as Json};
 
 use super::expr::{Expr, Joint, Lambda, Path};
 use super::fault::{Check, refuse};
-use super::json::{count_filter, kind};
-use super::json_function;
+use super::json_function::{self, arithmetic};
+use super::json_literal::{duration, kind, literal};
+use super::json_raw;
 use super::literal::{Kind, Value};
 
 type Object = Map<String, Json>;
 
-/// A whole filter; `None` when there is nothing in it.
+/// Parses a whole filter. Returns `None` if it is empty.
 pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
     match value {
         Json::Null => Ok(None),
@@ -22,10 +23,10 @@ pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
     }
 }
 
-/// A condition. `key` is the path of names around it, to which a bare value or an operator applies.
+/// Parses a condition. `key` is the path of the enclosing names: a bare value or an operator applies to it.
 fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
     match (literal(value)?, key, value) {
-        (Some(value), Some(key), _) => Ok(compare(key, "eq", Expr::Value(value))),
+        (Some(value), Some(key), _) => Ok(Expr::compare(key, "eq", Expr::Value(value))),
         (Some(value @ Value(Kind::Bool(_))), None, _) => Ok(Expr::Value(value)),
         (_, _, Json::Array(list)) => join(Joint::Or, list, key),
         (None, _, Json::Object(map)) => object(Joint::And, map, key),
@@ -57,7 +58,7 @@ fn property(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
         return operator(name, value, key);
     }
     if name.starts_with('@') {
-        return refuse!("a parameter alias: there is no option that would define it");
+        return refuse!("a parameter alias (`@name`) is not supported: no option defines it");
     }
     match key {
         Some(key) => condition(value, Some(&format!("{key}/{name}"))),
@@ -65,8 +66,8 @@ fn property(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
     }
 }
 
-/// A side of a comparison, an argument of a function.
-pub(super) fn operand(value: &Json) -> Check<Expr> {
+/// Parses one side of a comparison, or an argument of a function.
+fn operand(value: &Json) -> Check<Expr> {
     if let Some(value) = literal(value)? {
         return Ok(Expr::Value(value));
     }
@@ -75,44 +76,6 @@ pub(super) fn operand(value: &Json) -> Check<Expr> {
         Json::Object(_) => refuse!("an operand is an object with one property"),
         _ => refuse!("{} is not an operand", kind(value)),
     }
-}
-
-/// A value, where the JSON is one.
-pub(super) fn literal(value: &Json) -> Check<Option<Value>> {
-    Ok(Some(match value {
-        Json::Null => Value::NULL,
-        Json::Bool(value) => Value::from(*value),
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(number), _, _) => Value::from(number),
-            (None, Some(number), _) => Value(Kind::Integer(number.into())),
-            (None, None, Some(number)) => Value::from(number),
-            (None, None, None) => return refuse!("{number} is not a number that can be sent"),
-        },
-        Json::Object(map) => match (map.get("$datetime"), map.get("__id")) {
-            (Some(time), _) if map.len() == 1 => json_function::datetime(time)?,
-            // The value of a navigation, as it stands in a row: its id is meant.
-            (_, Some(id @ (Json::Number(_) | Json::Null))) => return literal(id),
-            _ => return Ok(None),
-        },
-        Json::Array(_) => return Ok(None),
-    }))
-}
-
-pub(super) fn compare(key: &str, operator: &'static str, right: Expr) -> Expr {
-    Expr::binary(operator, path(key), right)
-}
-
-/// An expression under a key is compared with it.
-pub(super) fn keyed(key: Option<&str>, expr: Expr) -> Expr {
-    match key {
-        Some(key) => compare(key, "eq", expr),
-        None => expr,
-    }
-}
-
-pub(super) fn path(text: &str) -> Expr {
-    Expr::Path(Path::rooted(text.to_owned()))
 }
 
 fn needs_key<'a>(name: &str, key: Option<&'a str>) -> Check<&'a str> {
@@ -124,7 +87,7 @@ fn needs_key<'a>(name: &str, key: Option<&'a str>) -> Check<&'a str> {
 
 fn operator(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
     match name {
-        "" => reference(value).map(|path| keyed(key, path)),
+        "" => reference(value).map(|path| path.compared_with(key)),
         "and" => logical(Joint::And, value, key),
         "or" => logical(Joint::Or, value, key),
         "not" => not(value, key),
@@ -132,14 +95,39 @@ fn operator(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
         "any" => lambda("any", value, needs_key(name, key)?),
         "all" => lambda("all", value, needs_key(name, key)?),
         "count" => count(value, needs_key(name, key)?),
-        "raw" => json_function::raw(value).map(|raw| keyed(key, raw)),
-        "duration" => json_function::duration(value).map(|value| keyed(key, Expr::Value(value))),
-        _ => match (comparison(name), json_function::arithmetic(name)) {
+        "raw" => raw(value).map(|raw| raw.compared_with(key)),
+        "duration" => duration(value).map(|value| Expr::Value(value).compared_with(key)),
+        _ => match (comparison(name), arithmetic(name)) {
             (Some(operator), _) => comparing(operator, value, key),
             (_, Some(operator)) => computing(operator, value, key),
-            (None, None) => json_function::call(name, value, key),
+            (None, None) => {
+                let function = json_function::find(name)?;
+                let (arguments, is_complete) = arguments(name, value)?;
+                json_function::call(function, arguments, is_complete, key)
+            }
         },
     }
+}
+
+/// Parses the arguments of a function. The second value is true if they were written as a list, or as `{}` for none.
+fn arguments(name: &str, value: &Json) -> Check<(Vec<Expr>, bool)> {
+    match value {
+        Json::Null => refuse!("`${name}` of null"),
+        Json::Array(list) if list.is_empty() => {
+            refuse!("`${name}` with an empty list; without arguments it takes {{}}")
+        }
+        Json::Array(list) => Ok((list.iter().map(operand).collect::<Check<_>>()?, true)),
+        Json::Object(map) if map.is_empty() => Ok((Vec::new(), true)),
+        _ => Ok((vec![operand(value)?], false)),
+    }
+}
+
+/// Parses raw text and the values bound into it.
+fn raw(value: &Json) -> Check<Expr> {
+    let (text, binds) = json_raw::split(value)?;
+    let binds: Check<Vec<(String, Expr)>> =
+        binds.into_iter().map(|(name, value)| Ok((name, operand(value)?))).collect();
+    Ok(Expr::Raw(json_raw::bind(text, &binds?)))
 }
 
 fn comparison(name: &str) -> Option<&'static str> {
@@ -151,7 +139,7 @@ fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<E
         (Some(key), Json::Array(_)) => {
             refuse!("`${operator}` of `{}` with a list: use `$in`, or `$and`", key.escape_debug())
         }
-        (Some(key), _) => Ok(compare(key, operator, operand(value)?)),
+        (Some(key), _) => Ok(Expr::compare(key, operator, operand(value)?)),
         (None, Json::Array(list)) => match list.as_slice() {
             [left, right] => Ok(Expr::binary(operator, operand(left)?, operand(right)?)),
             _ => refuse!("`${operator}` compares two operands, not {}", list.len()),
@@ -162,7 +150,7 @@ fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<E
 
 fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<Expr> {
     let Json::Array(list) = value else {
-        return Ok(compare(needs_key(operator, key)?, operator, operand(value)?));
+        return Ok(Expr::compare(needs_key(operator, key)?, operator, operand(value)?));
     };
     let operands: Check<Vec<Expr>> = list.iter().map(operand).collect();
     let operands = operands?;
@@ -170,16 +158,19 @@ fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<E
         return refuse!("`${operator}` needs two operands");
     }
     let computed = operands.into_iter().reduce(|left, right| Expr::binary(operator, left, right));
-    computed.map_or_else(|| refuse!("`${operator}` needs two operands"), |computed| Ok(keyed(key, computed)))
+    computed.map_or_else(
+        || refuse!("`${operator}` needs two operands"),
+        |computed| Ok(computed.compared_with(key)),
+    )
 }
 
 fn reference(value: &Json) -> Check<Expr> {
     match value {
-        Json::String(name) => Ok(path(name)),
+        Json::String(name) => Ok(Expr::path(name)),
         Json::Array(names) => {
             let names: Option<Vec<&str>> = names.iter().map(Json::as_str).collect();
             match names {
-                Some(names) => Ok(path(&names.join("/"))),
+                Some(names) => Ok(Expr::path(&names.join("/"))),
                 None => refuse!("`$` takes names"),
             }
         }
@@ -197,7 +188,7 @@ fn logical(joint: Joint, value: &Json, key: Option<&str>) -> Check<Expr> {
 
 fn not(value: &Json, key: Option<&str>) -> Check<Expr> {
     match (literal(value)?, key) {
-        (Some(value), Some(key)) => Ok(compare(key, "eq", Expr::Not(Box::new(Expr::Value(value))))),
+        (Some(value), Some(key)) => Ok(Expr::compare(key, "eq", Expr::Not(Box::new(Expr::Value(value))))),
         _ => Ok(Expr::Not(Box::new(condition(value, key)?))),
     }
 }
@@ -245,4 +236,16 @@ fn count(value: &Json, key: &str) -> Check<Expr> {
         }
         _ => condition(value, Some(&format!("{key}/$count"))),
     }
+}
+
+/// Parses the options of a count: `$filter` is the only one.
+pub(super) fn count_filter(options: &Object) -> Check<Option<Expr>> {
+    let mut filter = None;
+    for (name, value) in options {
+        if name != "$filter" {
+            return refuse!("takes no `{}`, only `$filter`", name.escape_debug());
+        }
+        filter = self::filter(value)?;
+    }
+    Ok(filter)
 }

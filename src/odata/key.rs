@@ -1,4 +1,4 @@
-//! Which row of a collection: the part in brackets of `device(1234)`.
+//! The key of a row: the part in brackets of `device(1234)`.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::encode::push_name;
 use super::fault::{Check, refuse};
 use super::literal::{Kind, Value};
 
-/// The key of one row: its id, or columns that identify it.
+/// The key of one row: its id, or the values of columns that identify it.
 ///
 /// ```
 /// use balena_agent::odata::{Key, Query};
@@ -26,17 +26,17 @@ pub struct Key {
 }
 
 impl Key {
-    /// The row with this id.
+    /// Creates the key of the row with this id.
     pub fn id(id: impl Into<Value>) -> Self {
         Self::of("", id)
     }
 
-    /// The row whose column has this value; the column has to be unique.
+    /// Creates the key of the row whose column has this value. The column must be unique.
     pub fn of(column: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         Self { fields: vec![(column.into(), value.into())] }
     }
 
-    /// … and whose other column has this value.
+    /// Adds a column and its value, for rows that several columns identify together.
     pub fn and(mut self, column: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         self.fields.push((column.into(), value.into()));
         self
@@ -52,7 +52,7 @@ impl Key {
             if index > 0 {
                 out.push(',');
             }
-            // The id alone goes without its name.
+            // The id is written without a name.
             if column.is_empty() && self.fields.len() == 1 {
                 check_id(value)?;
             } else {
@@ -74,7 +74,7 @@ fn check_id(value: &Value) -> Check {
     }
 }
 
-/// An empty or absent identifier names no row; to the server it may mean all of them.
+/// Refuses values that identify no row: the API may read an empty one as all rows.
 fn check_value(column: &str, value: &Value) -> Check {
     match &value.0 {
         Kind::Text(text) if text.is_empty() => refuse!("`{column}` is empty"),

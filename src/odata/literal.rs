@@ -1,4 +1,4 @@
-//! Values in a query: what a column is compared with.
+//! Literals in a query, and the Rust types they are made of.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::ids::{
     SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 
-/// A value in a query, whatever the column's type: made from Rust values by [`Literal`].
+/// A literal in a query, independent of the column's type. [`Literal`] makes it from Rust values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value(pub(super) Kind);
 
@@ -19,20 +19,20 @@ pub struct Value(pub(super) Kind);
 pub(super) enum Kind {
     Null,
     Bool(bool),
-    /// Wide enough for whatever JSON or Rust calls an integer.
+    /// Holds both `i64` and `u64`, the integers of JSON.
     Integer(i128),
     Float(f64),
     Text(Cow<'static, str>),
     Time(Timestamp),
-    /// ISO 8601, e.g. `P1DT2H`; checked where it is made.
+    /// ISO 8601, e.g. `P1DT2H`. The caller has checked the form.
     Duration(String),
 }
 
 impl Value {
-    /// No value: `column eq null`.
+    /// Null: `column eq null`.
     pub const NULL: Self = Self(Kind::Null);
 
-    /// Whether it is [`Value::NULL`].
+    /// Returns whether the value is [`Value::NULL`].
     pub fn is_null(&self) -> bool {
         self.0 == Kind::Null
     }
@@ -60,7 +60,7 @@ impl Value {
     }
 }
 
-/// The grammar knows no exponents, no infinity and no NaN.
+/// Formats a number without an exponent. The grammar has neither exponents nor infinity nor NaN.
 pub(super) fn decimal(value: f64) -> Check<String> {
     if !value.is_finite() {
         return refuse!("{value} is not a number that can be sent");
@@ -69,20 +69,20 @@ pub(super) fn decimal(value: f64) -> Check<String> {
     Ok(if short.contains('e') { value.to_string() } else { short })
 }
 
-/// Three digits, UTC: the server stores milliseconds.
+/// Formats a time in UTC with three decimals: the API stores milliseconds.
 fn milliseconds(time: Timestamp) -> Check<String> {
     let Ok(rounded) = time.round(Unit::Millisecond) else {
         return refuse!("{time} is out of range");
     };
     let text = format!("{rounded:.3}");
-    // Years before 0 or after 9999 are written with a sign, which the grammar doesn't know.
+    // A year before 0 or after 9999 gets a sign, which the grammar does not have.
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return refuse!("{time} is out of range");
     }
     Ok(text)
 }
 
-/// A Rust type that a column can hold: enums of the caller implement it by turning themselves into text.
+/// A Rust type that a column can hold. Implement it for an enum by converting each variant to text.
 ///
 /// ```
 /// use balena_agent::odata::{Column, Literal, Value};
@@ -98,17 +98,17 @@ fn milliseconds(time: Timestamp) -> Check<String> {
 /// let _ = PHASE.eq(Phase::Current).or(PHASE.is_null());
 /// ```
 pub trait Literal {
-    /// The value as it goes into the query.
+    /// Converts the value to a literal.
     fn to_value(&self) -> Value;
 }
 
-/// A type of which `<` makes sense to the server.
+/// A type whose values the API can compare with `<`.
 pub trait Ordered: Literal {}
 
-/// A Rust value that a column of type `T` can be compared with: a `T`, an `Option` of one (`None` is null),
-/// and what is as good as one (`&str` for text, the number for an id).
+/// A Rust value that a column of type `T` can be compared with: a `T`, an `Option<T>` (`None` is null), or a type
+/// that stands for `T` (`&str` for text, the number for an id).
 pub trait LiteralOf<T> {
-    /// The value as it goes into the query.
+    /// Converts the value to a literal.
     fn into_value(self) -> Value;
 }
 

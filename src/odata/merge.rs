@@ -1,17 +1,18 @@
-//! A caller's options over the defaults of a function.
+//! Merging a caller's options into the defaults of a function.
 
 use super::fault::Check;
 use super::query::{Expansion, Query};
 use crate::error::Result;
 
 impl Query {
-    /// The caller's options over these.
+    /// Merges the caller's options into these defaults.
     ///
-    /// Filters hold both; expands are merged navigation by navigation, by these same rules; columns, order,
-    /// limit and offset of the caller replace the default's. What the caller left out stays as it was.
+    /// Rows must match both filters. Expands of the same navigation are merged by these same rules. The caller's
+    /// columns, order, limit and offset replace the defaults. Options that the caller does not give stay.
     ///
     /// # Errors
-    /// [`is_invalid_argument`](crate::Error::is_invalid_argument): `$count` where there are other options.
+    /// [`is_invalid_argument`](crate::Error::is_invalid_argument) if the result has `$count` beside options other
+    /// than a filter.
     pub fn merge(mut self, caller: Self) -> Result<Self> {
         self.merge_over(caller);
         self.check_counts()?;
@@ -46,8 +47,8 @@ impl Query {
         self.count |= caller.count;
     }
 
-    /// Adds to what is selected, also inside of expands, what the function itself can't do without. What is not
-    /// selected at all comes whole, and what is not expanded stays away.
+    /// Adds the columns that the function itself needs to the selected ones, also inside expands. A query without
+    /// `$select` returns all columns, so nothing is added; navigations are not expanded for it.
     pub(crate) fn require(&mut self, needs: &Self) {
         if !self.select.is_empty() && !self.select.iter().any(|name| name == "*") {
             for name in &needs.select {

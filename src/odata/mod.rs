@@ -1,7 +1,7 @@
-//! The query language of the cloud API ("pine", a dialect of `OData`): which rows, which columns, in which order.
+//! The query language of the API ("pine", a dialect of `OData`): columns, rows, order and expands.
 //!
-//! Typed values build a query; it is checked when it is rendered, so that a wrong value (text with a NUL, a
-//! number that is not one) is one error in one place, before anything is sent.
+//! Typed values build a query. Rendering checks it, before anything is sent: an invalid value (text with a NUL, NaN)
+//! is reported in one place.
 //!
 //! ```
 //! use balena_agent::odata::{Column, Navigation, Query};
@@ -28,8 +28,8 @@
 //! # Ok::<(), balena_agent::Error>(())
 //! ```
 //!
-//! The row types in `Column<R, T>`, `Filter<R>` … exist at compile time only: a column of an application can't
-//! be asked of a device. Everything that renders is the same code for all of them.
+//! The row type in `Column<R, T>`, `Filter<R>` … exists at compile time only: a query of devices can't use a column
+//! of applications. The rendering code is the same for all row types.
 
 mod column;
 mod encode;
@@ -40,6 +40,8 @@ mod filter;
 mod json;
 mod json_expr;
 mod json_function;
+mod json_literal;
+mod json_raw;
 mod key;
 mod literal;
 mod merge;
@@ -50,14 +52,15 @@ mod query;
 mod tests;
 
 pub use column::{Column, Order};
-pub use expand::{Count, Expand, Expandable, Navigation};
+pub use expand::{Count, Expand, Navigation};
 pub use filter::Filter;
 pub use key::Key;
 pub use literal::{Literal, LiteralOf, Ordered, Value};
 pub use nav::Nav;
-pub use query::{Address, Query};
+pub use query::{Address, Expandable, Query};
 
-/// `Clone` and `Debug` for types whose parameters are markers: a derive would ask them of the row types.
+/// Implements `Clone` and `Debug` for types whose parameters are markers. A derive would require both of the row
+/// types.
 macro_rules! marker_impls {
     ($name:ident<$($parameter:ident),+> { $($field:ident),+ }) => {
         impl<$($parameter),+> Clone for $name<$($parameter),+> {

@@ -1,4 +1,4 @@
-//! The names in a query: what a server may not know of it.
+//! The column and navigation names in a query, to find those that the API does not know.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -6,15 +6,15 @@ use serde_json::Value;
 use super::json_function::is_function;
 use super::query::{Address, Query};
 
-/// Words between names and values.
+/// Operators and constants, which are no names.
 const OPERATORS: [&str; 22] = [
     "eq", "ne", "gt", "ge", "lt", "le", "and", "or", "not", "in", "add", "sub", "mul", "div", "mod", "any",
     "all", "true", "false", "null", "asc", "desc",
 ];
 
 impl Query {
-    /// What was asked for and is not in a row of the answer, as a path: `belongs_to__application/slug`. What is null
-    /// is there.
+    /// Returns the path of a requested column that a row of the response lacks, such as
+    /// `belongs_to__application/slug`. A null value is present.
     pub(crate) fn missing_in(&self, row: &Value) -> Option<String> {
         let lacks = |name: &&String| *name != "*" && row.get(name.as_str()).is_none();
         if let Some(name) = self.select.iter().find(lacks) {
@@ -31,8 +31,8 @@ impl Query {
 }
 
 impl Address {
-    /// The columns and navigations that the query names, each once, as they come. Those of an order that nobody
-    /// asked for are left out, unless there are no others.
+    /// Returns the columns and navigations that the query names, each once, in order of appearance. Omits those of
+    /// an order that the caller did not request, unless there are no others.
     pub(crate) fn names(&self) -> Vec<String> {
         let asked = names_in(&self.asked);
         if asked.is_empty() { names_in(self.query()) } else { asked }
@@ -44,7 +44,7 @@ fn names_in(query: &str) -> Vec<String> {
     let mut variables: Vec<String> = Vec::new();
     for option in query.split('&') {
         let text = percent_decode_str(option).decode_utf8_lossy();
-        // What is in quotes is a value; within it, a quote is doubled.
+        // Text in quotes is a value. A doubled quote in it only adds an empty part.
         for part in text.split('\'').step_by(2) {
             for (word, before, after) in words(part) {
                 let is_operator = OPERATORS.contains(&word) && before != Some('/');
@@ -64,7 +64,7 @@ fn names_in(query: &str) -> Vec<String> {
     names
 }
 
-/// The words of a text that are no numbers, each with the characters around it.
+/// Splits text into words that do not start with a digit, each with the characters before and after it.
 fn words(text: &str) -> impl Iterator<Item = (&str, Option<char>, Option<char>)> {
     let is_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut start = 0;

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// What a row says of the rows that a navigation leads to: nothing, an id, the rows themselves when they were
-/// expanded, or their number when that was ([`Navigation::count`](super::Navigation::count)).
+/// The value of a navigation in a row: absent, the id of the target row, the target rows if expanded, or their
+/// number if counted ([`Navigation::count`](super::Navigation::count)).
 ///
-/// In a row type it takes `#[serde(default)]`, because an answer without the column is fine. A bare number is the
-/// number of rows; version 6 writes the id of an `actor` that way, which [`Nav::or_plain_id`] reads.
+/// A field of this type needs `#[serde(default)]`: a response may omit the column. A bare number is a count of rows.
+/// Version 6 writes the id of an `actor` as a bare number, which [`Nav::or_plain_id`] reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Nav<T>(State<T>);
 
@@ -23,12 +23,12 @@ enum State<T> {
 }
 
 impl<T> Nav<T> {
-    /// The row with this id, not expanded.
+    /// Creates the reference to the row with this id, not expanded.
     pub const fn deferred(id: i64) -> Self {
         Self(State::Deferred(id))
     }
 
-    /// The id of the row at the other end, where it was not expanded.
+    /// Returns the id of the target row, if the navigation was not expanded.
     pub fn id(&self) -> Option<i64> {
         match self.0 {
             State::Deferred(id) => Some(id),
@@ -36,7 +36,7 @@ impl<T> Nav<T> {
         }
     }
 
-    /// How many rows there are at the other end, where their number was asked for.
+    /// Returns the number of target rows, if it was requested.
     pub fn count(&self) -> Option<u64> {
         match self.0 {
             State::Count(count) => Some(count),
@@ -44,12 +44,12 @@ impl<T> Nav<T> {
         }
     }
 
-    /// The first expanded row: the only one, where there is at most one at the other end.
+    /// Returns the first expanded row: the only one, if the navigation leads to at most one.
     pub fn get(&self) -> Option<&T> {
         self.rows().first()
     }
 
-    /// The expanded rows; empty where it was not expanded.
+    /// Returns the expanded rows. Empty if the navigation was not expanded.
     pub fn rows(&self) -> &[T] {
         match &self.0 {
             State::Rows(rows) => rows,
@@ -57,7 +57,7 @@ impl<T> Nav<T> {
         }
     }
 
-    /// The expanded rows, owned; empty where it was not expanded.
+    /// Returns the expanded rows, owned. Empty if the navigation was not expanded.
     pub fn into_rows(self) -> Vec<T> {
         match self.0 {
             State::Rows(rows) => rows,
@@ -65,23 +65,23 @@ impl<T> Nav<T> {
         }
     }
 
-    /// Whether there is nothing: the navigation was not asked for, or leads nowhere.
+    /// Returns whether the value is absent: the navigation was not requested, or has no target row.
     pub fn is_none(&self) -> bool {
         matches!(self.0, State::Absent)
     }
 
-    /// Whether the answer has rows here, if only an empty list of them.
+    /// Returns whether the navigation was expanded, even if it has no rows.
     pub fn is_expanded(&self) -> bool {
         matches!(self.0, State::Rows(_))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Nav<T> {
-    /// Reads a column whose bare number is an id: `actor` in version 6, as
-    /// `#[serde(default, deserialize_with = "Nav::or_plain_id")]`.
+    /// Deserializes a column whose bare number is an id, as `actor` is in version 6: `#[serde(default,
+    /// deserialize_with = "Nav::or_plain_id")]`.
     ///
     /// # Errors
-    /// Those of the deserializer; a negative id.
+    /// Errors of the deserializer, or an id out of range.
     pub fn or_plain_id<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let nav = Self::deserialize(deserializer)?;
         match nav.0 {
@@ -149,7 +149,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NavVisitor<T> {
         Ok(Nav::from(rows))
     }
 
-    /// Beside `__id` there is `__deferred` with a link that nobody follows.
+    /// The object also has `__deferred` with a link, which is ignored.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
         while let Some(name) = map.next_key::<String>()? {

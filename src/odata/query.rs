@@ -1,18 +1,18 @@
-//! What is asked of a collection: columns, rows, order, and what comes along.
+//! The options of a read, and their rendering into a URL.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::column::Order;
 use super::encode::{push_name, push_path};
-use super::expand::Expandable;
 use super::expr::Expr;
 use super::fault::{Check, Fault};
 use super::filter::Filter;
 use super::key::Key;
 use crate::error::Result;
 
-/// The options of a read. Nothing is checked before [`Query::render`] or [`Query::address`].
+/// The options of a read: columns, expands, filter, order, limit, offset, count. [`Query::render`] and
+/// [`Query::address`] check them.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use]
 pub struct Query {
@@ -24,19 +24,26 @@ pub struct Query {
     pub(super) own_order: bool,
     pub(super) top: Option<u64>,
     pub(super) skip: Option<u64>,
-    /// The number of the rows instead of the rows.
+    /// Whether to return the number of rows instead of the rows.
     pub(super) count: bool,
 }
 
-/// A navigation and the options of the rows that come along.
+/// An expanded navigation and the options of its rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expansion {
     pub(super) name: Cow<'static, str>,
     pub(super) query: Query,
 }
 
+/// Argument of [`Query::expand`] on rows of type `R`: a [`Navigation`](super::Navigation), a navigation with options
+/// ([`Expand`](super::Expand)), or a count of its rows ([`Count`](super::Count)). Implemented by these types only.
+pub trait Expandable<R> {
+    #[doc(hidden)]
+    fn into_expansion(self) -> Expansion;
+}
+
 impl Query {
-    /// Everything: no options.
+    /// Creates a query without options: all rows with all their columns.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,7 +52,7 @@ impl Query {
         Self { count: true, filter, ..Self::default() }
     }
 
-    /// These columns only. More calls add more; a column named twice is asked for once.
+    /// Limits the columns to these. Further calls add columns; duplicates are dropped.
     pub fn select<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         for name in names {
             self.add_column(name.into());
@@ -59,13 +66,13 @@ impl Query {
         }
     }
 
-    /// Brings along what a navigation leads to. A navigation given twice is one, with the options of both.
+    /// Expands a navigation. Expands of the same navigation are merged.
     pub fn expand<R>(mut self, expand: impl Expandable<R>) -> Self {
         self.add_expansion(expand.into_expansion());
         self
     }
 
-    /// The rows that match. A second filter narrows the first.
+    /// Limits the rows to those that match `filter`. Rows must match the filters of all calls.
     pub fn filter<R>(mut self, filter: Filter<R>) -> Self {
         self.add_filter(filter.expr);
         self
@@ -78,60 +85,62 @@ impl Query {
         });
     }
 
-    /// In this order. A second one decides between rows that the first leaves equal.
+    /// Sorts the rows. Further calls add lower-ranked sort keys.
     pub fn order_by<R>(mut self, order: Order<R>) -> Self {
         self.order.push((order.by, Some(order.direction)));
         self
     }
 
-    /// So many rows at most.
+    /// Limits the number of rows.
     pub fn top(mut self, rows: u64) -> Self {
         self.top = Some(rows);
         self
     }
 
-    /// Without the first so many rows.
+    /// Skips the first `rows` rows.
     pub fn skip(mut self, rows: u64) -> Self {
         self.skip = Some(rows);
         self
     }
 
-    /// The number of rows instead of the rows. Beside a filter it takes no other option.
+    /// Requests the number of rows instead of the rows. Allows only a filter beside it.
     pub fn count(mut self) -> Self {
         self.count = true;
         self
     }
 
-    /// The number of the rows that it asks for: without columns, expands and order, which do not change it.
+    /// Returns the query that counts the rows of this one. Drops columns, expands and order, which do not change the
+    /// number.
     pub(crate) fn number(self) -> Self {
         Self { filter: self.filter, top: self.top, skip: self.skip, ..Self::counting(None) }
     }
 
-    /// Whether it asks for the number of rows.
+    /// Returns whether the query requests the number of rows.
     pub fn is_count(&self) -> bool {
         self.count
     }
 
-    /// Whether it has an order.
+    /// Returns whether the query has an order.
     pub fn is_ordered(&self) -> bool {
         !self.order.is_empty()
     }
 
-    /// Whether it has a limit or an offset.
+    /// Returns whether the query has a limit or an offset.
     pub fn is_limited(&self) -> bool {
         self.top.is_some() || self.skip.is_some()
     }
 
-    /// The columns that are asked for; empty: all of them.
+    /// Returns the selected columns. Empty if all are.
     pub fn selected(&self) -> &[String] {
         &self.select
     }
 
-    /// The text behind the `?`, percent-encoded; empty without options.
+    /// Renders the options as the URL's query string, percent-encoded. Empty without options.
     ///
     /// # Errors
-    /// [`is_invalid_argument`](crate::Error::is_invalid_argument), with the option's name: a value that can't be
-    /// sent (text with a NUL, NaN), a name that is not one, an empty list, `$count` beside other options.
+    /// [`is_invalid_argument`](crate::Error::is_invalid_argument), with the option's name, if a value can't be sent
+    /// (text with a NUL, NaN), a name is invalid, a list is empty, or `$count` stands beside options other than a
+    /// filter.
     pub fn render(&self) -> Result<String> {
         let mut out = String::new();
         self.check_count()?;
@@ -139,10 +148,10 @@ impl Query {
         Ok(out)
     }
 
-    /// Path and query for a collection, or for the row with this key.
+    /// Renders the path and the query string for a resource, or for its row with this key.
     ///
     /// # Errors
-    /// Those of [`Query::render`], and a key that is empty or otherwise can't be one.
+    /// As [`Query::render`]; also `is_invalid_argument` if the key is empty or has an invalid value.
     pub fn address(&self, resource: &str, key: Option<&Key>) -> Result<Address> {
         let mut path = String::new();
         push_name(&mut path, resource).map_err(|fault| fault.of("resource"))?;
@@ -181,7 +190,7 @@ impl Query {
             self.select.is_empty() && self.expand.is_empty() && !self.is_ordered() && !self.is_limited();
         if self.count && !alone {
             let fault = Fault::new(
-                "beside a filter it takes no other option, and rows that have an order can't be counted; `.count()` of a list does without them",
+                "a count takes only a filter, neither an order nor other options; `.count()` of a list drops those that do not change the number",
             );
             return Err(fault.of("$count"));
         }
@@ -268,7 +277,7 @@ fn write_list<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T) 
     Ok(())
 }
 
-/// Where a request goes, below the API's version: [`Query::address`].
+/// Path and query string of a request, below the API's version. From [`Query::address`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     path: String,
@@ -278,19 +287,19 @@ pub struct Address {
 }
 
 impl Address {
-    /// Path, percent-encoded, without a slash before it: `device(1234)`.
+    /// Returns the percent-encoded path, without a leading slash: `device(1234)`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The same row's action of this name: `release_asset(5)/beginUpload`.
+    /// Appends the name of an action of the row: `release_asset(5)/beginUpload`.
     pub(crate) fn action(mut self, name: &'static str) -> Self {
         self.path.push('/');
         self.path.push_str(name);
         self
     }
 
-    /// The text behind the `?`, percent-encoded; empty without options.
+    /// Returns the percent-encoded query string. Empty without options.
     pub fn query(&self) -> &str {
         &self.query
     }

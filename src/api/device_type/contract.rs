@@ -3,35 +3,14 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::open_enum::open_enum;
-
 use super::host_os::{self, Texts};
+use super::install_method::InstallMethod;
 use super::template::{Budget, fill_in};
 
 /// All the texts of a contract; the longest known has 3 KiB.
 const LONGEST: usize = 1 << 20;
 /// Tables within tables of texts: contracts have two.
 const DEPTH: usize = 16;
-
-open_enum! {
-    /// How an OS gets onto devices of a type.
-    InstallMethod {
-        /// From a medium that it runs from, such as an SD card.
-        ExternalBoot = "externalBoot",
-        /// From a medium that writes it to the device's own storage.
-        ExternalFlash = "externalFlash",
-        /// Written to the device's own storage from another computer.
-        InternalFlash = "internalFlash",
-        /// An image file, to be started by an emulator.
-        Image = "image",
-        /// By the Jetson Flash tool.
-        JetsonFlash = "jetsonFlash",
-        /// Written from another computer, to which the device looks like a disk.
-        UsbMassStorage = "usbMassStorage",
-        /// By the tools of the Intel Edison.
-        EdisonFlash = "edisonFlash",
-    }
-}
 
 /// How to install an OS, step by step. The texts are Markdown with a little HTML; what the device type says of
 /// itself stands in them with the escapes of HTML.

@@ -1,6 +1,6 @@
 //! What balenaOS says about installing it: its own contract, of which the API has none.
 
-use super::contract::InstallMethod;
+use super::install_method::InstallMethod;
 
 /// The texts for one method.
 pub(super) enum Texts {

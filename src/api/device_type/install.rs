@@ -8,7 +8,8 @@ use crate::api::read::Target;
 use crate::api::request::Request;
 use crate::error::{Error, ErrorKind, Result, shown};
 
-use super::contract::{self, Fault, InstallMethod, Instructions};
+use super::contract::{self, Fault, Instructions};
+use super::install_method::InstallMethod;
 use super::{DeviceTypes, by_slug_or_name};
 
 /// A contract: that of the device type with this slug or name, or one that is at hand.

@@ -3,6 +3,7 @@
 mod contract;
 mod host_os;
 mod install;
+mod install_method;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,9 @@ use super::read::{Get, List, Target};
 use super::request::Request;
 use super::rows::{Application, DeviceType, DeviceTypeAlias, Release};
 
-pub use contract::{InstallMethod, Instructions};
+pub use contract::Instructions;
 pub use install::ContractKey;
+pub use install_method::InstallMethod;
 
 /// Device types. From [`Balena::device_type`](crate::Balena::device_type).
 #[derive(Debug, Clone)]
