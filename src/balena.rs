@@ -1,4 +1,4 @@
-//! The public face.
+//! The client, and its builder.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -19,24 +19,24 @@ use crate::http::{
 use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
 
-/// The entry to everything: this device and its supervisor.
+/// A client of the supervisor of this device and of the API.
 ///
-/// Cheap to clone; clones share connections. Nothing is sent before a request is awaited.
+/// Clones are cheap and share connections, settings and login. Nothing is sent before a request is awaited.
 #[derive(Debug, Clone)]
 pub struct Balena(Arc<Core>);
 
 impl Balena {
-    /// With what the process's environment tells. On a device nothing else is needed.
+    /// Creates a client from the process's environment. On a device this is sufficient.
     ///
     /// # Errors
-    /// `is_config` when a `BALENA_*` variable can't be read. A missing one is an error of the first call
-    /// that needs it.
+    /// `is_config` if a `BALENA_*` variable is malformed. A missing variable is an error of the first call that
+    /// needs it.
     pub fn from_env() -> Result<Self> {
         Ok(Self::builder().environment(Environment::from_process()?).build())
     }
 
-    /// With settings of your own; starts from an empty environment: no key, no proxy, no certificates but the
-    /// public ones, until [`Builder::environment`] brings them.
+    /// Starts a builder with an empty environment: no key, no proxy, and only the public certificate authorities,
+    /// until [`Builder::environment`] sets one.
     pub fn builder() -> Builder {
         Builder {
             env: Environment::default(),
@@ -53,115 +53,115 @@ impl Balena {
         }
     }
 
-    /// Devices: this one through its supervisor, with the names that the SDKs use.
+    /// Returns the functions of devices, with the names of the SDKs. Functions of this device use its supervisor.
     pub fn device(&self) -> Devices {
         Devices::new(self.0.clone())
     }
 
-    /// Applications (fleets): theirs, their tags, variables, members and invites.
+    /// Returns the functions of applications (fleets), their tags, variables, members and invites.
     pub fn application(&self) -> crate::api::application::Applications {
         crate::api::application::Applications::new(&self.0)
     }
 
-    /// Device types.
+    /// Returns the functions of device types.
     pub fn device_type(&self) -> crate::api::device_type::DeviceTypes {
         crate::api::device_type::DeviceTypes::new(&self.0)
     }
 
-    /// API keys.
+    /// Returns the functions of API keys.
     pub fn api_key(&self) -> crate::api::api_key::ApiKeys {
         crate::api::api_key::ApiKeys::new(&self.0)
     }
 
-    /// The host OS of devices: its versions, updates and configuration.
+    /// Returns the functions of the host OS: versions, updates, images and configuration.
     pub fn os(&self) -> crate::api::os::DeviceOs {
         crate::api::os::DeviceOs::new(&self.0)
     }
 
-    /// SSH keys of the user.
+    /// Returns the functions of the user's SSH keys.
     pub fn key(&self) -> crate::api::key::SshKeys {
         crate::api::key::SshKeys::new(&self.0)
     }
 
-    /// Organizations, their members and invites.
+    /// Returns the functions of organizations, their members and invites.
     pub fn organization(&self) -> crate::api::organization::Organizations {
         crate::api::organization::Organizations::new(&self.0)
     }
 
-    /// Teams of organizations, their members, and the applications that they work on.
+    /// Returns the functions of teams, their members and their access to applications.
     pub fn team(&self) -> crate::api::team::Teams {
         crate::api::team::Teams::new(&self.0)
     }
 
-    /// What the API tells about itself.
+    /// Returns the functions that read the API's public configuration.
     pub fn config(&self) -> crate::api::config::Config {
         crate::api::config::Config::new(&self.0)
     }
 
-    /// Releases and their tags.
+    /// Returns the functions of releases, their tags and assets.
     pub fn release(&self) -> crate::api::release::Releases {
         crate::api::release::Releases::new(&self.0)
     }
 
-    /// Services and their variables.
+    /// Returns the functions of services and their variables.
     pub fn service(&self) -> crate::api::service::Services {
         crate::api::service::Services::new(&self.0)
     }
 
-    /// Images: one service's build in one release.
+    /// Returns the functions of images: builds of one service in one release.
     pub fn image(&self) -> crate::api::image::Images {
         crate::api::image::Images::new(&self.0)
     }
 
-    /// Billing of an organization.
+    /// Returns the functions of an organization's billing.
     pub fn billing(&self) -> crate::api::billing::Billing {
         crate::api::billing::Billing::new(&self.0)
     }
 
-    /// Credit bundles of an organization.
+    /// Returns the functions of an organization's credit bundles.
     pub fn credit_bundle(&self) -> crate::api::credit_bundle::CreditBundles {
         crate::api::credit_bundle::CreditBundles::new(&self.0)
     }
 
-    /// Logs of devices: what there is, and what comes.
+    /// Returns the functions that read and follow device logs.
     pub fn logs(&self) -> crate::logs::Logs {
         crate::logs::Logs::new(&self.0)
     }
 
-    /// Logging in and out, and whose credentials these are.
+    /// Returns the functions for login, logout and registration.
     pub fn auth(&self) -> Auth {
         Auth::new(&self.0)
     }
 
-    /// The settings by their names in the SDKs.
+    /// Returns the settings, by their names in the SDKs.
     pub fn settings(&self) -> SettingsStore {
         self.0.store.clone()
     }
 
-    /// This device's supervisor, endpoint by endpoint.
+    /// Returns the client of this device's supervisor, with one function per endpoint.
     pub fn supervisor(&self) -> &Supervisor {
         &self.0.supervisor
     }
 
-    /// This service's update lock: while it is held, the supervisor neither updates nor stops nor reboots.
-    /// Needs no label and no supervisor API.
+    /// Returns this service's update lock. While it is held, the supervisor does not update, stop or reboot. Needs
+    /// neither a label nor the supervisor API.
     pub fn update_lock(&self) -> UpdateLock {
         UpdateLock::new(&self.0.env)
     }
 
-    /// What carries requests to the cloud, with the proxy and the authorities that count.
+    /// Returns the transport of API requests, with the configured proxy and certificate authorities.
     #[cfg(feature = "cli")]
     pub(crate) fn transport(&self) -> Arc<dyn Transport> {
         self.0.http.transport.clone()
     }
 
-    /// What the environment told.
+    /// Returns the environment that the client was built with.
     pub fn environment(&self) -> &Environment {
         &self.0.env
     }
 }
 
-/// Makes a [`Balena`].
+/// Builds a [`Balena`].
 #[derive(Debug, Clone)]
 #[must_use = "call `build`"]
 pub struct Builder {
@@ -178,113 +178,115 @@ pub struct Builder {
     plain_http: PlainHttp,
 }
 
-/// Where the settings are kept.
+/// Where the settings file is.
 #[derive(Debug, Clone)]
 enum DataDirectory {
-    /// Nowhere: in memory.
+    /// No file: the settings are in memory.
     None,
-    /// Where the SDK keeps them.
+    /// The SDK's default directory.
     Usual,
     At(PathBuf),
 }
 
 impl Builder {
-    /// The environment to go by.
+    /// Sets the environment: variables of a service container, proxies, certificates.
     pub fn environment(mut self, env: Environment) -> Self {
         self.env = env;
         self
     }
 
-    /// How long every supervisor call keeps trying while the supervisor can't be reached, unless the call
-    /// says otherwise. By default a call fails at once.
+    /// Sets for how long a supervisor call retries while the supervisor is unreachable, unless the call sets its
+    /// own. By default a call fails at once.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
     }
 
-    /// Settings of the cloud side.
+    /// Sets the settings of the API client.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Token or API key for the cloud; `BALENA_API_KEY` of the environment without it. The same as
-    /// [`Auth::login_with_token`] on the finished client: with a data directory it goes into the file.
+    /// Sets the token or API key for the API. Default: `BALENA_API_KEY` of the environment. Same as
+    /// [`Auth::login_with_token`] on the built client: with a data directory it is written to the file.
     pub fn token(mut self, token: SecretString) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// Keeps settings and token in the SDK's file as well: `balena.cfg` in this directory, which a Python
-    /// program can read too. Without it they are in memory only, and gone with the client.
+    /// Stores settings and token in the SDK's file too: `balena.cfg` in this directory, which the Python SDK can
+    /// read. By default they are in memory only.
     ///
-    /// What is asked for with [`settings`](Self::settings) counts before what the file says, and is not
-    /// written into it, unless it is new. `BALENA_SETTINGS_CONFIG_FILENAME` and `BALENA_SETTINGS_CONFIG_SECTION`
-    /// of the environment name another file and section.
+    /// Values of [`settings`](Self::settings) override those of an existing file and are not written to it.
+    /// `BALENA_SETTINGS_CONFIG_FILENAME` and `BALENA_SETTINGS_CONFIG_SECTION` of the environment set another file
+    /// name and section.
     pub fn data_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.data_directory = DataDirectory::At(directory.into());
         self
     }
 
-    /// The same where the SDKs keep theirs: `.balena` in `BALENA_SETTINGS_HOME_DIRECTORY`, else in `HOME`.
+    /// Stores settings and token in the SDKs' default directory: `.balena` in `BALENA_SETTINGS_HOME_DIRECTORY`,
+    /// otherwise in `HOME`.
     pub fn default_data_directory(mut self) -> Self {
         self.data_directory = DataDirectory::Usual;
         self
     }
 
-    /// The proxy for the cloud's requests, `http://user:password@proxy.example:3128`; `HTTPS_PROXY` and
-    /// `HTTP_PROXY`, else `ALL_PROXY`, of the environment without it. `NO_PROXY` counts for it too, and this machine is never
-    /// reached through it.
+    /// Sets the proxy of API requests: `http://user:password@proxy.example:3128`. Default: `HTTPS_PROXY` or
+    /// `HTTP_PROXY` of the environment, otherwise `ALL_PROXY`. `NO_PROXY` applies to it too, and addresses of this
+    /// machine bypass it.
     pub fn proxy(mut self, proxy: impl Into<SecretString>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Trusts the authorities in this file too (PEM), besides the public ones: for a cloud of one's own. The
-    /// environment's `BALENA_EXTRA_CA_CERTS`, else `NODE_EXTRA_CA_CERTS`, else `SSL_CERT_FILE`, counts as well.
+    /// Trusts the certificate authorities of this PEM file in addition to the public ones, for a self-hosted API.
+    /// The environment's `BALENA_EXTRA_CA_CERTS`, otherwise `NODE_EXTRA_CA_CERTS`, otherwise `SSL_CERT_FILE`, is
+    /// added as well.
     pub fn ca_certs_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.authorities.push(Authorities::File(path.into()));
         self
     }
 
-    /// The same with the text of such a file.
+    /// Trusts the certificate authorities of this PEM text, as [`ca_certs_file`](Self::ca_certs_file).
     pub fn ca_certs(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(Authorities::Pem(pem.into()));
         self
     }
 
-    /// Lets the key go to a cloud whose address begins with `http://`; `AGENT_ALLOW_HTTP=1` in the environment
-    /// does the same. Without it that is refused, since everyone on the way could read the key; a cloud on this
-    /// machine needs no permission.
+    /// Allows sending the key to an API address that starts with `http://`. `AGENT_ALLOW_HTTP=1` in the environment
+    /// does the same. By default such a request is refused, because anyone on the network path could read the key.
+    /// An API on this machine needs no permission.
     pub fn allow_http(mut self) -> Self {
         self.plain_http = PlainHttp::Allowed;
         self
     }
 
-    /// When cloud requests are tried again.
+    /// Sets when API requests are retried.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Carries the cloud's requests instead of HTTPS: for tests, and for odd ways out.
+    /// Sets a transport for API requests in place of HTTPS, for tests and special networks.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// Where the time of day comes from, and how the waits that a server asks for are done.
+    /// Sets the clock: the time of day, and the sleeping before retries.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The finished client.
+    /// Builds the client.
     ///
     /// # Errors
-    /// `is_config` when a setting, the key of the environment, the proxy or a certificate is wrong; the text names it.
-    /// `is_invalid_argument` for what can't be a token. `is_io`, `is_config` or `is_locked` when the settings
-    /// file can't be used.
+    /// `is_config` if a setting, the key of the environment, the proxy or a certificate is invalid; the message
+    /// names it. `is_invalid_argument` if the token is malformed. `is_io`, `is_config` or `is_locked` if the
+    /// settings file can't be used.
     pub fn try_build(self) -> Result<Balena> {
         self.check_api_url()?;
         self.cloud().check()?;
@@ -305,8 +307,8 @@ impl Builder {
         Ok(balena)
     }
 
-    /// The finished client. What [`try_build`](Self::try_build) would refuse is an error of the first call
-    /// that needs it.
+    /// Builds the client. An error of [`try_build`](Self::try_build) is then returned by the first call that is
+    /// affected.
     pub fn build(self) -> Balena {
         let (settings, way, file) = (self.cloud(), self.way(), self.file());
         let unencrypted = self.plain_http();
@@ -322,7 +324,7 @@ impl Builder {
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
     }
 
-    /// The settings, with the environment's address where they name no cloud.
+    /// Returns the settings, with the environment's API address if they set none.
     fn cloud(&self) -> Settings {
         let mut settings = self.settings.clone();
         if let Some(url) = self.api_url() {
@@ -331,8 +333,8 @@ impl Builder {
         settings
     }
 
-    /// The environment's address, where it counts: the device's key is for the cloud that the device belongs to,
-    /// which may be one's own.
+    /// Returns the environment's API address if it applies: the device's key is for the API that the device belongs
+    /// to.
     fn api_url(&self) -> Option<&str> {
         let names_none = self.settings.api_endpoint.is_none()
             && self.settings.balena_host == Settings::default().balena_host;
@@ -340,13 +342,14 @@ impl Builder {
     }
 
     /// # Errors
-    /// `is_config`: what is wrong with the environment's address, without the address. It may have a password in it.
+    /// `is_config` if the environment's API address is invalid. The error omits the address: it may contain a
+    /// password.
     fn check_api_url(&self) -> Result<()> {
         let checked = self.api_url().map(checks::base_address).transpose();
         checked.map(drop).map_err(|why| {
             let text = format!("{} is not the address of an API: {why}", self.env.variable("API_URL"));
             Error::new(ErrorKind::Config, text).help(
-                "it looks like https://api.balena-cloud.com; a device sets it by the label io.balena.features.balena-api",
+                "an address has the form https://api.balena-cloud.com; a device sets it by the label io.balena.features.balena-api",
             )
         })
     }

@@ -1,4 +1,4 @@
-//! The one error type: an opaque word with a kind to branch on and a text for the person who reads it.
+//! The error type of the library: an opaque type with a kind and a message.
 
 mod debug;
 mod kind;
@@ -13,31 +13,31 @@ use std::time::Duration;
 pub use kind::ErrorKind;
 pub(crate) use shown::{is_hidden, shown};
 
-/// What a call of this library can fail with.
+/// Result of a call of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Bytes of an error answer that are kept; the rest is dropped.
+/// Number of bytes of an error response that are kept.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Who holds an update lock, as far as can be told.
+/// The holder of an update lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockHolder {
-    /// The lock file of this service of this application.
+    /// A lock file of a service.
     Service {
-        /// Numeric id of the application (fleet).
+        /// Id of the application (fleet) of the service.
         app_id: i64,
-        /// Name of the service in whose lock directory the file lies; it may no longer be in the release.
+        /// Name of the service whose lock directory contains the file. It may no longer be in the release.
         service: String,
     },
-    /// Another operation of the supervisor itself; it ends without anyone's doing.
+    /// Another operation of the supervisor. It ends by itself.
     SupervisorOperation {
-        /// Numeric id of the application (fleet).
+        /// Id of the application (fleet) that it concerns.
         app_id: i64,
     },
-    /// An update of the host operating system is running.
+    /// A running update of the host OS.
     HostOsUpdate,
-    /// A process on this side of the lock directory, as the lock file describes it.
+    /// A process that shares this lock directory, as the lock file describes it.
     Process(String),
 }
 
@@ -56,11 +56,11 @@ impl fmt::Display for LockHolder {
 
 /// An error of this library.
 ///
-/// Branch on [`Error::kind`] or the `is_…` predicates. The text says what was tried, on what, what the other
-/// side said and what to do. No key, token or query string is ever in it.
+/// Branch on [`Error::kind`] or the `is_…` predicates. The message contains what was tried, on what, what was
+/// answered and what to do. It never contains a key, a token or a query string.
 pub struct Error(Box<Inner>);
 
-/// How long the other side asked to wait, by the form in which it did.
+/// The value of a `Retry-After` header, by its form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RetryAfter {
     Seconds(Duration),
@@ -103,7 +103,7 @@ impl Error {
         }))
     }
 
-    /// An argument that is refused before anything is sent. `name` is the argument's name.
+    /// Creates the error of an invalid argument, before anything is sent. `name` is the argument's name.
     pub(crate) fn argument(name: &'static str, why: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidArgument, format!("invalid argument `{name}`: {why}"))
     }
@@ -113,27 +113,27 @@ impl Error {
         self
     }
 
-    /// What was tried and on what, e.g. `POST /v1/reboot`. The first one stays: it is nearest to the cause.
+    /// Sets what was tried and on what, e.g. `POST /v1/reboot`. One that is already set stays: it is nearer to the
+    /// cause.
     pub(crate) fn operation(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
         self.0.operation.get_or_insert_with(|| operation.into());
         self
     }
 
-    /// The status of the answer. What is missing among the rows of a good answer was found out here: that
-    /// answer's status says nothing about it.
+    /// Sets the status of the response. Not used for a row that is missing in a successful response.
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         let found_out_here = matches!(self.0.kind, ErrorKind::NotFound | ErrorKind::Ambiguous);
         self.0.status = Some(status).filter(|status| !(found_out_here && (200..300).contains(status)));
         self
     }
 
-    /// The same error, understood better.
+    /// Replaces the kind.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
-    /// The same, naming what is not there: a bare 404 does not tell. The server's own words about it stand.
+    /// Names what was not found, unless the response has a message of its own: a bare 404 does not name it.
     pub(crate) fn naming(self, what: impl fmt::Display) -> Self {
         let is_bare = self
             .0
@@ -146,13 +146,13 @@ impl Error {
         self
     }
 
-    /// The same, with this before what happened.
+    /// Prefixes the message.
     pub(crate) fn preceded_by(mut self, words: impl fmt::Display) -> Self {
         self.0.message = format!("{words}{}", self.0.message).into();
         self
     }
 
-    /// The same, saying what holds now.
+    /// Appends a note on the resulting state.
     pub(crate) fn noting(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{}; {what}", self.0.message).into();
         self
@@ -178,7 +178,7 @@ impl Error {
         self
     }
 
-    /// The same, and the next try would fare no better, whatever its kind.
+    /// Marks the error as one that a retry can't solve, whatever its kind.
     #[cfg_attr(
         not(feature = "rustls-ring"),
         expect(dead_code, reason = "without TLS no certificate is refused")
@@ -207,29 +207,30 @@ impl Error {
         self
     }
 
-    /// The coarse reason; see also the `is_…` predicates.
+    /// Returns the kind. See also the `is_…` predicates.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// HTTP status of the answer that refused, where there was one. A row that a good answer lacks has none.
+    /// Returns the HTTP status of the error response. `None` without one, and for a row that is missing in a
+    /// successful response.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The other side's own words: the first 64 KiB of the answer, keys removed.
+    /// Returns the first 64 KiB of the error response, with keys removed.
     pub fn body(&self) -> Option<&str> {
         self.0.body.as_deref()
     }
 
-    /// How long the other side asked to wait before the next try.
+    /// Returns how long the response asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.map(|told| match told {
             RetryAfter::Seconds(wait) | RetryAfter::Date(wait) => wait,
         })
     }
 
-    /// `Retry-After` in seconds; a date is none.
+    /// Returns the `Retry-After` given in seconds; `None` for a date.
     pub(crate) fn retry_after_seconds(&self) -> Option<Duration> {
         match self.0.retry_after {
             Some(RetryAfter::Seconds(wait)) => Some(wait),
@@ -237,45 +238,45 @@ impl Error {
         }
     }
 
-    /// How many times the request was tried; 0 when it was refused before the first try.
+    /// Returns the number of attempts; 0 if the request was refused before the first.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Whether the request, or part of it, may have reached the other side. `false` means: nothing happened.
+    /// Returns whether the request or part of it may have reached the server. If `false`, it had no effect.
     pub fn was_sent(&self) -> bool {
         self.0.sent
     }
 
-    /// Whether what failed was a read: nothing has changed then, even if it arrived.
+    /// Returns whether the request was a read, which changes nothing even if it arrived.
     pub(crate) fn is_of_a_read(&self) -> bool {
         self.0.operation.as_ref().is_some_and(|operation| operation.starts_with("GET "))
     }
 
-    /// Who holds the update lock, for [`ErrorKind::Locked`], where it could be told.
+    /// Returns the holder of the update lock, for [`ErrorKind::Locked`], if known.
     pub fn lock_holder(&self) -> Option<&LockHolder> {
         self.0.lock_holder.as_ref()
     }
 
-    /// What to do about it, where the library knows.
+    /// Returns advice on what to do, if the library has any.
     pub fn advice(&self) -> Option<&str> {
         self.0.help.as_deref()
     }
 
-    /// The same, without the other side's words.
+    /// Removes the response body and what the message quotes of it.
     pub(crate) fn without_words(mut self) -> Self {
         let status = self.0.status.map_or_else(String::new, |status| format!("status {status}, "));
-        self.0.message = format!("{status}and an answer that repeats a secret: it is left out").into();
+        self.0.message = format!("{status}and a response that repeats a secret and is not shown").into();
         self.0.body = None;
         self
     }
 
-    /// What happened, without operation and advice.
+    /// Returns the message without operation and advice.
     pub(crate) fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The text without the advice.
+    /// Returns the full text without the advice.
     pub(crate) fn summary(&self) -> impl fmt::Display + '_ {
         struct Summary<'a>(&'a Inner);
         impl fmt::Display for Summary<'_> {

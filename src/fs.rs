@@ -1,4 +1,4 @@
-//! The only place that makes files: whole or not at all, never half of one after a power cut.
+//! Atomic file writes. All files are created here: after a power cut a file is complete or absent.
 
 mod part;
 
@@ -11,29 +11,29 @@ use crate::error::{Error, ErrorKind};
 
 pub(crate) use part::Part;
 
-/// Readable and writable by the owner only: the mode for whatever has no reason to be read by others.
+/// File mode for private files: readable and writable by the owner only.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// Writes the file anew: after a crash or a power cut it has either the old content or all of the new.
+/// Writes a file atomically: after a crash or a power cut it has the old or the new content.
 ///
-/// `mode` counts as given, whatever the umask. A symlink at `path` is replaced, not followed.
+/// The umask does not affect `mode`. A symlink at `path` is replaced, not followed.
 ///
 /// # Errors
-/// `is_io`, `is_config` when the directory is missing. The file is then as it was.
+/// `is_io` if the write fails; `is_config` if the directory is missing. The file is then unchanged.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Result<()> {
     let write = || {
         let (draft, mut file) = Draft::beside(path, mode)?;
         io::Write::write_all(&mut file, bytes)?;
-        // Before the rename: otherwise the new name may survive a power cut and its content not.
+        // Synced before the rename: otherwise a power cut may leave the new name without its content.
         file.sync_all()?;
         draft.replace(path)?;
-        // The name itself is content of the directory.
+        // The name is content of the directory.
         File::open(directory_of(path))?.sync_all()
     };
     write().map_err(|cause| failed("write", path, cause))
 }
 
-/// What it means that `action` on `path` failed, and what to do about it.
+/// Builds the error of a failed `action` on `path`, with advice.
 pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
     let kind = match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Config,
@@ -41,7 +41,7 @@ pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
     };
     let advice = match cause.kind() {
         io::ErrorKind::NotFound if action.starts_with("read") => {
-            Some("there is no such file: is the path right, and is it mounted?")
+            Some("there is no such file: check the path, and that it is mounted")
         }
         io::ErrorKind::PermissionDenied if action.starts_with("read") => {
             Some("this user may not read it: run as another user, or change the file's owner or mode")
@@ -56,17 +56,17 @@ pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
     }
 }
 
-/// What to do about a failure that has nothing to do with the particular file.
+/// Returns the advice on a failure that does not depend on the file.
 pub(crate) fn advice_on(cause: &io::Error) -> Option<&'static str> {
     Some(match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "there is no space left on that file system: see `df` and `df -i`, and make room"
+            "there is no space left on the file system: free some (`df` and `df -i` show the usage)"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             "that file system is mounted read-only: mount it writable (in the compose file: without `ro` and `read_only`)"
         }
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            "the directory does not exist: make it, or mount it"
+            "the directory does not exist: create or mount it"
         }
         io::ErrorKind::IsADirectory => "it is a directory: name a file in it",
         io::ErrorKind::PermissionDenied => {
@@ -76,7 +76,7 @@ pub(crate) fn advice_on(cause: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The directory that has this name in it.
+/// Returns the directory of a path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -84,20 +84,19 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// A file under a name of its own, in the directory where it is to appear. Removed on drop, unless it
-/// took its place; so it can't be left behind by an error.
+/// A temporary file in the directory of its target. Removed on drop unless it was renamed to the target.
 #[derive(Debug)]
 pub(crate) struct Draft {
     path: Option<PathBuf>,
 }
 
 impl Draft {
-    /// Makes one for `target`, open for reading and writing, with exactly this mode.
+    /// Creates a temporary file for `target`, open for reading and writing, with exactly this mode.
     pub(crate) fn beside(target: &Path, mode: u32) -> io::Result<(Self, File)> {
         let name = target
             .file_name()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
-        // Random and not counted: two containers may share the directory, and both be process 1.
+        // Random, because two containers may share the directory and both be process 1.
         let unique = getrandom::u64().map_err(io::Error::from)?;
         let mut draft = std::ffi::OsString::from(".");
         draft.push(name);
@@ -109,7 +108,7 @@ impl Draft {
         Ok((draft, file))
     }
 
-    /// Takes the place of `target`, of whatever is there.
+    /// Renames the file to `target`, replacing any existing one.
     pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
         if let Some(path) = &self.path {
             fs::rename(path, target)?;
@@ -118,8 +117,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Appears as `target` if there is nothing yet, else fails with `AlreadyExists`: as exclusive as
-    /// `O_CREAT|O_EXCL`, but the file appears with its content (and the locks on it).
+    /// Renames the file to `target` only if nothing is there, otherwise fails with `AlreadyExists`. As exclusive as
+    /// `O_CREAT|O_EXCL`, but the file appears with its content and locks.
     pub(crate) fn appear_as(self, target: &Path) -> io::Result<()> {
         match &self.path {
             Some(path) => fs::hard_link(path, target),
@@ -133,7 +132,7 @@ impl Drop for Draft {
         if let Some(path) = &self.path
             && let Err(error) = fs::remove_file(path)
         {
-            tracing::debug!(path = %path.display(), %error, "a draft stays behind");
+            tracing::debug!(path = %path.display(), %error, "a temporary file could not be removed");
         }
     }
 }

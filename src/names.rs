@@ -1,7 +1,6 @@
-//! What the versions of the API call differently: the one place that knows.
+//! Names and endpoints that differ between the versions of the API.
 //!
-//! Everything else is asked for in the same words, below another first part of the path. Rows read the answers
-//! of both.
+//! All other requests differ only in the version in the path. The row types read responses of both versions.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,30 +14,30 @@ use walk::find_name;
 #[cfg(test)]
 pub(crate) use walk::leads_to;
 
-/// Names and endpoints, as one version has them.
+/// The names and endpoints of one version.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// Column of a device: the release that it is pinned to, null where it follows its application. In version
-    /// 7 the name of version 6 stands for what the device runs in the end, pinned or not.
+    /// Column of a device: the release that it is pinned to, null if it follows its application. In version 7,
+    /// version 6's name of it means the release that the device should run, pinned or not.
     pub(crate) pinned_release: &'static str,
-    /// Where the keys are made with which devices join an application.
+    /// Endpoint that creates provisioning keys, with which devices join an application.
     pub(crate) provisioning_keys: &'static str,
-    /// What of a billing account is changed for another plan.
+    /// Field of a billing account that a change of plan sets.
     pub(crate) billing_plan: &'static str,
-    /// Whether that says how often is paid in a word too, besides whether it is once a year.
+    /// Whether the field has the billing cycle as a name too, besides the annual flag.
     pub(crate) billing_cycle_by_name: bool,
-    /// What the version does not have, and what to do instead.
+    /// Names that the version lacks, and their replacements.
     lacks: &'static [Lacking],
 }
 
-/// A name that a version of the API does not have.
+/// A name that a version of the API lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lacking {
-    /// The resource whose column or navigation it is; the resource itself where `name` is empty.
+    /// Resource of the column or navigation; the missing resource itself if `name` is empty.
     pub(crate) resource: &'static str,
-    /// Column or navigation.
+    /// Name of the column or navigation.
     pub(crate) name: &'static str,
-    /// What to do instead, for a sentence: `use …`.
+    /// What to do instead, as the end of a sentence: `use …`.
     instead: &'static str,
 }
 
@@ -46,7 +45,7 @@ const fn lacking(resource: &'static str, name: &'static str, instead: &'static s
     Lacking { resource, name, instead }
 }
 
-const NOTHING: &str = "nothing stands for it";
+const NOTHING: &str = "it has no replacement";
 const BY_SERVICE_INSTALL: &str = "use `service_install/device_service_environment_variable`";
 
 const V6: Names = Names {
@@ -67,8 +66,8 @@ const V6: Names = Names {
         lacking("device_type_alias", "references__device_type", "use `device_type`"),
         lacking("release", "is_pinned_to__device", "use `should_be_running_on__device`"),
         lacking("release", "should_manage__device", NOTHING),
-        lacking("release", "release_asset", "ask for the assets of the release by themselves"),
-        lacking("release_asset", "", "nothing stands for them"),
+        lacking("release", "release_asset", "read the assets of the release with a request of their own"),
+        lacking("release_asset", "", "they have no replacement"),
         lacking("service", "device_service_environment_variable", BY_SERVICE_INSTALL),
         lacking("service_install", "application", "use `installs__service/application`"),
     ],
@@ -94,7 +93,7 @@ const V7: Names = Names {
         lacking("device_history", "should_be_running__release", "use `is_pinned_on__release`"),
         lacking("device_type", "describes_device", "use `describes__device`"),
         lacking("device_type_alias", "references__device_type", "use `device_type`"),
-        lacking("my_application", "", "ask for applications, filtered by `is_directly_accessible_by__user`"),
+        lacking("my_application", "", "read applications, filtered by `is_directly_accessible_by__user`"),
         lacking("public_organization", "id", "use `handle`"),
         lacking("release", "release_type", "use `is_final`"),
         lacking("service", "device_service_environment_variable", BY_SERVICE_INSTALL),
@@ -108,7 +107,7 @@ const V7: Names = Names {
 };
 
 impl ApiVersion {
-    /// Names and endpoints of this version.
+    /// Returns the names and endpoints of this version.
     pub(crate) fn names(self) -> &'static Names {
         match self {
             Self::V6 => &V6,
@@ -116,8 +115,7 @@ impl ApiVersion {
         }
     }
 
-    /// Why a request can't be made in this version: what it names that the version does not have, and what to do
-    /// instead.
+    /// Returns why this version can't serve a request: the name that it lacks, and what to do instead.
     pub(crate) fn refusal(self, path: &str, query: &str) -> Option<String> {
         let root = path.split(['(', '/']).next().unwrap_or_default();
         let query = percent_decode_str(query).decode_utf8_lossy();
@@ -143,7 +141,7 @@ impl ApiVersion {
 }
 
 impl Names {
-    /// The entry of this name, if the version does not have it.
+    /// Returns the entry of this name, if the version lacks it.
     pub(crate) fn lacking(&self, resource: &str, name: &str) -> Option<&'static Lacking> {
         self.lacks.iter().find(|lacking| lacking.resource == resource && lacking.name == name)
     }

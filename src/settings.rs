@@ -1,4 +1,4 @@
-//! Where the cloud is and how it is spoken to.
+//! Settings of the API client: addresses, version, limits, timeouts.
 
 mod file;
 mod ini;
@@ -17,53 +17,55 @@ pub(crate) use state::checked as checked_token;
 pub use store::SettingsStore;
 pub use values::Setting;
 
-/// Settings of the cloud side. [`Builder::settings`](crate::Builder::settings) takes them.
+/// Settings of the API client. Pass them to [`Builder::settings`](crate::Builder::settings).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Domain of the cloud; `api.`, `builder.` and `dashboard.` go before it. An openBalena's own, or
-    /// `balena-cloud.com`.
+    /// Domain to which `api.`, `builder.` and `dashboard.` are prefixed: `balena-cloud.com` by default, or the
+    /// domain of an openBalena.
     pub balena_host: String,
-    /// Base address of the API, where it is not `https://api.<balena_host>`. Without it, and without a host of
-    /// your own, `BALENA_API_URL` of the environment counts.
+    /// Base address of the API. Default: `BALENA_API_URL` of the environment if `balena_host` is the default,
+    /// otherwise `https://api.<balena_host>`.
     pub api_endpoint: Option<String>,
-    /// Base address of the builder, where it is not beside the API: `https://builder.<balena_host>`.
+    /// Base address of the builder. Default: next to the API if its address starts with `api.`, otherwise
+    /// `https://builder.<balena_host>`.
     pub builder_url: Option<String>,
-    /// Base address of the dashboard, where it is not beside the API: `https://dashboard.<balena_host>`.
+    /// Base address of the dashboard. Default: next to the API if its address starts with `api.`, otherwise
+    /// `https://dashboard.<balena_host>`.
     #[doc(alias = "dashboardUrl")]
     pub dashboard_url: Option<String>,
-    /// Version of the API that resources are asked of. The few names and endpoints that the versions call
-    /// differently follow it; the row types say which columns a version lacks.
+    /// Version of the API. Names and endpoints that differ between the versions follow it. The row types document
+    /// the columns that a version lacks.
     pub api_version: ApiVersion,
-    /// Domain of the public URLs of devices; asked of the API where it is needed.
+    /// Domain of the public URLs of devices. By default it is requested from the API when needed.
     pub device_urls_base: Option<String>,
-    /// Version of the endpoints with which the host OS of devices is updated; by default the first with
-    /// version 6 of the API, and the second, which lets updates run on their own, with version 7.
+    /// Version of the endpoints that update the host OS of devices. Default: version 1 with version 6 of the API;
+    /// version 2, whose updates do not need a connection, with version 7.
     pub device_actions_endpoint_version: Option<ActionsVersion>,
-    /// The age at which a session token is exchanged for a new one, by the next request. API keys have no age.
+    /// Age at which the next request exchanges a session token for a new one. API keys are never exchanged.
     pub token_refresh_interval: Duration,
-    /// For each try of a call, from the request to the end of the answer. Supervisor calls through the cloud
-    /// have 60 s.
+    /// Timeout of each attempt of a call, from the request to the end of the response. Supervisor calls through the
+    /// cloud have 60 s.
     pub timeout: Duration,
-    /// How many requests may start within [`request_limit_interval`](Self::request_limit_interval), over all
-    /// clones; `None` is no limit. The supervisor's calls do not count.
+    /// Number of requests that may start within [`request_limit_interval`](Self::request_limit_interval), over all
+    /// clones. `None`: no limit. Calls to the supervisor do not count.
     pub request_limit: Option<NonZeroU32>,
-    /// The time that [`request_limit`](Self::request_limit) is for.
+    /// Interval of [`request_limit`](Self::request_limit).
     pub request_limit_interval: Duration,
-    /// Whether a resource request that was refused as one too many (429) waits as many seconds as the server
-    /// says and is sent again, for as long as that goes on.
+    /// Whether a resource request with the status 429 waits for as long as the response's `Retry-After` asks and is
+    /// sent again, without a limit on retries.
     pub retry_rate_limited_request: bool,
-    /// How many things one request of a change for many names at most.
+    /// Highest number of keys in one request of a batch.
     pub request_batching_chunk_size: ChunkSize,
 }
 
-/// How many things one request names at most, by what names them.
+/// Highest number of keys in one request, by their type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "requestBatchingChunkSize")]
 pub struct ChunkSize {
-    /// Ids: 200, some 2 KiB of address.
+    /// Number of ids: 200 by default, about 2 KiB of URL.
     #[doc(alias = "numericId")]
     pub ids: NonZeroUsize,
-    /// Uuids and slugs, which are longer: 50.
+    /// Number of uuids or slugs, which are longer: 50 by default.
     #[doc(alias = "stringId")]
     pub names: NonZeroUsize,
 }
@@ -74,19 +76,19 @@ impl Default for ChunkSize {
     }
 }
 
-/// A version of the cloud API.
+/// A version of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiVersion {
-    /// Version 6, which the Python SDK 14 speaks.
+    /// Version 6, which the Python SDK 14 uses.
     V6,
-    /// Version 7, which the JS SDK 23 speaks. Rows come with the names of that version, and a request for
-    /// what it has no more is refused.
+    /// Version 7, which the JS SDK 23 uses. Rows have the names of that version. A request for a column or resource
+    /// that it lacks is an error.
     V7,
 }
 
 impl ApiVersion {
-    /// As in a path: `v6`.
+    /// Returns the version as a path segment: `v6`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V6 => "v6",
@@ -95,18 +97,18 @@ impl ApiVersion {
     }
 }
 
-/// A version of the endpoints with which the host OS of devices is updated.
+/// A version of the endpoints that update the host OS of devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActionsVersion {
-    /// The platform stays connected to the device for as long as the update runs.
+    /// The update needs a connection between the platform and the device throughout.
     V1,
-    /// The update runs on its own: it goes on when the connection is lost.
+    /// The update runs on the device and survives a lost connection.
     V2,
 }
 
 impl ActionsVersion {
-    /// As in a path: `v1`.
+    /// Returns the version as a path segment: `v1`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -136,7 +138,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Base address of the API, without a slash at its end.
+    /// Returns the base address of the API, without a trailing slash.
     pub(crate) fn api(&self) -> String {
         match &self.api_endpoint {
             Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
@@ -144,8 +146,8 @@ impl Settings {
         }
     }
 
-    /// Base address of the dashboard: its own, or beside an API of its own address, where that begins with
-    /// `api.`.
+    /// Returns the base address of the dashboard: the setting, or next to the API if its address is set and starts
+    /// with `api.`.
     pub(crate) fn dashboard(&self) -> String {
         if let Some(address) = &self.dashboard_url {
             return address.trim_end_matches('/').to_owned();
@@ -153,8 +155,8 @@ impl Settings {
         self.beside_the_api("dashboard")
     }
 
-    /// Base address of the builder, without a slash at its end. It gets the token too, so it is looked for
-    /// where the dashboard is.
+    /// Returns the base address of the builder, without a trailing slash. Chosen like the dashboard's, because the
+    /// builder receives the token too.
     pub(crate) fn builder(&self) -> String {
         match &self.builder_url {
             Some(address) => address.trim_end_matches('/').to_owned(),
@@ -179,14 +181,14 @@ impl Settings {
     }
 
     /// # Errors
-    /// `is_config`: what is wrong, by the setting's name.
+    /// `is_config`, naming the first invalid setting.
     pub(crate) fn check(&self) -> Result<()> {
         self.fault().map_or(Ok(()), |(name, why)| {
             Err(Error::new(ErrorKind::Config, format!("setting {name}: {why}")))
         })
     }
 
-    /// The first setting that is wrong, and what it has to be.
+    /// Returns the first invalid setting and the reason.
     fn fault(&self) -> Option<(&'static str, &'static str)> {
         let bad = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
         if self.balena_host.is_empty() || self.balena_host.contains(bad) {

@@ -1,5 +1,4 @@
-//! Background tasks with an owner. The only place that starts tasks: one that is started here has a name,
-//! and ends with the [`TaskSet`] that owns it.
+//! Background tasks with an owner. All tasks start here: each has a name and ends with the [`TaskSet`] that owns it.
 
 #[cfg(feature = "service")]
 mod kept;
@@ -19,8 +18,8 @@ pub(crate) use kept::{OnEnd, Stop, TaskReport, jittered};
 
 /// A set of named background tasks. Dropping the set aborts them all.
 ///
-/// It ends in one of two ways: [`TaskSet::drain`] is for good, and what is started afterwards is refused with
-/// [`Drained`]; [`TaskSet::cancel_all`] ends what runs now and leaves the set as good as new.
+/// [`TaskSet::drain`] ends the set for good: later tasks are refused with [`Drained`]. [`TaskSet::cancel_all`] ends
+/// the running tasks only.
 #[derive(Debug)]
 pub(crate) struct TaskSet {
     tasks: Mutex<JoinSet<()>>,
@@ -29,12 +28,12 @@ pub(crate) struct TaskSet {
     kept: Arc<kept::Register>,
 }
 
-/// The set was asked to stop: it starts nothing any more, and the task was dropped.
+/// The set was asked to stop. The new task was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drained;
 
 impl TaskSet {
-    /// An empty set.
+    /// Creates an empty set.
     pub(crate) fn new() -> Self {
         Self {
             tasks: Mutex::new(JoinSet::new()),
@@ -53,7 +52,7 @@ impl TaskSet {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Drained> {
-        // Boxed, because tokio's part of a task is compiled for each type of future anew.
+        // Boxed, because the compiler generates tokio's part of a task for each future type.
         self.spawn_boxed(name, Box::pin(task))
     }
 
@@ -63,12 +62,12 @@ impl TaskSet {
         task: Pin<Box<dyn Future<Output = ()> + Send>>,
     ) -> Result<(), Drained> {
         let mut tasks = lock(&self.tasks);
-        // Under the lock that `drain` takes after it said stop: what gets in here is still drained.
+        // `drain` takes this lock after it requests the stop, so a task added here is still drained.
         if *self.stop.borrow() {
             tracing::debug!(task = name, "task not started: its set was asked to stop");
             return Err(Drained);
         }
-        // Reap what has ended, so that a set that serves connections does not grow with every one of them.
+        // Drops ended tasks, so that a set that serves connections does not grow without bound.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
             tracing::trace!(task = name, "task started");
@@ -78,35 +77,36 @@ impl TaskSet {
         Ok(())
     }
 
-    /// Asks every task to stop, and leaves it to them.
+    /// Asks all tasks to stop, without waiting for them.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.send_replace(true);
     }
 
-    /// Resolves when [`TaskSet::ask_to_stop`] or [`TaskSet::drain`] has been called; tasks `select!` on it to end in an orderly way.
+    /// Resolves after [`TaskSet::ask_to_stop`] or [`TaskSet::drain`]. Tasks `select!` on it to end in an orderly
+    /// way.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stop = self.stop.subscribe();
         async move {
-            // An error means that the set is gone, which is as good as a stop.
+            // An error means that the set is dropped, which is a stop too.
             let _ = stop.wait_for(|stopping| *stopping).await;
         }
     }
 
-    /// Aborts every task without waiting for any. For a `Drop`, which can't wait.
+    /// Aborts all tasks without waiting for them, for a `Drop`.
     #[cfg(feature = "simulator")]
     pub(crate) fn abort_all(&self) {
         lock(&self.tasks).abort_all();
     }
 
-    /// Aborts every task and waits until they have ended. New tasks can be started afterwards.
+    /// Aborts all tasks and waits until they have ended. New tasks can then be started.
     #[cfg(feature = "simulator")]
     pub(crate) async fn cancel_all(&self) {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
     }
 
-    /// Asks every task to stop and waits for them, at most `grace`; the rest are aborted.
-    /// Returns whether all ended by themselves. The set is over then: see [`Drained`].
+    /// Asks all tasks to stop, waits at most `grace` for them, and aborts the rest. Returns whether all ended by
+    /// themselves. The set then starts no more tasks: see [`Drained`].
     pub(crate) async fn drain(&self, grace: Duration) -> bool {
         self.ask_to_stop();
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));

@@ -162,7 +162,7 @@ async fn batch_note() {
     assert!(text.ends_with("run it again to go on\n"), "{text}");
 
     let other = run_in(&cloud, "batch_note", &["hall 4", list]).await;
-    assert!(String::from_utf8(other.stderr).unwrap().contains("the token is of another call"));
+    assert!(String::from_utf8(other.stderr).unwrap().contains("the token belongs to another call"));
 
     assert_eq!(printed(&run_in(&cloud, "batch_note", &["hall 3", list]).await), "600 of 600 done\n");
     cloud.assert_changed(1..=600, 1);

@@ -1,4 +1,4 @@
-//! A cloud for tests that need no more than one answer.
+//! A fake API for tests that need one response only.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use crate::transport::{Body, BoxFuture, Request as Sent, Response, Transport, TransportError};
 use crate::{ApiVersion, Balena, Retry, Settings};
 
-/// Gives the same answer to every request, and keeps what was asked.
+/// A transport that returns the same response to every request and records the requests.
 #[derive(Debug)]
 pub(super) struct Always {
     pub(super) status: u16,
@@ -20,12 +20,12 @@ pub(super) struct Always {
 }
 
 impl Always {
-    /// A client that speaks version 6, to a cloud with this answer.
+    /// Returns a version 6 client whose API returns this response.
     pub(super) fn answering(body: &'static str) -> (Balena, Arc<Self>) {
         Self::cloud(ApiVersion::V6, 200, body)
     }
 
-    /// A client that speaks this version, to a cloud with this answer.
+    /// Returns a client of this version whose API returns this response.
     pub(super) fn cloud(api_version: ApiVersion, status: u16, body: &'static str) -> (Balena, Arc<Self>) {
         let transport = Arc::new(Self { status, body, asked: Mutex::default() });
         let balena = Balena::builder()
@@ -38,7 +38,7 @@ impl Always {
     }
 }
 
-/// An answer in one piece.
+/// Returns a response with this body.
 pub(super) fn whole(status: u16, body: &'static str) -> Response {
     let mut answer = Response::new(Body::new(Whole(Some(body.into()))));
     *answer.status_mut() = status.try_into().unwrap();

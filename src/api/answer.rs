@@ -1,4 +1,4 @@
-//! Requests of plain endpoints that answer with JSON.
+//! Requests to endpoints outside the resources, which answer with JSON.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -14,10 +14,10 @@ use crate::http::{BoxFuture, Reply, beginning};
 use crate::json;
 use crate::odata::Query;
 
-/// A request whose answer is a `T`.
+/// A request whose response is decoded into a `T`.
 ///
-/// Nothing is sent before `.await`; it owns what it needs, so it can be spawned or stored. Dropping it cancels
-/// it; a write that was already sent may still happen.
+/// Nothing is sent before `.await`. It is `'static`, so it can be spawned or stored. Dropping it cancels it; a write
+/// that was already sent may still have its effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Answer<T> {
     reply: BoxFuture<'static, Result<Reply>>,
@@ -29,7 +29,7 @@ impl<T> Answer<T> {
         Self { reply: Box::pin(reply), types: PhantomData }
     }
 
-    /// Decodes into a type of your own.
+    /// Decodes the response into another type.
     pub fn decode<U>(self) -> Answer<U> {
         Answer { reply: self.reply, types: PhantomData }
     }
@@ -50,7 +50,7 @@ impl<T> fmt::Debug for Answer<T> {
     }
 }
 
-/// Makes types for what plain endpoints answer with: every field optional, unknown ones kept in `other`.
+/// Defines types of responses: all fields are optional, unknown ones are kept in `other`.
 macro_rules! answers {
     ($(
         $(#[doc = $doc:literal])* $(#[serde($($how:tt)*)])?
@@ -66,7 +66,7 @@ macro_rules! answers {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $field: Option<$type>,
             )*
-            /// What this version of the library has no name for.
+            /// Fields that this version of the library does not know.
             #[serde(flatten)]
             pub other: serde_json::Map<String, serde_json::Value>,
         }
@@ -74,17 +74,15 @@ macro_rules! answers {
 }
 pub(crate) use answers;
 
-/// What a row has in a column that was asked for.
+/// Returns a requested column, or an error if the row lacks it.
 pub(crate) fn told<T>(value: Option<T>, column: &str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(ErrorKind::Decode, format!("the answer says nothing of `{column}`")).sent(true)
-    })
+    value.ok_or_else(|| Error::new(ErrorKind::Decode, format!("the response lacks `{column}`")).sent(true))
 }
 
-/// Refuses rows without what was asked for: what an answer says nothing of is no fact.
+/// Checks that the rows of a response have every requested column: an absent one states no fact.
 ///
 /// # Errors
-/// `is_decode`, with the name of the first column that is missing.
+/// `is_decode`, with the name of the first missing column.
 pub(crate) fn complete(reply: &Reply, rows: &[Value], asked: &Query) -> Result<()> {
     match rows.iter().find_map(|row| asked.missing_in(row)) {
         Some(column) => told(None, &column).map_err(|error| {
@@ -94,15 +92,16 @@ pub(crate) fn complete(reply: &Reply, rows: &[Value], asked: &Query) -> Result<(
     }
 }
 
-/// What to look at when an answer is not what was asked for.
-const WHO_ANSWERS: &str = "is the address of the API right, and no proxy or portal in between?";
+/// Help for a response that lacks what was requested.
+const WHO_ANSWERS: &str =
+    "check the address of the API, and whether a proxy or captive portal answers in its place";
 
-/// The whole answer as a `T`.
+/// Decodes the whole response.
 pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     json::decode(&reply.body).map_err(|misfit| unreadable(reply, &misfit))
 }
 
-/// The error for an answer that does not fit.
+/// Builds the error of a response that can't be decoded.
 pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
     let mut shown = beginning(&reply.body);
     if let Some(token) =
@@ -113,15 +112,15 @@ pub(crate) fn unreadable(reply: &Reply, misfit: &json::Misfit) -> Error {
     does_not_fit(reply, misfit, &format!("; {shown}"))
 }
 
-/// As [`unreadable`], of an answer in which a key may be: nothing of it is quoted.
+/// As [`unreadable`], for a response that may contain a key: quotes nothing of it.
 pub(crate) fn unreadable_secret(reply: &Reply, misfit: &json::Misfit) -> Error {
-    does_not_fit(reply, misfit, "; it may hold a key, and is not shown")
+    does_not_fit(reply, misfit, "; it may contain a key and is not shown")
 }
 
 fn does_not_fit(reply: &Reply, misfit: &json::Misfit, shown: &str) -> Error {
     let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
     let text =
-        format!("status {} with an answer that can't be read: {at}{}{shown}", reply.status, misfit.why);
+        format!("status {} with a response that can't be read: {at}{}{shown}", reply.status, misfit.why);
     Error::new(ErrorKind::Decode, text)
         .operation(reply.operation.clone())
         .with_status(reply.status)

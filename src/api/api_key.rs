@@ -1,4 +1,4 @@
-//! API keys: of users, of applications, of devices.
+//! API keys of users, applications and devices.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,17 +26,17 @@ pub struct ApiKeys {
     core: Arc<Core>,
 }
 
-/// Marks the request of [`ApiKeys::create`].
+/// Marker of the request of [`ApiKeys::create`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewApiKey;
 
-/// Marks the request of [`ApiKeys::update`].
+/// Marker of the request of [`ApiKeys::update`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ApiKeyUpdate;
 
-/// No column has this name.
+/// Key under which `confirm` is recorded. No column has this name.
 const CONFIRM: &str = ".confirm";
 
 impl ApiKeys {
@@ -44,13 +44,13 @@ impl ApiKeys {
         Self { core: core.clone() }
     }
 
-    /// A new key that may do what its user may (`POST /api-key/user/full`). The answer is the only time it is
-    /// ever shown.
+    /// Creates a key with the permissions of its user (`POST /api-key/user/full`). Only this response contains the
+    /// key.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a name of more than 50 characters, a description of more than 150, and a date that
-    /// is past; `is_unauthorized` when nobody is logged in, or the token may not make keys; `is_rejected` for a name
-    /// that the server does not take.
+    /// `is_invalid_argument` if the name exceeds 50 characters, the description 150, or the expiry date is past;
+    /// `is_unauthorized` if nobody is logged in or the token may not create keys; `is_rejected` if the API refuses
+    /// the name.
     #[doc(alias = "createApiKey")]
     pub fn create(&self, name: impl Into<String>) -> Filled<NewApiKey, SecretString> {
         let (core, name) = (self.core.clone(), name.into());
@@ -65,16 +65,17 @@ impl ApiKeys {
         })
     }
 
-    /// All keys that the token may see, by name (`GET /v6/api_key`). The keys themselves are never told.
+    /// Lists the keys that the token may read, by name (`GET /v6/api_key`). The rows do not contain the keys
+    /// themselves.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ApiKey> {
         self.list(async { Ok(Query::new()) })
     }
 
-    /// The keys of the logged-in user that have a name: not those of sessions (`GET /v6/api_key`).
+    /// Lists the named keys of the user, without those of sessions (`GET /v6/api_key`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in.
+    /// `is_unauthorized` if nobody is logged in.
     #[doc(alias = "getAllNamedUserApiKeys")]
     pub fn get_all_named_user_api_keys(&self) -> List<ApiKey> {
         let core = self.core.clone();
@@ -84,10 +85,10 @@ impl ApiKeys {
         })
     }
 
-    /// The keys with which devices join an application (`GET /v6/api_key`).
+    /// Lists the provisioning keys of an application, with which devices join it (`GET /v6/api_key`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getProvisioningApiKeysByApplication")]
     pub fn get_provisioning_api_keys_by_application(
         &self,
@@ -97,20 +98,20 @@ impl ApiKeys {
         self.of_actor(move |defaults| key.target::<Application>(defaults))
     }
 
-    /// The keys of a device (`GET /v6/api_key`).
+    /// Lists the keys of a device (`GET /v6/api_key`).
     ///
     /// # Errors
-    /// `is_not_found` when the device is not there; `is_ambiguous` for the beginning of several uuids.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     #[doc(alias = "getDeviceApiKeysByDevice")]
     pub fn get_device_api_keys_by_device(&self, device: impl Into<DeviceKey>) -> List<ApiKey> {
         let key = device.into();
         self.of_actor(move |defaults| key.target::<Device>(defaults))
     }
 
-    /// Changes a key's name, description or date of expiry (`PATCH /v6/api_key`); what is not given stays.
+    /// Changes a key's name, description or expiry date (`PATCH /v6/api_key`). Other values stay.
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty name, when nothing is given, and as for [`create`](Self::create).
+    /// `is_invalid_argument` if the name is empty, nothing is set, or as for [`create`](Self::create).
     pub fn update(&self, id: i64) -> Filled<ApiKeyUpdate> {
         let core = self.core.clone();
         Filled::new(move |mut body| async move {
@@ -126,7 +127,7 @@ impl ApiKeys {
         })
     }
 
-    /// Makes a key invalid for good (`DELETE /v6/api_key`).
+    /// Deletes a key, which makes it invalid (`DELETE /v6/api_key`).
     pub fn revoke(&self, id: i64) -> Write {
         Write::new(&self.core, move |writer| async move {
             writer.delete("api_key", &Rows::id(an_id("id", id)?)).await
@@ -139,7 +140,7 @@ impl ApiKeys {
         })
     }
 
-    /// The keys of the actor that a row is.
+    /// Lists the keys of the actor of a row.
     fn of_actor(&self, target: impl FnOnce(Query) -> Result<Target> + Send + 'static) -> List<ApiKey> {
         #[derive(Deserialize)]
         struct Row {
@@ -150,10 +151,10 @@ impl ApiKeys {
         self.list(async move {
             let target = target(Query::new().select(["actor"]))?;
             let row: Row = core.look(target, Query::new()).await?.one()?;
-            // An id by itself in version 6, a reference in version 7.
+            // A bare id in version 6, a reference in version 7.
             let actor = row.actor.id().or_else(|| row.actor.get().and_then(|actor| actor.id));
             let actor = actor.ok_or_else(|| {
-                Error::new(ErrorKind::Decode, "the answer does not tell whose keys to look for").sent(true)
+                Error::new(ErrorKind::Decode, "the response lacks the actor whose keys to list").sent(true)
             })?;
             Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor)))
         })
@@ -161,53 +162,53 @@ impl ApiKeys {
 }
 
 impl Filled<NewApiKey, SecretString> {
-    /// What the key is for.
+    /// Sets the description.
     pub fn description(self, text: impl Into<String>) -> Self {
         self.give("description", text.into())
     }
 
-    /// When it stops to work: a [`Timestamp`](jiff::Timestamp), or the text of one.
+    /// Sets the expiry date: a [`Timestamp`](jiff::Timestamp), or its text.
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
         self.give("expiryDate", date.to_string())
     }
 
-    /// It never stops to work by itself, and the request says so: some servers want one or the other told.
+    /// Sets no expiry date, explicitly: some servers require one or the other.
     pub fn no_expiry_date(self) -> Self {
         self.give("expiryDate", Value::Null)
     }
 }
 
 impl Filled<ApiKeyUpdate> {
-    /// Another name.
+    /// Sets the name.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.give("name", name.into())
     }
 
-    /// Another description.
+    /// Sets the description.
     pub fn description(self, text: impl Into<String>) -> Self {
         self.give("description", text.into())
     }
 
-    /// No description any more.
+    /// Removes the description.
     pub fn no_description(self) -> Self {
         self.give("description", Value::Null)
     }
 
-    /// When it stops to work: a [`Timestamp`](jiff::Timestamp), or the text of one.
+    /// Sets the expiry date: a [`Timestamp`](jiff::Timestamp), or its text.
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
         self.give("expiry_date", date.to_string())
     }
 
-    /// It never stops to work by itself.
+    /// Removes the expiry date.
     pub fn no_expiry_date(self) -> Self {
         self.give("expiry_date", Value::Null)
     }
 
-    /// Reads the key after the change, one request more: the server answers a change of a key that is not there as
-    /// any other.
+    /// Reads the key after the change, with one more request, to check the effect: the API answers 200 even if the
+    /// key does not exist.
     ///
     /// # Errors
-    /// `is_not_found` when there is none, when the token does not see it, or when it has not changed.
+    /// `is_not_found` if the key does not exist, the token can't read it, or it did not change.
     pub fn confirm(self) -> Self {
         self.give(CONFIRM, true)
     }

@@ -1,4 +1,4 @@
-//! Writes that look whether they found what they were for: the server answers 200 whether they did or not.
+//! Writes with an optional check of their effect: the API answers 200 whether rows matched or not.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -18,13 +18,12 @@ use super::write::Rows;
 
 type Work = Box<dyn FnOnce(Writer) -> BoxFuture<'static, Result<()>> + Send>;
 
-/// A request that changes or removes a row. Nothing is sent before `.await`.
+/// A request that changes or deletes a row. Nothing is sent before `.await`.
 ///
-/// The server answers a change of a row that is not there, or that the token may not change, as it answers any
-/// other: with 200. So `Ok` says that the server took the request; [`confirm`](Self::confirm) says that it did
-/// something.
+/// The API answers 200 even if the row does not exist or the token may not change it, so `Ok` means that the API
+/// accepted the request. With [`confirm`](Self::confirm), `Ok` means that it had its effect.
 ///
-/// Dropping it cancels it; what was already sent may still happen.
+/// Dropping it cancels it; a request that was already sent may still have its effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Write {
     core: Arc<Core>,
@@ -40,7 +39,7 @@ impl Write {
         Self { core: core.clone(), confirm: false, work: Box::new(|writer| Box::pin(work(writer))) }
     }
 
-    /// Refused before anything is sent, for this reason.
+    /// Makes `.await` return the error of a check, if it has one, before anything is sent.
     pub(crate) fn checked(self, check: Result<()>) -> Self {
         let work = self.work;
         Self {
@@ -52,11 +51,11 @@ impl Write {
         }
     }
 
-    /// Reads the row after the change (before and after a removal), one request each.
+    /// Reads the row after the change, or before and after the deletion, with one request each, to check the effect.
     ///
     /// # Errors
-    /// `is_not_found` when the row is not there, when the token does not see it, and when it has not changed
-    /// although the server said so: then the token may not change it.
+    /// `is_not_found` if the row does not exist, the token can't read it, or it did not change although the API
+    /// accepted the change: the token may not change it.
     pub fn confirm(self) -> Self {
         Self { confirm: true, ..self }
     }
@@ -77,7 +76,7 @@ impl fmt::Debug for Write {
     }
 }
 
-/// Changes and removes rows, and looks what came of it where that is asked for.
+/// Changes and deletes rows, and checks the effect if requested.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     core: Arc<Core>,
@@ -100,7 +99,7 @@ impl Writer {
     /// Changes columns of rows, as [`Core::change`].
     ///
     /// # Errors
-    /// Those of the request; when it looks, `is_not_found` for what was not changed.
+    /// The errors of the request; with the check, `is_not_found` for rows that did not change.
     pub(crate) async fn change(&self, resource: &str, which: &Rows, body: &Value) -> Result<()> {
         self.core.change(resource, which, body).await?;
         if !self.confirm {
@@ -116,10 +115,10 @@ impl Writer {
         }
     }
 
-    /// Removes rows, as [`Core::delete`].
+    /// Deletes rows, as [`Core::delete`].
     ///
     /// # Errors
-    /// Those of the request; when it looks, `is_not_found` for what was not there, or is there still.
+    /// The errors of the request; with the check, `is_not_found` for rows that did not exist or still do.
     pub(crate) async fn delete(&self, resource: &str, which: &Rows) -> Result<()> {
         if self.confirm && self.look(resource, which, &Value::Null).await?.is_empty() {
             return Err(nothing(name(resource, which)).help("nothing was removed"));
@@ -131,7 +130,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The rows as they are now, with the columns of this body.
+    /// Reads the rows, with the columns of the body.
     async fn look(&self, resource: &str, which: &Rows, body: &Value) -> Result<Vec<Value>> {
         let (key, query) = match which {
             Rows::Key(key) => (Some(key), Query::new()),
@@ -142,7 +141,7 @@ impl Writer {
     }
 }
 
-/// What a write is for, as its address has it: `device(5)`.
+/// Returns the rows of a write as their address names them: `device(5)`.
 fn name(resource: &str, which: &Rows) -> String {
     match which {
         Rows::Key(key) => Query::new()
@@ -152,36 +151,36 @@ fn name(resource: &str, which: &Rows) -> String {
     }
 }
 
-/// The columns that a change sets.
+/// Returns the columns that a change sets.
 pub(crate) fn columns(body: &Value) -> impl Iterator<Item = String> {
     body.as_object().into_iter().flat_map(|body| body.keys().cloned())
 }
 
 fn not_looked(error: Error) -> Error {
-    error.help("the server took the change; only the look whether it did anything failed")
+    error.help("the API accepted the change; only the check of its effect failed")
 }
 
-/// What a look did not find.
+/// Builds the error of a row that does not exist.
 pub(crate) fn nothing(what: impl fmt::Display) -> Error {
     let text = format!("{what} not found: there is no such row, or this token does not see it");
     Error::new(ErrorKind::NotFound, text).sent(true)
 }
 
-/// What a look found as it was before.
+/// Builds the error of a row that did not change.
 pub(crate) fn unchanged(what: impl fmt::Display, reads: &str) -> Error {
-    let text = format!("the server took the change of {what} and changed nothing: {reads}");
+    let text = format!("the API accepted the change of {what} but changed nothing: {reads}");
     Error::new(ErrorKind::NotFound, text)
         .sent(true)
-        .help("this token may not change it, or something else did since")
+        .help("this token may not change it, or another change followed")
 }
 
-/// What is there after it was removed.
+/// Builds the error of a row that still exists after its deletion.
 pub(crate) fn still_there(what: impl fmt::Display) -> Error {
-    let text = format!("the server took the removal of {what} and removed nothing");
+    let text = format!("the API accepted the removal of {what} but removed nothing");
     Error::new(ErrorKind::NotFound, text).sent(true).help("this token may not remove it")
 }
 
-/// What a row has in a column that was set to something else, in words. A value is not shown: it may be a secret.
+/// Describes a column whose value differs from the one set. Omits the values: they may be secret.
 pub(crate) fn difference(body: &Value, row: &Value) -> Option<String> {
     let set = body.as_object()?.iter();
     let mut differ = set.filter(|(column, sent)| {
@@ -190,11 +189,11 @@ pub(crate) fn difference(body: &Value, row: &Value) -> Option<String> {
     differ.next().map(|(column, _)| format!("`{column}` has another value"))
 }
 
-/// Whether what was sent is what is read, in whichever of its forms.
+/// Returns whether the value read equals the value sent, in any of its forms.
 fn is_same(sent: &Value, found: &Value) -> bool {
     let is_empty = |value: &Value| value.is_null() || value == "";
     match (sent, found) {
-        // A list of columns, a file: what is read of it has another form.
+        // The API returns lists of columns and files in another form.
         (Value::Object(_) | Value::Array(_), _) => true,
         (_, Value::Object(reference)) => reference.get("__id").is_none_or(|id| is_same(sent, id)),
         (_, Value::Array(expanded)) => {
@@ -203,7 +202,7 @@ fn is_same(sent: &Value, found: &Value) -> bool {
         (Value::Bool(sent), Value::Number(number)) => number.as_i64() == Some(i64::from(*sent)),
         _ if is_empty(sent) && is_empty(found) => true,
         _ if sent == found => true,
-        // A name "1" is not a name "1.0": of two texts only times have several forms.
+        // Of texts, only times have several forms: a name "1" is not a name "1.0".
         (Value::String(_), Value::String(_)) => is_same_time(sent, found),
         _ => is_same_number(sent, found) || is_same_time(sent, found),
     }
@@ -217,7 +216,7 @@ fn is_same_time(sent: &Value, found: &Value) -> bool {
     time(sent).is_some_and(|sent| time(found) == Some(sent))
 }
 
-/// Latitudes and longitudes are text with a number in it.
+/// Compares latitudes and longitudes as numbers: the API stores them as text.
 fn is_same_coordinate(column: &str, sent: &Value, found: &Value) -> bool {
     (column.ends_with("latitude") || column.ends_with("longitude")) && is_same_number(sent, found)
 }
@@ -230,7 +229,7 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Milliseconds of the epoch, or the text of a time.
+/// Parses a time: milliseconds since 1970, or text.
 fn time(value: &Value) -> Option<i64> {
     match value {
         Value::Number(milliseconds) => milliseconds.as_i64(),

@@ -1,20 +1,20 @@
-//! The number of the rows of a list.
+//! Counting the rows of a list.
 
 use super::read::List;
 use super::request::Request;
 use super::resource::Resource;
 
 impl<R: Resource, T> List<R, T> {
-    /// How many rows there are, instead of the rows (`GET /v6/…/$count`). Columns, expands and order do not change
-    /// the number, so they are not sent.
+    /// Returns the number of rows instead of the rows (`GET /v6/…/$count`). Columns, expands and order do not change
+    /// the number and are not sent.
     ///
     /// # Errors
-    /// `is_invalid_argument` with a limit or an offset: the server counts without them.
+    /// `is_invalid_argument` if a limit or an offset is set: the API ignores them when counting.
     pub fn count(self) -> Request<u64> {
         let (core, target, options) = self.into_parts();
         Request::new(async move {
             let (mut target, mut options) = (target.await?, options?);
-            // `$count` that was given as an option stands alone, as in the SDKs: then nothing is dropped.
+            // An explicit `$count` option drops no other options, as in the SDKs.
             if !options.is_count() {
                 options = options.number();
                 target.defaults = target.defaults.number();

@@ -24,10 +24,10 @@ impl CreditBundles {
         Self { core: core.clone() }
     }
 
-    /// The credit bundles of an organization, the latest first (`GET /v6/credit_bundle`).
+    /// Lists the credit bundles of an organization, latest first (`GET /v6/credit_bundle`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrg")]
     pub fn get_all_by_org(&self, organization: impl Into<OrganizationKey>) -> List<CreditBundle> {
         let (core, key) = (self.core.clone(), organization.into());
@@ -41,8 +41,8 @@ impl CreditBundles {
     /// Buys credits for a feature (`POST /v6/credit_bundle`). This costs money.
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there; `is_unknown_outcome` when the connection broke
-    /// before the answer: look at the list before buying again.
+    /// `is_not_found` if the organization does not exist; `is_unknown_outcome` if the connection broke before the
+    /// response: check the list before buying again.
     pub fn create(
         &self,
         organization: impl Into<OrganizationKey>,
@@ -53,7 +53,7 @@ impl CreditBundles {
         Create::new(&self.core, move |_| async move {
             an_id("feature_id", feature_id)?;
             if credits_to_purchase <= 0 {
-                return Err(Error::argument("credits_to_purchase", "there is nothing to buy"));
+                return Err(Error::argument("credits_to_purchase", "it must be above 0"));
             }
             let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
             Ok(json!({

@@ -1,4 +1,4 @@
-//! Requests with optional values, given by builder methods.
+//! Requests with optional values, set by builder methods.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -12,9 +12,9 @@ use crate::http::BoxFuture;
 
 type Work<T> = Box<dyn FnOnce(Map<String, Value>) -> BoxFuture<'static, Result<T>> + Send>;
 
-/// A request that takes optional values; `K` says which, by the methods that it brings along.
+/// A request with optional values. `K` determines the builder methods.
 ///
-/// Nothing is sent before `.await`. Dropping it cancels it; a write that was already sent may still happen.
+/// Nothing is sent before `.await`. Dropping it cancels it; a write that was already sent may still have its effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Filled<K, T = ()> {
     given: Map<String, Value>,
@@ -23,7 +23,7 @@ pub struct Filled<K, T = ()> {
 }
 
 impl<K, T> Filled<K, T> {
-    /// `work` gets what [`Filled::give`] was told.
+    /// Creates the request. `work` receives the values set with [`Filled::give`].
     pub(crate) fn new<F>(work: impl FnOnce(Map<String, Value>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -32,7 +32,7 @@ impl<K, T> Filled<K, T> {
         Self { given: Map::new(), work, kind: PhantomData }
     }
 
-    /// What a builder method was told; the last one counts.
+    /// Sets the value of a builder method. A later call replaces it.
     pub(crate) fn give(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.given.insert(name.into(), value.into());
         self

@@ -1,4 +1,4 @@
-//! Images: one service's build in one release.
+//! Images: builds of one service in one release.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::read::{Get, Target};
 use super::request::Request;
 use super::rows::Image;
 
-/// All but the build log, which may be long.
+/// All columns except the build log, which may be long.
 const COLUMNS: [&str; 11] = [
     "id",
     "content_hash",
@@ -40,19 +40,19 @@ impl Images {
         Self { core: core.clone() }
     }
 
-    /// One image, without its build log (`GET /v6/image`).
+    /// Reads one image, without its build log (`GET /v6/image`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the image does not exist.
     pub fn get(&self, id: impl Into<ImageId>) -> Get<Image> {
         let id = id.into();
         Get::new(&self.core, async move { target(id, &COLUMNS) })
     }
 
-    /// What its build said, where that was kept (`GET /v6/image`).
+    /// Reads the build log of an image, if it was kept (`GET /v6/image`).
     ///
     /// # Errors
-    /// `is_not_found` when the image is not there.
+    /// `is_not_found` if the image does not exist.
     #[doc(alias = "getLogs")]
     pub fn get_logs(&self, id: impl Into<ImageId>) -> Request<Option<String>> {
         #[derive(Deserialize)]

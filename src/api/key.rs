@@ -26,29 +26,28 @@ impl SshKeys {
         Self { core: core.clone() }
     }
 
-    /// All keys (`GET /v6/user__has__public_key`).
+    /// Lists the keys (`GET /v6/user__has__public_key`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<SshKey> {
         List::new(&self.core, async { Ok(Target::list::<SshKey>(Query::new())) })
     }
 
-    /// One key (`GET /v6/user__has__public_key`).
+    /// Reads one key (`GET /v6/user__has__public_key`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the key does not exist.
     pub fn get(&self, id: i64) -> Get<SshKey> {
         Get::new(&self.core, async move {
             Ok(Target::one::<SshKey>(Some(Key::id(an_id("id", id)?)), Query::new(), id))
         })
     }
 
-    /// Adds a key: the text of its public half, as in an `.pub` file. White space around it is taken off
-    /// (`POST /v6/user__has__public_key`).
+    /// Adds a public key, given as the text of a `.pub` file (`POST /v6/user__has__public_key`). White space around
+    /// it is removed.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a private key and for several lines; `is_unauthorized` when nobody is logged in;
-    /// `is_unsupported` when the credentials are not of a user;
-    /// `is_conflict` when the key is there already.
+    /// `is_invalid_argument` for a private key or text of several lines; `is_unauthorized` if nobody is logged in;
+    /// `is_unsupported` if the credential does not belong to a user; `is_conflict` if the key already exists.
     pub fn create(&self, title: impl Into<String>, key: impl Into<String>) -> Create<SshKey> {
         let (core, title, key) = (self.core.clone(), title.into(), key.into());
         Create::new(&self.core, move |_| async move {
@@ -58,7 +57,7 @@ impl SshKeys {
         })
     }
 
-    /// Removes a key (`DELETE /v6/user__has__public_key`).
+    /// Deletes a key (`DELETE /v6/user__has__public_key`).
     pub fn remove(&self, id: i64) -> Write {
         Write::new(&self.core, move |writer| async move {
             writer.delete("user__has__public_key", &Rows::id(an_id("id", id)?)).await

@@ -1,4 +1,4 @@
-//! Tags and variables: named values that hang on something else. A dozen collections, one shape.
+//! Tags and variables: named values of a parent row. All kinds share these functions.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,33 +19,33 @@ use super::request::Request;
 use super::resource::Resource;
 use super::write::{Rows, natural_filter};
 
-/// Where a kind of named values hangs, and what its key column is called.
+/// A kind of named values: its parent and its key column.
 pub trait KeyValueKind: Resource {
-    /// Column that holds the key: `tag_key` or `name`.
+    /// Column of the key: `tag_key` or `name`.
     const KEY: &'static str;
-    /// Column that leads to what it hangs on.
+    /// Navigation to the parent row.
     const PARENT: &'static str;
 }
 
-/// What values hang on, given as the caller has it: resolved to an id when the request is sent.
+/// The caller's key of a parent row. Resolved to an id when the request is sent.
 pub trait ParentKey: Clone + Send + Sync + 'static {
-    /// The numeric id, asked of the API where it is not known.
+    /// Returns the parent's id. Requests it from the API if necessary.
     fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>>;
 
-    /// Reads the value where the thing itself can, without the cloud's API; `None` where it can't.
+    /// Reads the value locally, without the API. `None` if the parent does not support it.
     #[doc(hidden)]
     fn get_here(&self, _: &Arc<Core>, _: &str) -> Option<BoxFuture<'static, Result<Option<String>>>> {
         None
     }
 
-    /// Sets the value where the thing itself can, without the cloud's API; `None` where it can't.
+    /// Sets the value locally, without the API. `None` if the parent does not support it.
     #[doc(hidden)]
     fn set_here(&self, _: &Arc<Core>, _: &str, _: &str) -> Option<BoxFuture<'static, Result<()>>> {
         None
     }
 }
 
-/// The tags or variables of one kind.
+/// The functions of one kind of tags or variables.
 pub struct KeyValue<P, R> {
     core: Arc<Core>,
     types: PhantomData<fn() -> (P, R)>,
@@ -72,7 +72,7 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         &self.core
     }
 
-    /// Those whose rows a filter in the SDKs' form finds, in the order of their keys.
+    /// Lists the values that match a filter in the SDKs' form, ordered by key.
     pub(crate) fn list(
         &self,
         filter: impl Future<Output = Result<Option<Value>>> + Send + 'static,
@@ -86,13 +86,13 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         })
     }
 
-    /// Those of one parent.
+    /// Lists the values of one parent.
     pub(crate) fn of_parent(&self, parent: impl Into<P>) -> List<R> {
         let (core, parent) = (self.core.clone(), parent.into());
         self.list(async move { Ok(Some(json!({ R::PARENT: parent.resolve(core).await? }))) })
     }
 
-    /// The value with this key, `None` if there is none.
+    /// Returns the value of a key, or `None` if it has none.
     pub fn get(&self, parent: impl Into<P>, key: impl Into<String>) -> Request<Option<String>> {
         #[derive(Deserialize)]
         struct Row {
@@ -111,11 +111,11 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         })
     }
 
-    /// Sets a value, whether there was one or not.
+    /// Sets the value of a key: creates or replaces it.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a tag's key with white space, a variable's name that is no name of a variable, and
-    /// a value that is longer than the server takes (tags 10,000 characters, variables 100,000).
+    /// `is_invalid_argument` if a tag's key contains white space, a variable's name is invalid, or the value exceeds
+    /// the API's limit (tags 10,000 characters, variables 100,000).
     pub fn set(&self, parent: impl Into<P>, key: impl Into<String>, value: impl Into<String>) -> Request<()> {
         let (core, parent, key, value) = (self.core.clone(), parent.into(), key.into(), value.into());
         Request::new(async move {
@@ -129,7 +129,7 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
         })
     }
 
-    /// Removes a value. Succeeds when there is none: the server does not tell.
+    /// Removes the value of a key. Succeeds even if it has none: the API does not report it.
     pub fn remove(&self, parent: impl Into<P>, key: impl Into<String>) -> Write {
         let (core, parent, key) = (self.core.clone(), parent.into(), key.into());
         Write::new(&self.core, move |writer| async move {
@@ -141,12 +141,12 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
     }
 }
 
-/// A key that is looked for.
+/// Checks a key to read.
 fn check_key<R: KeyValueKind>(key: &str) -> Result<()> {
     checks::any_key(R::KEY, key)
 }
 
-/// A key and its value that are written.
+/// Checks a key and a value to write.
 pub(crate) fn check<R: KeyValueKind>(key: &str, value: &str) -> Result<()> {
     if R::KEY == "tag_key" {
         checks::tag_key(R::KEY, key)?;

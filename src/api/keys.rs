@@ -1,4 +1,4 @@
-//! How the caller names a thing: by id, uuid, slug, handle. Resolved when the request is sent.
+//! Keys of rows: ids, uuids, slugs, handles. Resolved when the request is sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,74 +20,75 @@ use super::key_value::ParentKey;
 use super::read::{Found, Target};
 use super::resource::Resource;
 
-/// The id and nothing else, whatever the resource.
+/// A row of any resource, with its id only.
 #[derive(Deserialize)]
 pub(crate) struct IdRow {
     pub(crate) id: i64,
 }
 
 impl Core {
-    /// The id of the one row that a target finds.
+    /// Returns the id of a target's row.
     pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
         let target = Target { defaults: target.defaults.select(["id"]), ..target };
         let row: IdRow = self.row_of(target).await?;
         Ok(row.id)
     }
 
-    /// The one row that a target finds.
+    /// Returns a target's row.
     pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
         self.look(target, Query::new()).await?.one()
     }
 
-    /// The same, with every column that the target asks for: for a call that tells what a column says.
+    /// Returns a target's row with every column that the target requests, for a call that returns the meaning of a
+    /// column.
     ///
     /// # Errors
-    /// `is_decode` when one is missing.
+    /// `is_decode` if a column is missing.
     pub(crate) async fn whole_row(&self, target: Target) -> Result<Found> {
         let asked = target.defaults.clone();
         self.look(target, Query::new()).await?.complete(&asked)
     }
 
-    /// Whether a target finds a row. Two of them are no answer: `is_ambiguous`.
+    /// Returns whether a target's row exists. Several rows are `is_ambiguous`.
     pub(crate) async fn finds(&self, target: Target) -> Result<bool> {
         match self.id_of(target).await {
             Ok(_) => Ok(true),
-            // Not a 404 of the server, which means that there is no such resource.
+            // Without a status: a 404 of the API means that the resource does not exist.
             Err(error) if error.is_not_found() && error.status().is_none() => Ok(false),
             Err(error) => Err(error),
         }
     }
 }
 
-/// An id that is not a row's own type.
+/// Checks an id without a type of its own.
 ///
 /// # Errors
-/// `is_invalid_argument` for 0, which is what a missing id looks like, and below.
+/// `is_invalid_argument` if it is 0, as a missing id often is, or negative.
 pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
     if id > 0 { Ok(id) } else { Err(Error::argument(argument, format_args!("{id} is not an id"))) }
 }
 
 /// # Errors
-/// `is_invalid_argument` for a text without anything in it.
+/// `is_invalid_argument` if the text is empty or blank.
 pub(crate) fn not_empty(argument: &'static str, text: &str) -> Result<()> {
     if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }
 
-/// A key type: an id, or a text in one or several meanings.
+/// Defines a key type: an id, or text with one or several meanings.
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
-            /// By its id.
+            /// The numeric id.
             Id($id),
-            /// By its name, in any of the forms above.
+            /// Text in one of the forms above.
             Name(String),
         }
 
         impl $name {
             /// # Errors
-            /// `is_invalid_argument` for a key that could match anything.
+            /// `is_invalid_argument` if the text is blank or the id is 0.
             pub(crate) fn check(&self) -> Result<()> {
                 match self {
                     Self::Name(name) if name.trim().is_empty() => Err(Error::argument($what, "it is empty")),
@@ -129,64 +130,64 @@ macro_rules! key {
     (@numbers $name:ident $id:ident $($number:ty)*) => {$(
         impl From<$number> for $name {
             fn from(id: $number) -> Self {
-                // A number beyond the range of ids is no id, and is refused as such.
+                // An id out of range becomes 0, which `check` refuses.
                 Self::Id($id::new(i64::try_from(id).unwrap_or(0)))
             }
         }
     )*};
 }
 key! {
-    /// A device: its id, its whole uuid (32 or 62 digits), or the beginning of its uuid.
+    /// Key of a device: its id, its full uuid (32 or 62 digits), or the start of its uuid.
     DeviceKey(DeviceId) "device"
 }
 
 key! {
-    /// An application (fleet): its id, its slug (`my_org/my_app`) or its uuid. Case does not matter.
+    /// Key of an application (fleet): its id, its slug (`my_org/my_app`) or its uuid. Ignores case.
     ApplicationKey(ApplicationId) "application"
 }
 
 key! {
-    /// A service of a device: its id, or its name in the compose file.
+    /// Key of a service of a device: its id, or its name in the compose file.
     DeviceServiceKey(ServiceId) "service"
 }
 
 key! {
-    /// An organization: its id or its handle.
+    /// Key of an organization: its id or its handle.
     OrganizationKey(OrganizationId) "organization"
 }
 
 key! {
-    /// A device type: its id, its slug (`raspberrypi3`) or another alias of it.
+    /// Key of a device type: its id, its slug (`raspberrypi3`) or another alias.
     DeviceTypeKey(DeviceTypeId) "device_type"
 }
 
 key! {
-    /// A user: its id or its name to log in with.
+    /// Key of a user: its id or its user name.
     UserKey(UserId) "user"
 }
 
 key! {
-    /// A CPU architecture: its id, or its slug (`aarch64`).
+    /// Key of a CPU architecture: its id or its slug (`aarch64`).
     CpuArchitectureKey(CpuArchitectureId) "cpu_architecture"
 }
 
 key! {
-    /// A release of the host OS: its id, or its version as it was published (`2.98.33+rev1`).
+    /// Key of a release of the host OS: its id, or its version as published (`2.98.33+rev1`).
     OsReleaseKey(ReleaseId) "os_release"
 }
 
 key! {
-    /// A released supervisor: its id, or its version (`v13.0.0`).
+    /// Key of a supervisor release: its id or its version (`v13.0.0`).
     SupervisorReleaseKey(SupervisorReleaseId) "release"
 }
 
 impl DeviceKey {
-    /// Whether it is a whole uuid.
+    /// Returns whether the text is a full uuid.
     pub(crate) fn is_whole_uuid(text: &str) -> bool {
         matches!(text.chars().count(), 32 | 62)
     }
 
-    /// Where a read of this device goes, with these defaults.
+    /// Returns the target of a read of this device, with these default options.
     pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
         self.check()?;
         Ok(match self {
@@ -203,7 +204,7 @@ impl DeviceKey {
 }
 
 impl ApplicationKey {
-    /// Where a read of this application goes, with these defaults.
+    /// Returns the target of a read of this application, with these default options.
     pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
         self.check()?;
         Ok(match self {
@@ -218,7 +219,7 @@ impl ApplicationKey {
 }
 
 impl OrganizationKey {
-    /// Where a read of this organization goes, with these defaults.
+    /// Returns the target of a read of this organization, with these default options.
     pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
         self.check()?;
         let key = match self {
@@ -229,7 +230,7 @@ impl OrganizationKey {
     }
 }
 
-/// Resolves a key to an id: one that is an id already is taken as it is.
+/// Implements resolving a key to an id. A key that is an id needs no request.
 macro_rules! parent {
     ($key:ident is $row:ty) => {
         impl ParentKey for $key {

@@ -1,4 +1,4 @@
-//! What all kinds of membership share: the two that they join, whose they are, and their roles.
+//! Functions shared by all kinds of membership: keys, lists per user, roles.
 
 use super::confirm::Writer;
 use crate::error::{Result, shown};
@@ -12,7 +12,7 @@ use super::write::Rows;
 
 pub(crate) const ROLE_NAME: &str = "role_name";
 
-/// A key type for what joins two things: its id, or the ids of the two.
+/// Defines the key type of a membership: its id, or the ids of its two sides.
 macro_rules! pair_key {
     (
         $(#[$doc:meta])*
@@ -26,7 +26,7 @@ macro_rules! pair_key {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name {
-            /// By its id.
+            /// The numeric id.
             Id(i64),
             $(#[$pair_doc])*
             $pair {
@@ -39,7 +39,7 @@ macro_rules! pair_key {
 
         impl $name {
             /// # Errors
-            /// `is_invalid_argument` for what is not an id.
+            /// `is_invalid_argument` if an id is not positive.
             pub(crate) fn key(self) -> $crate::Result<$crate::odata::Key> {
                 use $crate::api::keys::an_id;
                 Ok(match self {
@@ -71,7 +71,7 @@ macro_rules! pair_key {
             }
         }
 
-        // So that a bare number in the source text will do, too.
+        // An integer literal is an `i32`.
         impl From<i32> for $name {
             fn from(id: i32) -> Self {
                 Self::Id(id.into())
@@ -81,7 +81,7 @@ macro_rules! pair_key {
 }
 pub(crate) use pair_key;
 
-/// Those of this user.
+/// Returns the target of a user's memberships.
 pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) -> Result<Target> {
     key.check()?;
     let theirs: Filter<R> = match key {
@@ -91,7 +91,7 @@ pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) ->
     Ok(Target::list::<R>(Query::new().filter(theirs)))
 }
 
-/// Gives the one of this row another role. The column is named after the role's resource.
+/// Sets the role of a membership. The column is named after the role's resource.
 pub(crate) async fn change_role<M: Resource, R: Resource>(
     writer: &Writer,
     row: Key,
@@ -101,7 +101,7 @@ pub(crate) async fn change_role<M: Resource, R: Resource>(
     writer.change(M::NAME, &Rows::Key(row), &serde_json::json!({ R::NAME: role })).await
 }
 
-/// The role with this name.
+/// Returns the target of the role with this name.
 pub(crate) fn role<R: Resource>(name: &str) -> Result<Target> {
     not_empty(ROLE_NAME, name)?;
     Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), shown(name)))

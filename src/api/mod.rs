@@ -1,4 +1,4 @@
-//! What can be asked for, one noun a file or folder; the row types are in [`rows`].
+//! The functions of the API, one file or folder per noun. The row types are in [`rows`].
 
 #[cfg(test)]
 mod always;

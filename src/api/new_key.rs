@@ -1,4 +1,4 @@
-//! Making API keys: the way that is the same whatever they are for.
+//! Creation of API keys, shared by all kinds.
 
 use http::Method;
 use secrecy::SecretString;
@@ -12,7 +12,7 @@ use crate::token;
 
 use super::read::about;
 
-/// Checks the name, the description and the expiry date of a key that is made or changed.
+/// Checks the name, the description and the expiry date of a new or changed key.
 pub(crate) fn check_key(core: &Core, body: &Map<String, Value>) -> Result<()> {
     let given = |name: &str| body.get(name).and_then(Value::as_str);
     if let Some(name) = given("name") {
@@ -29,10 +29,10 @@ pub(crate) fn check_key(core: &Core, body: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a new key. `parent` is what it is for, e.g. `device 5`.
+/// Creates a key. `parent` is its owner for messages, e.g. `device 5`.
 ///
 /// # Errors
-/// `is_not_found` when that is not there.
+/// `is_not_found` if the owner does not exist.
 pub(crate) async fn make_key(
     core: &Core,
     path: impl Into<String>,
@@ -45,18 +45,18 @@ pub(crate) async fn make_key(
     key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
 }
 
-/// The key in an answer: some servers answer with the bare key, others with it as a JSON text.
+/// Extracts the key from a response: some servers answer with the bare key, others with a JSON string.
 ///
 /// # Errors
-/// `is_decode`, without what was answered: it may be half a key.
+/// `is_decode`, without the response body: it may contain part of a key.
 pub(crate) fn key_in(reply: &Reply) -> Result<SecretString> {
     token::in_answer(&reply.body).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the answer is not a key".to_owned())
-            .help("one may have been made nevertheless: the list of keys tells")
+        about(reply, ErrorKind::Decode, "the response is not a key".to_owned())
+            .help("a key may have been created nevertheless: check the list of keys")
     })
 }
 
-/// The server tells what is not there as a failure of its own.
+/// Recognizes a missing owner, which the API reports as a server error.
 fn no_parent(error: Error, operation: String, parent: &str) -> Error {
     let told = error.body().is_some_and(|words| words.contains("found to associate with the api key"));
     match error.status() {

@@ -1,5 +1,5 @@
-//! Lists in pieces, by keyset: each page begins behind the last id of the one before. Nothing is left out or
-//! told twice when rows come and go meanwhile, and one page is in memory at a time.
+//! Lists page by page, with keyset pagination: each page starts after the last id of the previous one. Rows that are
+//! added or deleted meanwhile neither skip nor repeat others. One page is in memory at a time.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,10 +21,10 @@ use super::keys::IdRow;
 use super::read::{List, Target, rows};
 use super::resource::Resource;
 
-/// Rows a page, unless told otherwise.
+/// Default number of rows of a page.
 const PAGE: u32 = 500;
 
-/// What a page is asked with, once it is known.
+/// The request of a page, once known.
 struct Plan {
     resource: &'static str,
     query: Query,
@@ -32,7 +32,7 @@ struct Plan {
 
 type Fetched<T> = BoxFuture<'static, Result<(Plan, Vec<T>, Option<i64>)>>;
 
-/// A list, page by page: a `Stream` of `Vec<T>`. Ends at the first empty page.
+/// A list as a `Stream` of pages (`Vec<T>`). Ends at the first empty page.
 pub struct Pages<T> {
     core: Arc<Core>,
     size: u32,
@@ -42,34 +42,34 @@ pub struct Pages<T> {
 enum State<T> {
     Planning(BoxFuture<'static, Result<Plan>>),
     Fetching(Fetched<T>),
-    /// The plan, and the last id of the page before.
+    /// No page is requested; holds the plan and the last id of the previous page.
     Between(Plan, i64),
     Done,
 }
 
 impl<R: Resource, T: DeserializeOwned + Send + 'static> List<R, T> {
-    /// The list in pages of this many rows, the next one asked for only when it is polled for.
+    /// Reads the list in pages of `size` rows. Polling requests the next page.
     ///
-    /// Rows come in the order of their ids; `id` is added to a select.
+    /// Rows are ordered by id; `id` is added to a select.
     ///
     /// # Errors
-    /// The first item is `is_invalid_argument` for an order, limit or offset of the caller's, or a size of 0.
+    /// The first item is `is_invalid_argument` if the caller set an order, a limit or an offset, or if `size` is 0.
     pub fn pages(self, size: u32) -> Pages<T> {
         let (core, target, options) = self.into_parts();
         let plan = async move {
             if size == 0 {
-                return Err(Error::argument("size", "a page of no rows never ends"));
+                return Err(Error::argument("size", "it must be at least 1"));
             }
             let options = options?;
             if options.is_ordered() || options.is_limited() || options.is_count() {
                 return Err(Error::argument(
                     "options",
-                    "pages are made by id: no order, limit, offset or count of your own",
+                    "pages are ordered by id and take no other order, limit, offset or count",
                 ));
             }
             let Target { resource, key, defaults, within, .. } = target.await?;
             if key.is_some() || within.is_some() {
-                return Err(Error::argument("options", "these come with one row, in one piece"));
+                return Err(Error::argument("options", "this list is part of one row and can't be paged"));
             }
             let by_id = Query::from_json(&json!({ "$orderby": { "id": "asc" }, "$top": size }))?;
             let mut query = defaults.merge(options)?.merge(by_id)?;
@@ -81,7 +81,7 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> List<R, T> {
         Pages { core, size, state: State::Planning(Box::pin(plan)) }
     }
 
-    /// The rows of the list one by one, fetched in pages of 500. As [`pages`](Self::pages).
+    /// Reads the rows of the list one by one, in pages of 500. As [`pages`](Self::pages).
     pub fn items(self) -> Items<T> {
         Items { pages: self.pages(PAGE), page: VecDeque::new() }
     }
@@ -105,13 +105,13 @@ impl<T: DeserializeOwned + Send + 'static> Pages<T> {
         })
     }
 
-    /// The next page; `None` at the end.
+    /// Waits for the next page. Returns `None` at the end.
     pub async fn next(&mut self) -> Option<Result<Vec<T>>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
-/// A row and its id, whatever `T` keeps of it.
+/// A row with its id, even if `T` has no id.
 struct Both<T> {
     id: IdRow,
     row: T,
@@ -148,7 +148,7 @@ impl<T: DeserializeOwned + Send + 'static> Stream for Pages<T> {
                     }
                     Poll::Ready(fetched) => {
                         let (plan, page, last) = fetched?;
-                        // A merely short page is no end: a limit of the server looks the same.
+                        // A short page is not the end: the API may have a lower limit.
                         let Some(last) = last else { return Poll::Ready(None) };
                         this.state = State::Between(plan, last);
                         return Poll::Ready(Some(Ok(page)));
@@ -166,14 +166,14 @@ impl<T> fmt::Debug for Pages<T> {
     }
 }
 
-/// A list, row by row: a `Stream` of `T`.
+/// A list as a `Stream` of rows.
 pub struct Items<T> {
     pages: Pages<T>,
     page: VecDeque<T>,
 }
 
 impl<T: DeserializeOwned + Send + 'static> Items<T> {
-    /// The next row; `None` at the end.
+    /// Waits for the next row. Returns `None` at the end.
     pub async fn next(&mut self) -> Option<Result<T>>
     where
         T: Unpin,

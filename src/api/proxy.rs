@@ -1,4 +1,4 @@
-//! What the cloud passes on to the supervisors of devices: `POST /supervisor/…`.
+//! Supervisor calls that the API forwards to devices: `POST /supervisor/…`.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::supervisor::{Force, explain_lock, tells_lock};
 
 use super::answer::unreadable;
 
-/// For a try, unless told otherwise: the device works, and two networks lie between.
+/// Default timeout of an attempt: the device works, and two networks lie between.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A call that the cloud passes on.
+/// A supervisor call to forward.
 #[derive(Debug)]
 pub(crate) struct Passed {
     /// Path of the supervisor's endpoint.
     pub(crate) path: String,
-    /// Which devices (`deviceId`, `uuid`, `appId`), and what to send them (`method`, `data`).
+    /// Selects the devices (`deviceId`, `uuid`, `appId`), and holds the request to them (`method`, `data`).
     pub(crate) body: Value,
-    /// Whether it may arrive twice.
+    /// Whether it is idempotent.
     pub(crate) repeatable: bool,
-    /// For each try.
+    /// Timeout of each attempt.
     pub(crate) deadline: Option<Duration>,
     /// Whether it overrides update locks.
     pub(crate) force: Force,
 }
 
 impl Core {
-    /// Has a call passed on. Success means that each device that got it took it.
+    /// Forwards a call. Success means that each device that received it accepted it.
     pub(crate) async fn pass_on(&self, passed: Passed) -> Result<Reply> {
         let effect = if passed.repeatable { Effect::Repeatable } else { Effect::Change };
         let force = passed.force;
@@ -49,8 +49,8 @@ impl Core {
     }
 }
 
-/// An answer to an action: with several devices a success stands for "all have answered", and with one it
-/// may tell a failure.
+/// Evaluates the response to an action: a success for several devices only means that all answered, and one for a
+/// single device may contain a failure.
 pub(crate) fn judged(reply: Reply, force: Force) -> Result<()> {
     let is_list = reply.body.trim_ascii_start().first() == Some(&b'[');
     let reply = if is_list { of_parts(reply, Effect::Change, force)? } else { reply };
@@ -65,7 +65,7 @@ pub(crate) fn judged(reply: Reply, force: Force) -> Result<()> {
     }
 }
 
-/// One device's answer, where several were asked.
+/// The response of one of several devices.
 #[derive(Deserialize)]
 struct Part {
     #[serde(rename = "statusCode")]
@@ -83,7 +83,7 @@ impl Part {
         }
     }
 
-    /// What it refuses with: a status, or an error that is told in a success.
+    /// Returns the device's error: an error status, or an error inside a success.
     fn refusal(&self, effect: Effect) -> Option<Error> {
         let text = self.text();
         if !(200..300).contains(&self.status) {
@@ -97,8 +97,8 @@ impl Part {
     }
 }
 
-/// The answers of several devices in one. The first stands for all, unless one of them is a refusal: an
-/// action that only some took is an error that says how many did not.
+/// Merges the responses of several devices into one: the first, or if any device refused, an error with the number
+/// of those that did.
 fn of_parts(reply: Reply, effect: Effect, force: Force) -> Result<Reply> {
     let parts: Vec<Part> = json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))?;
     let mut refused = parts.iter().filter_map(|part| part.refusal(effect));
@@ -113,14 +113,14 @@ fn of_parts(reply: Reply, effect: Effect, force: Force) -> Result<Reply> {
     }
     match parts.first() {
         Some(part) => Ok(Reply { status: part.status, body: part.text(), ..reply }),
-        None => Err(Error::new(ErrorKind::DeviceOffline, "no device got it")
+        None => Err(Error::new(ErrorKind::DeviceOffline, "no device received it")
             .operation(reply.operation)
             .with_status(reply.status)
             .sent(true)),
     }
 }
 
-/// Says what a refusal tells beyond its status.
+/// Adds the meaning of a refusal to the error.
 fn understood(error: Error, force: Force) -> Error {
     let told = error.status().is_some_and(|status| tells_lock(status, error.body().unwrap_or_default()));
     match error.kind() {

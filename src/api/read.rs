@@ -1,4 +1,4 @@
-//! Reading rows: one by its key, or a list; with the caller's options over the defaults of the function.
+//! Reads of one row or a list, with the caller's options merged into the function's defaults.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -20,26 +20,27 @@ use crate::odata::{Expandable, Filter, Key, Navigation, Order, Query};
 use super::answer::{complete, unreadable};
 use super::resource::Resource;
 
-/// Where to read, and the function's own options. Finding that out may take requests of its own.
+/// What a read is for, with the function's default options. Resolving it may take requests.
 pub(crate) struct Target {
     pub(crate) resource: &'static str,
     pub(crate) key: Option<Key>,
     pub(crate) defaults: Query,
-    /// What to ask instead when the caller lifts a restriction that the function has by default.
+    /// Default options if the caller lifts the function's restriction.
     pub(crate) unrestricted: Option<Query>,
-    /// What is looked for, for the error when it is not there.
+    /// Description of the row, for errors.
     pub(crate) sought: String,
-    /// What kind of error that is.
+    /// Error kind if the row does not exist.
     pub(crate) missing: ErrorKind,
-    /// Whether a list without rows is that error.
+    /// Whether an empty list is that error.
     pub(crate) required: bool,
-    /// The rows are those that a navigation of the one row leads to; defaults and options are for them.
+    /// Set if the rows are the target rows of a navigation of one row. Defaults and options then apply to the target
+    /// rows.
     pub(crate) within: Option<Within>,
-    /// Columns inside of expands that the function can't do without, whatever the caller selects there.
+    /// Columns inside expands that the function needs, whatever the caller selects.
     pub(crate) needs: Query,
 }
 
-/// The row that others are within: what is asked of it, and the navigation to them.
+/// The row whose navigation is read: its options, and the navigation.
 pub(crate) struct Within {
     outer: Query,
     navigation: &'static str,
@@ -50,7 +51,7 @@ impl Target {
         Self::new(R::NAME, None, defaults, R::NOUN.to_owned())
     }
 
-    /// One row; `name` is how the caller called it.
+    /// Reads one row. `name` is the caller's key for it.
     pub(crate) fn one<R: Resource>(key: Option<Key>, defaults: Query, name: impl fmt::Display) -> Self {
         Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
     }
@@ -69,36 +70,36 @@ impl Target {
         }
     }
 
-    /// A list in which there has to be something: what has this name.
+    /// Reads a list that must not be empty. `name` is the caller's key for it.
     pub(crate) fn some<R: Resource>(defaults: Query, name: impl fmt::Display) -> Self {
         Self { required: true, ..Self::one::<R>(None, defaults, name) }
     }
 
-    /// Rows for which this holds too, unless the caller lifts it.
+    /// Adds a filter that the caller can lift.
     pub(crate) fn restricted_to<R: Resource>(mut self, filter: Filter<R>) -> Self {
         self.unrestricted = Some(self.defaults.clone());
         self.defaults = self.defaults.filter(filter);
         self
     }
 
-    /// The rows that a navigation of this one row leads to, with defaults of their own.
+    /// Reads the target rows of a navigation of this row, with default options of their own.
     pub(crate) fn inside<R, S>(self, navigation: &Navigation<R, S>, defaults: Query) -> Self {
         let within = Within { outer: self.defaults, navigation: navigation.name() };
         Self { defaults, within: Some(within), ..self }
     }
 
-    /// With columns inside of expands that the function can't do without.
+    /// Adds columns inside expands that the function needs.
     pub(crate) fn needing(self, needs: Query) -> Self {
         Self { needs, ..self }
     }
 
-    /// The error is of this kind when the row is not there.
+    /// Sets the error kind of a missing row.
     pub(crate) fn missing_is(self, missing: ErrorKind) -> Self {
         Self { missing, ..self }
     }
 }
 
-/// The caller's options and where they go.
+/// A target with the caller's options.
 struct Read {
     core: Arc<Core>,
     target: BoxFuture<'static, Result<Target>>,
@@ -123,12 +124,12 @@ impl Read {
         });
     }
 
-    /// A number is no row.
+    /// Refuses `$count` where rows are expected.
     fn no_count(&self) -> Result<()> {
         if self.options.as_ref().is_ok_and(Query::is_count) {
             return Err(Error::argument(
                 "$count",
-                "these are rows; `.count()` of a list asks for their number",
+                "this request returns rows; use `.count()` of a list for their number",
             ));
         }
         Ok(())
@@ -140,7 +141,7 @@ impl Read {
     }
 }
 
-/// An answer to a read, before it is decoded.
+/// The response to a read, not yet decoded.
 pub(crate) struct Found {
     reply: Reply,
     sought: String,
@@ -171,7 +172,7 @@ impl Found {
         self.within.map_or_else(|| payload(&self.reply), |navigation| self.part(navigation))
     }
 
-    /// What the one row has in this column.
+    /// Returns a column of the one row.
     fn part<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
         let mut row: Map<String, Value> = one(self.missing, rows(&self.reply)?, &self.sought, &self.reply)?;
         serde_json::from_value(row.remove(column).unwrap_or_default()).map_err(|cause| {
@@ -181,7 +182,7 @@ impl Found {
 }
 
 impl Core {
-    /// Reads what a target leads to, with the caller's options. Not generic: compiled once for all resources.
+    /// Reads a target with the caller's options. Not generic, so that it is compiled once for all resources.
     pub(crate) async fn look(&self, target: Target, options: Query) -> Result<Found> {
         let Target { resource, key, defaults, sought, missing, required, within, needs, .. } = target;
         let mut query = defaults.own().merge(options)?;
@@ -207,13 +208,13 @@ impl Core {
     }
 }
 
-/// The rows of an answer to this query: each has every column that was asked for.
+/// Decodes the rows of a response, and checks that each has every column that the query requests.
 pub(crate) fn whole_rows<T: DeserializeOwned>(reply: &Reply, asked: &Query) -> Result<Vec<T>> {
     complete(reply, &rows::<Value>(reply)?, asked)?;
     rows(reply)
 }
 
-/// The rows of an answer.
+/// Decodes the rows of a response.
 pub(crate) fn rows<T: DeserializeOwned>(reply: &Reply) -> Result<Vec<T>> {
     payload(reply)
 }
@@ -226,7 +227,7 @@ fn payload<T: DeserializeOwned>(reply: &Reply) -> Result<T> {
     json::decode(&reply.body).map(|Payload { d }| d).map_err(|misfit| unreadable(reply, &misfit))
 }
 
-/// Exactly one row, or an error of this kind when there is none.
+/// Returns the only row. No row is an error of the kind `missing`, several are `is_ambiguous`.
 pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Reply) -> Result<T> {
     let count = rows.len();
     let mut rows = rows.into_iter();
@@ -234,17 +235,17 @@ pub(crate) fn one<T>(missing: ErrorKind, rows: Vec<T>, sought: &str, reply: &Rep
         (Some(row), 1) => Ok(row),
         (None, _) => Err(not_there(missing, sought, reply)),
         _ => Err(about(reply, ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
-            .help("give the whole uuid, or the id")),
+            .help("give the full uuid or the id")),
     }
 }
 
-/// The error for an answer without the row that was looked for.
+/// Builds the error of a missing row.
 fn not_there(kind: ErrorKind, sought: &str, reply: &Reply) -> Error {
     about(reply, kind, format!("{sought} not found"))
-        .help("check the name; what a key may not read looks like what is not there")
+        .help("check the name, and that the token may read it: the API omits what a key may not read")
 }
 
-/// An error that an answer with a success status amounts to.
+/// Builds an error from a response with a success status.
 pub(crate) fn about(reply: &Reply, kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
 }
@@ -266,33 +267,33 @@ macro_rules! read_request {
                 Self { read, types: PhantomData }
             }
 
-            /// These columns only. They replace those that the function asks for by itself.
+            /// Selects these columns only, instead of those that the function selects.
             pub fn select<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
                 let names: Vec<String> = names.into_iter().map(Into::into).collect();
                 self.read.change(|options| options.select(names));
                 self
             }
 
-            /// Brings along what a navigation leads to.
+            /// Expands a navigation.
             pub fn expand(mut self, expand: impl Expandable<R>) -> Self {
                 self.read.change(|options| options.expand(expand));
                 self
             }
 
-            /// Only rows for which this holds, besides what the function filters by itself.
+            /// Returns only rows that match `filter`, in addition to the function's own filter.
             pub fn filter(mut self, filter: Filter<R>) -> Self {
                 self.read.change(|options| options.filter(filter));
                 self
             }
 
-            /// Options in the SDKs' form: `json!({"$select": …, "$filter": {…}})`.
+            /// Merges options in the SDKs' form: `json!({"$select": …, "$filter": {…}})`.
             pub fn options(mut self, options: &Value) -> Self {
                 self.read.options =
                     self.read.options.and_then(|known| known.merge(Query::from_json(options)?));
                 self
             }
 
-            /// Decodes into a type of your own.
+            /// Decodes the rows into another type.
             pub fn rows<U>(self) -> $name<R, U> {
                 $name { read: self.read, types: PhantomData }
             }
@@ -310,7 +311,7 @@ read_request! {
     /// A request for one row.
     ///
     /// # Errors
-    /// `is_not_found` when there is none, `is_ambiguous` when there are several.
+    /// `is_not_found` if there is none, `is_ambiguous` if there are several.
     Get
 }
 
@@ -320,12 +321,12 @@ read_request! {
 }
 
 read_request! {
-    /// A request for the first row of a list, `None` when the list is empty.
+    /// A request for the first row of a list. `None` if the list is empty.
     First
 }
 
 impl<R: Resource, T> Get<R, T> {
-    /// Without the restriction that the function has by default.
+    /// Lifts the function's restriction.
     pub(crate) fn unrestricted(mut self) -> Self {
         self.read.lift_restriction();
         self
@@ -333,7 +334,7 @@ impl<R: Resource, T> Get<R, T> {
 }
 
 impl<R: Resource, T> List<R, T> {
-    /// Without the restriction that the function has by default.
+    /// Lifts the function's restriction.
     pub(crate) fn unrestricted(mut self) -> Self {
         self.read.lift_restriction();
         self
@@ -343,19 +344,19 @@ impl<R: Resource, T> List<R, T> {
         (self.read.core, self.read.target, self.read.options)
     }
 
-    /// In this order; several are told in turn.
+    /// Sorts the rows. Further calls add lower-ranked sort keys.
     pub fn order_by(mut self, order: Order<R>) -> Self {
         self.read.change(|options| options.order_by(order));
         self
     }
 
-    /// At most so many rows.
+    /// Limits the number of rows.
     pub fn top(mut self, rows: u64) -> Self {
         self.read.change(|options| options.top(rows));
         self
     }
 
-    /// Leaves out so many rows at the beginning.
+    /// Skips the first `rows` rows.
     pub fn skip(mut self, rows: u64) -> Self {
         self.read.change(|options| options.skip(rows));
         self

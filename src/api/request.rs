@@ -1,4 +1,4 @@
-//! Requests that read no rows: one without options, and one that creates a row.
+//! Request types: [`Request`] without options, and [`Create`], which creates a row.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -16,12 +16,12 @@ use crate::http::{BoxFuture, Form};
 use super::resource::Resource;
 use super::upload::UploadFile;
 
-/// A file that goes in one piece, as a logo does.
+/// Maximum size in bytes of a file that is sent in one piece, such as a logo.
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// A request. Nothing is sent before `.await`; it owns what it needs, so it can be spawned or stored.
+/// A request. Nothing is sent before `.await`. It is `'static`, so it can be spawned or stored.
 ///
-/// Dropping it cancels it; a write that was already sent may still happen.
+/// Dropping it cancels it; a write that was already sent may still have its effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Request<T>(BoxFuture<'static, Result<T>>);
 
@@ -46,18 +46,18 @@ impl<T> fmt::Debug for Request<T> {
     }
 }
 
-/// Makes the row's columns out of what the builder methods gave.
+/// Builds the row's columns from the values of the builder methods.
 type Body = Box<dyn FnOnce(Map<String, Value>) -> BoxFuture<'static, Result<Value>> + Send>;
 
 /// A request that creates a row and returns it.
 ///
-/// Nothing is sent before `.await`. `R` is the resource, `T` the type that the row is decoded into. It is sent
-/// once and never again by itself; dropping it after it was sent may leave the row there.
+/// Nothing is sent before `.await`. `R` is the resource, `T` the type that the row is decoded into. It is never
+/// retried. If it is dropped after it was sent, the row may exist.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Create<R, T = R> {
     core: Arc<Core>,
     given: Map<String, Value>,
-    /// What was given, in this order.
+    /// Names of the given columns, in order.
     order: Vec<&'static str>,
     files: Vec<(&'static str, UploadFile)>,
     body: Body,
@@ -65,7 +65,8 @@ pub struct Create<R, T = R> {
 }
 
 impl<R: Resource, T> Create<R, T> {
-    /// `body` gets what [`Create::give`] was told. It may take requests of its own, so it is a future.
+    /// Creates the request. `body` receives the values set with [`Create::give`]. It is a future because it may send
+    /// requests.
     pub(crate) fn new<F>(
         core: &Arc<Core>,
         body: impl FnOnce(Map<String, Value>) -> F + Send + 'static,
@@ -78,14 +79,14 @@ impl<R: Resource, T> Create<R, T> {
         Self { core: core.clone(), given, order, files, body, types: PhantomData }
     }
 
-    /// What a builder method was told; the last one counts.
+    /// Sets the value of a builder method. A later call replaces it.
     pub(crate) fn give(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.given.insert(name.to_owned(), value.into());
         self.order.push(name);
         self
     }
 
-    /// The same with a file.
+    /// Sets a file as the value of a builder method.
     pub(crate) fn attach(mut self, name: &'static str, file: UploadFile) -> Self {
         self.files.retain(|(known, _)| *known != name);
         self.files.push((name, file));
@@ -93,7 +94,7 @@ impl<R: Resource, T> Create<R, T> {
         self
     }
 
-    /// Decodes into a type of your own.
+    /// Decodes the row into another type.
     pub fn rows<U>(self) -> Create<R, U> {
         let Self { core, given, order, files, body, .. } = self;
         Create { core, given, order, files, body, types: PhantomData }
@@ -122,7 +123,7 @@ impl<R: Resource, T: DeserializeOwned + Send + 'static> IntoFuture for Create<R,
     }
 }
 
-/// The columns as a form: those that have to be there, then what was given, in its order.
+/// Builds a multipart form: the required columns, then the given ones in their order.
 async fn form(body: Value, order: &[&'static str], files: Vec<(&'static str, UploadFile)>) -> Result<Form> {
     let mut columns = match body {
         Value::Object(columns) => columns,

@@ -1,31 +1,31 @@
-//! What a resource of the cloud is: a row type, its columns, its name on the wire.
+//! The [`Resource`] trait and the macro that defines row types.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A resource of the cloud API, by its row type.
+/// A resource of the API, identified by its row type.
 ///
-/// Made by the library only: [`rows`](crate::List::rows) decodes into types of your own.
+/// Implemented by this library only. [`rows`](crate::List::rows) decodes into other types.
 pub trait Resource: Serialize + DeserializeOwned + Send + 'static {
-    /// Name in a path, e.g. `device`.
+    /// Name in the path, e.g. `device`.
     const NAME: &'static str;
-    /// What a person calls it, e.g. `device`.
+    /// Noun for messages, e.g. `device`.
     const NOUN: &'static str;
-    /// What the row type has.
+    /// Columns and navigations of the row type.
     #[doc(hidden)]
     const COLUMNS: &'static [ColumnOf];
 }
 
-/// A column or a navigation of a row type, for the tests that hold it against what is published.
+/// A column or navigation of a row type, for tests that compare row types with published schemas.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ColumnOf {
-    /// Name on the wire.
+    /// Name in the API.
     pub name: &'static str,
-    /// Type of the value; of a navigation that of the rows.
+    /// Type of the value; for a navigation, the type of the target rows.
     pub holds: &'static str,
-    /// The resource that a navigation leads to.
+    /// Resource of the target rows. `None` for a column.
     pub leads_to: Option<&'static str>,
 }
 
@@ -36,11 +36,11 @@ impl ColumnOf {
     }
 }
 
-/// Makes a row type: every column optional (it may not have been selected), unknown ones ignored, and a typed
-/// constant a column and navigation for filters and expands.
+/// Defines a row type. All columns are optional, because they may not be selected; unknown ones are ignored. Each
+/// column and navigation has a typed constant for filters and expands.
 ///
-/// `field / CONSTANT: Type` is a column, `field / CONSTANT = "wire_name": Type` one whose wire name is no good
-/// Rust name; below `navigation` they lead to other row types.
+/// `field / CONSTANT: Type` is a column. `field / CONSTANT = "wire_name": Type` is a column whose API name is not a
+/// valid Rust name. Entries below `navigation` lead to other row types.
 macro_rules! resource {
     (
         $(#[$doc:meta])*
@@ -53,7 +53,7 @@ macro_rules! resource {
     ) => {
         $(#[$doc])*
         ///
-        /// A row holds what was asked for: a column that was not selected is `None`.
+        /// A row holds the requested columns: a column that was not selected is `None`.
         #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
         #[serde(default)]
         #[non_exhaustive]

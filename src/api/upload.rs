@@ -1,4 +1,4 @@
-//! Files that go to the cloud.
+//! Files to upload.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs;
 use crate::http::media_type;
 
-/// A file to send: bytes with a name, or a path.
+/// A file to upload: bytes with a name, or a path.
 ///
 /// ```
 /// use balena_agent::UploadFile;
@@ -44,26 +44,26 @@ impl std::fmt::Debug for Content {
 }
 
 impl UploadFile {
-    /// Bytes, with the name that the other side is told.
+    /// Creates a file from bytes, with the file name to send.
     pub fn bytes(name: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self { name: Some(name.into()), content_type: None, content: Content::Bytes(content.into()) }
     }
 
-    /// A file of this machine. A long one is never in memory as a whole.
+    /// Creates a file from a path. A large file is read in pieces, never as a whole.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self { name: None, content_type: None, content: Content::Path(path.into()) }
     }
 
-    /// What it is, e.g. `image/png`. Without it, the end of its name tells.
+    /// Sets the media type, e.g. `image/png`. Default: by the file name's extension.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Opens it, so that it is one and the same for as long as it takes.
+    /// Opens the file, so that the upload always reads the same file.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when it is not there; `is_invalid_argument` for one without a name.
+    /// `is_io` if the file can't be opened; `is_invalid_argument` if it has no file name.
     pub(crate) async fn open(self, argument: &'static str) -> Result<OpenFile> {
         let own_name = match &self.content {
             Content::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -92,7 +92,7 @@ impl From<&Path> for UploadFile {
     }
 }
 
-/// A file that is being sent.
+/// An open file being uploaded.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     pub(crate) name: String,
@@ -106,7 +106,7 @@ enum Source {
     File { file: tokio::fs::File, path: PathBuf, state: State },
 }
 
-/// Length, and when it was changed.
+/// Length in bytes, and modification time.
 type State = (u64, Option<SystemTime>);
 
 async fn state(file: &tokio::fs::File) -> std::io::Result<State> {
@@ -115,7 +115,7 @@ async fn state(file: &tokio::fs::File) -> std::io::Result<State> {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
     if !metadata.is_file() {
-        return Err(std::io::Error::other("it is no regular file, and has no length"));
+        return Err(std::io::Error::other("it is not a regular file"));
     }
     Ok((metadata.len(), metadata.modified().ok()))
 }
@@ -123,7 +123,7 @@ async fn state(file: &tokio::fs::File) -> std::io::Result<State> {
 impl Source {
     async fn opened(path: PathBuf) -> Result<Self> {
         let opened = async {
-            // Not to wait for the other end of a pipe.
+            // Non-blocking, because opening a named pipe would wait for a writer.
             let file = tokio::fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&path).await?;
             let state = state(&file).await?;
             Ok((file, state))
@@ -139,7 +139,7 @@ fn unread(path: &Path, cause: std::io::Error) -> Error {
         std::io::ErrorKind::PermissionDenied => Some("this user may not read it"),
         _ => None,
     };
-    // What is missing is the caller's file, and no setting.
+    // A missing file is not a configuration error here.
     let error = fs::failed("read", path, cause).with_kind(ErrorKind::Io);
     match help {
         Some(help) => error.help(help),
@@ -155,20 +155,20 @@ impl OpenFile {
         }
     }
 
-    /// All of it, for what is sent at once.
+    /// Reads the whole file.
     ///
     /// # Errors
-    /// `is_io` when it is not what it was when it was opened.
+    /// `is_io` if the file was changed since it was opened.
     pub(crate) async fn whole(&mut self) -> Result<Bytes> {
         let content = self.piece(0, self.size()).await?;
         self.unchanged().await?;
         Ok(content)
     }
 
-    /// So many bytes from this place on.
+    /// Reads `length` bytes from the offset `start`.
     ///
     /// # Errors
-    /// `is_io` when they are not there.
+    /// `is_io` if the file is shorter.
     pub(crate) async fn piece(&mut self, start: u64, length: u64) -> Result<Bytes> {
         match &mut self.source {
             Source::Bytes(bytes) => {
@@ -195,7 +195,7 @@ impl OpenFile {
     }
 
     /// # Errors
-    /// `is_io` when it is not what it was when it was opened.
+    /// `is_io` if the file was changed since it was opened.
     pub(crate) async fn unchanged(&self) -> Result<()> {
         let Source::File { file, path, state: before } = &self.source else { return Ok(()) };
         let now = state(file).await.map_err(|cause| unread(path, cause))?;
@@ -205,5 +205,5 @@ impl OpenFile {
 
 fn changed() -> Error {
     Error::new(ErrorKind::Io, "the file was changed while it was being sent")
-        .help("send it again when it is done")
+        .help("send it again after the change")
 }

@@ -1,4 +1,4 @@
-//! Writing rows: the verbs that every resource shares.
+//! Creating, changing and deleting rows of any resource.
 
 use http::Method;
 use serde::de::DeserializeOwned;
@@ -14,12 +14,12 @@ use crate::odata::{Filter, Key, Query};
 use super::answer::unreadable;
 use super::resource::Resource;
 
-/// Which rows a write is for. There is no "all".
+/// The rows that a write applies to. There is no variant for all rows.
 #[derive(Debug)]
 pub(crate) enum Rows {
     /// The row with this key.
     Key(Key),
-    /// The rows for which this holds.
+    /// The rows that match the filter.
     Where(Query),
 }
 
@@ -40,7 +40,7 @@ impl Core {
         json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
     }
 
-    /// The same with files.
+    /// Creates a row from a multipart form with files, and returns it.
     pub(crate) async fn create_by_form<R: Resource, T: DeserializeOwned>(&self, form: Form) -> Result<T> {
         let reply = self.resource_form(Method::POST, &Query::new().address(R::NAME, None)?, form).await?;
         json::decode(&reply.body).map_err(|misfit| unreadable(&reply, &misfit))
@@ -51,12 +51,12 @@ impl Core {
         self.resource(Method::POST, &address, Some(body), false).await
     }
 
-    /// Changes columns of rows (`PATCH`). A change that matches nothing succeeds too: the server does not tell.
+    /// Changes columns of rows (`PATCH`). Succeeds even if no row matches: the API does not report it.
     pub(crate) async fn change(&self, resource: &str, rows: &Rows, body: &Value) -> Result<()> {
         self.write(Method::PATCH, resource, rows, Some(body)).await
     }
 
-    /// Deletes rows (`DELETE`). Deleting nothing succeeds too: the server does not tell.
+    /// Deletes rows (`DELETE`). Succeeds even if no row matches: the API does not report it.
     pub(crate) async fn delete(&self, resource: &str, rows: &Rows) -> Result<()> {
         self.write(Method::DELETE, resource, rows, None).await
     }
@@ -69,15 +69,15 @@ impl Core {
         if matches!(rows, Rows::Where(_)) && address.query().is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("this would be for every {resource} there is"),
+                format!("without a filter this would apply to every {resource}"),
             ));
         }
-        // Setting a column, or deleting, has the same effect however often it arrives.
+        // Setting columns and deleting are idempotent.
         self.resource(method, &address, body, true).await.map(drop)
     }
 
-    /// Creates a row, or changes the one that is already there with this natural key: `POST`, and on "must be
-    /// unique" (409) a `PATCH` of the rows with the key's columns.
+    /// Creates a row, or changes the existing row with this natural key: `POST`, and after a conflict (409, "must be
+    /// unique") `PATCH` of the rows with the key's columns.
     pub(crate) async fn upsert(
         &self,
         resource: &str,
@@ -103,7 +103,7 @@ impl Core {
     }
 }
 
-/// All of these columns have these values.
+/// Returns the filter for rows with these values in these columns.
 pub(crate) fn natural_filter(key: &[(&'static str, Value)]) -> Result<Query> {
     let conditions: Vec<Value> =
         key.iter().map(|(name, value)| serde_json::json!({ *name: value })).collect();

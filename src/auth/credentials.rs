@@ -1,4 +1,4 @@
-//! What a login or a registration is made with.
+//! The credentials of a login or a registration.
 
 use std::fmt;
 
@@ -9,23 +9,23 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::maps::filled;
 
-/// User name and password, for [`Auth::login`](super::Auth::login), or e-mail address and password, for
-/// [`Auth::register`](super::Auth::register); with whatever else the server asks for.
+/// User name and password for [`Auth::login`](super::Auth::login), or e-mail address and password for
+/// [`Auth::register`](super::Auth::register), with any further fields that the API requires.
 #[derive(Clone, Default)]
 pub struct Credentials(Vec<(String, SecretString)>);
 
 impl Credentials {
-    /// For a login. The user's e-mail address will do as the name.
+    /// Creates the credentials of a login. The name is the user name or the e-mail address.
     pub fn new(username: impl Into<String>, password: impl Into<SecretString>) -> Self {
         Self::default().field("username", username.into()).field("password", password)
     }
 
-    /// For a registration.
+    /// Creates the credentials of a registration.
     pub fn for_email(email: impl Into<String>, password: impl Into<SecretString>) -> Self {
         Self::default().field("email", email.into()).field("password", password)
     }
 
-    /// One more field, e.g. `g-recaptcha-response`.
+    /// Adds a field, e.g. `g-recaptcha-response`.
     pub fn field(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.0.push((name.into(), value.into()));
         self
@@ -36,7 +36,7 @@ impl Credentials {
         filled(fields.map(|(name, value)| (name.clone(), value.expose_secret().into())))
     }
 
-    /// The error without the server's words, where they repeat any of this.
+    /// Removes the response body from the error if it repeats one of these secrets.
     pub(super) fn kept_from(&self, error: Error) -> Error {
         let repeats =
             |words: &str| self.0.iter().any(|(name, value)| !is_public(name) && repeats(words, value));
@@ -44,12 +44,12 @@ impl Credentials {
     }
 }
 
-/// A name is in texts without harm, and "user name taken" has to name it.
+/// Returns whether errors may show the field: a user name is no secret, and "user name taken" must name it.
 fn is_public(name: &str) -> bool {
     matches!(name, "username" | "email")
 }
 
-/// Whether the words have the secret in them, in any form that a server writes.
+/// Returns whether the text contains the secret, in any encoding that a server uses.
 fn repeats(words: &str, secret: &SecretString) -> bool {
     let plain = secret.expose_secret();
     if plain.is_empty() {

@@ -1,4 +1,4 @@
-//! Logging in and out, and whose credentials these are.
+//! Login, logout, registration, and the actor of the credential.
 
 mod credentials;
 mod fresh;
@@ -25,27 +25,28 @@ pub use two_factor::TwoFactor;
 
 /// Logins. From [`Balena::auth`](crate::Balena::auth).
 ///
-/// A login is a token among the settings, shared by all clones of a client. A session token that is older than
-/// the setting `token_refresh_interval` (an hour) is exchanged for a new one by the next request, once for all
-/// clones (`GET /user/v1/refresh-token`); an API key never is. A server that can't do that now leaves the old token
-/// in use, and is asked again after a minute. A session that has expired is nobody's: what needs a login fails
-/// without a request (`is_unauthorized`). Without a login the key of the environment (`BALENA_API_KEY`) is what requests go out with.
+/// A login is a token in the settings, shared by all clones of a client. The next request exchanges a session token
+/// older than the setting `token_refresh_interval` (one hour) for a new one, once for all clones (`GET
+/// /user/v1/refresh-token`). API keys are never exchanged. If the API can't exchange the token, the old one stays in
+/// use and the exchange is tried again after a minute. After a session has expired, calls that need a login fail
+/// without a request (`is_unauthorized`). Without a login, requests use the key of the environment
+/// (`BALENA_API_KEY`).
 #[derive(Debug, Clone)]
 pub struct Auth {
     core: Arc<Core>,
 }
 
-/// The user whose credentials these are.
+/// The user of the credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UserInfo {
-    /// Id of the user.
+    /// Id of the user in the resource `user`.
     pub id: i64,
-    /// Id of the actor.
+    /// Id of the user's actor, which API keys and permissions refer to.
     pub actor: i64,
-    /// E-mail address, where there is one.
+    /// E-mail address. Absent if the account has none.
     pub email: Option<String>,
-    /// Name of the user.
+    /// User name, as used to log in.
     pub username: String,
 }
 
@@ -54,24 +55,24 @@ impl Auth {
         Self { core: core.clone() }
     }
 
-    /// Two-factor authentication.
+    /// Returns the functions for two-factor authentication.
     pub fn two_factor(&self) -> TwoFactor {
         TwoFactor::new(&self.core)
     }
 
-    /// Whose credentials these are (`GET /actor/v1/whoami`). Asked once for each login.
+    /// Returns the actor of the credential (`GET /actor/v1/whoami`). Requested once per login.
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in, or the server does not know the token.
+    /// `is_unauthorized` if nobody is logged in or the API does not know the token.
     pub fn whoami(&self) -> Request<WhoAmI> {
         let core = self.core.clone();
         Request::new(async move { core.whoami().await })
     }
 
-    /// The user whose credentials these are (`GET /actor/v1/whoami`).
+    /// Returns the user of the credential (`GET /actor/v1/whoami`).
     ///
     /// # Errors
-    /// As [`whoami`](Self::whoami); `is_unsupported` when they are an application's or a device's.
+    /// As [`whoami`](Self::whoami); `is_unsupported` if the credential belongs to an application or a device.
     #[doc(alias = "getUserInfo")]
     pub fn get_user_info(&self) -> Request<UserInfo> {
         let core = self.core.clone();
@@ -81,7 +82,7 @@ impl Auth {
                 Actor::User { id, username: Some(username), email } => {
                     Ok(UserInfo { id: *id, actor: who.id, email: email.clone(), username: username.clone() })
                 }
-                Actor::User { .. } => Err(Error::new(ErrorKind::Decode, "the answer names no user")
+                Actor::User { .. } => Err(Error::new(ErrorKind::Decode, "the response names no user")
                     .operation("GET /actor/v1/whoami")
                     .sent(true)),
                 _ => Err(who.is_no_user()),
@@ -89,7 +90,7 @@ impl Auth {
         })
     }
 
-    /// Id of the actor whose credentials these are (`GET /actor/v1/whoami`).
+    /// Returns the id of the actor of the credential (`GET /actor/v1/whoami`).
     ///
     /// # Errors
     /// As [`whoami`](Self::whoami).
@@ -99,10 +100,10 @@ impl Auth {
         Request::new(async move { Ok(core.whoami().await?.id) })
     }
 
-    /// Whether the server knows the credentials (`GET /actor/v1/whoami`); it is asked each time.
+    /// Returns whether the API accepts the credential (`GET /actor/v1/whoami`). Sends a request on each call.
     ///
     /// # Errors
-    /// When that can't be told: the server can't be reached, or failed.
+    /// Any error other than a refused credential: the API is unreachable or failed.
     #[doc(alias = "isLoggedIn")]
     pub fn is_logged_in(&self) -> Request<bool> {
         let core = self.core.clone();
@@ -115,43 +116,43 @@ impl Auth {
         })
     }
 
-    /// The token of the login. The key of the environment is none.
+    /// Returns the token of the login. The key of the environment is not a login.
     ///
     /// # Errors
-    /// `is_unauthorized` when the session has expired; `is_io`, `is_config` when the settings file can't be used.
+    /// `is_unauthorized` if the session has expired; `is_io` or `is_config` if the settings file can't be used.
     #[doc(alias = "getToken")]
     pub fn get_token(&self) -> Result<Option<SecretString>> {
         self.core.login()
     }
 
-    /// A session token for user name and password (`POST /login_`). Nobody is logged in by it: see
+    /// Requests a session token for a user name and a password (`POST /login_`). Does not log in: see
     /// [`login`](Self::login).
     ///
     /// # Errors
-    /// `is_unauthorized` when they are wrong; `is_rate_limited` after too many tries; `is_decode` when the
-    /// answer is no token.
+    /// `is_unauthorized` if user name or password is wrong; `is_rate_limited` after too many attempts; `is_decode`
+    /// if the response is not a token.
     pub fn authenticate(&self, credentials: impl Into<Credentials>) -> Request<SecretString> {
         let (core, credentials) = (self.core.clone(), credentials.into());
         Request::new(async move { authenticate(&core, &credentials).await })
     }
 
-    /// Logs in with user name and password (`POST /login_`): from now on requests go out with the token of
-    /// this session. An account with a second factor has to pass [`TwoFactor::challenge`] next.
+    /// Logs in with user name and password (`POST /login_`): further requests use the token of this session. An
+    /// account with a second factor then needs [`TwoFactor::challenge`].
     ///
     /// # Errors
-    /// As [`authenticate`](Self::authenticate); `is_io`, `is_config` when the settings file can't be written.
-    /// Whoever was logged in before still is then.
+    /// As [`authenticate`](Self::authenticate); `is_io` or `is_config` if the settings file can't be written. An
+    /// earlier login then stays.
     pub fn login(&self, credentials: impl Into<Credentials>) -> Request<()> {
         let (core, credentials) = (self.core.clone(), credentials.into());
         Request::new(async move { core.store.set_token(&authenticate(&core, &credentials).await?) })
     }
 
-    /// Logs in with a session token, or an API key. Asks nobody whether it is a good one: see
+    /// Logs in with a session token or an API key. Sends no request, so an invalid token is not noticed: see
     /// [`is_logged_in`](Self::is_logged_in).
     ///
     /// # Errors
-    /// `is_invalid_argument` for what can't be a token; `is_unauthorized` for a session token that has expired; `is_io`, `is_config` when the settings file can't be
-    /// written. Whoever was logged in before still is then.
+    /// `is_invalid_argument` if the text can't be a token; `is_unauthorized` if the session token has expired;
+    /// `is_io` or `is_config` if the settings file can't be written. An earlier login then stays.
     #[doc(alias = "loginWithToken")]
     pub fn login_with_token(&self, token: impl Into<SecretString>) -> Result<()> {
         let token = token.into();
@@ -159,35 +160,35 @@ impl Auth {
         self.core.store.set_token(&token)
     }
 
-    /// Forgets the token. The server is not told: the token is good until it expires.
+    /// Deletes the token from the settings. Sends no request: the token itself stays valid until it expires.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the settings file can't be written.
+    /// `is_io` or `is_config` if the settings file can't be written.
     pub fn logout(&self) -> Result<()> {
         self.core.store.forget_token()
     }
 
-    /// A new account, by e-mail address and password, and a session token for it (`POST /user/register`).
-    /// Nobody is logged in by it: see [`login_with_token`](Self::login_with_token).
+    /// Creates an account with e-mail address and password, and returns a session token for it (`POST
+    /// /user/register`). Does not log in: see [`login_with_token`](Self::login_with_token).
     ///
     /// # Errors
-    /// As the server refuses it; `is_decode` when the answer is no token.
+    /// The kind that matches the API's status; `is_decode` if the response is not a token.
     pub fn register(&self, credentials: impl Into<Credentials>) -> Request<SecretString> {
         let (core, credentials) = (self.core.clone(), credentials.into());
         Request::new(async move {
             let answer = core.confide("/user/register", &credentials, None).await;
             token_in(&answer.map_err(|error| match error.kind() {
-                ErrorKind::Unauthorized => error.help("the server refuses this account: see what it says"),
+                ErrorKind::Unauthorized => error.help("the API refuses this account: see its message"),
                 _ => error,
             })?)
         })
     }
 
-    /// Confirms an e-mail address by the token that was sent to it, and gives a session token
-    /// (`POST /user/v1/verify-email`). Nobody is logged in by it.
+    /// Confirms an e-mail address with the token sent to it, and returns a session token (`POST
+    /// /user/v1/verify-email`). Does not log in.
     ///
     /// # Errors
-    /// `is_unauthorized` when the token is wrong or was used before; `is_decode` when the answer is no token.
+    /// `is_unauthorized` if the token is wrong or was used before; `is_decode` if the response is not a token.
     #[doc(alias = "verifyEmail")]
     pub fn verify_email(
         &self,
@@ -206,17 +207,17 @@ impl Auth {
             let answer = core.confide("/user/v1/verify-email", &body, None).await;
             token_in(&answer.map_err(|error| match error.kind() {
                 ErrorKind::Unauthorized => error.help(
-                    "is it the whole token, and the newest? `request_verification_email` sends another",
+                    "check that the token is complete and the newest one; `request_verification_email` sends another",
                 ),
                 _ => error,
             })?)
         })
     }
 
-    /// Has another e-mail sent to the user, to confirm the address (`PATCH /v6/user`).
+    /// Requests another e-mail to confirm the user's address (`PATCH /v6/user`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_unsupported` when the credentials are not of a user.
+    /// `is_unauthorized` if nobody is logged in; `is_unsupported` if the credential does not belong to a user.
     #[doc(alias = "requestVerificationEmail")]
     pub fn request_verification_email(&self) -> Request<()> {
         let core = self.core.clone();
@@ -231,22 +232,22 @@ async fn authenticate(core: &Core, credentials: &Credentials) -> Result<SecretSt
     let answer = core.confide("/login_", credentials, None).await;
     token_in(&answer.map_err(|error| match error.kind() {
         ErrorKind::Unauthorized => error.help("user name or password is wrong"),
-        ErrorKind::RateLimited => error.help("wait before the next try"),
+        ErrorKind::RateLimited => error.help("wait before the next attempt"),
         _ => error,
     })?)
 }
 
 /// # Errors
-/// `is_decode`, without what was answered: it may be half a token.
+/// `is_decode`, without the response body: it may contain part of a token.
 fn token_in(reply: &Reply) -> Result<SecretString> {
     token::in_answer(&reply.body).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the answer is not a token".to_owned())
-            .help("is the address of the API right, and no proxy or portal in between?")
+        about(reply, ErrorKind::Decode, "the response is not a token".to_owned())
+            .help("check the address of the API, and whether a proxy or captive portal answers in its place")
     })
 }
 
 impl Core {
-    /// Posts what nobody else may read, and keeps it out of what comes back.
+    /// Sends secrets with `POST`, and removes them from an error.
     async fn confide(&self, path: &str, secrets: &Credentials, token: Option<SecretString>) -> Result<Reply> {
         let plain = Plain::post(Method::POST, path, Some(Value::Object(secrets.body())));
         self.plain_as(plain, token).await.map_err(|error| secrets.kept_from(error))

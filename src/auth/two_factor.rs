@@ -1,4 +1,4 @@
-//! Two-factor authentication.
+//! Two-factor authentication: state, setup and codes.
 
 use std::sync::Arc;
 
@@ -26,16 +26,16 @@ impl TwoFactor {
         Self { core: core.clone() }
     }
 
-    /// Whether the account has a second factor, as the session token tells.
+    /// Returns whether the account has a second factor, from the session token.
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_unsupported` when it was with an API key.
+    /// `is_unauthorized` if nobody is logged in; `is_unsupported` if the login is an API key.
     #[doc(alias = "isEnabled")]
     pub fn is_enabled(&self) -> Result<bool> {
         Ok(self.claims()?.has_second_factor())
     }
 
-    /// Whether this session has passed the second factor, or needs none, as its token tells.
+    /// Returns whether this session has passed the second factor or needs none, from its token.
     ///
     /// # Errors
     /// As [`is_enabled`](Self::is_enabled).
@@ -44,10 +44,10 @@ impl TwoFactor {
         Ok(!self.claims()?.wants_second_factor())
     }
 
-    /// The key to put into an authenticator, before [`enable`](Self::enable) (`GET /auth/totp/setup`).
+    /// Requests the key to enter into an authenticator, before [`enable`](Self::enable) (`GET /auth/totp/setup`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_decode` when the answer has no key.
+    /// `is_unauthorized` if nobody is logged in; `is_decode` if the response has no key.
     #[doc(alias = "getSetupKey")]
     pub fn get_setup_key(&self) -> Request<SecretString> {
         let core = self.core.clone();
@@ -55,28 +55,27 @@ impl TwoFactor {
         Request::new(async move { setup_key(&core.plain(ask).await?) })
     }
 
-    /// Turns the second factor on, with a code of the authenticator (`POST /auth/totp/verify`). The new
-    /// session token counts from now on; here it is.
+    /// Enables the second factor with a code of the authenticator (`POST /auth/totp/verify`). Returns the new
+    /// session token, which replaces the old one.
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in, or the code is wrong; `is_decode` when the answer is no
-    /// token; `is_io`, `is_config` when the settings file can't be written. The old token stays then.
+    /// `is_unauthorized` if nobody is logged in or the code is wrong; `is_decode` if the response is not a token;
+    /// `is_io` or `is_config` if the settings file can't be written. The old token then stays in use.
     pub fn enable(&self, code: impl Into<SecretString>) -> Request<SecretString> {
         self.exchange("/auth/totp/verify", "code", code.into(), Then::Keep)
     }
 
-    /// A session token that has passed the second factor (`POST /auth/totp/verify`). The old one stays in use:
-    /// see [`challenge`](Self::challenge).
+    /// Requests a session token that has passed the second factor (`POST /auth/totp/verify`). The login keeps the
+    /// old token: see [`challenge`](Self::challenge).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in, or the code is wrong; `is_decode` when the answer is no
-    /// token.
+    /// `is_unauthorized` if nobody is logged in or the code is wrong; `is_decode` if the response is not a token.
     pub fn verify(&self, code: impl Into<SecretString>) -> Request<SecretString> {
         self.exchange("/auth/totp/verify", "code", code.into(), Then::Give)
     }
 
-    /// Passes the second factor, after a login (`POST /auth/totp/verify`). The new session token counts from
-    /// now on.
+    /// Passes the second factor after a login (`POST /auth/totp/verify`). The new session token replaces the old
+    /// one.
     ///
     /// # Errors
     /// As [`enable`](Self::enable).
@@ -85,11 +84,11 @@ impl TwoFactor {
         Request::new(async move { exchange.await.map(drop) })
     }
 
-    /// Turns the second factor off (`POST /auth/totp/disable`). The session has to have passed it. The new
-    /// session token counts from now on; here it is.
+    /// Disables the second factor (`POST /auth/totp/disable`). The session must have passed it. Returns the new
+    /// session token, which replaces the old one.
     ///
     /// # Errors
-    /// As [`enable`](Self::enable), with the password instead of the code.
+    /// As [`enable`](Self::enable), for the password instead of the code.
     pub fn disable(&self, password: impl Into<SecretString>) -> Request<SecretString> {
         self.exchange("/auth/totp/disable", "password", password.into(), Then::Keep)
     }
@@ -97,12 +96,12 @@ impl TwoFactor {
     fn claims(&self) -> Result<Claims> {
         let token = self.core.login()?.ok_or_else(not_logged_in)?;
         Claims::of(token.expose_secret()).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "this login is by an API key, which has no second factor")
+            Error::new(ErrorKind::Unsupported, "the login is an API key, which has no second factor")
                 .help("log in with user name and password, or with a session token")
         })
     }
 
-    /// A new session token for this one and a secret.
+    /// Exchanges the session token and a secret for a new session token.
     pub(super) fn exchange(
         &self,
         path: &'static str,
@@ -122,7 +121,7 @@ impl TwoFactor {
             let answer = core.confide(path, &body, Some(token)).await;
             let new = token_in(&answer.map_err(|error| match error.kind() {
                 ErrorKind::Unauthorized if !wants_fresh_login(&error) => {
-                    error.help(format!("is the {name} right, and the login still good?"))
+                    error.help(format!("check the {name}, and that the login is still valid"))
                 }
                 _ => error,
             })?)?;
@@ -134,17 +133,17 @@ impl TwoFactor {
     }
 }
 
-/// What becomes of the new token.
+/// What to do with the new token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Keep,
     Give,
 }
 
-/// The key in an `otpauth:` address, in its query alone, or by itself.
+/// Extracts the key from an `otpauth:` address, from its query string alone, or from the bare key.
 ///
 /// # Errors
-/// `is_decode`, without what was answered.
+/// `is_decode`, without the response body.
 fn setup_key(reply: &Reply) -> Result<SecretString> {
     let text = match serde_json::from_slice(&reply.body) {
         Ok(Value::String(text)) => text,
@@ -159,8 +158,8 @@ fn setup_key(reply: &Reply) -> Result<SecretString> {
     // Base 32, with or without padding.
     let bare = key.trim_end_matches('=');
     if bare.is_empty() || !bare.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
-        return Err(about(reply, ErrorKind::Decode, "the answer has no setup key".to_owned())
-            .help("is a second factor set up already? `disable` it first"));
+        return Err(about(reply, ErrorKind::Decode, "the response has no setup key".to_owned())
+            .help("if a second factor is already set up, `disable` it first"));
     }
     Ok(key.into())
 }

@@ -1,11 +1,11 @@
-//! How an error looks in `{:?}`.
+//! `Debug` of errors.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
 use super::{Error, shown};
 
-/// `{:?}` reads like `Display`, with the causes that it does not name: `main` may return this error. `{:#?}`
+/// `{:?}` has the text of `Display` and the causes that it omits, because `main` may return this error. `{:#?}`
 /// shows the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

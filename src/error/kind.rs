@@ -1,51 +1,53 @@
-//! What an error is, in one word.
+//! The kinds of errors.
 
 use std::fmt;
 
-/// Why a call failed, coarse enough to branch on.
+/// Kind of an error, to branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Refused before anything was sent: an argument is wrong.
+    /// An argument is invalid; nothing was sent.
     InvalidArgument,
-    /// A variable, label, file or setting is missing or wrong.
+    /// A variable, label, file or setting is missing or invalid.
     Config,
-    /// The key or token was refused, is missing, or does not cover what was asked for.
+    /// The key or token is missing, was refused, or lacks the permission (401, 403).
     Unauthorized,
-    /// The thing that the call names does not exist.
+    /// What the call names does not exist (404, or a missing row).
     NotFound,
-    /// Several things match the one that the call names.
+    /// Several rows match the key of one.
     Ambiguous,
-    /// The state of the other side does not allow it now (409).
+    /// The state of the server does not allow the call now (409).
     Conflict,
-    /// An update lock is held (423), or the wait for one ran out.
+    /// An update lock is held (423), or waiting for one timed out.
     Locked,
     /// Too many requests (429).
     RateLimited,
-    /// The cloud can't reach the device.
+    /// The API can't reach the device.
     DeviceOffline,
-    /// We can't reach the other side: name, connection, TLS, or a reset before an answer to a read.
+    /// The server is unreachable: name resolution, connection or TLS failed, or a read's connection was closed
+    /// before a response.
     Unreachable,
-    /// The deadline passed.
+    /// The deadline passed before the call was done.
     Timeout,
     /// The caller is shutting down.
     Cancelled,
-    /// Sent, and the connection closed before an answer, on a call that changes things: it may have happened.
+    /// A request that changes something was sent, and the connection closed before a response: it may have had its
+    /// effect.
     UnknownOutcome,
-    /// The other side's version, mode or rules do not offer it.
+    /// The server's version, mode or rules do not support the call.
     Unsupported,
-    /// Any other refusal.
+    /// Any other refusal (4xx).
     Rejected,
-    /// The other side failed (5xx).
+    /// The server failed (5xx).
     Server,
-    /// The answer is not what the contract says.
+    /// The response does not have the expected form.
     Decode,
-    /// A file or socket of this machine failed.
+    /// An operation on a file or socket of this machine failed.
     Io,
 }
 
 impl ErrorKind {
-    /// The kind in words, stable, for logs and `--json`.
+    /// Returns the name of the kind, stable, for logs and `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidArgument => "invalid_argument",

@@ -1,4 +1,4 @@
-//! One question for each kind.
+//! One predicate for each error kind.
 
 use super::{Error, ErrorKind};
 
@@ -7,8 +7,8 @@ macro_rules! predicates {
         impl Error {
             $($(#[$doc])* pub fn $name(&self) -> bool { self.0.kind == ErrorKind::$kind })*
 
-            /// The key is valid, yet its scope does not include the application that the call names.
-            /// These are [`ErrorKind::Unauthorized`] too.
+            /// The key is valid but its scope does not include the application of the call. Also
+            /// [`ErrorKind::Unauthorized`].
             pub fn is_out_of_scope(&self) -> bool {
                 self.0.out_of_scope
             }
@@ -17,40 +17,40 @@ macro_rules! predicates {
 }
 
 predicates! {
-    /// An argument is wrong; nothing was sent.
+    /// An argument is invalid; nothing was sent.
     is_invalid_argument = InvalidArgument;
-    /// A variable, label, file or setting is missing or wrong.
+    /// A variable, label, file or setting is missing or invalid.
     is_config = Config;
-    /// The key or token was refused or is missing.
+    /// The key or token is missing, was refused, or lacks the permission.
     is_unauthorized = Unauthorized;
-    /// The named thing does not exist.
+    /// What the call names does not exist.
     is_not_found = NotFound;
-    /// Several things match.
+    /// Several rows match the key of one.
     is_ambiguous = Ambiguous;
-    /// Conflict (409).
+    /// The state of the server does not allow the call now (409).
     is_conflict = Conflict;
-    /// An update lock is held; see [`Error::lock_holder`].
+    /// An update lock is held. See [`Error::lock_holder`].
     is_locked = Locked;
-    /// Too many requests; see [`Error::retry_after`].
+    /// Too many requests (429). See [`Error::retry_after`].
     is_rate_limited = RateLimited;
-    /// The cloud can't reach the device.
+    /// The API can't reach the device.
     is_device_offline = DeviceOffline;
-    /// We can't reach the other side.
+    /// The server is unreachable.
     is_unreachable = Unreachable;
-    /// The deadline passed; see [`Error::was_sent`].
+    /// The deadline passed. See [`Error::was_sent`].
     is_timeout = Timeout;
-    /// Shutting down.
+    /// The caller is shutting down.
     is_cancelled = Cancelled;
-    /// It may have happened: look at the state before doing it again.
+    /// The request may have had its effect: check the state before repeating it.
     is_unknown_outcome = UnknownOutcome;
-    /// Not offered by the other side.
+    /// The server's version, mode or rules do not support the call.
     is_unsupported = Unsupported;
-    /// Refused for another reason.
+    /// The request was refused for another reason.
     is_rejected = Rejected;
-    /// The other side failed.
+    /// The server failed (5xx).
     is_server = Server;
-    /// The answer is not what the contract says.
+    /// The response does not have the expected form.
     is_decode = Decode;
-    /// A file or socket of this machine failed.
+    /// An operation on a file or socket of this machine failed.
     is_io = Io;
 }

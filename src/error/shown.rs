@@ -1,14 +1,14 @@
-//! Text of others in front of people: what could deceive them, or steer a terminal, is made visible.
+//! Escaping of untrusted text for display: characters that deceive a reader or control a terminal become visible.
 
 use std::fmt::{self, Write as _};
 
-/// A text in front of people: control characters, marks that change the direction of writing and characters
-/// without width are escaped as in Rust (`\n`, `\u{202e}`). All else stays, quotes and backslashes too.
+/// Displays untrusted text: control characters, bidirectional marks and zero-width characters are escaped as in Rust
+/// (`\n`, `\u{202e}`). All else stays, including quotes and backslashes.
 pub(crate) fn shown(text: &str) -> impl fmt::Display + '_ {
     Shown(text)
 }
 
-/// Whether a person can't see that the character is there.
+/// Returns whether a reader can't see the character.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

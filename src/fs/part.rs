@@ -1,4 +1,4 @@
-//! A file that comes in pieces: beside its place under another name, and in its place when it is whole.
+//! A file written in pieces under a temporary name, and renamed to its target when complete.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,17 +13,17 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufWri
 
 use super::directory_of;
 
-/// What has been written is made sure of every so many bytes. After a power cut nothing behind the last of
-/// these places counts: a file may have its length and not its content.
+/// Number of bytes after which the content is synced. After a power cut, content after the last sync does not count:
+/// a file may have its length without its content.
 const SURE_EVERY: u64 = 16 * 1024 * 1024;
-/// Bytes that go to the disk at once.
+/// Number of bytes per write.
 const BLOCK: usize = 128 * 1024;
-/// A write of a download that was given up may still be under way, with the lock that belongs to it.
+/// Number of attempts to lock: a write of an abandoned download may still be running and hold the lock.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// The part of a file that is there. One with a mark stays when it is dropped, and is gone on with by whoever
-/// gives the same mark; one without is removed.
+/// A partial file. One with a mark stays when it is dropped, and the next open with the same mark continues it. One
+/// without a mark is removed.
 #[derive(Debug)]
 pub(crate) struct Part {
     path: PathBuf,
@@ -34,17 +34,17 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// The part for `target`, with what a former one of the same mark has left; how much that is, is
-    /// [`written`](Self::written). Parts with other marks are removed.
+    /// Opens the partial file of `target`, with the content that an earlier one of the same mark left;
+    /// [`written`](Self::written) returns its length. Removes partial files with other marks.
     ///
     /// # Errors
-    /// `WouldBlock` when somebody else is writing it.
+    /// `WouldBlock` if another process is writing it.
     pub(crate) async fn open(target: &Path, mark: Option<u64>) -> io::Result<Self> {
         let name = target.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
         if target.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        // `name/` and `name/.`: it would be found out by the last step.
+        // Refuses `name/` and `name/.` now rather than at the final rename.
         if !target.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()) {
             return Err(io::Error::from(io::ErrorKind::NotADirectory));
         }
@@ -56,7 +56,7 @@ impl Part {
         let file = loop {
             match claim(&path) {
                 Ok(file) => break file,
-                // In a directory that all may write to, the name may be taken, and not by us.
+                // In a world-writable directory, another user may own the name.
                 Err(error) if stays && error.kind() == io::ErrorKind::AlreadyExists => {
                     path = directory_of(target).join(part_name(name, unique()?));
                     stays = false;
@@ -76,12 +76,12 @@ impl Part {
         Ok(Self { path, file: BufWriter::with_capacity(BLOCK, file), written, sure: written, stays })
     }
 
-    /// How many bytes are there.
+    /// Returns the number of bytes written.
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
-    /// Shows all that is there, from the beginning.
+    /// Passes the content to `see`, from the beginning.
     pub(crate) async fn reread(&mut self, mut see: impl FnMut(&[u8])) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0)).await?;
         let mut block = vec![0; BLOCK];
@@ -98,7 +98,7 @@ impl Part {
         self.file.seek(SeekFrom::Start(self.written)).await.map(drop)
     }
 
-    /// The next bytes. Not to be called again after it was dropped in the middle.
+    /// Appends bytes. Must not be called again after its future was dropped before the end.
     pub(crate) async fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
         while !piece.is_empty() {
             let room = self.sure.saturating_add(SURE_EVERY).saturating_sub(self.written);
@@ -115,7 +115,7 @@ impl Part {
         Ok(())
     }
 
-    /// Forgets what is there.
+    /// Truncates the file.
     pub(crate) async fn empty(&mut self) -> io::Result<()> {
         self.file.flush().await?;
         self.file.seek(SeekFrom::Start(0)).await?;
@@ -124,17 +124,17 @@ impl Part {
         Ok(())
     }
 
-    /// The file is whole and takes its place.
+    /// Syncs the file and renames it to its target.
     pub(crate) async fn finish(&mut self, target: &Path) -> io::Result<()> {
         self.file.flush().await?;
         self.file.get_ref().sync_all().await?;
         tokio::fs::rename(&self.path, target).await?;
         self.stays = true;
-        // The name itself is content of the directory.
+        // The name is content of the directory.
         tokio::fs::File::open(directory_of(target)).await?.sync_all().await
     }
 
-    /// Nobody is to go on with it.
+    /// Removes the file, even if it has a mark.
     pub(crate) fn discard(mut self) {
         self.stays = false;
     }
@@ -145,12 +145,12 @@ impl Drop for Part {
         if !self.stays
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::debug!(path = %self.path.display(), %error, "a part of a file stays behind");
+            tracing::debug!(path = %self.path.display(), %error, "a partial file could not be removed");
         }
     }
 }
 
-/// `.name.0123456789abcdef.part`
+/// Returns the temporary name: `.name.0123456789abcdef.part`.
 fn part_name(name: &OsStr, mark: u64) -> OsString {
     let mut part = OsString::from(".");
     part.push(name);
@@ -158,7 +158,7 @@ fn part_name(name: &OsStr, mark: u64) -> OsString {
     part
 }
 
-/// Whether a file of this name is a part of the file `name`.
+/// Returns whether `part` is the name of a partial file of `name`.
 fn is_part_of(part: &OsStr, name: &OsStr) -> bool {
     let rest = part
         .as_encoded_bytes()
@@ -168,23 +168,23 @@ fn is_part_of(part: &OsStr, name: &OsStr) -> bool {
     mark.is_some_and(|mark| mark.len() == 16 && mark.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Removes parts that nobody will go on with. That one can't be removed is no reason to stop.
+/// Removes partial files with other marks. Ignores failures.
 fn remove_others(path: &Path, name: &OsStr) {
     let Ok(entries) = fs::read_dir(directory_of(path)) else { return };
     for other in
         entries.flatten().filter(|entry| is_part_of(&entry.file_name(), name)).map(|entry| entry.path())
     {
-        // Locked: somebody is writing it.
+        // A locked file is being written.
         if other != path && claim(&other).is_ok() {
             let _ = fs::remove_file(&other);
         }
     }
 }
 
-/// Opens or makes a part and locks it, so that no two write it.
+/// Opens or creates a partial file and locks it, so that only one process writes it.
 ///
 /// # Errors
-/// `WouldBlock` when it is locked, `AlreadyExists` when it is not of our making.
+/// `WouldBlock` if it is locked; `AlreadyExists` if another user's file, a link or a directory has the name.
 fn claim(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(O_NOFOLLOW);
@@ -193,27 +193,27 @@ fn claim(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             (options.create_new(true).open(path).map_err(just_made)?, true)
         }
-        // Something is there, and not of our making: a link, a directory, a file that we may not open.
+        // A link, a directory, or a file that this user may not open.
         Err(_) if fs::symlink_metadata(path).is_ok() => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) => return Err(error),
     };
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-        // A file system without locks is no reason not to write to it.
+        // Writes without a lock if the file system has none.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     let ours = file.metadata()?;
     if !is_new && (!ours.is_file() || ours.nlink() > 1 || ours.uid() != Uid::effective().as_raw()) {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    // Whoever had it locked before may have put it in its place meanwhile: then it is a part no more.
+    // The previous holder of the lock may have renamed it to its target meanwhile.
     match fs::symlink_metadata(path) {
         Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => Ok(file),
         _ => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 
-/// Somebody else made it just now.
+/// Converts the error of a file that another process created at the same time.
 fn just_made(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::AlreadyExists { io::ErrorKind::WouldBlock.into() } else { error }
 }

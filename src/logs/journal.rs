@@ -1,4 +1,4 @@
-//! Entries of the host's journal as lines of a log.
+//! Converts entries of the host's journal to log lines.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use super::line::{LogLine, object};
 
-/// Most urgent first: 3 is "error", what a container writes to standard error has it.
+/// Journal priority "error", which a container's standard error gets. Lower numbers are more urgent.
 const ERROR: u8 = 3;
 
-/// What is used of an entry in journalctl's `json` format.
+/// The fields used of an entry in journalctl's `json` format.
 #[derive(Deserialize)]
 struct Entry {
-    /// A text; bytes when it is none, a list when there are several.
+    /// A string; an array of bytes if it is not valid text; an array of strings if the field occurs several times.
     #[serde(default, rename = "MESSAGE")]
     message: Value,
     #[serde(default, rename = "PRIORITY")]
     priority: Value,
     #[serde(default, rename = "CONTAINER_NAME")]
     container: Value,
-    /// Microseconds, as text.
+    /// Microseconds since 1970, as text.
     #[serde(default, rename = "__REALTIME_TIMESTAMP")]
     written: Value,
     #[serde(default, rename = "_SOURCE_REALTIME_TIMESTAMP")]
@@ -28,7 +28,7 @@ struct Entry {
     cursor: Value,
 }
 
-/// Reads an entry. With it comes what tells it from all others, where the journal says that.
+/// Parses an entry. Returns the line and the entry's cursor, if it has one.
 pub(super) fn read(line: &[u8]) -> Result<(LogLine, Option<String>), String> {
     let entry: Entry = object(line)?;
     let service = entry.container.as_str().and_then(service);
@@ -64,7 +64,8 @@ fn message(value: &Value) -> String {
     }
 }
 
-/// `main` of `main_5381234_2463119_8d2b…`: service, image, release, commit. Older supervisors leave out the commit.
+/// Returns the service of a container name: `main` of `main_5381234_2463119_8d2b…` (service, image, release,
+/// commit). Older supervisors omit the commit.
 fn service(container: &str) -> Option<&str> {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (rest, last) = container.rsplit_once('_')?;

@@ -1,4 +1,4 @@
-//! One line of a log, and how it is read.
+//! A log line, and its parsing.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::ServiceId;
 
-/// One line that a device logged.
+/// A line of a device's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LogLine {
-    /// The text. What is not Unicode in it is replaced.
+    /// Text of the line. Invalid Unicode is replaced by U+FFFD.
     #[serde(deserialize_with = "text")]
     pub message: String,
-    /// When the cloud got it; of the journal, when it was written.
+    /// When the API received the line; in the journal, when the line was written.
     #[serde(
         default,
         deserialize_with = "time",
@@ -24,7 +24,7 @@ pub struct LogLine {
         skip_serializing_if = "Option::is_none"
     )]
     pub created_at: Option<Timestamp>,
-    /// When the device wrote it, by the device's clock.
+    /// When the device wrote the line, by the device's clock.
     #[serde(
         default,
         deserialize_with = "time",
@@ -32,29 +32,29 @@ pub struct LogLine {
         skip_serializing_if = "Option::is_none"
     )]
     pub timestamp: Option<Timestamp>,
-    /// Whether it was written to standard error.
+    /// Whether the line was written to standard error.
     #[serde(default, deserialize_with = "flag")]
     pub is_std_err: bool,
-    /// Whether the device itself says it, and no service.
+    /// Whether the line comes from the device itself rather than from a service.
     #[serde(default, deserialize_with = "flag")]
     pub is_system: bool,
-    /// The service that wrote it. The journal does not know ids.
+    /// Id of the service that wrote the line. Absent for system lines and in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_id: Option<ServiceId>,
-    /// Name of the service that wrote it, of the journal only: the cloud does not tell it.
+    /// Name of the service that wrote the line. Present in the journal only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<String>,
 }
 
-/// Reads one line; it has to be an object.
+/// Parses a line of the API's log. It must be a JSON object.
 pub(super) fn read(line: &[u8]) -> Result<LogLine, String> {
     object(line)
 }
 
-/// Reads an object. serde would take a list for the fields in their order.
+/// Parses a JSON object. serde alone would also accept an array with the fields in order.
 pub(super) fn object<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     if line.trim_ascii_start().first() != Some(&b'{') {
-        return Err("it is no JSON object".to_owned());
+        return Err("it is not a JSON object".to_owned());
     }
     crate::json::decode(line).map_err(|misfit| match misfit.path.as_str() {
         "" => misfit.why,
@@ -62,7 +62,7 @@ pub(super) fn object<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, S
     })
 }
 
-/// Text whose characters may be broken: a line that is cut to a length may end in half of one.
+/// Deserializes text with invalid Unicode: a line cut to a length may end in half a character.
 fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     struct Text;
 
@@ -85,7 +85,7 @@ fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     input.deserialize_bytes(Text)
 }
 
-/// Milliseconds since 1970. What is no time in any calendar is none.
+/// Deserializes milliseconds since 1970. A time out of range becomes `None`.
 fn time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
     struct Milliseconds;
 

@@ -1,4 +1,4 @@
-//! Many logs in one stream.
+//! The logs of many devices in one stream.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,20 +12,20 @@ use crate::error::Result;
 
 use super::stream::{LogEvent, LogStream};
 
-/// What happened in the log of one of several devices.
+/// An event in the log of one of several devices.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeviceLog {
-    /// The device: its whole uuid; as long as that is not known, what the caller calls it.
+    /// The device's full uuid, or the caller's key for it as long as the uuid is unknown.
     pub device: Arc<str>,
-    /// An error is the end of this device's log, and of no other.
+    /// An error ends this device's log only.
     pub event: Result<LogEvent>,
 }
 
-/// The logs of many devices as they are written: a `Stream` that ends when all of them have ended.
+/// The logs of many devices as one `Stream`, which ends when all of them have ended.
 ///
-/// Each is followed as [`LogStream`] does. Whatever has something to tell gets its turn, so one that logs a
-/// lot does not keep the others waiting.
+/// Each log is followed as a [`LogStream`]. Logs with pending events are polled in turn, so a busy one does not
+/// delay the others.
 pub struct LogsOfMany {
     logs: Vec<Option<One>>,
     turns: Arc<Turns>,
@@ -36,14 +36,14 @@ struct One {
     waker: Waker,
 }
 
-/// Which of them may have something to tell. Only these are polled: asking a thousand whenever one has a line
-/// would cost more than the lines.
+/// Queue of the logs that may have an event. Only these are polled: polling a thousand logs for each line would cost
+/// more than the lines.
 #[derive(Debug, Default)]
 struct Turns(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Each of them once at most.
+    /// Contains each log at most once.
     queue: VecDeque<usize>,
     queued: Vec<bool>,
     reader: Option<Waker>,
@@ -63,7 +63,7 @@ impl Turns {
         waiting.reader.take()
     }
 
-    /// The next one; without one, `reader` is called when there is.
+    /// Removes the next log from the queue. If it is empty, registers `reader` to be woken.
     fn take(&self, reader: &Waker) -> Option<usize> {
         let mut waiting = self.waiting();
         let Some(index) = waiting.queue.pop_front() else {
@@ -77,7 +77,7 @@ impl Turns {
     }
 }
 
-/// Lets one of them have a turn.
+/// Waker of one log: adds it to the queue.
 struct Turn {
     index: usize,
     turns: Arc<Turns>,
@@ -102,17 +102,17 @@ impl LogsOfMany {
         Self { logs: logs.into_iter().enumerate().map(one).collect(), turns: turns.clone() }
     }
 
-    /// What happens next in any of them; `None` when all have ended.
+    /// Waits for the next event of any log. Returns `None` when all have ended.
     pub async fn next(&mut self) -> Option<DeviceLog> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// How many are still followed.
+    /// Returns the number of logs that have not ended.
     pub fn following(&self) -> usize {
         self.logs.iter().flatten().count()
     }
 
-    /// How many lines were left out so far because they could not be read, of those that are still followed.
+    /// Returns the number of unreadable lines skipped so far, in the logs that have not ended.
     pub fn skipped(&self) -> u64 {
         self.logs.iter().flatten().map(|one| one.log.skipped()).sum()
     }
@@ -134,14 +134,14 @@ impl Stream for LogsOfMany {
             match polled {
                 Poll::Pending => {}
                 Poll::Ready(Some(event)) => {
-                    // Behind the others.
+                    // Behind the other queued logs.
                     this.turns.add(index);
                     return Poll::Ready(Some(DeviceLog { device: one.log.device(), event }));
                 }
                 Poll::Ready(None) => *place = None,
             }
         }
-        // Who has another turn right away has to let others of this thread do something first.
+        // Yields, so that other tasks of this thread can run.
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -1,4 +1,4 @@
-//! Logs: what devices logged, and what they log now, of one device or of many at once.
+//! Device logs: recent lines, and streams of new lines of one device or many.
 
 mod journal;
 mod line;
@@ -37,46 +37,46 @@ impl Logs {
         Self { core: core.clone() }
     }
 
-    /// The last lines of a device, oldest first (`GET /device/v2/<uuid>/logs`): up to 1,000, which is what the
-    /// cloud keeps, unless told otherwise.
+    /// Reads the last lines of a device, oldest first (`GET /device/v2/<uuid>/logs`). The default is all that the
+    /// API keeps, up to 1,000.
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the device; `is_unauthorized` when nobody is logged in, and for a
-    /// device's own key, which may not read logs.
+    /// `is_not_found` or `is_ambiguous` for the device; `is_unauthorized` if nobody is logged in, or the credential
+    /// is a device's own key, which may not read logs.
     pub fn history(&self, device: impl Into<DeviceKey>) -> History {
         History { core: self.core.clone(), device: device.into(), wanted: Wanted::default() }
     }
 
-    /// Follows the log of a device (`GET /device/v2/<uuid>/logs?stream=1`), without lines from before unless told
-    /// otherwise. Of this device (`None`, `Local`, and its own uuid where its supervisor can be reached) it is
-    /// the journal of the host (`POST /v2/journal-logs`), with no cloud involved.
+    /// Follows the log of a device (`GET /device/v2/<uuid>/logs?stream=1`). By default without earlier lines. For
+    /// this device (`None`, `Local`, or its own uuid if its supervisor is reachable) it follows the journal of the
+    /// host (`POST /v2/journal-logs`) without the cloud.
     ///
-    /// To unsubscribe, drop the stream.
+    /// Dropping the stream unsubscribes.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a key that could match anything, and a time that is none; `is_unauthorized` when
-    /// the session has expired; of this device `is_config` without the supervisor's variables. What the server says when
-    /// the log is opened is the first item of the stream: as [`history`](Self::history), and `is_unreachable`.
+    /// `is_invalid_argument` if the key is malformed or the start time is invalid; `is_unauthorized` if the session
+    /// has expired; for this device, `is_config` without the supervisor's variables. Errors of opening the log are
+    /// the first item of the stream: those of [`history`](Self::history), and `is_unreachable`.
     pub fn subscribe(&self, device: impl Into<DeviceTarget>) -> Subscribe {
         Subscribe { core: self.core.clone(), device: device.into(), options: Options::default() }
     }
 
-    /// Follows the logs of many devices in one stream, each as [`subscribe`](Self::subscribe) does. All are
-    /// connected at once, when the stream is polled; one that can't be followed does not end the others.
+    /// Follows the logs of many devices in one stream, each as [`subscribe`](Self::subscribe) does. Polling the
+    /// stream connects all of them at once. A device whose log fails does not end the others.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a key that could match anything. What goes wrong with a device is an event.
+    /// `is_invalid_argument` if a key is malformed. Errors of a device are events of the stream.
     pub fn subscribe_all<T: Into<DeviceTarget>>(&self, devices: impl IntoIterator<Item = T>) -> SubscribeAll {
         let devices = devices.into_iter().map(Into::into).collect();
         SubscribeAll { core: self.core.clone(), devices, options: Options::default() }
     }
 }
 
-/// All lines that there are, as a [`Count`].
+/// All available lines, as a [`Count`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct All;
 
-/// How many lines: a number, or [`All`].
+/// Number of lines: a number, or [`All`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(Option<u32>);
 
@@ -108,7 +108,7 @@ impl From<&str> for LogStart {
     }
 }
 
-/// What every subscription can be told.
+/// The options of a subscription.
 #[derive(Debug)]
 struct Options {
     wanted: Wanted,
@@ -123,7 +123,7 @@ impl Default for Options {
 
 impl Options {
     /// # Errors
-    /// `is_invalid_argument`.
+    /// `is_invalid_argument` if the key is malformed or the start time is invalid.
     fn stream(&self, core: &Arc<Core>, device: DeviceTarget) -> Result<LogStream> {
         self.wanted.check()?;
         let way: Way = device.way(&core.env, &core.supervisor)?;
@@ -135,13 +135,13 @@ impl Options {
 
 macro_rules! options {
     ($($wanted:ident).+) => {
-        /// The last lines: so many, or [`All`].
+        /// Limits the earlier lines to the last `count`, or [`All`].
         pub fn count(mut self, count: impl Into<Count>) -> Self {
             self.$($wanted).+.count = Some(count.into());
             self
         }
 
-        /// No lines from before this time. How many there may be is told by [`count`](Self::count).
+        /// Excludes lines from before this time. [`count`](Self::count) limits their number.
         pub fn start(mut self, time: impl Into<LogStart>) -> Self {
             self.$($wanted).+.start = Some(time.into().0);
             self
@@ -174,9 +174,9 @@ impl IntoFuture for History {
     }
 }
 
-/// A subscription to the log of a device. `.await` sends the request and does not wait for the answer, but for half a
-/// second: the cloud sends nothing at all, not even that all is well, before there is a line or a beat (58 s). What
-/// keeps the log from being opened is the first item of the stream.
+/// A subscription to the log of a device. `.await` sends the request and waits for the response for at most half a
+/// second: the API sends nothing, not even a status, before the first line or heartbeat (58 s). An error of opening
+/// the log is the first item of the stream.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct Subscribe {
@@ -199,8 +199,8 @@ macro_rules! subscription {
         impl $name {
             options!(options.wanted);
 
-            /// For how long it is tried to get a log back after a break, an hour by default. Pauses grow up
-            /// to 30 s.
+            /// Sets for how long a lost connection is retried: one hour by default. The pauses between attempts grow
+            /// to at most 30 s.
             pub fn patience(mut self, patience: Duration) -> Self {
                 self.options.patience = patience;
                 self

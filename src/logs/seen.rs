@@ -1,70 +1,70 @@
-//! What was told already: so that after a break nothing is left out and nothing comes twice.
+//! Remembers the delivered lines, so that a reconnect neither loses nor repeats any.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 
-/// Lines that are remembered: more than the cloud keeps of a device, which is 1,000.
+/// Number of lines remembered: more than the 1,000 that the API keeps of a device.
 const REMEMBERED: usize = 1024;
-/// Of these, how many are asked for once more after a break: lines do not come exactly in the order of their
-/// times. Not too many, or a bad connection brings nothing else.
+/// Number of remembered lines that a reconnect requests again: lines do not arrive exactly in the order of their
+/// times. A larger number would let a bad connection deliver only repeated lines.
 const OVERLAP: usize = 64;
-/// How much later (ms) than all that was told a line is when nothing comes twice any more.
+/// A line that is this much later (ms) than all delivered lines ends the repetition.
 const OVER: i64 = 1000;
 
-/// The lines that were told last.
+/// The lines delivered last.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     marks: VecDeque<Mark>,
-    /// The latest time among those that were told and are no longer remembered.
+    /// Latest time (ms) among the delivered lines that are no longer remembered.
     forgotten: Option<i64>,
-    /// When it all began, by the other side's clock.
+    /// When the log was first opened (ms), by the server's clock.
     begun: Option<i64>,
     replay: Option<Replay>,
     keys: RandomState,
 }
 
-/// What tells a line from others: its time (ms), where it has one, and a hash of all of it.
+/// Identity of a line: its time (ms), if it has one, and a hash of its content.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     at: Option<i64>,
     print: u64,
 }
 
-/// While the other side repeats what it has.
+/// State after a reconnect, while the server repeats lines.
 #[derive(Debug)]
 struct Replay {
-    /// Lines before this were told, or are older than what was asked for.
+    /// Lines before this time (ms) were delivered before or are older than requested.
     floor: Option<i64>,
     newest: Option<i64>,
-    /// How often each line that was told may come again.
+    /// How often each delivered line may be repeated, by hash.
     known: HashMap<u64, u32>,
-    /// Whether something known has come: then nothing lies between it and what is new.
+    /// Whether a delivered line was repeated: then no lines are missing in between.
     met: bool,
-    /// What was told last. Behind it all is new, whatever its time: clocks are set back.
+    /// The line delivered last. All lines after it are new, whatever their time: clocks are set back.
     last: Option<u64>,
 }
 
-/// What to do with a line.
+/// Whether a line is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     New,
-    /// New, and what should have come before it did not: lines may be missing.
+    /// New, but the lines delivered before it were not repeated: lines may be missing.
     NewAfterGap,
     Known,
 }
 
 impl Seen {
-    /// Notes the time at which the other side began to tell, if it is the first time.
+    /// Records when the log was opened, if it is the first time.
     pub(super) fn begin(&mut self, at: Option<i64>) {
         self.begun = self.begun.or(at);
     }
 
-    /// Whether anything was told.
+    /// Returns whether no line was delivered yet.
     pub(super) fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
 
-    /// Lets nothing through that is older than the beginning, until something newer comes.
+    /// Drops lines older than the beginning until a newer line arrives.
     pub(super) fn only_from_the_beginning(&mut self) {
         let known = self.known();
         self.replay = self.begun.map(|begun| Replay {
@@ -84,14 +84,14 @@ impl Seen {
         known
     }
 
-    /// From when on the other side has to tell once more after a break.
+    /// Starts a repetition. Returns the time (ms) from which to request lines after a reconnect.
     pub(super) fn resume(&mut self) -> Option<i64> {
         let times = || self.marks.iter().rev().filter_map(|mark| mark.at);
         let Some(newest) = times().max() else {
             self.only_from_the_beginning();
             return self.begun;
         };
-        // What was told and is forgotten can't be told apart by more than its time.
+        // Lines that are no longer remembered are recognized by their time only.
         let forgotten = self.forgotten.map(|told| told.saturating_add(1));
         let floor = forgotten.or_else(|| times().min()).min(Some(newest));
         let last = self.marks.back().map(|mark| mark.print);
@@ -99,7 +99,7 @@ impl Seen {
         times().take(OVERLAP).min()
     }
 
-    /// Judges a line, and remembers it if it is new.
+    /// Decides whether a line is new, and remembers it if so.
     pub(super) fn judge(&mut self, at: Option<i64>, line: impl Hash) -> Verdict {
         let mark = Mark { at, print: self.keys.hash_one(line) };
         let verdict = self.replay.as_mut().map_or(Verdict::New, |replay| replay.judge(mark));
@@ -129,7 +129,7 @@ impl Replay {
             return Verdict::Known;
         }
         if mark.at.is_some() && mark.at > self.newest {
-            // What comes from now on is what comes now.
+            // The repetition is over; all further lines are new.
             self.floor = None;
             return if std::mem::replace(&mut self.met, true) { Verdict::New } else { Verdict::NewAfterGap };
         }

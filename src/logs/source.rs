@@ -1,4 +1,4 @@
-//! Where lines come from, and how they are asked for: the cloud, or this device's own journal.
+//! The sources of log lines, and their requests: the API, or this device's own journal.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,16 +24,16 @@ use crate::supervisor::{self, JournalQuery};
 use super::line::LogLine;
 use super::{Count, journal, line};
 
-/// Characters that stay as they are in a query value.
+/// The characters not encoded in a query value.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What `journalctl` takes for "all".
+/// The count that stands for "all" in `journalctl`.
 const MOST: u32 = i32::MAX.unsigned_abs();
-/// The head of an answer comes with its first line, or with the first beat after 58 s.
+/// Deadline of the response head: the API sends it with the first line, or with the first heartbeat after 58 s.
 const HEAD_LIMIT: Duration = Duration::from_secs(90);
-/// Entries that are asked for again after a break.
+/// Number of journal entries requested again after a break.
 const AGAIN: u32 = 1000;
 
-/// Which lines, besides those to come.
+/// Which earlier lines to request besides new ones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     pub(super) count: Option<Count>,
@@ -42,7 +42,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// # Errors
-    /// `is_invalid_argument` for a start that is no time: the server would take it for none at all.
+    /// `is_invalid_argument` if the start is not a time: the API would ignore it.
     pub(super) fn check(&self) -> Result<()> {
         self.starting().map(drop)
     }
@@ -54,11 +54,14 @@ impl Wanted {
             Err(_) => start.parse(),
         };
         time.map(Some).map_err(|_| {
-            Error::argument("start", format!("`{start}` is no time; one looks like 2024-01-15T10:00:00Z"))
+            Error::argument(
+                "start",
+                format!("`{start}` is not a time; expected a form such as 2024-01-15T10:00:00Z"),
+            )
         })
     }
 
-    /// Whether nothing of what was before is wanted.
+    /// Returns whether no earlier lines are requested.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self.count, None | Some(Count(Some(0)))) && self.start.is_none()
     }
@@ -73,12 +76,12 @@ impl Wanted {
     }
 }
 
-/// One log and the way to it.
+/// One log, and where it is read from.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Cloud {
         key: DeviceKey,
-        /// Once it is known.
+        /// The full uuid, once known.
         uuid: Option<Arc<str>>,
     },
     Journal {
@@ -86,19 +89,19 @@ pub(super) enum Source {
     },
 }
 
-/// Lines as they arrive, not yet cut.
+/// A stream of bytes, not yet split into lines.
 #[derive(Debug)]
 pub(super) enum Feed {
     Cloud(Opened),
     Journal(supervisor::Opened),
 }
 
-/// A log that is open.
+/// An open log.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) feed: Feed,
     pub(super) source: Source,
-    /// When it was opened (ms), by the clock of the other side.
+    /// When the log was opened (ms), by the server's clock.
     pub(super) at: Option<i64>,
 }
 
@@ -110,7 +113,7 @@ impl Source {
         }
     }
 
-    /// The device's whole uuid, or until that is known what the caller calls it.
+    /// Returns the device's full uuid, or the caller's key for it until the uuid is known.
     pub(super) fn device(&self) -> Arc<str> {
         match self {
             Self::Cloud { uuid: Some(uuid), .. } | Self::Journal { uuid: Some(uuid) } => uuid.clone(),
@@ -119,22 +122,22 @@ impl Source {
         }
     }
 
-    /// What is known without asking anybody.
+    /// Checks what needs no request.
     ///
     /// # Errors
-    /// `is_invalid_argument`; `is_unauthorized` when the session has expired; `is_config` without the supervisor's
-    /// variables.
+    /// `is_invalid_argument` if the key is malformed or the start time is invalid; `is_unauthorized` if the session
+    /// has expired; `is_config` without the supervisor's variables.
     pub(super) fn check(&self, core: &Core, wanted: &Wanted) -> Result<()> {
         let Self::Cloud { key, .. } = self else { return core.supervisor.link().map(drop) };
         key.check()?;
         if wanted.start.is_some() && wanted.count.is_none() {
-            return Err(Error::argument("start", "the cloud takes it with a count only")
-                .help("add how many lines there may be, or `.count(All)`"));
+            return Err(Error::argument("start", "the API needs a count with it")
+                .help("add `.count(…)` with the number of lines, or `.count(All)`"));
         }
         core.login().map(drop)
     }
 
-    /// Opens the log for what is wanted of it.
+    /// Opens the log.
     pub(super) async fn open(self, core: Arc<Core>, wanted: Wanted) -> Result<Start> {
         match self {
             Self::Cloud { key, uuid } => {
@@ -148,7 +151,7 @@ impl Source {
                 let opened = core.open(plain).await.map_err(for_a_user)?;
                 let at = opened.headers.get(header::DATE).and_then(|date| date.to_str().ok());
                 let at = at.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-                // The head may have waited for a line.
+                // The API may have delayed the response head until the first line.
                 let waited = i64::try_from(asked.elapsed().as_secs()).unwrap_or_default();
                 let at = at.map(|date| (date.timestamp().as_second() - waited).saturating_mul(1000));
                 Ok(Start { feed: Feed::Cloud(opened), source: Self::Cloud { key, uuid: Some(uuid) }, at })
@@ -162,7 +165,7 @@ impl Source {
                 query = match wanted.count {
                     Some(Count(Some(count @ 1..))) => query.count(count),
                     Some(Count(None)) => query.count(MOST),
-                    // It would show the last ten; the one that is shown now is too old and left out.
+                    // `journalctl` shows ten entries by default. One is the least; it is dropped as too old.
                     _ if wanted.is_nothing() => query.count(1),
                     _ => query,
                 };
@@ -172,27 +175,27 @@ impl Source {
         }
     }
 
-    /// What to ask for after a break, when all from this time on (ms) has to come again.
+    /// Returns what to request after a break, to get all lines from this time (ms) on again.
     pub(super) fn again(&self, from: i64) -> Wanted {
         match self {
-            // Who asks for nothing in particular gets what came lately only.
+            // Without a count, the API sends recent lines only.
             Self::Cloud { .. } => Wanted { count: Some(Count(None)), start: Some(from.to_string()) },
-            // Supervisors before 14.7 know no times.
+            // Supervisors before 14.7 do not accept a start time.
             Self::Journal { .. } => Wanted { count: Some(Count(Some(AGAIN))), start: None },
         }
     }
 
-    /// Whether the other side tells something that was before, although it was not asked to.
+    /// Returns whether the source sends earlier lines that were not requested.
     pub(super) fn tells_too_much(&self, wanted: &Wanted) -> bool {
         matches!(self, Self::Journal { .. }) && wanted.is_nothing()
     }
 
-    /// Whether a line is no entry but a remark of journalctl about them.
+    /// Returns whether a line is a remark of journalctl rather than an entry.
     pub(super) fn is_remark(&self, text: &[u8]) -> bool {
         matches!(self, Self::Journal { .. }) && supervisor::is_remark(text)
     }
 
-    /// Reads a line. With it comes what tells it from all others, where the other side says that.
+    /// Parses a line. Returns it and its cursor, if the source has one.
     pub(super) fn read(&self, text: &[u8]) -> Result<(LogLine, Option<String>), String> {
         match self {
             Self::Cloud { .. } => line::read(text).map(|line| (line, None)),
@@ -209,7 +212,7 @@ impl Feed {
         }
     }
 
-    /// What was asked, for errors.
+    /// Returns the request for error messages.
     pub(super) fn operation(&self) -> &str {
         match self {
             Self::Cloud(opened) => &opened.operation,
@@ -218,7 +221,7 @@ impl Feed {
     }
 }
 
-/// The last lines of a device (`GET /device/v2/<uuid>/logs`).
+/// Reads the last lines of a device (`GET /device/v2/<uuid>/logs`).
 pub(super) async fn history(core: &Core, key: &DeviceKey, wanted: &Wanted) -> Result<Reply> {
     wanted.check()?;
     let uuid = find(core, key).await?;
@@ -229,7 +232,7 @@ fn path(uuid: &str, wanted: &Wanted, stream: bool) -> String {
     format!("/device/v2/{uuid}/logs{}", wanted.query(stream))
 }
 
-/// The device's whole uuid, by which its log is found.
+/// Looks up the device's full uuid, which the log's address needs.
 async fn find(core: &Core, key: &DeviceKey) -> Result<Arc<str>> {
     #[derive(Deserialize)]
     struct Row {
@@ -242,11 +245,11 @@ async fn find(core: &Core, key: &DeviceKey) -> Result<Arc<str>> {
         row.uuid.filter(|uuid| !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     uuid.map(Arc::from).ok_or_else(|| {
         about(&reply, ErrorKind::Decode, format!("the answer lacks the uuid of {}", target.sought))
-            .help("may the token read it? What a key may not read is left out")
+            .help("check that the token may read it: the API omits what a key may not read")
     })
 }
 
-/// Advice for the one refusal that surprises.
+/// Adds help to the error that a device's own key gets.
 fn for_a_user(error: Error) -> Error {
     if error.is_unauthorized() && error.was_sent() {
         error.help(

@@ -1,4 +1,4 @@
-//! Following one log, over breaks of the connection.
+//! A stream of one log that survives lost connections.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,49 +19,49 @@ use super::line::LogLine;
 use super::seen::{Seen, Verdict};
 use super::source::{Feed, Source, Start, Wanted};
 
-/// How long it is tried to get a log back, unless told otherwise.
+/// Default time for which a lost connection is retried.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// A refusal has come by then. The head of an answer may not have: a cloud has none to send before it has a line
-/// or a beat.
+/// Time within which the API reports an error. A success may take longer: the API sends no head before the first
+/// line or heartbeat.
 const PROMPT: Duration = Duration::from_secs(10);
-/// The request is on its way by then, so that what is logged from now on is not missed.
+/// Time within which the request is sent, so that lines logged from then on are included.
 const SENT: Duration = Duration::from_millis(500);
-/// A connection that held for so long was a good one, even if nothing was logged: longer than one beat.
+/// A connection that lasted this long counts as good even if no line came. Longer than one heartbeat.
 const STEADY: Duration = Duration::from_secs(60);
-/// What of a line that can't be read is shown.
+/// Number of characters of an unreadable line that an error shows.
 const SHOWN: usize = 60;
 
-/// What happens in a log that is followed.
+/// An event in a log that is followed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LogEvent {
     /// A line.
     Line(LogLine),
-    /// A line was left out: it can't be read, or is longer than 256 KiB. The error is `is_decode`.
+    /// A line was skipped: it is malformed or longer than 256 KiB. The error is `is_decode`.
     Skipped(Error),
-    /// The connection was lost, for this reason, and is being established anew.
+    /// The connection was lost for this reason. The stream is reconnecting.
     Interrupted(Error),
-    /// Lines may be missing here: after a break, what follows the last line before it is not there any more.
-    /// The cloud keeps 1,000 lines of a device.
+    /// Lines may be missing here: after a reconnect, the API no longer had the line that follows the last one
+    /// delivered. The API keeps 1,000 lines of a device.
     Missed,
 }
 
-/// The log of one device as it is written: a `Stream` that ends only for a reason.
+/// The log of one device as a `Stream`, which ends only on an error.
 ///
-/// All work is done when it is polled, and dropping it closes the connection: that is how to unsubscribe.
-/// Nothing is read ahead beyond a few buffers of the connection, so a slow reader slows the server down, which
-/// then leaves lines out and says so in a line of its own (`is_system`).
+/// Polling does all the work. Dropping the stream closes the connection and unsubscribes. It reads ahead only a few
+/// buffers of the connection, so a slow reader slows the server down. The server then drops lines and reports this
+/// in a line of its own (`is_system`).
 ///
-/// **After a break** (the connection closed or broke, silence for 90 s, 429, 5xx) it connects again, after a
-/// random pause that grows, and goes on where it was: it asks for what came lately once more and drops what
-/// it had. So nothing is lost and nothing comes twice, as long as the cloud still has what came meanwhile
-/// (it keeps 1,000 lines, for 30 days; else there is a [`LogEvent::Missed`]), as no more than 1,000 lines have the same
-/// `created_at`, and as a line is in the cloud before the 64 that follow it by their `created_at`. Lines are told apart by all that is in them, equal ones by their number.
-/// Before the first line, it goes on from the second in which it first connected.
+/// **After a break** (connection closed or lost, silence for 90 s, 429, 5xx) the stream reconnects after a growing
+/// random pause. It requests recent lines again and drops those that it delivered before. No line is lost or
+/// repeated as long as the API still has the lines in between (it keeps 1,000 lines, for 30 days; otherwise the
+/// stream yields [`LogEvent::Missed`]), no more than 1,000 lines have the same `created_at`, and the API receives a
+/// line before the 64 that follow it by `created_at`. Lines are compared by their whole content, and equal lines by
+/// their number. Before the first line, a reconnect requests lines from the second of the first connection on.
 ///
-/// An error is its last item: anything but a break (401, 404 …), or a break for longer than its
-/// [patience](super::Subscribe::patience). With [`Retry::never`] the first break is the end: an
-/// error if the connection broke, none if the server closed it.
+/// An error is the last item: any error other than a break (401, 404 …), or a break longer than the
+/// [patience](super::Subscribe::patience). With [`Retry::never`] the first break ends the stream: with an error if
+/// the connection was lost, without one if the server closed it.
 #[doc(alias = "unsubscribe")]
 #[doc(alias = "unsubscribe_all")]
 #[doc(alias = "stop")]
@@ -73,30 +73,30 @@ pub struct LogStream {
     state: State,
     lines: Lines,
     seen: Seen,
-    /// Told next, before anything else is done.
+    /// Events to yield before any other work.
     events: VecDeque<LogEvent>,
     skipped: u64,
-    /// It was not open yet, and need not be tried again when that fails.
+    /// Whether the log was never open. A failure is then reported without a retry.
     is_first: bool,
-    /// Breaks, and time spent on them, since there was news.
+    /// Number of breaks since the last new line, and the time spent on them.
     breaks: u32,
     spent: Duration,
 }
 
 enum State {
-    /// To be opened when polled.
+    /// Not started; polling opens it.
     New,
     Opening(BoxFuture<'static, Result<Start>>, Instant),
     Open(Box<Open>),
     Pausing(BoxFuture<'static, ()>),
-    /// The error that ended it, until it is told.
+    /// Ended; holds the error until it is yielded.
     Ended(Option<Error>),
 }
 
 struct Open {
     feed: Feed,
     since: Instant,
-    /// Whether anything came, be it a beat.
+    /// Whether anything was received, even a heartbeat.
     heard: bool,
 }
 
@@ -118,7 +118,7 @@ impl LogStream {
         }
     }
 
-    /// Begins to open it, and does not wait for the head of the answer. It ends there when that fails.
+    /// Starts to open the log without waiting for the response head. Ends the stream if that fails.
     pub(super) async fn begin_at_once(&mut self) {
         self.is_first = true;
         self.begin();
@@ -130,32 +130,32 @@ impl LogStream {
         }
     }
 
-    /// What happens next; `None` at the end.
+    /// Waits for the next event. Returns `None` at the end.
     pub async fn next(&mut self) -> Option<Result<LogEvent>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The device: its whole uuid, as far as that is known.
+    /// Returns the device's full uuid, or the caller's key for it as long as the uuid is unknown.
     pub fn device(&self) -> Arc<str> {
         self.source.device()
     }
 
-    /// How many lines were left out so far because they could not be read.
+    /// Returns the number of unreadable lines skipped so far.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Begins to open it, for the first time or after a break.
+    /// Starts to open the log, for the first time or after a break.
     fn begin(&mut self) {
         let wanted = self.wanted_now();
         let opening = self.source.clone().open(self.core.clone(), wanted);
         self.state = State::Opening(Box::pin(opening), Instant::now());
     }
 
-    /// What to ask for: what the caller wants, and after a break what leads on from there.
+    /// Returns what to request: the caller's lines, or after a break those that continue from the last line.
     fn wanted_now(&mut self) -> Wanted {
         if self.seen.is_empty() && !self.wanted.is_nothing() {
-            // Not even what was asked for has come.
+            // The lines of the first request have not arrived yet.
             return self.wanted.clone();
         }
         self.seen.resume().map_or_else(|| self.wanted.clone(), |from| self.source.again(from))
@@ -171,11 +171,11 @@ impl LogStream {
         self.state = State::Open(Box::new(Open { feed: start.feed, since: Instant::now(), heard: false }));
     }
 
-    /// What became of the connection.
+    /// Handles the end of the connection.
     fn closed(&mut self, error: Option<Error>) {
         let resumes = self.resumes() && error.as_ref().is_none_or(is_passing);
         if let Some(rest) = self.lines.rest() {
-            // Half a line comes again as a whole one.
+            // A partial line is sent again in full.
             if !resumes || self.source.read(&rest).is_ok() {
                 self.line(&rest);
             }
@@ -188,14 +188,14 @@ impl LogStream {
         match error {
             None if !resumes => self.state = State::Ended(None),
             None => {
-                let ended = Error::new(ErrorKind::Unreachable, "the other side ended the stream");
+                let ended = Error::new(ErrorKind::Unreachable, "the server closed the stream");
                 self.broke(ended.operation(operation).sent(true));
             }
             Some(error) => self.broke(error),
         }
     }
 
-    /// Pauses before the next try, if there is one.
+    /// Pauses before the next attempt, or ends the stream if there is none.
     fn broke(&mut self, error: Error) {
         if !self.resumes() || !is_passing(&error) {
             self.state = State::Ended(Some(error));
@@ -207,7 +207,7 @@ impl LogStream {
         if self.spent > self.patience {
             let error = error
                 .with_attempts(self.breaks)
-                .help("that is for too long; subscribe anew once it works again");
+                .help("the log was interrupted for longer than the patience allows; subscribe again once the connection works");
             self.state = State::Ended(Some(error));
             return;
         }
@@ -227,10 +227,10 @@ impl LogStream {
         self.spent = Duration::ZERO;
     }
 
-    /// Tells a line if it is one, and new.
+    /// Parses a line and yields it if it is new.
     fn line(&mut self, text: &Bytes) {
         if text.iter().all(u8::is_ascii_whitespace) {
-            // A beat, which comes after all that was there before.
+            // A heartbeat comes after all earlier lines.
             self.wanted = Wanted::default();
             return;
         }
@@ -273,7 +273,7 @@ impl LogStream {
     }
 }
 
-/// Whether it may work the next time.
+/// Returns whether another attempt may succeed.
 fn is_passing(error: &Error) -> bool {
     let passing = [ErrorKind::Unreachable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::Server];
     passing.contains(&error.kind()) && !error.is_lasting()

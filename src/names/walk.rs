@@ -1,25 +1,25 @@
-//! Which names a query has, and of which resource each is.
+//! Finds the names in a query, and the resource of each.
 
 use std::mem::replace;
 
-/// The resource that a navigation of this name leads to: what stands behind the verb, as the cloud makes their
-/// names. `belongs_to__application` leads to `application`.
+/// Returns the resource that a navigation leads to: the part after the verb. `belongs_to__application` leads to
+/// `application`.
 pub(crate) fn leads_to(navigation: &str) -> &str {
     navigation.rsplit("__").next().unwrap_or(navigation)
 }
 
-/// What a bracket encloses.
+/// The scope of a bracket.
 struct Within<'a> {
-    /// Whose columns are named.
+    /// Resource of the names in it.
     resource: &'a str,
-    /// Whether it is the value of `$expand`: then brackets behind a name are about the rows that it leads to.
+    /// Whether it is the value of `$expand`: brackets after a navigation then concern its target rows.
     expands: bool,
-    /// How many variables of lambdas there are outside of it.
+    /// Number of lambda variables outside of it.
     variables: usize,
 }
 
-/// The first find among the names in the text of a query for rows of this resource; `find` gets the resource
-/// and the name. What stands in quotes is a value and no name.
+/// Returns the first result of `find` among the names in a query of this resource. `find` receives the resource and
+/// the name. Text in quotes is a value.
 pub(super) fn find_name<'a, T>(
     root: &'a str,
     query: &'a str,
@@ -28,7 +28,7 @@ pub(super) fn find_name<'a, T>(
     let mut around = Vec::new();
     let mut here = Within { resource: root, expands: false, variables: 0 };
     let mut variables: Vec<(&str, &str)> = Vec::new();
-    // Where a path has come to, behind its `/`.
+    // The resource that the path has reached, after a `/`.
     let mut reached: Option<&str> = None;
     let mut rest = query;
     loop {
@@ -61,7 +61,7 @@ pub(super) fn find_name<'a, T>(
             variables.iter().rfind(|(variable, _)| *variable == name && reached.is_none()).copied();
         match (next, variable) {
             (Some('='), _) => here.expands = name == "$expand",
-            // Behind `/$count` the path stays where it is.
+            // `/$count` does not change the resource.
             _ if name == "$count" => {}
             (Some(':'), _) => variables.push((name, here.resource)),
             (Some('/'), Some((_, of))) => reached = Some(of),
@@ -72,7 +72,7 @@ pub(super) fn find_name<'a, T>(
                 match next {
                     Some('/') => reached = Some(leads_to(name)),
                     Some('(') if here.expands => reached = Some(leads_to(name)),
-                    // `any` and `all` are about the rows that the path has come to, functions about those here.
+                    // `any` and `all` concern the target rows, functions the current ones.
                     Some('(') => {}
                     _ => reached = None,
                 }

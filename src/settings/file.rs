@@ -1,4 +1,4 @@
-//! The settings file of the SDKs: read, and written whole, by one at a time.
+//! The settings file of the SDKs: reading, locking, atomic writes.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
@@ -14,16 +14,16 @@ use crate::fs::{PRIVATE, failed, write_atomic};
 
 use super::ini::Document;
 
-/// No settings file is nearly as long.
+/// Maximum size in bytes. Settings files are much smaller.
 const LONGEST: u64 = 64 * 1024;
-/// For who writes at the same time: each holds the lock for as long as one small file takes.
+/// Time to wait for the lock. Each writer holds it only while writing one small file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
-/// The Python SDK empties the file before it writes it: a moment later it is whole.
+/// Pause before a second read: the Python SDK truncates the file before it writes it.
 const WRITER_PAUSE: Duration = Duration::from_millis(20);
 const WRITER_PAUSES: usize = 5;
 
-/// Where the file is, and which section of it is ours.
+/// Path of the file, and its section for this crate.
 #[derive(Debug, Clone)]
 pub(crate) struct SettingsFile {
     pub(crate) directory: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct SettingsFile {
     pub(crate) section: String,
 }
 
-/// Tells one state of the file from another.
+/// Identity of a version of the file, to notice changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     file: (u64, u64),
@@ -40,16 +40,16 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-/// What is there.
+/// Content of the file.
 #[derive(Debug)]
 pub(super) enum Found {
     Missing,
-    /// No settings file, or one without our section.
+    /// Not a settings file, or one without the section.
     Garbage(Vec<u8>),
     Settings(Document, Stamp),
 }
 
-/// Nobody else writes while it exists; the kernel takes it back from whoever dies.
+/// The lock of the file. The kernel releases it when a process dies.
 #[derive(Debug)]
 pub(super) struct Held {
     _directory: Option<Flock<File>>,
@@ -60,19 +60,19 @@ impl SettingsFile {
         self.directory.join(&self.name)
     }
 
-    /// `None` if it is not there.
+    /// Returns `None` if the file does not exist.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         fs::metadata(self.path()).ok().as_ref().map(stamp)
     }
 
-    /// Looks once.
+    /// Reads the file once.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when it can't be read.
+    /// `is_io` or `is_config` if the file can't be read.
     pub(super) fn read(&self) -> Result<Found> {
         if self.directory.as_os_str().is_empty() {
-            return Err(Error::new(ErrorKind::Config, "there is no home directory to keep the settings in")
-                .help("set HOME or BALENA_SETTINGS_HOME_DIRECTORY, or name a data directory"));
+            return Err(Error::new(ErrorKind::Config, "there is no home directory for the settings file")
+                .help("set HOME or BALENA_SETTINGS_HOME_DIRECTORY, or pass a data directory"));
         }
         let path = self.path();
         let fault = |cause: io::Error| failed("read", &path, cause);
@@ -81,11 +81,11 @@ impl SettingsFile {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
             Err(cause) => return Err(fault(cause)),
         };
-        // Opening a pipe would wait for who writes into it.
+        // Opening a named pipe would block until a writer opens it.
         if !about.is_file() || about.len() > LONGEST {
-            return Err(Error::new(ErrorKind::Config, "it is no settings file")
+            return Err(Error::new(ErrorKind::Config, "it is not a settings file")
                 .operation(format!("read {}", path.display()))
-                .help("take it away, or name another data directory"));
+                .help("remove it, or use another data directory"));
         }
         let file = File::open(&path).map_err(fault)?;
         let stamp = stamp(&file.metadata().map_err(fault)?);
@@ -98,7 +98,7 @@ impl SettingsFile {
         })
     }
 
-    /// Looks again for a moment before it takes a file for garbage.
+    /// Reads the file, and reads it again for a moment before treating it as garbage.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -113,10 +113,11 @@ impl SettingsFile {
         self.read()
     }
 
-    /// Waits for its turn to write; makes the directory where there is none.
+    /// Waits for the lock. Creates the directory if it is missing.
     ///
     /// # Errors
-    /// `is_io`, `is_config`; `is_locked` when somebody else keeps it.
+    /// `is_io` or `is_config` if the directory or the lock can't be used; `is_locked` if another process keeps the
+    /// lock.
     pub(super) fn lock(&self) -> Result<Held> {
         let fault = |cause: io::Error| failed("open", &self.directory, cause);
         if !self.directory.is_dir() {
@@ -137,7 +138,7 @@ impl SettingsFile {
             if waited >= LOCK_PATIENCE {
                 return Err(Error::new(ErrorKind::Locked, "another process keeps it locked")
                     .operation(format!("lock {}", self.directory.display()))
-                    .help("see `fuser -v` for which one it is"));
+                    .help("find it with `fuser -v`"));
             }
             std::thread::sleep(LOCK_PAUSE);
             waited += LOCK_PAUSE;
@@ -151,7 +152,7 @@ impl SettingsFile {
         Held { _directory: directory }
     }
 
-    /// Takes away what writers left behind that were killed; with the lock held, nobody is writing.
+    /// Removes temporary files of killed writers. The lock guarantees that nobody is writing.
     fn sweep(&self) {
         let begin = format!(".{}.", self.name);
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
@@ -160,15 +161,16 @@ impl SettingsFile {
                 name.strip_prefix(&begin).is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
             });
             if left && let Err(error) = fs::remove_file(entry.path()) {
-                tracing::debug!(%error, "a draft stays behind");
+                tracing::debug!(%error, "a temporary file could not be removed");
             }
         }
     }
 
-    /// Writes it whole: after a crash or a power cut it is as it was, or as it was to be.
+    /// Writes the file atomically: after a crash or a power cut it has the old or the new content.
     ///
     /// # Errors
-    /// `is_io`, `is_config`, `is_invalid_argument` for what would not be read: the file is as it was.
+    /// `is_io` or `is_config` if the file can't be written; `is_invalid_argument` if a value could not be read back.
+    /// The file is then unchanged.
     pub(super) fn write(&self, _held: &Held, document: &Document) -> Result<Option<Stamp>> {
         let text = document.text(&self.section);
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST
@@ -177,23 +179,23 @@ impl SettingsFile {
             return Err(Error::argument("value", "the settings file can't hold it")
                 .help("names and values are short lines of text, without white space around them"));
         }
-        // A symlink stays one: somebody keeps the file elsewhere.
+        // Follows a symlink: the user stores the file elsewhere.
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
         write_atomic(&path, text.as_bytes(), PRIVATE)?;
         Ok(self.stamp())
     }
 
-    /// Keeps what can't be read under another name, as the SDK does: it may be all that is left of something.
-    /// It stays where it is as well, until a whole file takes its place.
+    /// Copies an unreadable file to another name, as the SDK does, to lose no data. The original stays until a new
+    /// file replaces it.
     ///
     /// # Errors
-    /// `is_io`, `is_config`.
+    /// `is_io` or `is_config` if the copy can't be written.
     pub(super) fn set_aside(&self, _held: &Held, bytes: &[u8]) -> Result<()> {
         let (path, aside) = (self.path(), self.directory.join(format!("{}.old", self.name)));
         write_atomic(&aside, bytes, PRIVATE)?;
         tracing::warn!(
             path = %path.display(), aside = %aside.display(),
-            "this was no settings file: it is set aside, and a new one begins"
+            "this is not a settings file: it is kept under another name and a new one is written"
         );
         Ok(())
     }

@@ -1,36 +1,36 @@
-//! The form of the SDK's settings file: what Python's `configparser` writes and reads.
+//! Format of the SDK's settings file, as Python's `configparser` reads and writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::maps::filled;
 
-/// How much text the values of one file may come to, for a file that refers to itself over and over.
+/// Total length of the values of one file in bytes, as a limit on values that refer to each other.
 const MOST: usize = 1024 * 1024;
 
-/// The section whose values count in all others.
+/// The section whose values apply to all sections.
 const SHARED: &str = "DEFAULT";
 
-/// The names and texts of one section, in the order of the file; names are in lower case.
+/// The names and values of one section, in the order of the file. Names are in lower case.
 pub(super) type Pairs = Vec<(String, String)>;
 
-/// A settings file: the pairs of our section, and what belongs to others, as it is.
+/// A settings file: the pairs of our section, and the text of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Document {
     pub(super) pairs: Pairs,
     others: String,
 }
 
-/// A name as the file has it.
+/// Converts a name to the form of the file.
 pub(super) fn name(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
 impl Document {
-    /// `None` if Python could not read it either, or if it lacks the section.
+    /// Parses a file. Returns `None` if Python could not read it either, or if it lacks the section.
     pub(super) fn parse(text: &str, section: &str) -> Option<Self> {
         let mut lines = Lines::default();
-        // Some editors begin a file with a mark of its encoding; and a lone CR ends a line for Python.
+        // Some editors write a byte order mark. Python treats a lone CR as the end of a line.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for line in text.lines().flat_map(|line| line.split('\r')) {
             lines.take(line)?;
@@ -55,7 +55,7 @@ impl Document {
         let plain = filled(plain.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let mut left = MOST;
         for (_, text) in &mut document.pairs {
-            // A reference that leads nowhere is a text that was meant as it stands.
+            // A reference to a missing value is literal text.
             if let Some(whole) = interpolated(text, &plain, 0, &mut left) {
                 *text = whole;
             }
@@ -63,7 +63,7 @@ impl Document {
         Some(document)
     }
 
-    /// The file's text.
+    /// Returns the text of the file.
     pub(super) fn text(&self, section: &str) -> String {
         let pairs: Pairs = self.pairs.iter().map(|(name, text)| (name.clone(), escaped(text))).collect();
         format!("{}{}", written(section, &pairs), self.others)
@@ -80,12 +80,12 @@ fn written(section: &str, pairs: &Pairs) -> String {
     text
 }
 
-/// `%` begins a reference to another value in this form.
+/// Escapes `%`, which starts a reference to another value.
 fn escaped(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// Puts values in the place of `%(name)s`; `left` is how much text it may yet go through.
+/// Replaces each `%(name)s` by its value. `left` is the length that may still be processed.
 fn interpolated(text: &str, pairs: &BTreeMap<&str, &str>, depth: usize, left: &mut usize) -> Option<String> {
     /// As in Python.
     const DEEPEST: usize = 10;
@@ -115,15 +115,15 @@ fn interpolated(text: &str, pairs: &BTreeMap<&str, &str>, depth: usize, left: &m
 struct Section {
     name: String,
     pairs: Pairs,
-    /// Those of the pairs: a file of many must not keep us busy.
+    /// Names of the pairs, for a fast check of duplicates.
     names: BTreeSet<String>,
 }
 
-/// What the lines so far amount to.
+/// State of the line parser.
 #[derive(Debug, Default)]
 struct Lines {
     sections: Vec<Section>,
-    /// How far the line of the last name was indented, while its value may go on.
+    /// Indentation of the last name's line, while its value may continue.
     indent: Option<usize>,
 }
 
@@ -135,7 +135,7 @@ impl Lines {
         }
         let indent = line.len() - line.trim_start().len();
         if text.is_empty() || self.indent.is_some_and(|own| indent > own) {
-            // An empty line may stand within a value; at its end it is cut off below.
+            // A value may contain an empty line; trailing ones are removed below.
             if let (Some(_), Some((_, value))) = (self.indent, self.last()) {
                 value.push('\n');
                 value.push_str(text);
@@ -146,7 +146,7 @@ impl Lines {
         if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
             let known = self.sections.iter().position(|section| section.name == name.0);
             let section = match known {
-                // This one alone may come in parts.
+                // Only this section may occur several times.
                 Some(at) if name.0 == SHARED => self.sections.remove(at),
                 None if !name.0.is_empty() => {
                     Section { name: name.0.to_owned(), pairs: Pairs::new(), names: BTreeSet::new() }
@@ -171,7 +171,7 @@ impl Lines {
         self.sections.last_mut()?.pairs.last_mut()
     }
 
-    /// The last value does not go on.
+    /// Ends the last value.
     fn finish(&mut self) {
         if self.indent.take().is_some()
             && let Some((_, value)) = self.last()

@@ -1,4 +1,4 @@
-//! What the settings are now, and what a change makes of them.
+//! The current settings, and how a change affects them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::file::{SettingsFile, Stamp};
 use super::ini::{self, Document};
 use super::values::{Setting, TOKEN, Values};
 
-/// What the Python SDK demands of a file; without one of them it begins a new one, and the token is gone.
+/// Settings that the Python SDK requires in a file. If one is missing, the SDK writes a new file without the token.
 const DEMANDED: [&str; 11] = [
     "builder_url",
     "pine_endpoint",
@@ -27,25 +27,25 @@ const DEMANDED: [&str; 11] = [
     "retry_rate_limited_request",
 ];
 
-/// What the settings are now.
+/// The current settings.
 pub(super) struct State {
-    /// All of them in memory; those of the file otherwise.
+    /// All settings if they are in memory; otherwise those of the file.
     pub(super) kept: Values,
-    /// What the constructor was asked for: it counts before the file's, and is not written into it.
+    /// Settings given to the constructor. They override the file's and are not written to it.
     pub(super) asked_for: Values,
     pub(super) typed: Arc<Settings>,
-    /// Goes up when somebody else's token may have come.
+    /// Incremented when the token may have changed.
     pub(super) epoch: u64,
-    /// The file as it was last read or written; `None` if it never was.
+    /// Identity of the file when last read or written. `None` if it never was.
     pub(super) seen: Option<Stamp>,
     pub(super) open: bool,
-    /// The constructor's token, to go into the file when it is first read.
+    /// Token given to the constructor, to be written when the file is first read.
     pub(super) login: Option<SecretString>,
-    /// What is wrong with what others wrote there: said once, not before each request.
+    /// Problem with the file's values. Reported once rather than before each request.
     pub(super) complaint: Option<String>,
 }
 
-/// Whose token there is after a change.
+/// Effect of a change on the login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Login {
     Same,
@@ -59,7 +59,7 @@ impl State {
 
     pub(super) fn token(&self) -> Option<&SecretString> {
         match self.kept.get(TOKEN) {
-            // A line without a value is no login.
+            // An empty value is not a login.
             Some(Setting::Secret(token)) if !token.expose_secret().is_empty() => Some(token),
             _ => None,
         }
@@ -71,7 +71,7 @@ impl State {
         refused.map_or(Ok(()), |why| Err(Error::argument("value", format!("setting {}: {why}", name.trim()))))
     }
 
-    /// Whole new values, from the file.
+    /// Takes over the values of a file.
     pub(super) fn take_over(
         &mut self,
         given: &Settings,
@@ -101,18 +101,18 @@ impl State {
         Ok(())
     }
 
-    /// Changed values, by us: `name` is what was changed.
+    /// Takes over values changed by this client; `name` is the changed setting.
     pub(super) fn settle(&mut self, name: &str, kept: Values, login: Login) {
         let mut typed = (*self.typed).clone();
         self.asked_for.remove(name);
         for (other, value) in kept.iter() {
             let old = self.kept.get(other).filter(|_| !other.eq_ignore_ascii_case(name.trim()));
-            // What another process wrote there may be wrong.
+            // Another process may have written an invalid value.
             if old.is_none_or(|old| old.expose() != value.expose())
                 && self.asked_for.get(other).is_none()
                 && let Err(why) = typed.take(other, value)
             {
-                tracing::warn!(name = other, why, "a setting keeps its value");
+                tracing::warn!(name = other, why, "an invalid setting is ignored");
             }
         }
         for (other, _) in self.kept.iter().filter(|(other, _)| kept.get(other).is_none()) {
@@ -152,7 +152,7 @@ pub(super) fn values(document: &Document) -> Values {
     document.pairs.iter().map(|(name, text)| (name.clone(), Setting::read(name, text.clone()))).collect()
 }
 
-/// Without the line break at its end that a token from a file has.
+/// Checks a token, and removes the trailing line break of a token read from a file.
 pub(crate) fn checked(token: &SecretString) -> Result<SecretString> {
     let text = token.expose_secret().trim();
     match checks::token_fault(text) {
@@ -170,7 +170,8 @@ pub(super) fn token(values: &Values) -> Option<&str> {
     values.get(TOKEN).map(Setting::expose)
 }
 
-/// The addresses and endpoints are what they are from now on: another host, or version, does not move them.
+/// Makes derived addresses and endpoint versions explicit, so that a later change of host or version does not affect
+/// them.
 pub(super) fn settled(mut settings: Settings) -> Settings {
     settings.api_endpoint = Some(settings.api());
     settings.builder_url = Some(settings.builder());
@@ -188,10 +189,10 @@ fn take_all(settings: &mut Settings, values: &Values, file: &SettingsFile) -> Re
 fn wrong(file: &SettingsFile, name: &str, why: &str) -> Error {
     Error::new(ErrorKind::Config, format!("setting {name}: {why}"))
         .operation(format!("read {}", file.path().display()))
-        .help("correct it there, or take the line away")
+        .help("correct the line, or remove it")
 }
 
-/// Adds what the Python SDK demands; whether anything lacked.
+/// Adds the settings that the Python SDK requires. Returns whether any was missing.
 pub(super) fn complete(file: &SettingsFile, kept: &mut Values) -> Result<bool> {
     if is_whole(kept) {
         return Ok(false);

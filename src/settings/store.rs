@@ -1,4 +1,4 @@
-//! The settings while the client lives: in memory, or in the SDK's file as well.
+//! The settings of a running client, in memory or also in the SDK's file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,13 +14,12 @@ use super::ini::Document;
 use super::state::{Login, State, checked, complete, is_whole, settled, token, values};
 use super::values::{Setting, TOKEN, Values};
 
-/// The settings by their names in the SDKs, the token among them. From
-/// [`Balena::settings`](crate::Balena::settings).
+/// The settings and the token, by their names in the SDKs. From [`Balena::settings`](crate::Balena::settings).
 ///
-/// They are in memory, or in the SDK's file where [`Builder::data_directory`](crate::Builder::data_directory)
-/// asked for it; then a change is in the file when the call returns, whole or not at all, and what other
-/// processes changed is seen by the next call. Names are found whatever their case. A change counts for all
-/// requests that begin after it, but `request_limit` and `data_directory`, which count when a client is made.
+/// They are in memory, and in the SDK's file too with [`Builder::data_directory`](crate::Builder::data_directory). A
+/// change is then written atomically before the call returns, and changes of other processes are seen by the next
+/// call. Names ignore case. A change applies to all requests that start after it, except `request_limit` and
+/// `data_directory`, which apply when a client is built.
 #[derive(Clone)]
 pub struct SettingsStore(Arc<Inner>);
 
@@ -39,14 +38,14 @@ impl fmt::Debug for SettingsStore {
 }
 
 impl SettingsStore {
-    /// A file is read when it is first needed, or by [`ready`](Self::ready).
+    /// The file is read when it is first needed, or by [`ready`](Self::ready).
     pub(crate) fn new(given: Settings, mut login: Option<SecretString>, file: Option<SettingsFile>) -> Self {
         let mut kept = Values::default();
         if file.is_none() {
             kept = Values::of(&given);
             kept.set("data_directory", false.into());
             if let Some(token) = login.take() {
-                // What is none is refused by `Builder::try_build`, or by the server.
+                // `Builder::try_build` or the API refuses an invalid token.
                 kept.set(TOKEN, checked(&token).unwrap_or(token).into());
             }
         }
@@ -57,27 +56,27 @@ impl SettingsStore {
         Self(Arc::new(Inner { given, file, state: RwLock::new(state) }))
     }
 
-    /// Whether a setting has a value.
+    /// Returns whether a setting has a value.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the file can't be used.
+    /// `is_io` or `is_config` if the file can't be used.
     pub fn has(&self, name: &str) -> Result<bool> {
         Ok(self.state()?.get(name).is_some())
     }
 
-    /// A setting's value.
+    /// Returns the value of a setting.
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such setting; `is_io`, `is_config` when the file can't be used.
+    /// `is_invalid_argument` if there is no such setting; `is_io` or `is_config` if the file can't be used.
     pub fn get(&self, name: &str) -> Result<Setting> {
         let value = self.state()?.get(name).cloned();
         value.ok_or_else(|| Error::argument("name", format!("there is no setting {}", name.escape_debug())))
     }
 
-    /// All settings.
+    /// Returns all settings by name.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the file can't be used.
+    /// `is_io` or `is_config` if the file can't be used.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> Result<BTreeMap<String, Setting>> {
         let state = self.state()?;
@@ -85,11 +84,11 @@ impl SettingsStore {
         Ok(all.map(|(name, value)| (name.to_owned(), value.clone())).collect())
     }
 
-    /// Gives a setting a value; any name will do.
+    /// Sets a setting. Unknown names are stored too.
     ///
     /// # Errors
-    /// `is_invalid_argument` for what can't be the value of that setting, or what the file can't hold; `is_io`,
-    /// `is_config`, `is_locked` when the file can't be written: then nothing has changed.
+    /// `is_invalid_argument` if the value does not fit the setting or the file can't hold it; `is_io`, `is_config`
+    /// or `is_locked` if the file can't be written. The setting is then unchanged.
     pub fn set(&self, name: &str, value: impl Into<Setting>) -> Result<()> {
         let value = value.into();
         if name.trim().is_empty() {
@@ -102,10 +101,10 @@ impl SettingsStore {
         self.change(name, Login::Same, |values| values.set(name, value.clone()))
     }
 
-    /// Takes a setting away: what it is for goes by its default again. Says whether there was one.
+    /// Removes a setting, so that its default applies. Returns whether it had a value.
     ///
     /// # Errors
-    /// `is_io`, `is_config`, `is_locked` when the file can't be written: then nothing has changed.
+    /// `is_io`, `is_config` or `is_locked` if the file can't be written. The setting is then unchanged.
     pub fn remove(&self, name: &str) -> Result<bool> {
         let there = self.state()?.get(name).is_some();
         let login = if name.trim().eq_ignore_ascii_case(TOKEN) { Login::Another } else { Login::Same };
@@ -115,38 +114,38 @@ impl SettingsStore {
         Ok(there)
     }
 
-    /// As requests need them.
+    /// Returns the settings as typed values.
     pub(crate) fn typed(&self) -> Arc<Settings> {
         self.read().typed.clone()
     }
 
-    /// Reads the file if it was never read, and makes it where there is none.
+    /// Reads the file if it was never read. Creates it if it is missing.
     ///
     /// # Errors
-    /// `is_io`, `is_config`, `is_locked`.
+    /// `is_io`, `is_config` or `is_locked` if the file can't be used.
     pub(crate) fn ready(&self) -> Result<()> {
         self.state().map(drop)
     }
 
-    /// The token, and which login it belongs to.
+    /// Returns the token, and a number that changes with each login.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the file was never read, and can't be.
+    /// `is_io` or `is_config` if the file was never read and can't be read.
     pub(crate) fn token(&self) -> Result<(Option<SecretString>, u64)> {
         let state = self.state()?;
         Ok((state.token().cloned(), state.epoch))
     }
 
-    /// Another login's token.
+    /// Sets the token of a new login.
     ///
     /// # Errors
-    /// `is_invalid_argument` for what is no token; as [`set`](Self::set).
+    /// `is_invalid_argument` if the text can't be a token; otherwise as [`set`](Self::set).
     pub(crate) fn set_token(&self, token: &SecretString) -> Result<()> {
         let token = checked(token)?;
         self.change(TOKEN, Login::Another, |values| values.set(TOKEN, token.clone().into()))
     }
 
-    /// Nobody's token.
+    /// Removes the token.
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -154,8 +153,8 @@ impl SettingsStore {
         self.remove(TOKEN).map(drop)
     }
 
-    /// The same login's newer token in the place of the old, unless somebody logged in or out meanwhile. A file
-    /// that can't be written keeps the old one.
+    /// Replaces a token by a newer one of the same login, unless the login changed meanwhile. If the file can't be
+    /// written, it keeps the old token.
     pub(crate) fn renew_token(&self, old: &SecretString, new: &SecretString) {
         let renew = |values: &mut Values| {
             if values.get(TOKEN).is_some_and(|now| now.expose() == old.expose_secret()) {
@@ -176,7 +175,7 @@ impl SettingsStore {
         self.0.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As it is now: what others wrote into the file is in it.
+    /// Returns the current state, with changes that other processes made to the file.
     fn state(&self) -> Result<RwLockReadGuard<'_, State>> {
         let Some(file) = &self.0.file else { return Ok(self.read()) };
         let stamp = file.stamp();
@@ -192,7 +191,7 @@ impl SettingsStore {
         Ok(self.read())
     }
 
-    /// The first look at the file.
+    /// Reads the file for the first time.
     fn open(&self, file: &SettingsFile) -> Result<()> {
         let mut state = self.write();
         if state.open {
@@ -222,28 +221,28 @@ impl SettingsStore {
         Ok(())
     }
 
-    /// Somebody else changed the file.
+    /// Reads the file again after another process changed it.
     fn follow(&self, file: &SettingsFile) {
-        // Before it is read: what a change of ours writes meanwhile is newer.
+        // Taken before the read, so that a concurrent change of this client counts as newer.
         let mut state = self.write();
         let followed = file.read().and_then(|found| match found {
             Found::Settings(document, stamp) => {
                 state.take_over(&self.0.given, values(&document), Some(stamp), file)
             }
             Found::Missing => state.take_over(&self.0.given, self.fresh(file), None, file),
-            // It is being written just now, or the next change of ours sets it aside.
+            // Another process is writing it, or the next change of this client sets it aside.
             Found::Garbage(_) => Ok(()),
         });
         let complaint = followed.err().map(|error| error.to_string());
         if let Some(error) = &complaint
             && complaint != state.complaint
         {
-            tracing::warn!(error, "going on with the settings as they were");
+            tracing::warn!(error, "the settings file can't be used; keeping the previous settings");
         }
         state.complaint = complaint;
     }
 
-    /// The file as it is, with what it lacks; `known` is what it had when it was last read.
+    /// Reads the file and adds missing settings. `known` is its content when last read.
     fn current(&self, file: &SettingsFile, held: &Held, known: Option<&Values>) -> Result<Current> {
         let new = |kept| Current { document: Document::default(), kept, whole: None };
         match file.read_patiently()? {
@@ -260,14 +259,14 @@ impl SettingsStore {
         }
     }
 
-    /// What a new file has.
+    /// Returns the content of a new file.
     fn fresh(&self, file: &SettingsFile) -> Values {
         let mut values = Values::of(&self.0.given);
         values.add_directories(file);
         values
     }
 
-    /// The one way of all changes: what others changed meanwhile stays.
+    /// Applies a change. All changes pass here, so that changes of other processes are kept.
     fn change(&self, name: &str, login: Login, change: impl Fn(&mut Values)) -> Result<()> {
         let Some(file) = &self.0.file else {
             let mut state = self.write();
@@ -298,11 +297,11 @@ impl SettingsStore {
     }
 }
 
-/// The file, read to be changed.
+/// The content of the file, read for a change.
 struct Current {
     document: Document,
-    /// With what it lacked.
+    /// Its settings, with missing ones added.
     kept: Values,
-    /// If it lacked nothing.
+    /// Identity of the file. Absent if settings were missing.
     whole: Option<Stamp>,
 }

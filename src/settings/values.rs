@@ -1,4 +1,4 @@
-//! Settings as names and values: the form in which the SDKs keep them.
+//! Settings as names and values, as the SDKs store them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ActionsVersion, ApiVersion, Settings};
 
-/// The name of the session token, or key, among the settings.
+/// Name of the setting that holds the session token or API key.
 pub(crate) const TOKEN: &str = "token";
 
-/// A setting's value.
+/// The value of a setting.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Setting {
-    /// On or off.
+    /// A boolean.
     Flag(bool),
-    /// Any text; numbers too.
+    /// Text. Numbers are text too.
     Text(String),
-    /// The token: shown by nothing.
+    /// The token. `Debug` redacts it.
     Secret(SecretString),
 }
 
 impl Setting {
-    /// The text, of whatever kind it is: **the token in clear** if it is that.
+    /// Returns the value as text: **in clear text if it is the token**.
     pub fn expose(&self) -> &str {
         match self {
             Self::Flag(true) => "true",
@@ -33,7 +33,7 @@ impl Setting {
         }
     }
 
-    /// As it stands in a file.
+    /// Parses a value of a file.
     pub(super) fn read(name: &str, text: String) -> Self {
         match text.as_str() {
             _ if name.eq_ignore_ascii_case(TOKEN) => Self::Secret(text.into()),
@@ -68,11 +68,11 @@ impl From<SecretString> for Setting {
     }
 }
 
-/// Names with their values, in their order. A name is looked up whatever its case.
+/// Names and values, in order. Lookups ignore case.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values(Vec<(String, Setting)>);
 
-/// Of names that are known to differ, such as those of a file; one by one they would be searched for.
+/// The names must differ; this avoids a search for each.
 impl FromIterator<(String, Setting)> for Values {
     fn from_iter<I: IntoIterator<Item = (String, Setting)>>(all: I) -> Self {
         Self(all.into_iter().collect())
@@ -100,7 +100,7 @@ impl Values {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// All that typed settings amount to, in the order of the SDK's file.
+    /// Returns the names and values of typed settings, in the order of the SDK's file.
     pub(super) fn of(settings: &Settings) -> Self {
         let text = |text: &dyn fmt::Display| Setting::Text(text.to_string());
         let mut values = Self::default();
@@ -109,7 +109,7 @@ impl Values {
         add("balena_host", text(&settings.balena_host));
         add("api_version", text(&version.as_str()));
         add("device_actions_endpoint_version", text(&settings.actions_version().as_str()));
-        // The SDK refuses a file without it, and nobody reads it.
+        // The SDK requires it in a file but does not use it.
         add("image_cache_time", "604800000".into());
         add("token_refresh_interval", text(&settings.token_refresh_interval.as_millis()));
         add("timeout", text(&settings.timeout.as_millis()));
@@ -124,22 +124,22 @@ impl Values {
         values
     }
 
-    /// Those that differ from what is there by default: what somebody asked for.
+    /// Returns the values that differ from the defaults.
     pub(super) fn asked_for(settings: &Settings) -> Self {
         let usual = Self::of(&Settings::default());
         let mut values = Self::of(settings);
         values.0.retain(|(name, value)| usual.get(name).is_none_or(|usual| usual.expose() != value.expose()));
-        // It follows from others: see `State::take_over`.
+        // Derived from others: see `State::take_over`.
         values.remove("pine_endpoint");
         values
     }
 }
 
 impl Settings {
-    /// Takes over a value by its name; names that are not ours are anybody's.
+    /// Sets the typed setting with this name. Ignores unknown names.
     ///
     /// # Errors
-    /// What the value has to be.
+    /// What the value must be.
     pub(super) fn take(&mut self, name: &str, value: &Setting) -> Result<(), &'static str> {
         let text = value.expose().trim();
         let number = || text.parse::<u64>().map_err(|_| "it has to be a whole number");
@@ -173,7 +173,7 @@ impl Settings {
         Ok(())
     }
 
-    /// As if the name had never had a value.
+    /// Resets the setting with this name to its default.
     pub(super) fn forget(&mut self, name: &str) {
         let usual = Self::default();
         match name.to_ascii_lowercase().as_str() {

@@ -1,4 +1,4 @@
-//! Tasks that are not meant to end before their set is drained: restarted, or fatal to the set's owner.
+//! Supervised tasks: if one ends early, it is restarted or its set's owner is notified.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -10,59 +10,59 @@ use tokio::time::Instant;
 use super::{TaskSet, lock};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Pause before the first restart; it doubles up to [`LONGEST_PAUSE`].
+/// Pause before the first restart. It doubles with each restart, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A run of this length was a good one: the next restart comes as soon as the first.
+/// A run of this length resets the pause.
 const GOOD_RUN: Duration = Duration::from_secs(60);
 
-/// What to do when a task ends although nobody asked it to.
+/// What to do if a task ends without being asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnEnd {
-    /// Start it again, after a pause that grows with every bad run.
+    /// Restart it, after a pause that grows with each short run.
     Restart,
-    /// Tell the owner of the set, through [`TaskSet::fatal`].
+    /// Notify the owner of the set, through [`TaskSet::fatal`].
     Fatal,
 }
 
-/// A kept task as `/status` shows it.
+/// State of a supervised task, as `/status` shows it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct TaskReport {
-    /// Its name.
+    /// Name of the task, as in the log.
     pub(crate) name: &'static str,
-    /// What it does now.
+    /// Current state.
     pub(crate) state: TaskState,
-    /// How often it was started again.
+    /// Number of restarts.
     pub(crate) restarts: u64,
-    /// What it last ended with.
+    /// Error of the last early end. Absent if there was none.
     pub(crate) last_error: Option<String>,
 }
 
-/// What a kept task does now.
+/// Current state of a supervised task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TaskState {
-    /// It runs.
+    /// Running.
     Running,
-    /// It ended early and waits to be started again.
+    /// Ended early; restarts after a pause.
     Waiting,
-    /// It ended because it was asked to.
+    /// Ended as asked.
     Stopped,
-    /// It ended early, for good.
+    /// Ended early; not restarted.
     Failed,
 }
 
-/// Tells whether the set is being drained.
+/// Signal that the set is being drained.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Resolves when [`TaskSet::drain`] has been called, or the set is gone.
+    /// Resolves after [`TaskSet::drain`], or when the set is dropped.
     pub(crate) async fn requested(&self) {
         let _ = self.0.clone().wait_for(|stopping| *stopping).await;
     }
 
-    /// Whether it has been called.
+    /// Returns whether the drain was requested.
     pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
@@ -93,8 +93,8 @@ impl Register {
 }
 
 impl TaskSet {
-    /// Starts a task that is to run until the set is drained. `run` makes its future, once per start;
-    /// the future ends early with an error, or returns when its [`Stop`] is requested.
+    /// Starts a task that should run until the set is drained. `run` creates its future for each start. The future
+    /// returns when its [`Stop`] is requested, or early with an error.
     pub(crate) fn keep<F>(
         &self,
         name: &'static str,
@@ -114,17 +114,17 @@ impl TaskSet {
         }
     }
 
-    /// The kept tasks, in the order in which they were started.
+    /// Returns the states of the supervised tasks, in the order of their first start.
     pub(crate) fn reports(&self) -> Vec<TaskReport> {
         lock(&self.kept.reports).clone()
     }
 
-    /// To be told of the drain; can be cloned and kept, unlike [`TaskSet::stopping`].
+    /// Returns the drain signal. Unlike [`TaskSet::stopping`], it can be cloned and stored.
     pub(crate) fn stop(&self) -> Stop {
         Stop(self.stop.subscribe())
     }
 
-    /// Resolves when a task has ended that must not.
+    /// Resolves when a task with [`OnEnd::Fatal`] has ended early.
     pub(crate) async fn fatal(&self) -> Error {
         loop {
             if let Some(error) = lock(&self.kept.fatal).take() {
@@ -135,7 +135,7 @@ impl TaskSet {
     }
 }
 
-/// A kept task's line in the register.
+/// Index of a supervised task in the set.
 struct Place {
     register: Arc<Register>,
     index: usize,
@@ -187,7 +187,7 @@ impl Place {
 }
 
 impl Drop for Place {
-    /// Where a panic does not end the process it must not end a task in silence either.
+    /// Without `panic = "abort"`, a panic must not end a task unnoticed.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error = Error::new(ErrorKind::Io, format!("task {} panicked", self.name));
@@ -196,9 +196,10 @@ impl Drop for Place {
     }
 }
 
-/// `duration`, up to `percent` shorter: a fleet that is switched on at once must not stay in step.
+/// Returns `duration`, shortened by a random part of up to `percent`: the devices of a fleet that start together
+/// must not stay in step.
 pub(crate) fn jittered(duration: Duration, percent: u32) -> Duration {
-    // Without randomness it is the plain duration, which is never wrong.
+    // Without a random number, the full duration is still correct.
     let random = getrandom::u32().unwrap_or(0) % 1000;
     duration.saturating_sub(duration * percent.min(100) / 100 * random / 1000)
 }

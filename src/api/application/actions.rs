@@ -1,4 +1,4 @@
-//! What all devices of an application are told to do at once, through their supervisors.
+//! Supervisor actions on all devices of an application.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::supervisor::Force;
 
 use super::Applications;
 
-/// An action on all devices of an application. Nothing is sent before `.await`.
+/// A supervisor action on all devices of an application. Nothing is sent before `.await`.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct FleetAction {
@@ -28,7 +28,7 @@ pub struct FleetAction {
 }
 
 impl FleetAction {
-    /// Overrides the update locks of all of them.
+    /// Overrides the update locks of all devices.
     pub fn force(self) -> Self {
         Self { force: true, ..self }
     }
@@ -51,14 +51,14 @@ impl Applications {
     /// Reboots all devices of an application that are online (`POST /supervisor/v1/reboot`).
     ///
     /// # Errors
-    /// `is_device_offline` when none is; `is_locked` and others when devices refuse: the text says how many,
-    /// and the rest of them reboots.
+    /// `is_device_offline` if none is online; `is_locked` or another kind if devices refuse: the message has their
+    /// number, and the other devices reboot.
     pub fn reboot(&self, application: impl Into<ApplicationKey>) -> FleetAction {
         self.action(application, "/v1/reboot")
     }
 
-    /// Shuts all devices of an application down that are online (`POST /supervisor/v1/shutdown`). Somebody has
-    /// to switch each of them on again by hand.
+    /// Shuts down all devices of an application that are online (`POST /supervisor/v1/shutdown`). They must be
+    /// switched on again on site.
     ///
     /// # Errors
     /// As [`reboot`](Self::reboot).
@@ -70,8 +70,8 @@ impl Applications {
         FleetAction { core: self.core.clone(), application: application.into(), path, force: false }
     }
 
-    /// Restarts the services of an application with **empty volumes** on all devices that are online
-    /// (`POST /supervisor/v1/purge`): their data is gone.
+    /// Restarts the services of an application with **empty volumes**, on all devices that are online (`POST
+    /// /supervisor/v1/purge`). Their data is lost.
     ///
     /// # Errors
     /// As [`reboot`](Self::reboot).
@@ -79,7 +79,7 @@ impl Applications {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move {
             let id = key.resolve(core.clone()).await?;
-            // The id inside is text: so the supervisor has been told ever since.
+            // The supervisor has always received this id as text.
             pass_on(&core, "/v1/purge", id, json!({ "appId": id.to_string() }), Force::NotTaken).await
         })
     }
@@ -87,7 +87,7 @@ impl Applications {
     /// Restarts the services of an application on all its devices (`POST /application/…/restart`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_locked` when devices hold update locks.
+    /// `is_not_found` if the application does not exist; `is_locked` if devices hold update locks.
     pub fn restart(&self, application: impl Into<ApplicationKey>) -> Request<()> {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move {

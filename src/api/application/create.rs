@@ -1,4 +1,4 @@
-//! New applications.
+//! Creating applications.
 
 use serde_json::{Value, json};
 
@@ -14,12 +14,11 @@ use crate::odata::{Key, Query};
 use super::Applications;
 
 impl Applications {
-    /// A new application (`POST /v6/application`, after `GET /v6/device_type` and `GET /v6/organization`).
+    /// Creates an application (`POST /v6/application`, after `GET /v6/device_type` and `GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a device type that is not there; `is_unsupported` for one that was
-    /// discontinued; `is_not_found` when the organization is not there; `is_conflict` when it has an
-    /// application of this name.
+    /// `is_invalid_argument` if the device type does not exist; `is_unsupported` if it was discontinued;
+    /// `is_not_found` if the organization does not exist; `is_conflict` if it has an application of this name.
     pub fn create(
         &self,
         name: impl Into<String>,
@@ -44,19 +43,19 @@ impl Applications {
 }
 
 impl<T> Create<Application, T> {
-    /// With this uuid, instead of one that the server chooses.
+    /// Sets the uuid. By default the API chooses one.
     pub fn uuid(self, uuid: impl Into<String>) -> Self {
         self.give("uuid", uuid.into())
     }
 
-    /// What kind of application it is: `fleet` (unless told otherwise), `block` or `app`.
+    /// Sets the class: `fleet` (the default), `block` or `app`.
     #[doc(alias = "applicationClass")]
     pub fn application_class(self, class: impl Into<ApplicationClass>) -> Self {
         self.give("is_of__class", class.into().as_str())
     }
 }
 
-/// An id too is asked for, so that an organization that is not there is told before anything is created.
+/// Looks up the organization even by id, so that a missing one is an error before anything is created.
 fn organization_by_column(organization: &OrganizationKey) -> Result<Target> {
     let mut target = organization.target::<Organization>(Query::new())?;
     if let OrganizationKey::Id(id) = organization {
@@ -65,7 +64,7 @@ fn organization_by_column(organization: &OrganizationKey) -> Result<Target> {
     Ok(target)
 }
 
-/// The id of a device type that new devices can still have.
+/// Returns the id of a device type that new devices can use.
 async fn device_type_in_use(core: &Core, device_type: &DeviceTypeKey) -> Result<Value> {
     let host_apps = DeviceType::APPLICATION
         .select([Application::IS_ARCHIVED.name()])

@@ -1,4 +1,4 @@
-//! An application together with its devices and what runs on them.
+//! An application with its devices and their services.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,25 +11,25 @@ use crate::odata::Query;
 use super::Applications;
 
 /// An application with its devices, as
-/// [`get_with_device_service_details`](Applications::get_with_device_service_details) has it. `A` and `D` are
-/// the types that the columns of application and devices are decoded into.
+/// [`get_with_device_service_details`](Applications::get_with_device_service_details) returns it. `A` and `D` are
+/// the types that application and devices are decoded into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ApplicationWithDeviceServices<A = Application, D = Device> {
-    /// The application; its own list of devices is empty.
+    /// The application. Its own list of devices is empty.
     #[serde(flatten)]
     pub application: A,
-    /// The devices.
+    /// The devices of the application.
     #[serde(rename = "owns__device", default = "Vec::new")]
     pub devices: Vec<DeviceWithServices<D>>,
 }
 
 impl Applications {
-    /// One application with its devices, and for each device its services and the release that each came with
-    /// (`GET /v6/application`).
+    /// Reads one application with its devices, and for each device its services with the release of each (`GET
+    /// /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     #[doc(alias = "getWithDeviceServiceDetails")]
     pub fn get_with_device_service_details(
         &self,

@@ -22,10 +22,10 @@ use super::{Applications, not_empty};
 
 const MESSAGE: &str = "message";
 
-/// What stays as it is in a part of a path.
+/// The characters not encoded in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Invites to applications. From [`Applications::invite`].
+/// Returns the functions of invites to applications.
 #[derive(Debug, Clone)]
 pub struct ApplicationInvites {
     core: Arc<Core>,
@@ -39,17 +39,17 @@ impl Applications {
 }
 
 impl ApplicationInvites {
-    /// All open invites that the token may see (`GET /v6/invitee__is_invited_to__application`).
+    /// Lists the open invites that the token may read (`GET /v6/invitee__is_invited_to__application`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ApplicationInvite> {
         List::new(&self.core, async { Ok(Target::list::<ApplicationInvite>(Query::new())) })
     }
 
-    /// The open invites to one application (`GET /v6/invitee__is_invited_to__application`, after
-    /// `GET /v6/application`).
+    /// Lists the open invites to one application (`GET /v6/invitee__is_invited_to__application`, after `GET
+    /// /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ApplicationInvite> {
         let (core, key) = (self.core.clone(), application.into());
@@ -60,12 +60,12 @@ impl ApplicationInvites {
         })
     }
 
-    /// Invites somebody, by name or e-mail address, to an application
-    /// (`POST /v6/invitee__is_invited_to__application`, after `GET /v6/application` and
-    /// `GET /v6/application_membership_role`).
+    /// Invites a user, by user name or e-mail address, to an application (`POST
+    /// /v6/invitee__is_invited_to__application`, after `GET /v6/application` and `GET
+    /// /v6/application_membership_role`).
     ///
     /// # Errors
-    /// `is_not_found` when the application or the role is not there.
+    /// `is_not_found` if the application or the role does not exist.
     pub fn create(
         &self,
         application: impl Into<ApplicationKey>,
@@ -86,8 +86,8 @@ impl ApplicationInvites {
         })
     }
 
-    /// Takes an invite back (`DELETE /v6/invitee__is_invited_to__application`). Succeeds when there is none:
-    /// the server does not tell.
+    /// Deletes an invite (`DELETE /v6/invitee__is_invited_to__application`). Succeeds even if it does not exist: the
+    /// API does not report it.
     pub fn revoke(&self, invite: i64) -> Write {
         Write::new(&self.core, move |writer| async move {
             if invite <= 0 {
@@ -97,10 +97,10 @@ impl ApplicationInvites {
         })
     }
 
-    /// Accepts an invite for the token's owner (`POST /user/v1/invitation/…`).
+    /// Accepts an invite for the user of the token (`POST /user/v1/invitation/…`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_not_found` when there is no such invite (any more).
+    /// `is_unauthorized` if nobody is logged in; `is_not_found` if the invite does not exist (any more).
     pub fn accept(&self, invite_token: impl Into<String>) -> Request<()> {
         let (core, token) = (self.core.clone(), invite_token.into());
         Request::new(async move {
@@ -113,13 +113,13 @@ impl ApplicationInvites {
 }
 
 impl<T> Create<ApplicationInvite, T> {
-    /// What the invited will be allowed to do: `developer` (unless told otherwise), `operator` or `observer`.
+    /// Sets the role of the new member: `developer` (the default), `operator` or `observer`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, role: impl Into<String>) -> Self {
         self.give(ROLE_NAME, role.into())
     }
 
-    /// Words for the invited.
+    /// Sets a message to the invited user.
     pub fn message(self, message: impl Into<String>) -> Self {
         self.give(MESSAGE, message.into())
     }

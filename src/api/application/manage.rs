@@ -1,4 +1,4 @@
-//! Changing and removing applications.
+//! Changing and deleting applications.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,11 +18,11 @@ use crate::odata::Query;
 use super::Applications;
 
 impl Applications {
-    /// Deletes applications with all their devices and releases (`DELETE /v6/application`). There is no way
-    /// back. Succeeds for ids that do not exist: the server does not tell.
+    /// Deletes applications with all their devices and releases (`DELETE /v6/application`). This can't be undone.
+    /// Succeeds for ids that do not exist: the API does not report it.
     ///
     /// # Errors
-    /// `is_not_found` for a slug or uuid that does not exist, before anything is deleted.
+    /// `is_not_found` if a slug or uuid does not exist, before anything is deleted.
     pub fn remove(&self, applications: impl Into<ApplicationKeys>) -> Batch<ApplicationKey> {
         let (core, applications) = (self.core.clone(), applications.into());
         let identity = json!(["delete"]);
@@ -41,22 +41,21 @@ impl Applications {
         Batch::new(&self.core, applications.into_list(), Ok(operation))
     }
 
-    /// Another name (`PATCH /v6/application`). The slug changes with it.
+    /// Renames an application (`PATCH /v6/application`). Its slug changes too.
     ///
     /// # Errors
-    /// `is_not_found` for a slug or uuid that does not exist; `is_conflict` when the organization has an
-    /// application of this name.
+    /// `is_not_found` if the slug or uuid does not exist; `is_conflict` if the organization has an application of
+    /// this name.
     pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Write {
         let name = new_name.into();
         let checked = checks::name("new_name", &name);
         self.change(application, json!({ "app_name": name })).checked(checked)
     }
 
-    /// Lets balena's support look into an application and its devices until then (`PATCH /v6/application`).
+    /// Grants balena's support access to an application and its devices until this time (`PATCH /v6/application`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a time that is not in the future; `is_not_found` for a slug or uuid that does
-    /// not exist.
+    /// `is_invalid_argument` if the time is not in the future; `is_not_found` if the slug or uuid does not exist.
     #[doc(alias = "grantSupportAccess")]
     pub fn grant_support_access(
         &self,
@@ -72,27 +71,25 @@ impl Applications {
     /// Ends support access (`PATCH /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` for a slug or uuid that does not exist.
+    /// `is_not_found` if the slug or uuid does not exist.
     #[doc(alias = "revokeSupportAccess")]
     pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> Write {
         self.change(application, json!({ "is_accessible_by_support_until__date": null }))
     }
 
-    /// Gives all devices of an application a public address (`PATCH /v6/device`, after
-    /// `GET /v6/application`).
+    /// Enables the public URLs of all devices of an application (`PATCH /v6/device`, after `GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "enableDeviceUrls")]
     pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
         self.set_device_urls(application, true)
     }
 
-    /// Takes the public address from all devices of an application (`PATCH /v6/device`, after
-    /// `GET /v6/application`).
+    /// Disables the public URLs of all devices of an application (`PATCH /v6/device`, after `GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "disableDeviceUrls")]
     pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
         self.set_device_urls(application, false)
@@ -107,7 +104,7 @@ impl Applications {
         })
     }
 
-    /// Sets columns of an application. A change by id asks nothing before.
+    /// Sets columns of an application. With an id, no look-up is needed.
     pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Write {
         let (core, key) = (self.core.clone(), application.into());
         Write::new(&self.core, move |writer| async move {
@@ -123,7 +120,7 @@ impl ListedRow for Application {
 
     const ORDER: &'static str = "app_name";
 
-    /// A uuid is as long as that of a device; a slug has a slash in it.
+    /// A uuid has the length of a device's; a slug contains a slash.
     fn named(key: &ApplicationKey) -> Result<Named> {
         key.check()?;
         Ok(match key {

@@ -1,4 +1,4 @@
-//! Members of applications: users that work on one without being members of its organization.
+//! Members of applications: users with access to one without membership of its organization.
 
 use std::sync::Arc;
 
@@ -18,22 +18,22 @@ use crate::odata::Query;
 
 use super::{Applications, not_empty};
 
-/// The role of a new member, or of one that is invited, unless told otherwise.
+/// Default role of a new or invited member.
 pub(super) const DEFAULT_ROLE: &str = "developer";
 
 pair_key! {
-    /// A membership of an application: its id, or who is a member of what.
+    /// Key of a membership of an application: its id, or the ids of user and application.
     ApplicationMembershipKey, "membership";
-    /// By the ids of the two.
+    /// The ids of user and application.
     Of {
-        /// Id of the user.
+        /// Id of the member.
         user: UserId = "user",
         /// Id of the application.
         application: ApplicationId = "is_member_of__application",
     }
 }
 
-/// Members of applications. From [`Applications::membership`].
+/// Returns the functions of members of applications.
 #[derive(Debug, Clone)]
 pub struct ApplicationMemberships {
     core: Arc<Core>,
@@ -47,10 +47,10 @@ impl Applications {
 }
 
 impl ApplicationMemberships {
-    /// One membership (`GET /v6/user__is_member_of__application`).
+    /// Reads one membership (`GET /v6/user__is_member_of__application`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the membership does not exist.
     pub fn get(&self, membership: impl Into<ApplicationMembershipKey>) -> Get<ApplicationMembership> {
         let membership = membership.into();
         Get::new(&self.core, async move {
@@ -58,17 +58,17 @@ impl ApplicationMemberships {
         })
     }
 
-    /// All memberships that the token may see (`GET /v6/user__is_member_of__application`).
+    /// Lists the memberships that the token may read (`GET /v6/user__is_member_of__application`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ApplicationMembership> {
         List::new(&self.core, async { Ok(Target::list::<ApplicationMembership>(Query::new())) })
     }
 
-    /// The members of one application (`GET /v6/user__is_member_of__application`, after
-    /// `GET /v6/application`).
+    /// Lists the memberships of one application (`GET /v6/user__is_member_of__application`, after `GET
+    /// /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(
         &self,
@@ -82,19 +82,19 @@ impl ApplicationMemberships {
         })
     }
 
-    /// The memberships of a user, as far as the token may see them (`GET /v6/user__is_member_of__application`).
-    /// Empty when there is no such user.
+    /// Lists the memberships of a user that the token may read (`GET /v6/user__is_member_of__application`). Empty if
+    /// the user does not exist.
     #[doc(alias = "getAllByUser")]
     pub fn get_all_by_user(&self, user: impl Into<UserKey>) -> List<ApplicationMembership> {
         let key = user.into();
         List::new(&self.core, async move { of_user(&ApplicationMembership::USER, &key) })
     }
 
-    /// Makes a user a member of an application (`POST /v6/user__is_member_of__application`, after
-    /// `GET /v6/application` and `GET /v6/application_membership_role`).
+    /// Adds a user to an application (`POST /v6/user__is_member_of__application`, after `GET /v6/application` and
+    /// `GET /v6/application_membership_role`).
     ///
     /// # Errors
-    /// `is_not_found` when the application or the role is not there.
+    /// `is_not_found` if the application or the role does not exist.
     pub fn create(
         &self,
         application: impl Into<ApplicationKey>,
@@ -114,12 +114,12 @@ impl ApplicationMemberships {
         })
     }
 
-    /// Gives a member another role (`PATCH /v6/user__is_member_of__application`, after
-    /// `GET /v6/application_membership_role`). Succeeds when there is no such membership: the server does not
-    /// tell.
+    /// Sets the role of a member (`PATCH /v6/user__is_member_of__application`, after `GET
+    /// /v6/application_membership_role`). Succeeds even if the membership does not exist: the API does not report
+    /// it.
     ///
     /// # Errors
-    /// `is_not_found` when the role is not there.
+    /// `is_not_found` if the role does not exist.
     #[doc(alias = "changeRole")]
     pub fn change_role(
         &self,
@@ -133,8 +133,8 @@ impl ApplicationMemberships {
         })
     }
 
-    /// Ends a membership (`DELETE /v6/user__is_member_of__application`). Succeeds when there is none: the
-    /// server does not tell.
+    /// Deletes a membership (`DELETE /v6/user__is_member_of__application`). Succeeds even if it does not exist: the
+    /// API does not report it.
     pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Write {
         let membership = membership.into();
         Write::new(&self.core, move |writer| async move {
@@ -144,7 +144,7 @@ impl ApplicationMemberships {
 }
 
 impl<T> Create<ApplicationMembership, T> {
-    /// What the member may do: `developer` (unless told otherwise), `operator` or `observer`.
+    /// Sets the role: `developer` (the default), `operator` or `observer`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, role: impl Into<String>) -> Self {
         self.give(ROLE_NAME, role.into())

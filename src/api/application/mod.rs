@@ -1,4 +1,4 @@
-//! Applications (fleets): theirs, their tags, variables, members and invites.
+//! Applications (fleets), their tags, variables, members and invites.
 
 mod actions;
 mod create;
@@ -42,27 +42,27 @@ impl Applications {
         Self { core: core.clone() }
     }
 
-    /// One application (`GET /v6/application`): any that the token may see, public ones too, unless
-    /// [`directly_accessible`](Get::directly_accessible) says otherwise.
+    /// Reads one application that the token may read, including public ones; with
+    /// [`directly_accessible`](Get::directly_accessible), one with direct access only (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     pub fn get(&self, application: impl Into<ApplicationKey>) -> Get<Application> {
         let key = application.into();
         Get::new(&self.core, async move { key.target::<Application>(Query::new()) })
     }
 
-    /// One application that the token's owner has direct access to (`GET /v6/application`).
+    /// Reads one application that the token's user has direct access to (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`.
+    /// `is_not_found` if there is none; `is_ambiguous` if several match.
     #[doc(alias = "getDirectlyAccessible")]
     pub fn get_directly_accessible(&self, application: impl Into<ApplicationKey>) -> Get<Application> {
         self.get(application).directly_accessible()
     }
 
-    /// The applications that the token's owner has direct access to, by name (`GET /v6/application`); with
-    /// [`any_access`](List::any_access), all that the token may see.
+    /// Lists the applications that the token's user has direct access to, by name; with
+    /// [`any_access`](List::any_access), all that the token may read (`GET /v6/application`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Application> {
         List::new(&self.core, async {
@@ -71,16 +71,16 @@ impl Applications {
         })
     }
 
-    /// The applications that the token's owner has direct access to, by name (`GET /v6/application`).
+    /// Lists the applications that the token's user has direct access to, by name (`GET /v6/application`).
     #[doc(alias = "getAllDirectlyAccessible")]
     pub fn get_all_directly_accessible(&self) -> List<Application> {
         self.get_all()
     }
 
-    /// The applications of one organization (`GET /v6/application`, after `GET /v6/organization`).
+    /// Lists the applications of one organization (`GET /v6/application`, after `GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(&self, organization: impl Into<OrganizationKey>) -> List<Application> {
         let (core, key) = (self.core.clone(), organization.into());
@@ -90,12 +90,12 @@ impl Applications {
         })
     }
 
-    /// One application by its bare name, among those that the token's owner has direct access to
-    /// (`GET /v6/application`); with [`any_access`](Get::any_access), among all that the token may see. Names
-    /// are unique within an organization only: [`get`](Self::get) by slug names exactly one.
+    /// Reads one application by its name, among those that the token's user has direct access to; with
+    /// [`any_access`](Get::any_access), among all that the token may read (`GET /v6/application`). Names are unique
+    /// only within an organization; [`get`](Self::get) with a slug is unambiguous.
     ///
     /// # Errors
-    /// `is_not_found`; `is_ambiguous` when organizations have applications of that name.
+    /// `is_not_found` if there is none; `is_ambiguous` if several organizations have one of this name.
     #[doc(alias = "getByName")]
     #[doc(alias = "getAppByName")]
     pub fn get_by_name(&self, app_name: impl Into<String>) -> Get<Application> {
@@ -108,11 +108,11 @@ impl Applications {
         })
     }
 
-    /// One application by its name and the handle of the organization that owns it
-    /// (`GET /v6/application(slug='…')`). Case does not matter.
+    /// Reads one application by its name and the handle of its organization (`GET /v6/application(slug='…')`).
+    /// Ignores case.
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getByOwner")]
     #[doc(alias = "getAppByOwner")]
     pub fn get_by_owner(&self, app_name: impl Into<String>, owner: impl Into<String>) -> Get<Application> {
@@ -126,40 +126,41 @@ impl Applications {
         })
     }
 
-    /// Whether there is such an application, as far as the token may see (`GET /v6/application`).
+    /// Returns whether an application exists that the token may read (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_ambiguous` when several match.
+    /// `is_ambiguous` if several match.
     pub fn has(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move { core.finds(key.target::<Application>(Query::new())?).await })
     }
 
-    /// Whether the token's owner has direct access to any application (`GET /v6/application`).
+    /// Returns whether the token's user has direct access to any application (`GET /v6/application`).
     #[doc(alias = "hasAny")]
     pub fn has_any(&self) -> Request<bool> {
         let all = self.get_all().select(["id"]);
         Request::new(async move { Ok(!all.await?.is_empty()) })
     }
 
-    /// The id of an application. One that is an id already is given back, without a request.
+    /// Returns the id of an application. An id is returned without a request.
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     #[doc(alias = "getId")]
     pub fn get_id(&self, application: impl Into<ApplicationKey>) -> Request<ApplicationId> {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move { key.resolve(core).await.map(ApplicationId::new) })
     }
 
-    /// The page of an application in the dashboard. Asks nobody, so it takes an id only.
+    /// Returns the address of an application's page in the dashboard. Sends no request and therefore takes an id
+    /// only.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a slug or uuid: [`get_id`](Self::get_id) has the id.
+    /// `is_invalid_argument` for a slug or uuid: [`get_id`](Self::get_id) returns the id.
     #[doc(alias = "getDashboardUrl")]
     pub fn get_dashboard_url(&self, application: impl Into<ApplicationKey>) -> Result<String> {
         let key = match application.into() {
-            // An id as text, as programs get it from elsewhere.
+            // Accepts an id given as text, such as a command line argument.
             ApplicationKey::Name(text) => ApplicationKey::Id(
                 text.parse().map_err(|_| Error::argument("application", "it is not an id"))?,
             ),
@@ -171,24 +172,25 @@ impl Applications {
 }
 
 impl<T> Get<Application, T> {
-    /// Only if the token's owner has direct access to it: as a member, not because it is public.
+    /// Requires direct access of the token's user, as a member; public access does not suffice.
     pub fn directly_accessible(self) -> Self {
         self.filter(directly_accessible())
     }
 
-    /// Also if the token's owner has no direct access to it, as to a public one.
+    /// Includes applications without direct access, such as public ones.
     pub fn any_access(self) -> Self {
         self.unrestricted()
     }
 }
 
 impl<T> List<Application, T> {
-    /// Only those that the token's owner has direct access to: as a member, not because they are public.
+    /// Limits the list to applications with direct access of the token's user, as a member; public access does not
+    /// suffice.
     pub fn directly_accessible(self) -> Self {
         self.filter(directly_accessible())
     }
 
-    /// Also those that the token's owner has no direct access to, as public ones.
+    /// Includes applications without direct access, such as public ones.
     pub fn any_access(self) -> Self {
         self.unrestricted()
     }

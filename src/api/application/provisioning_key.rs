@@ -1,4 +1,4 @@
-//! Keys with which devices join an application.
+//! Provisioning keys, with which devices join an application.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -29,12 +29,12 @@ pub struct GenerateProvisioningKey {
 }
 
 impl Applications {
-    /// A new key with which devices register with an application (`POST /api-key/v1/`; version 7:
-    /// `/api-key/v2/`). Every call makes one; it is not shown again.
+    /// Creates a provisioning key of an application (`POST /api-key/v1/`; version 7: `/api-key/v2/`). Only this
+    /// response contains the key.
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_unauthorized` also when the token may not make
-    /// keys for it.
+    /// `is_not_found` if the application does not exist; `is_unauthorized` also if the token may not create keys for
+    /// it.
     #[doc(alias = "generateProvisioningKey")]
     pub fn generate_provisioning_key(
         &self,
@@ -51,19 +51,19 @@ impl Applications {
 }
 
 impl GenerateProvisioningKey {
-    /// A name to know it by; the server takes 50 characters.
+    /// Sets the name, of at most 50 characters.
     #[doc(alias = "keyName")]
     pub fn key_name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// What it is for; the server takes 150 characters.
+    /// Sets the description, of at most 150 characters.
     #[doc(alias = "keyDescription")]
     pub fn description(self, description: impl Into<String>) -> Self {
         Self { description: Some(description.into()), ..self }
     }
 
-    /// Until when it is good; for ever unless told.
+    /// Sets the expiry date. Default: never.
     #[doc(alias = "keyExpiryDate")]
     pub fn expiry_date(self, expiry_date: Timestamp) -> Self {
         Self { expiry_date: Some(expiry_date), ..self }
@@ -81,7 +81,7 @@ impl GenerateProvisioningKey {
         }
         let id = self.application.clone().resolve(self.core.clone()).await?;
         let path = self.core.settings().api_version.names().provisioning_keys;
-        // What was not told goes as null: version 2 refuses a request without an expiry date.
+        // Unset values are sent as null: version 2 refuses a request without an expiry date.
         let body = json!({
             "actorType": "application",
             "actorTypeId": id,

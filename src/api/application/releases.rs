@@ -1,4 +1,4 @@
-//! Which release an application's devices run.
+//! The release that an application's devices run.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -15,21 +15,21 @@ use crate::odata::{Expand, Query};
 use super::Applications;
 
 impl Applications {
-    /// Whether devices of an application get each new release as it comes (`GET /v6/application`).
+    /// Returns whether the application tracks its latest release (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "willTrackNewReleases")]
     pub fn will_track_new_releases(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
         let query = Query::new().select([Application::SHOULD_TRACK_LATEST_RELEASE.name()]);
         self.ask(application, query, |row| row.should_track_latest_release == Some(true))
     }
 
-    /// Whether an application tracks the latest release and that is the one its devices should run
-    /// (`GET /v6/application`). One that tracks and has no release yet is on the latest.
+    /// Returns whether the application tracks its latest release and has it as its target (`GET /v6/application`).
+    /// True for an application that tracks and has no release yet.
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "isTrackingLatestRelease")]
     pub fn is_tracking_latest_release(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
         let query = Query::new()
@@ -43,11 +43,10 @@ impl Applications {
         })
     }
 
-    /// The commit of the release that devices of an application should run, `None` if there is none
-    /// (`GET /v6/application`).
+    /// Returns the commit of the application's target release, or `None` if there is none (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getTargetReleaseHash")]
     pub fn get_target_release_hash(&self, application: impl Into<ApplicationKey>) -> Request<Option<String>> {
         let query = Query::new()
@@ -69,11 +68,11 @@ impl Applications {
         )
     }
 
-    /// Keeps an application on one release: devices without a pin of their own run it, and new releases do not
-    /// reach them (`PATCH /v6/application`, after `GET /v6/release`).
+    /// Pins an application to a release: devices without a pin of their own run it, and new releases do not change
+    /// that (`PATCH /v6/application`, after `GET /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there, or has no successful release of this commit or id.
+    /// `is_not_found` if the application does not exist, or has no successful release with this commit or id.
     #[doc(alias = "pinToRelease")]
     pub fn pin_to_release(
         &self,
@@ -92,11 +91,11 @@ impl Applications {
         })
     }
 
-    /// Lets an application follow its releases: its devices run the latest one, now and from now on
-    /// (`PATCH /v6/application`, after `GET /v6/application`).
+    /// Makes an application track its latest release, starting with the current one (`PATCH /v6/application`, after
+    /// `GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "trackLatestRelease")]
     pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> Write {
         #[derive(Deserialize)]
@@ -111,7 +110,7 @@ impl Applications {
             let found = writer.core().whole_row(key.target::<Application>(query)?).await?;
             let Row { id, releases } = found.one()?;
             let mut change = json!({ "should_track_latest_release": true });
-            // Without a release there is nothing to run yet; the first one will be tracked.
+            // Without a release there is no target yet; the first release becomes it.
             if let (Some(latest), Some(columns)) = (releases.first(), change.as_object_mut()) {
                 columns.insert("should_be_running__release".into(), latest.id.into());
             }
@@ -120,7 +119,7 @@ impl Applications {
     }
 }
 
-/// The latest release that devices may run: final, with its tests passed, valid, and built.
+/// Expands the latest release that can be tracked: final, not invalidated, tests passed, built.
 fn latest_release() -> Expand<Application, Release> {
     let good = Release::IS_FINAL
         .eq(true)

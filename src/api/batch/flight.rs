@@ -1,11 +1,11 @@
-//! A few futures at a time, in the task of the one that waits for them.
+//! A small set of futures, polled by the task that awaits them.
 
 use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::http::BoxFuture;
 
-/// What is under way. Dropping it drops all of that.
+/// The running futures, each with a number. Dropping it drops them all.
 pub(super) struct Flight<'a, T>(Vec<(usize, BoxFuture<'a, T>)>);
 
 impl<'a, T> Flight<'a, T> {
@@ -21,12 +21,12 @@ impl<'a, T> Flight<'a, T> {
         self.0.push((number, work));
     }
 
-    /// The next that is ready, with its number; `None` when nothing is under way.
+    /// Waits for the next future to complete, and returns its number and output. `None` if none is running.
     pub(super) async fn next(&mut self) -> Option<(usize, T)> {
         if self.0.is_empty() {
             return None;
         }
-        // All of them are looked at each time: there are a few dozens at most, and each is a request.
+        // Polls all of them each time: there are at most a few dozen, each a request.
         poll_fn(|cx| {
             for at in 0..self.0.len() {
                 let Some((number, work)) = self.0.get_mut(at) else { break };

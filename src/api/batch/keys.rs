@@ -1,4 +1,4 @@
-//! What a batch is for: one thing or many, by their keys.
+//! The keys of a batch: one or many.
 
 use std::fmt;
 use std::hash::Hash;
@@ -8,15 +8,15 @@ use crate::api::rows::Device;
 use crate::error::Result;
 use crate::ids::{ApplicationId, DeviceId, TeamMembershipId};
 
-/// A key of things that batches are for. Made by the library only.
+/// A key type that batches accept. Implemented by this library only.
 pub trait BatchKey: Clone + fmt::Display + Eq + Hash + Send + Sync + 'static {
-    /// What a person calls such a thing, e.g. `device`.
+    /// Noun for messages, e.g. `device`.
     const NOUN: &'static str;
 
-    /// Whether it can be a key at all.
+    /// Checks the form of the key.
     ///
     /// # Errors
-    /// `is_invalid_argument` for one that could match anything.
+    /// `is_invalid_argument` if the key is empty or otherwise malformed.
     fn check(&self) -> Result<()>;
 }
 
@@ -44,26 +44,25 @@ impl BatchKey for TeamMembershipId {
     }
 }
 
-/// What a change is for: one thing, by any key that it has, or a list.
+/// The rows that a batch changes: one, by any kind of key, or a list.
 ///
-/// An empty list is fine: there is nothing to do then.
+/// With an empty list nothing is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keys<K> {
-    /// One.
+    /// One row.
     One(K),
-    /// Several.
+    /// Several rows.
     Several(Vec<K>),
 }
 
-/// The devices that a change is for: one, by any [`DeviceKey`], or a list of ids or of whole uuids.
+/// The devices that a batch changes: one, by any [`DeviceKey`], or a list of ids or of full uuids.
 ///
-/// An empty list is fine: there is nothing to do then.
+/// With an empty list nothing is sent.
 pub type DeviceKeys = Keys<DeviceKey>;
 
-/// The applications that a change is for: one, by any [`ApplicationKey`], or a list of ids, or of slugs and
-/// uuids.
+/// The applications that a batch changes: one, by any [`ApplicationKey`], or a list of ids, or of slugs and uuids.
 ///
-/// An empty list is fine: there is nothing to do then.
+/// With an empty list nothing is sent.
 pub type ApplicationKeys = Keys<ApplicationKey>;
 
 impl<K> Keys<K> {
@@ -113,7 +112,7 @@ impl<T: Into<K>, K> FromIterator<T> for Keys<K> {
     }
 }
 
-/// By its id, or else by its uuid. A row that has neither is refused when the request is sent.
+/// Uses the row's id, otherwise its uuid. A row without both is an error when the request is sent.
 impl From<&Device> for DeviceKey {
     fn from(device: &Device) -> Self {
         match (device.id, &device.uuid) {

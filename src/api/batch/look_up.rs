@@ -1,4 +1,4 @@
-//! Which rows the keys of a list are: asked for some at a time, and all of them before anything is changed.
+//! Looks up the rows of a batch's keys, in several requests, before anything is changed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,71 +18,71 @@ use super::BatchKey;
 use super::flight::Flight;
 use super::plan::Manner;
 
-/// How a key of a list names its row.
+/// How a key of a batch identifies its row.
 pub(crate) enum Named {
     Id(i64),
-    /// By this column.
+    /// By the value of this column.
     By(&'static str, String),
 }
 
-/// Rows that a list can name.
+/// A resource whose rows a batch can look up.
 pub(crate) trait ListedRow: Resource {
     type Key: BatchKey;
 
-    /// What the SDKs order such a list by.
+    /// The column by which the SDKs order such a list.
     const ORDER: &'static str;
 
     /// # Errors
-    /// `is_invalid_argument` for a key that can be in no list.
+    /// `is_invalid_argument` if the key can't be part of a list.
     fn named(key: &Self::Key) -> Result<Named>;
 
     fn id(&self) -> Option<i64>;
 
-    /// What this row has in a column that names it.
+    /// Returns the value of a column that identifies rows.
     fn name(&self, column: &'static str) -> Option<String>;
 }
 
-/// What a list is asked for.
+/// Parameters of a look-up.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// Besides the id and what it is named by.
+    /// Columns to read besides the id and the identifying column.
     pub(crate) columns: Query,
-    /// The list is one row, and that is asked for as one.
+    /// The batch is for one row given by its key: it is requested as one.
     pub(crate) single: bool,
-    /// In one request.
+    /// Number of keys in one request.
     pub(crate) at_a_time: usize,
 }
 
-/// What was found: of each row no more than is needed, for there may be thousands.
+/// Result of a look-up. Keeps only the needed columns, since there may be thousands of rows.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// In the order of the answers.
+    /// The rows, in the order of the responses.
     pub(crate) rows: Vec<Row>,
-    /// Those that are not there, or there twice, or refused.
+    /// Keys without a usable row (none, several, or refused), by index, with the error.
     pub(crate) missing: Vec<(Vec<usize>, Error)>,
 }
 
-/// A row of the list.
+/// A row of a batch.
 pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) group: Option<i64>,
-    /// Its places in the list.
+    /// Indexes of its keys in the list.
     pub(crate) items: Vec<usize>,
 }
 
-/// The group of a row, where rows are grouped.
+/// Returns the group of a row, if rows are grouped.
 ///
 /// # Errors
-/// It is refused.
+/// An error excludes the row.
 pub(crate) type GroupOf<'a, R> = &'a (dyn Fn(&R) -> Result<Option<i64>> + Sync);
 
-/// Names of rows with their places in the list.
+/// Identifying values, with their indexes in the list.
 type Places<T> = Vec<(usize, T)>;
 
-/// Looks up rows by one column.
+/// Looks up rows by the values of one column.
 ///
 /// # Errors
-/// Those of the requests.
+/// The errors of the requests.
 pub(crate) async fn look_up<R: ListedRow, T>(
     core: &Core,
     column: Column<R, T>,
@@ -143,7 +143,7 @@ fn query<R: ListedRow, T: LiteralOf<T> + Clone>(
     query.order_by(by_name)
 }
 
-/// Which place in the list each row has.
+/// Assigns the rows to the indexes of the list.
 fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     reply: &Reply,
     rows: Vec<R>,
@@ -166,13 +166,13 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
             Some(_) => (ErrorKind::Ambiguous, "is ambiguous"),
             None => (ErrorKind::NotFound, "not found"),
         };
-        // The status of the answer is that of the list, not of the one that is not in it.
+        // The status belongs to the request for the list, not to the missing row.
         let error = Error::new(kind, format!("{} {name} {what}", R::NOUN)).operation(reply.operation.clone());
         found.missing.push((vec![*item], error.sent(true)));
     }
     for row in rows {
         let name = name(&row).ok_or_else(|| absent(reply))?;
-        // What was not asked for is nobody's.
+        // Ignores rows that were not requested.
         let Some(items) = places.remove(&name).filter(|_| times.get(&name) == Some(&1)) else { continue };
         match group(&row) {
             Ok(group) => found.rows.push(Row { id: told(row.id(), "id")?, group, items }),
@@ -184,5 +184,5 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
 
 fn absent(reply: &Reply) -> Error {
     about(reply, ErrorKind::Decode, "a row has no name".to_owned())
-        .help("may the token read it? What a key may not read is left out")
+        .help("check that the token may read it: the API omits what a key may not read")
 }

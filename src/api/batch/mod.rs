@@ -1,4 +1,4 @@
-//! One call for many: planned, sent part by part, and told of in a report with which it can go on later.
+//! Batches: one call for many rows, sent in chunks, with a report and a token to resume.
 
 mod flight;
 mod keys;
@@ -29,12 +29,12 @@ pub use token::ResumeToken;
 
 use patience::Patience;
 
-/// More requests at a time would not be served any sooner: the server limits the requests of a caller.
+/// Highest concurrency: more would not be faster, because the API limits the requests of a client.
 const MOST_AT_A_TIME: usize = 32;
 
 type Progress = Box<dyn FnMut(&BatchProgress<'_>) + Send>;
 
-/// How the caller wants it.
+/// The caller's options of a batch.
 struct Options {
     concurrency: usize,
     keep_going: bool,
@@ -44,21 +44,21 @@ struct Options {
     progress: Option<Progress>,
 }
 
-/// A change for many: nothing is sent before `.await`.
+/// A change of many rows. Nothing is sent before `.await`.
 ///
-/// What is sent is sent in parts: 200 ids in one request, or one of the list where each has its own. `.await` is
-/// `Ok` when all of them are done, and otherwise the first error, which ends it; what was sent before stays done.
-/// [`report`](Self::report) tells more, and how to go on.
+/// It is sent in chunks: up to 200 ids in one request, or one item per request if each needs its own. `.await` is
+/// `Ok` if all items are done, otherwise the first error, which ends the batch. Chunks sent before stay done.
+/// [`report`](Self::report) returns the state of each item and a token to resume.
 ///
-/// Uuids are looked up before anything is changed, 50 in one request, and all of them have to be there. Of ids
-/// that are not there, or that the token may not change, the server tells nothing, and version 6 of the API tells
-/// nothing of a single uuid either: `Ok` says then that the server took the request. [`confirm`](Self::confirm) and
-/// [`report`](Self::report) look. Dropping it cancels it; the part that was on its way may still happen.
+/// Uuids are looked up before anything is changed, 50 in one request, and all must exist. The API does not report
+/// ids that do not exist or that the token may not change, nor does version 6 report a single uuid: `Ok` then means
+/// that the API accepted the request. [`confirm`](Self::confirm) and [`report`](Self::report) check the effect.
+/// Dropping the future cancels the batch; the chunk in flight may still have its effect.
 ///
 /// # Errors
-/// Besides those of the call: `is_invalid_argument` before anything is sent, for keys that could match anything,
-/// and for a [`concurrency`](Self::concurrency) or a [`resume`](Self::resume) token that is none;
-/// `is_unknown_outcome` when a part was sent and the connection closed.
+/// Besides those of the call: `is_invalid_argument`, before anything is sent, if a key is malformed, the
+/// [`concurrency`](Self::concurrency) is out of range, or the [`resume`](Self::resume) token is invalid;
+/// `is_unknown_outcome` if a chunk was sent and the connection closed before a response.
 ///
 /// ```no_run
 /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {
@@ -78,13 +78,13 @@ pub struct Batch<K = DeviceKey, O = ()> {
     output: PhantomData<fn() -> O>,
 }
 
-/// Marks a [`Batch`] whose output is a [`BatchReport`].
+/// Marker of a [`Batch`] whose output is a [`BatchReport`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WithReport;
 
 impl<K> Batch<K> {
-    /// What is wrong with the arguments is an error of the `.await`.
+    /// Creates a batch. `.await` returns an error of the arguments.
     pub(crate) fn new(core: &Arc<Core>, keys: Vec<K>, operation: Result<Box<dyn Operation<K>>>) -> Self {
         let options = Options {
             concurrency: 1,
@@ -97,19 +97,20 @@ impl<K> Batch<K> {
         Self { core: core.clone(), keys, operation, options, output: PhantomData }
     }
 
-    /// Refused before anything is sent, for this reason.
+    /// Makes `.await` return this error before anything is sent.
     pub(crate) fn refused(self, error: Error) -> Self {
         Self { operation: Err(error), ..self }
     }
 
-    /// With a [`BatchReport`] of what became of every part and every one of the list, instead of the first error.
-    /// It looks what came of each part, as [`confirm`](Self::confirm) does.
+    /// Returns a [`BatchReport`] with the state of each chunk and item instead of the first error. Checks the effect
+    /// of each chunk, as [`confirm`](Self::confirm) does.
     ///
-    /// It also waits when the server says that these are too many requests (429 with `Retry-After`): as long as it
-    /// is told, up to two minutes, and a few times in a row. Then it ends there, and the rest is not tried.
+    /// After a 429 with `Retry-After`, it waits as asked: up to two minutes, a few times in a row. After that the
+    /// batch ends, and the other items are not tried.
     ///
     /// # Errors
-    /// What keeps it from beginning at all: wrong arguments, a uuid that is not there. All else is in the report.
+    /// Errors before the first chunk: invalid arguments, or a uuid that does not exist. All later errors are in the
+    /// report.
     pub fn report(self) -> Batch<K, WithReport> {
         let Self { core, keys, operation, options, .. } = self.confirm();
         Batch { core, keys, operation, options, output: PhantomData }
@@ -117,50 +118,50 @@ impl<K> Batch<K> {
 }
 
 impl<K, O> Batch<K, O> {
-    /// So many parts at a time, 1 to 32. One by default: in the order of the list, each after the answer to the
-    /// one before.
+    /// Sets the number of concurrent chunks, 1 to 32. With the default of 1, chunks are sent in the order of the
+    /// list, each after the response to the one before.
     pub fn concurrency(mut self, parts: usize) -> Self {
         self.options.concurrency = parts;
         self
     }
 
-    /// Looks after each part whether the rows are there and have what was set, or are gone: one more request for
-    /// up to 200 of them (and one before a removal). The server says 200 to a change of rows that are not there, or
-    /// that the token may not change. A [`report`](Batch::report) looks in any case.
+    /// Reads the rows after each chunk, and checks that they exist and have the new values, or are deleted: one more
+    /// request for up to 200 rows, and one before a deletion. The API answers 200 even if the rows do not exist or
+    /// the token may not change them. A [`report`](Batch::report) always checks.
     ///
     /// # Errors
-    /// `is_not_found` for the first one that is not there, that the token does not see, or that is as it was.
+    /// `is_not_found` for the first row that does not exist, is not visible to the token, or did not change.
     pub fn confirm(mut self) -> Self {
         self.options.confirm = true;
         self
     }
 
-    /// Goes on after a part that failed, and after uuids that are not there. Not after what would fail every part:
-    /// a token that is refused (401), a server that can't be reached, one request too many.
+    /// Continues after a chunk that failed, and after uuids that do not exist. Still ends on an error that every
+    /// chunk would have: a refused token (401), an unreachable server, too many requests.
     pub fn keep_going(mut self) -> Self {
         self.options.keep_going = true;
         self
     }
 
-    /// Goes on where an earlier run of the same call stopped: what is done is not done again, what failed or was
-    /// not tried is. What is [unknown](BatchState::Unknown) is done again where that makes no difference, as for
-    /// all changes of columns; for the others see [`retry_unknown`](Self::retry_unknown).
+    /// Continues an earlier run of the same call. Items that are done are skipped; items that failed or were not
+    /// tried are tried. [Unknown](BatchState::Unknown) items are repeated if the operation is idempotent, as all
+    /// changes of columns are; otherwise see [`retry_unknown`](Self::retry_unknown).
     ///
     /// # Errors
-    /// `is_invalid_argument` when the token is of another call: with another list, other arguments, another API.
+    /// `is_invalid_argument` if the token belongs to another call: another list, other arguments, or another API.
     pub fn resume(mut self, token: ResumeToken) -> Self {
         self.options.resume = Some(token);
         self
     }
 
-    /// When going on: does again what is unknown although it may happen twice then, a second reboot for example.
+    /// When resuming, repeats unknown items although they may then happen twice, such as a second reboot.
     pub fn retry_unknown(mut self) -> Self {
         self.options.retry_unknown = true;
         self
     }
 
-    /// Called before each part is sent, so that a [token](BatchProgress::resume_token) can be kept in case this
-    /// process ends. It should be quick: nothing else happens meanwhile.
+    /// Sets a callback that runs before each chunk is sent, so that the [token](BatchProgress::resume_token) can be
+    /// saved in case this process ends. It blocks the batch, so it should be quick.
     pub fn on_progress(mut self, progress: impl FnMut(&BatchProgress<'_>) + Send + 'static) -> Self {
         self.options.progress = Some(Box::new(progress));
         self

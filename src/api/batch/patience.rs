@@ -1,32 +1,32 @@
-//! How a batch takes it when it is told to wait.
+//! How a batch responds to `429 Too Many Requests`.
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
-/// A longer wait is no pause but an end.
+/// Longest wait. A longer `Retry-After` ends the batch.
 const LONGEST: Duration = Duration::from_secs(120);
-/// Waits in a row that bring nothing.
+/// Highest number of consecutive waits without a success.
 const TIMES: u32 = 5;
 
-/// Whether a batch waits when the server says that it is too fast (429, with `Retry-After`).
+/// Whether a batch waits after a 429 with `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It is an error like any other.
+    /// Treats it as any other error.
     None,
-    /// It waits as long as it is told, a few times.
+    /// Waits as asked, a few times.
     AsTold,
 }
 
 impl Patience {
-    /// How long to wait before the next try, after so many waits that brought nothing.
+    /// Returns how long to wait before the next attempt, after `waits` waits without a success.
     pub(crate) fn wait(self, error: &Error, waits: u32) -> Option<Duration> {
         let told = error.retry_after().filter(|_| error.is_rate_limited() && self == Self::AsTold)?;
         (waits < TIMES && told <= LONGEST).then_some(told)
     }
 
-    /// Asks until there is an answer, or no more patience.
+    /// Repeats the request until it succeeds, fails otherwise, or no wait is left.
     pub(crate) async fn ask<T, F: Future<Output = Result<T>>>(
         self,
         clock: &dyn Clock,
@@ -39,7 +39,7 @@ impl Patience {
                 Err(error) => error,
             };
             let Some(wait) = self.wait(&error, waits) else { return Err(error) };
-            tracing::debug!(?wait, "one request too many, the batch waits as told");
+            tracing::debug!(?wait, "too many requests, the batch waits as asked");
             clock.sleep(wait).await;
             waits += 1;
         }

@@ -1,4 +1,4 @@
-//! What a batch is made of: parts, and what is done to each of them.
+//! The plan of a batch: its chunks, and the operation on each.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,68 +15,68 @@ use crate::http::BoxFuture;
 use super::BatchKey;
 use super::patience::Patience;
 
-/// One of the list that is to be done.
+/// An item that is not done yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Open {
-    /// Place in the list.
+    /// Index in the list.
     pub(crate) item: usize,
-    /// An earlier run sent it and got no answer.
+    /// Whether an earlier run sent it and received no response.
     pub(crate) unknown: bool,
 }
 
-/// A part of a batch: one request, or what is done for one of the list.
+/// A chunk of a batch: the items of one request, or one item with its own requests.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// Rows that it is for, where that is known by their ids.
+    /// Ids of its rows, if known.
     pub(crate) ids: Vec<i64>,
-    /// Places in the list of those that it is for.
+    /// Indexes of its items in the list.
     pub(crate) items: Vec<usize>,
     pub(crate) group: Option<Arc<Group>>,
 }
 
-/// What chunks have in common that are done in the same way.
+/// Shared data of the chunks with the same values.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) key: i64,
-    /// The columns to set, once they are known.
+    /// The columns to set, once they are computed.
     pub(crate) columns: OnceCell<Value>,
 }
 
-/// The parts, and what will be in none.
+/// The chunks, and the items that are in none.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) chunks: Vec<Chunk>,
-    /// Those that nothing is sent for, and why.
+    /// Items that are not sent, with the reason.
     pub(crate) refused: Vec<(Vec<usize>, Error)>,
-    /// Those that an earlier run has done, as it turns out.
+    /// Items that turn out to be done by an earlier run.
     pub(crate) done: Vec<usize>,
 }
 
-/// How a batch goes about it.
+/// Run options of a batch.
 #[derive(Debug)]
 pub(crate) struct Manner<'a> {
-    /// Requests at a time.
+    /// Number of concurrent requests.
     pub(crate) concurrency: usize,
-    /// Whether what fails is left behind.
+    /// Whether to continue after failures.
     pub(crate) keep_going: bool,
-    /// Whether it looks what came of it.
+    /// Whether to check the effect.
     pub(crate) confirm: bool,
     pub(crate) patience: Patience,
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What is done to a list, part by part.
+/// An operation on the items of a batch, chunk by chunk.
 pub(crate) trait Operation<K>: Send + Sync {
-    /// What makes it this one and no other: its name and its arguments, but for the list.
+    /// Returns the identity of the operation: its name and its arguments without the list.
     fn identity(&self) -> Value;
 
-    /// Whether to do it twice is the same as to do it once.
+    /// Returns whether the operation is idempotent.
     fn is_repeatable(&self) -> bool;
 
-    /// Makes parts of what is open. What it asks for only reads.
+    /// Divides the open items into chunks. Its requests only read.
     ///
     /// # Errors
-    /// Then nothing is done at all.
+    /// An error ends the batch before anything is changed.
     fn plan<'a>(
         &'a self,
         keys: &'a [K],
@@ -84,7 +84,7 @@ pub(crate) trait Operation<K>: Send + Sync {
         manner: &'a Manner<'a>,
     ) -> BoxFuture<'a, Result<Plan>>;
 
-    /// Does one part, and looks what came of it if the writer does.
+    /// Sends one chunk, and checks its effect if the writer does.
     fn send<'a>(
         &'a self,
         keys: &'a [K],
@@ -94,16 +94,16 @@ pub(crate) trait Operation<K>: Send + Sync {
     ) -> BoxFuture<'a, Result<Answered>>;
 }
 
-/// What a part came to that the server took.
+/// Result of a chunk that the API accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Answered {
-    /// Places in the list of those that it did nothing for, and why.
+    /// Indexes of the items without an effect, with the reason.
     pub(crate) without_effect: Vec<(usize, Error)>,
-    /// Why nobody looked, where somebody should have.
+    /// The error of the check, if it was requested and failed.
     pub(crate) not_looked: Option<Error>,
 }
 
-/// What has the same key, together, in the order in which the keys come up.
+/// Groups values by key, in the order in which the keys first occur.
 pub(super) fn together<K: Clone + Eq + Hash, T>(all: impl IntoIterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
     let mut places: HashMap<K, usize> = HashMap::new();
     let mut groups: Vec<(K, Vec<T>)> = Vec::new();
@@ -117,10 +117,10 @@ pub(super) fn together<K: Clone + Eq + Hash, T>(all: impl IntoIterator<Item = (K
     groups
 }
 
-/// Does something for one of the list.
+/// Sends the requests of one item.
 type Work<K> = Box<dyn Fn(Writer, K) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// What is done for each of the list on its own.
+/// An operation with its own requests for each item.
 pub(crate) struct Each<K> {
     identity: Value,
     repeatable: bool,
@@ -135,7 +135,7 @@ impl<K> Each<K> {
         Self { identity, repeatable: true, work: Box::new(move |writer, key| Box::pin(work(writer, key))) }
     }
 
-    /// To do it twice is not the same as to do it once.
+    /// Marks the operation as not idempotent.
     pub(crate) fn once_only(self) -> Self {
         Self { repeatable: false, ..self }
     }
@@ -153,7 +153,7 @@ impl<K: BatchKey> Operation<K> for Each<K> {
     fn plan<'a>(&'a self, keys: &'a [K], open: Vec<Open>, _: &'a Manner<'a>) -> BoxFuture<'a, Result<Plan>> {
         Box::pin(async move {
             keys.iter().try_for_each(BatchKey::check)?;
-            // One that is in the list twice is done once.
+            // An item that is in the list twice is sent once.
             let items = together(open.into_iter().filter_map(|open| Some((keys.get(open.item)?, open.item))));
             let chunk = |(_, items)| Chunk { ids: Vec::new(), items, group: None };
             Ok(Plan { chunks: items.into_iter().map(chunk).collect(), ..Plan::default() })

@@ -1,4 +1,4 @@
-//! What became of a batch.
+//! The report of a batch.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use crate::error::{Error, ErrorKind, Result};
 use super::BatchKey;
 use super::token::{Mark, ResumeToken};
 
-/// What became of a part of a batch.
+/// State of a chunk or an item of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BatchState {
-    /// The server said that it is done, and a look, or the answer itself, showed it.
+    /// The API accepted it, and a check or the response itself confirmed the effect.
     Done,
-    /// The server took it, and nobody could look whether it did anything; its error says why.
+    /// The API accepted it, but its effect could not be checked; the error has the reason.
     Sent,
-    /// Refused, or never sent; its error says why.
+    /// Refused, or not sent; the error has the reason.
     Failed,
-    /// Sent, and the answer never came: it may have happened.
+    /// Sent without a response: it may have had its effect.
     Unknown,
-    /// The batch ended before.
+    /// Not tried, because the batch ended before.
     NotTried,
 }
 
 impl BatchState {
-    /// The state in words, stable, for logs.
+    /// Returns the name of the state, stable, for logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -54,24 +54,24 @@ impl fmt::Display for BatchState {
     }
 }
 
-/// How many of the list are in which state.
+/// Number of items in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BatchCounts {
-    /// Done, in this run or in those that it goes on from.
+    /// Number done, in this run or the runs that it resumes.
     pub done: usize,
-    /// Taken by the server, and nobody could look.
+    /// Number accepted by the API without a check of the effect.
     pub sent: usize,
-    /// Refused, or never sent.
+    /// Number refused or not sent.
     pub failed: usize,
-    /// Sent, without an answer.
+    /// Number sent without a response.
     pub unknown: usize,
-    /// Not tried.
+    /// Number not tried.
     pub not_tried: usize,
 }
 
 impl BatchCounts {
-    /// All of them.
+    /// Returns the number of all items.
     pub fn total(&self) -> usize {
         self.done + self.sent + self.failed + self.unknown + self.not_tried
     }
@@ -87,7 +87,7 @@ impl BatchCounts {
     }
 }
 
-/// `9600 of 10000 done, 200 failed, 200 not tried`.
+/// Displays as `9600 of 10000 done, 200 failed, 200 not tried`.
 impl fmt::Display for BatchCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} done", self.done, self.total())?;
@@ -105,18 +105,18 @@ impl fmt::Display for BatchCounts {
     }
 }
 
-/// Where the state of one of the list is written down.
+/// Where the state of an item is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Known from an earlier run.
     Before(BatchState),
-    /// With the part that it is in.
+    /// In the chunk with this index.
     Chunk(usize),
-    /// In no part: nothing was planned for it.
+    /// In no chunk: nothing was planned for it.
     Nowhere,
 }
 
-/// The state of everything, while it runs and after.
+/// The states of all chunks and items, during the run and after it.
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) belongs: u64,
@@ -148,53 +148,52 @@ impl Ledger {
     }
 }
 
-/// One part of a batch: what went out, or would have, in one request.
+/// A chunk of a batch: the items of one request.
 #[derive(Debug)]
 pub struct BatchChunk {
     pub(super) state: BatchState,
     pub(super) error: Option<Error>,
-    /// Places in the list.
+    /// Indexes of its items in the list.
     pub(super) items: Vec<usize>,
 }
 
 impl BatchChunk {
-    /// What became of it.
+    /// Returns the state of the chunk.
     pub fn state(&self) -> BatchState {
         self.state
     }
 
-    /// Why, where it failed or where nobody knows.
+    /// Returns the error of a failed, unknown or unchecked chunk.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// The places in the list of those that it is for, from 0.
+    /// Returns the indexes of its items in the list, from 0.
     pub fn items(&self) -> &[usize] {
         &self.items
     }
 }
 
-/// One of the list.
+/// An item of a batch.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchItem<'a, K> {
-    /// As the caller named it.
+    /// The key that the caller gave.
     pub key: &'a K,
-    /// What became of it.
+    /// State of the item.
     pub state: BatchState,
-    /// Why, where it failed or where nobody knows.
+    /// Error of a failed, unknown or unchecked item.
     pub error: Option<&'a Error>,
 }
 
-/// What became of a batch: of every part, and of every one of the list.
+/// The report of a batch: the state of each chunk and each item.
 ///
-/// It needs memory for the list and a few words for each of it, and so does its
-/// [token](Self::resume_token).
+/// Its memory, and that of its [token](Self::resume_token), grows with the list: the keys and a few words per item.
 #[derive(Debug)]
 pub struct BatchReport<K = DeviceKey> {
     keys: Vec<K>,
     ledger: Ledger,
-    /// The part whose error ended the batch.
+    /// Index of the chunk whose error ended the batch.
     stopped_by: Option<usize>,
 }
 
@@ -203,18 +202,18 @@ impl<K> BatchReport<K> {
         Self { keys, ledger, stopped_by }
     }
 
-    /// How many are in which state.
+    /// Returns the number of items in each state.
     pub fn counts(&self) -> BatchCounts {
         self.ledger.counts()
     }
 
-    /// Whether all of the list is done.
+    /// Returns whether all items are done.
     pub fn is_complete(&self) -> bool {
         let counts = self.counts();
         counts.done == counts.total()
     }
 
-    /// Every one of the list, in its order.
+    /// Returns the items, in the order of the list.
     pub fn items(&self) -> impl Iterator<Item = BatchItem<'_, K>> {
         self.keys.iter().zip(&self.ledger.places).map(|(key, place)| {
             let chunk = match place {
@@ -226,30 +225,32 @@ impl<K> BatchReport<K> {
         })
     }
 
-    /// The parts of this run, in the order in which they were sent. What an earlier run did is in none.
+    /// Returns the chunks of this run, in the order in which they were sent. Chunks of earlier runs are not
+    /// included.
     pub fn chunks(&self) -> &[BatchChunk] {
         &self.ledger.chunks
     }
 
-    /// The first error, in the order of the parts.
+    /// Returns the first error, in the order of the chunks.
     pub fn error(&self) -> Option<&Error> {
         self.ledger.chunks.iter().find_map(|chunk| chunk.error.as_ref())
     }
 
-    /// The error that ended the batch before its end; `None` when every part was tried.
+    /// Returns the error that ended the batch early. `None` if all chunks were tried.
     pub fn stopped_by(&self) -> Option<&Error> {
         self.stopped_by.and_then(|chunk| self.ledger.chunks.get(chunk)?.error.as_ref())
     }
 
-    /// With which the same call goes on: [`Batch::resume`](super::Batch::resume).
+    /// Returns the token that resumes the same call: [`Batch::resume`](super::Batch::resume).
     pub fn resume_token(&self) -> ResumeToken {
         self.ledger.token()
     }
 
-    /// The first error as the error of all, with how much of it is done.
+    /// Converts the report to a result: `Ok` if all items are done, otherwise the first error with the number of
+    /// items that are done.
     ///
     /// # Errors
-    /// That one, unless all is done.
+    /// The first error, unless all items are done.
     pub fn into_result(mut self) -> Result<()>
     where
         K: BatchKey,
@@ -281,23 +282,23 @@ impl<K> BatchReport<K> {
     }
 }
 
-/// An earlier run left some unknown, and they were not tried again.
+/// Builds the error for items that an earlier run left unknown and that were not repeated.
 fn unknown_before<K: BatchKey>(counts: &BatchCounts) -> Error {
-    let text = format!("what became of {} {}s is unknown since an earlier run", counts.unknown, K::NOUN);
-    Error::new(ErrorKind::UnknownOutcome, text).help("look, and try them again with retry_unknown")
+    let text = format!("an earlier run sent {} {}s and received no response", counts.unknown, K::NOUN);
+    Error::new(ErrorKind::UnknownOutcome, text).help("check their state, and repeat them with retry_unknown")
 }
 
-/// How far a batch is, just before a part of it is sent.
+/// Progress of a batch, just before a chunk is sent.
 #[derive(Debug)]
 pub struct BatchProgress<'a>(pub(super) &'a Ledger);
 
 impl BatchProgress<'_> {
-    /// How many are in which state. What is on its way counts as unknown.
+    /// Returns the number of items in each state. Items in flight count as unknown.
     pub fn counts(&self) -> BatchCounts {
         self.0.counts()
     }
 
-    /// With which the same call goes on if this process ends now.
+    /// Returns the token that resumes the same call if this process ends now.
     pub fn resume_token(&self) -> ResumeToken {
         self.0.token()
     }

@@ -1,4 +1,4 @@
-//! What is done to rows of one resource, many in one request.
+//! Batch operations on rows of one resource, many rows per request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,64 +19,64 @@ use super::look_up::{Found, GroupOf, ListedRow, Named, Row, Search, look_up};
 use super::patience::Patience;
 use super::plan::{Answered, Chunk, Group, Manner, Open, Operation, Plan, together};
 
-/// A change whose columns depend on the row: rows of one group get the same.
+/// A change whose values depend on the row: rows of one group get the same.
 pub(crate) trait Grouped<R>: Send + Sync {
-    /// What has to be known of each row, besides its id.
+    /// Returns the columns that must be read of each row, besides its id.
     fn columns(&self) -> Query;
 
-    /// What has to be known before the rows are asked for.
+    /// Loads what is needed before the rows are read.
     fn prepare(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// The group of a row.
+    /// Returns the group of a row.
     ///
     /// # Errors
-    /// The change is not for this row.
+    /// An error excludes the row from the change.
     fn group(&self, row: &R) -> Result<i64>;
 
-    /// The columns that the rows of a group get; asked just before its first part is sent.
+    /// Returns the columns to set in the rows of a group. Called just before its first chunk is sent.
     fn values(&self, group: i64) -> BoxFuture<'_, Result<Value>>;
 }
 
-/// Done for one row, by its id.
+/// Sends the requests of one row, by its id.
 type PerRow = Box<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// What is done to the rows.
+/// The change of the rows.
 pub(crate) enum Deed<R> {
-    /// These columns get these values.
+    /// Sets these columns to these values.
     Set(Value),
-    /// The rows go.
+    /// Deletes the rows.
     Delete,
-    /// Columns get values that depend on the row.
+    /// Sets columns to values that depend on the row.
     SetByGroup(Box<dyn Grouped<R>>),
-    /// Something else, for each row on its own.
+    /// Sends other requests for each row.
     Each(PerRow),
 }
 
-/// A deed on the rows of a list.
+/// A batch operation: a change of the rows of a list.
 pub(crate) struct OfRows<R> {
     pub(crate) core: Arc<Core>,
     pub(crate) identity: Value,
     pub(crate) deed: Deed<R>,
-    /// The list is one row, and that is asked for as one.
+    /// The batch is for one row given by its key: it is requested as one.
     pub(crate) single: bool,
 }
 
-/// The keys of a list by how they name their rows.
+/// The keys of a list, by how they identify their rows.
 #[derive(Default)]
 struct Sorted {
     ids: Vec<(usize, i64)>,
-    /// By column.
+    /// Identifying values by column, with their indexes.
     names: Vec<(&'static str, Vec<(usize, String)>)>,
 }
 
 fn sorted<R: ListedRow>(keys: &[R::Key], open: &[Open]) -> Result<Sorted> {
-    // Also those that are done already: a list is right or wrong as a whole.
+    // Checks finished items too: a list is valid or invalid as a whole.
     let named = keys.iter().map(R::named).collect::<Result<Vec<Named>>>()?;
     let ids = named.iter().filter(|named| matches!(named, Named::Id(_))).count();
     if ids > 0 && ids < named.len() {
-        return Err(Error::argument("list", "a list is of ids or of names, not of both"));
+        return Err(Error::argument("list", "the list mixes ids and names"));
     }
     let mut sorted = Sorted::default();
     let mut open = open.iter().map(|open| open.item).peekable();
@@ -120,9 +120,9 @@ impl<R: ListedRow + Sync> OfRows<R> {
         }
         let by_ids = sorted.names.is_empty();
         let found = match &self.deed {
-            // What is gone can't be asked whether it was there.
+            // Whether the rows exist can only be checked before they are deleted.
             Deed::Delete if manner.confirm => self.find(sorted, manner).await?,
-            // The server is told ids as they are.
+            // Ids are sent without a look-up.
             Deed::Set(_) | Deed::Delete | Deed::Each(_) if by_ids => {
                 let row = |(item, id)| Row { id, group: None, items: vec![item] };
                 Found { rows: sorted.ids.into_iter().map(row).collect(), missing: Vec::new() }
@@ -131,7 +131,7 @@ impl<R: ListedRow + Sync> OfRows<R> {
         };
         let mut plan = Plan { refused: found.missing, ..Plan::default() };
         if let Deed::Delete = self.deed {
-            // It was on its way when an earlier run ended, and it is gone.
+            // An earlier run sent its deletion, and the row no longer exists.
             let unknown = |item: &usize| {
                 let at = open.binary_search_by_key(item, |open| open.item).ok();
                 at.and_then(|at| open.get(at)).is_some_and(|open| open.unknown)
@@ -147,7 +147,7 @@ impl<R: ListedRow + Sync> OfRows<R> {
         }
         let rows = match self.deed {
             Deed::Each(_) => once(found.rows),
-            // Twice in a request is once.
+            // A row that is twice in a request is changed once.
             _ => found.rows,
         };
         for (group, rows) in together(rows.into_iter().map(|row| (row.group, row))) {
@@ -175,7 +175,7 @@ impl<R: ListedRow + Sync> OfRows<R> {
                 Some(group.columns.get_or_try_init(|| grouped.values(group.key)).await?)
             }
             (Deed::Each(work), _, Some(id)) => {
-                // The answer itself shows what it came to.
+                // The response confirms the effect.
                 return work(*id).await.map(|()| Answered::default());
             }
             (Deed::Delete, ..) => None,
@@ -195,7 +195,7 @@ impl<R: ListedRow + Sync> OfRows<R> {
         ))
     }
 
-    /// Those of a part that it did nothing for: what a change set is read again, and what was removed.
+    /// Returns the items of a chunk without an effect: reads changed rows again, and compares deleted ones.
     async fn look(
         &self,
         keys: &[R::Key],
@@ -237,7 +237,7 @@ impl<R: ListedRow + Sync> OfRows<R> {
     }
 }
 
-/// One that is in the list twice is one, also where its names were asked for in two requests.
+/// Merges duplicates, also of rows that were looked up in different requests.
 fn once(rows: Vec<Row>) -> Vec<Row> {
     let same = together(rows.into_iter().map(|row| ((row.id, row.group), row.items)));
     same.into_iter().map(|((id, group), items)| Row { id, group, items: items.concat() }).collect()
@@ -265,7 +265,7 @@ async fn find<R: ListedRow + Sync>(
     Ok(found)
 }
 
-/// The rows of a list, every one of which has to be there.
+/// Looks up the rows of a list. All must exist.
 pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
     core: &Core,
     keys: &Keys<R::Key>,
@@ -291,10 +291,10 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
     Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Names of those that keep a batch from beginning; there may be thousands.
+/// Highest number of keys in the error of a failed look-up; there may be thousands.
 const NAMES_IN_ERRORS: usize = 10;
 
-/// The first error, with the names of all that are not there either.
+/// Returns the first error, with the keys of the other missing rows.
 fn refusal<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> Error {
     let mut refused = refused.into_iter();
     let Some((mut items, error)) = refused.next() else { return Error::argument("list", "it is refused") };
@@ -308,7 +308,7 @@ fn refusal<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> 
         0 => String::new(),
         rest => format!(" and {rest} more"),
     };
-    error.help(format!("nothing was changed; not there are {}{rest}", names.join(",")))
+    error.help(format!("nothing was changed; not found: {}{rest}", names.join(",")))
 }
 
 impl<R: ListedRow + Sync> Operation<R::Key> for OfRows<R> {

@@ -1,4 +1,4 @@
-//! Runs a batch: a few parts at a time, until all are done or one ends it.
+//! Runs a batch: sends chunks concurrently until all are done or an error ends it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,14 +55,14 @@ pub(super) async fn run<K: BatchKey>(
     Ok(BatchReport::new(keys, ledger, stopped_by))
 }
 
-/// What a token belongs to.
+/// Returns the checksum that binds a token to its call.
 fn checksum<K: BatchKey>(core: &Core, keys: &[K], operation: &dyn Operation<K>) -> u64 {
     let call = Checksum::default().with(core.settings().api()).with(K::NOUN).with(operation.identity());
     keys.iter().fold(call, Checksum::with).sum()
 }
 
 impl Ledger {
-    /// Writes down what is planned; the parts to send are the first ones.
+    /// Records the plan, and returns the chunks to send, which are recorded first.
     fn enter(&mut self, plan: Plan) -> Vec<Chunk> {
         self.put(&plan.done, Place::Before(BatchState::Done));
         for chunk in &plan.chunks {
@@ -85,7 +85,8 @@ impl Ledger {
         }
     }
 
-    /// Writes down what a part came to. Those that it did nothing for become parts of their own; the first of these.
+    /// Records the result of a chunk. Items without an effect become chunks of their own; returns the first of
+    /// these.
     fn answered(&mut self, number: usize, answered: Answered) -> Option<usize> {
         let state = if answered.not_looked.is_some() { BatchState::Sent } else { BatchState::Done };
         self.set(number, state, answered.not_looked);
@@ -113,7 +114,7 @@ impl Ledger {
     }
 }
 
-/// Sends the parts; the one that ended it early, if one did.
+/// Sends the chunks. Returns the index of the chunk that ended the batch early, if any.
 async fn drive<K>(
     keys: &[K],
     operation: &dyn Operation<K>,
@@ -139,10 +140,10 @@ async fn drive<K>(
             flight.push(number, operation.send(keys, chunk, writer, manner));
         }
         let Some((number, result)) = flight.next().await else {
-            // Nothing is under way: all is done, one has ended it, or all are told to wait.
+            // No request is running: all chunks are done, one has ended the batch, or all must wait.
             match pause.take() {
                 Some(wait) if stopped_by.is_none() => {
-                    tracing::debug!(?wait, "one request too many, the batch waits as told");
+                    tracing::debug!(?wait, "too many requests, the batch waits as asked");
                     manner.clock.sleep(wait).await;
                     waits += 1;
                     continue;
@@ -174,10 +175,10 @@ async fn drive<K>(
     }
 }
 
-/// Whether the next part would fare no better.
+/// Returns whether all further chunks would fail too.
 fn ends_all(error: &Error) -> bool {
     match error.kind() {
-        // Not a 403, which is about these rows.
+        // A 403 concerns the rows of this chunk only.
         ErrorKind::Unauthorized => error.status() != Some(403),
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::Config | ErrorKind::Cancelled => true,
         _ => false,

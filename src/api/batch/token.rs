@@ -1,4 +1,4 @@
-//! Where a batch stopped, as text: to go on later, or in another process.
+//! The resume token of a batch: its progress as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{Error, Result};
 
-/// What is known of one thing of the list.
+/// Progress of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// Not done: failed, or not tried.
+    /// Not done: failed or not tried.
     Open,
     Done,
-    /// Sent, and nobody knows what came of it.
+    /// Sent without a response.
     Unknown,
 }
 
@@ -31,20 +31,20 @@ impl Mark {
     }
 }
 
-/// Where a batch stopped: [`Batch::resume`](super::Batch::resume) goes on from there.
+/// Progress of a batch, from which [`Batch::resume`](super::Batch::resume) continues.
 ///
-/// Text, by `Display`, `FromStr` or serde, that another process can go on with. It belongs to one call: the same
-/// function with the same arguments, the same list in the same order, at the same API; every other call refuses
-/// it. There is no name, value or key in it, only places in the list and checksums.
+/// Convert it to text with `Display`, `FromStr` or serde, to resume in another process. It is valid for one call:
+/// the same function and arguments, the same list in the same order, and the same API. Other calls refuse it. It
+/// contains no names, values or keys, only indexes and checksums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumeToken {
-    /// Checksum of the call that it is for.
+    /// Checksum of its call.
     belongs: u64,
-    /// How many of the list in a row have which mark.
+    /// Run lengths of equal marks, in the order of the list.
     runs: Vec<(Mark, u32)>,
 }
 
-/// Another form gets another number: a token outlives the program that wrote it.
+/// Version of the format: a token outlives the program that wrote it.
 const VERSION: &str = "batch1";
 
 impl ResumeToken {
@@ -59,14 +59,14 @@ impl ResumeToken {
         Self { belongs, runs }
     }
 
-    /// The mark of each of the list.
+    /// Returns the mark of each item.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a token of another call.
+    /// `is_invalid_argument` if the token belongs to another call.
     pub(super) fn marks(&self, belongs: u64, length: usize) -> Result<Vec<Mark>> {
         let all: u64 = self.runs.iter().map(|(_, count)| u64::from(*count)).sum();
         if self.belongs != belongs || u64::try_from(length) != Ok(all) {
-            let error = Error::argument("resume", "the token is of another call");
+            let error = Error::argument("resume", "the token belongs to another call");
             return Err(error.help(
                 "it goes with the same function, the same arguments, the same list in the same order and the \
                  same API; without a token all of it is done anew",
@@ -98,13 +98,13 @@ impl FromStr for ResumeToken {
     type Err = Error;
 
     /// # Errors
-    /// `is_invalid_argument` for text that is no token, not all of one, or one of another version.
+    /// `is_invalid_argument` if the text is not a complete token of this version.
     fn from_str(text: &str) -> Result<Self> {
         let refuse = |why: &'static str| Error::argument("resume", why);
         let text = text.trim();
-        let (payload, sum) = text.rsplit_once('.').ok_or_else(|| refuse("this is no token"))?;
+        let (payload, sum) = text.rsplit_once('.').ok_or_else(|| refuse("this is not a token"))?;
         if payload.split('.').next() != Some(VERSION) {
-            return Err(refuse("this is no token, or one that another version of the library made"));
+            return Err(refuse("this is not a token, or another version of the library made it"));
         }
         if u64::from_str_radix(sum, 16) != Ok(Checksum::default().with(payload).sum()) {
             return Err(refuse("the token is damaged, or a part of it is missing"));
@@ -139,8 +139,8 @@ impl<'de> Deserialize<'de> for ResumeToken {
     }
 }
 
-/// FNV-1a: tells calls apart, and is the same in every version and on every machine. No protection against a
-/// forger, who could as well make the call.
+/// FNV-1a hash: the same in every version and on every machine. Not a protection against forgery: a forger could
+/// make the call instead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Checksum(u64);
 
@@ -151,9 +151,9 @@ impl Default for Checksum {
 }
 
 impl Checksum {
-    /// With this part, which ends here: `ab`, `c` and `a`, `bc` differ.
+    /// Adds a part with a terminator: `ab`, `c` and `a`, `bc` differ.
     pub(super) fn with(mut self, part: impl fmt::Display) -> Self {
-        // It fails when a `Display` does, and then what was written before counts.
+        // It fails only if a `Display` does; the text written before then counts.
         let _ = fmt::write(&mut self, format_args!("{part}\0"));
         self
     }

@@ -27,16 +27,16 @@ impl OrganizationInvites {
         Self { core: core.clone() }
     }
 
-    /// The invites that the token may see (`GET /v6/invitee__is_invited_to__organization`).
+    /// Lists the invites that the token may read (`GET /v6/invitee__is_invited_to__organization`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<OrganizationInvite> {
         List::new(&self.core, async { Ok(Target::list::<OrganizationInvite>(Query::new())) })
     }
 
-    /// The invites to an organization (`GET /v6/invitee__is_invited_to__organization`).
+    /// Lists the invites to an organization (`GET /v6/invitee__is_invited_to__organization`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(
         &self,
@@ -50,11 +50,11 @@ impl OrganizationInvites {
         })
     }
 
-    /// Invites somebody, by e-mail address or user name, with the server's own role unless one is named
-    /// (`POST /v6/invitee__is_invited_to__organization`).
+    /// Invites a user, by e-mail address or user name (`POST /v6/invitee__is_invited_to__organization`). The API
+    /// chooses the role unless `role_name` sets it.
     ///
     /// # Errors
-    /// `is_not_found` when the organization or the role is not there.
+    /// `is_not_found` if the organization or the role does not exist.
     pub fn create(
         &self,
         organization: impl Into<OrganizationKey>,
@@ -79,7 +79,7 @@ impl OrganizationInvites {
         })
     }
 
-    /// Takes an invite back (`DELETE /v6/invitee__is_invited_to__organization`).
+    /// Deletes an invite (`DELETE /v6/invitee__is_invited_to__organization`).
     pub fn revoke(&self, invite_id: i64) -> Write {
         Write::new(&self.core, move |writer| async move {
             let rows = Rows::id(an_id("invite_id", invite_id)?);
@@ -90,7 +90,7 @@ impl OrganizationInvites {
     /// Accepts an invite, by its token (`POST /org/v1/invitation/:token`).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_not_found` for a token that is not or no longer good.
+    /// `is_unauthorized` if nobody is logged in; `is_not_found` if the token is invalid or no longer valid.
     pub fn accept(&self, invite_token: impl Into<String>) -> Request<()> {
         let (core, token) = (self.core.clone(), invite_token.into());
         Request::new(async move {
@@ -105,13 +105,13 @@ impl OrganizationInvites {
 }
 
 impl<T> Create<OrganizationInvite, T> {
-    /// The role that the member is to have: `administrator` or `member`.
+    /// Sets the role of the new member: `administrator` or `member`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, name: impl Into<String>) -> Self {
         self.give("role_name", name.into())
     }
 
-    /// Some words for the invitee.
+    /// Sets a message to the invited user.
     pub fn message(self, text: impl Into<String>) -> Self {
         self.give("message", text.into())
     }

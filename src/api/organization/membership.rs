@@ -1,4 +1,4 @@
-//! Who is a member of which organization.
+//! Memberships of organizations.
 
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ impl OrganizationMemberships {
         Self { core: core.clone() }
     }
 
-    /// The memberships that the token may see (`GET /v6/organization_membership`).
+    /// Lists the memberships that the token may read (`GET /v6/organization_membership`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<OrganizationMembership> {
         List::new(&self.core, async { Ok(Target::list::<OrganizationMembership>(Query::new())) })
     }
 
-    /// The memberships of an organization (`GET /v6/organization_membership`).
+    /// Lists the memberships of an organization (`GET /v6/organization_membership`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(
         &self,
@@ -50,18 +50,18 @@ impl OrganizationMemberships {
         })
     }
 
-    /// The memberships of a user, as far as the token may see them (`GET /v6/organization_membership`). Empty
-    /// when there is no such user.
+    /// Lists the memberships of a user that the token may read (`GET /v6/organization_membership`). Empty if the
+    /// user does not exist.
     #[doc(alias = "getAllByUser")]
     pub fn get_all_by_user(&self, user: impl Into<UserKey>) -> List<OrganizationMembership> {
         let key = user.into();
         List::new(&self.core, async move { of_user(&OrganizationMembership::USER, &key) })
     }
 
-    /// One membership (`GET /v6/organization_membership`).
+    /// Reads one membership (`GET /v6/organization_membership`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the membership does not exist.
     pub fn get(&self, membership: impl Into<OrganizationMembershipKey>) -> Get<OrganizationMembership> {
         let key = membership.into();
         Get::new(&self.core, async move {
@@ -69,12 +69,12 @@ impl OrganizationMemberships {
         })
     }
 
-    /// Gives a member another role: `administrator` or `member` (`PATCH /v6/organization_membership`, after
-    /// `GET /v6/organization_membership_role`). Succeeds when there is no such membership: the server does not
-    /// tell.
+    /// Sets the role of a member: `administrator` or `member` (`PATCH /v6/organization_membership`, after `GET
+    /// /v6/organization_membership_role`). Succeeds even if the membership does not exist: the API does not report
+    /// it.
     ///
     /// # Errors
-    /// `is_not_found` when the role is not there.
+    /// `is_not_found` if the role does not exist.
     #[doc(alias = "changeRole")]
     pub fn change_role(
         &self,
@@ -92,8 +92,8 @@ impl OrganizationMemberships {
         })
     }
 
-    /// Ends a membership (`DELETE /v6/organization_membership`). Succeeds when there is none: the server does
-    /// not tell.
+    /// Deletes a membership (`DELETE /v6/organization_membership`). Succeeds even if it does not exist: the API does
+    /// not report it.
     pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Write {
         let membership = membership.into();
         Write::new(&self.core, move |writer| async move {
@@ -101,18 +101,18 @@ impl OrganizationMemberships {
         })
     }
 
-    /// Tags of memberships.
+    /// Returns the functions of tags of memberships.
     pub fn tags(&self) -> KeyValue<OrganizationMembershipKey, OrganizationMembershipTag> {
         KeyValue::new(&self.core)
     }
 }
 
 pair_key! {
-    /// A membership of an organization: its id, or who is a member of what.
+    /// Key of a membership of an organization: its id, or the ids of user and organization.
     OrganizationMembershipKey, "membership";
-    /// By the ids of the two.
+    /// The ids of user and organization.
     Member {
-        /// Id of the user.
+        /// Id of the member.
         user: UserId = "user",
         /// Id of the organization.
         organization: OrganizationId = "is_member_of__organization",
@@ -125,7 +125,7 @@ impl ParentKey for OrganizationMembershipKey {
             match self {
                 Self::Id(id) => an_id("membership", id),
                 Self::Member { .. } => {
-                    Err(Error::argument("membership", "tags go by the membership's id: `get` tells it"))
+                    Err(Error::argument("membership", "tags need the membership's id, which `get` returns"))
                 }
             }
         })

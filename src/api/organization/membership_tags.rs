@@ -14,18 +14,18 @@ impl KeyValueKind for OrganizationMembershipTag {
     const PARENT: &'static str = "organization_membership";
 }
 
-/// By id only: a user and an organization are refused as `is_invalid_argument`.
+/// Takes a membership's id only; user and organization are `is_invalid_argument`.
 impl KeyValue<OrganizationMembershipKey, OrganizationMembershipTag> {
-    /// All tags of all memberships, by key (`GET /v6/organization_membership_tag`).
+    /// Lists all tags of memberships, ordered by key (`GET /v6/organization_membership_tag`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<OrganizationMembershipTag> {
         self.list(async { Ok(None) })
     }
 
-    /// The tags of all memberships of an organization, by key (`GET /v6/organization_membership_tag`).
+    /// Lists the tags of all memberships of an organization, ordered by key (`GET /v6/organization_membership_tag`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(
         &self,
@@ -42,7 +42,7 @@ impl KeyValue<OrganizationMembershipKey, OrganizationMembershipTag> {
         })
     }
 
-    /// The tags of a membership, by key (`GET /v6/organization_membership_tag`).
+    /// Lists the tags of a membership, ordered by key (`GET /v6/organization_membership_tag`).
     #[doc(alias = "getAllByOrganizationMembership")]
     pub fn get_all_by_organization_membership(
         &self,
