@@ -244,7 +244,7 @@ async fn find(core: &Core, key: &DeviceKey) -> Result<Arc<str>> {
     let uuid =
         row.uuid.filter(|uuid| !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     uuid.map(Arc::from).ok_or_else(|| {
-        about(&reply, ErrorKind::Decode, format!("the answer lacks the uuid of {}", target.sought))
+        about(&reply, ErrorKind::Decode, format!("the response lacks the uuid of {}", target.sought))
             .help("check that the token may read it: the API omits what a key may not read")
     })
 }

@@ -1,4 +1,4 @@
-//! What is told to change in billing.
+//! Changes of a billing account.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
@@ -11,10 +11,10 @@ use crate::open_enum::open_enum;
 use super::BillingAddress;
 use super::rows::TaxId;
 
-/// The answer to the `reCAPTCHA` of a form.
+/// Field of the response to the `reCAPTCHA` of a form.
 pub(super) const RECAPTCHA: &str = "g-recaptcha-response";
 
-/// What the payment provider gave in place of a card's or an account's data.
+/// Token of the payment provider that stands for the data of a card or a bank account.
 #[derive(Debug, Clone)]
 pub struct BillingToken {
     token_id: SecretString,
@@ -22,7 +22,7 @@ pub struct BillingToken {
 }
 
 impl BillingToken {
-    /// With the token's id.
+    /// Creates a token from its id.
     pub fn new(token_id: impl Into<SecretString>) -> Self {
         Self { token_id: token_id.into(), more: Map::new() }
     }
@@ -32,17 +32,17 @@ impl BillingToken {
         self
     }
 
-    /// The answer to the `reCAPTCHA` of the form (`g-recaptcha-response`).
+    /// Sets the response to the `reCAPTCHA` of the form (`g-recaptcha-response`).
     pub fn recaptcha(self, response: impl Into<String>) -> Self {
         self.with(RECAPTCHA, response.into())
     }
 
-    /// What kind of token it is.
+    /// Sets the kind of the token.
     pub fn token_type(self, kind: impl Into<BillingTokenType>) -> Self {
         self.with("token_type", kind.into().as_str())
     }
 
-    /// The address that belongs to it is that of the company, too.
+    /// Uses the token's address as the company's address too.
     #[doc(alias = "setAsCompanyAddress")]
     pub fn set_as_company_address(self) -> Self {
         self.with("setAsCompanyAddress", true)
@@ -58,21 +58,21 @@ impl BillingToken {
 }
 
 open_enum! {
-    /// What a [`BillingToken`] stands for.
+    /// Kind of a [`BillingToken`].
     BillingTokenType {
-        /// A means of payment.
+        /// A payment method, such as a card.
         PaymentMethod = "payment_method",
-        /// What was begun by [`Billing::create_setup_intent`](super::Billing::create_setup_intent).
+        /// A setup intent, created by [`Billing::create_setup_intent`](super::Billing::create_setup_intent).
         SetupIntent = "setup_intent",
     }
 }
 
-/// What is to change in a billing account; what is not given stays.
+/// Changes of a billing account. Values that are not set stay.
 #[derive(Debug, Clone, Default)]
 pub struct AccountUpdate(Map<String, Value>);
 
 impl AccountUpdate {
-    /// Nothing yet.
+    /// Creates an update without changes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,32 +82,32 @@ impl AccountUpdate {
         self
     }
 
-    /// The address that bills go to.
+    /// Sets the e-mail address for bills.
     pub fn email(self, address: impl Into<String>) -> Self {
         self.with("email", address.into().into())
     }
 
-    /// Further addresses, separated by commas.
+    /// Sets further e-mail addresses for bills, separated by commas.
     pub fn cc_emails(self, addresses: impl Into<String>) -> Self {
         self.with("cc_emails", addresses.into().into())
     }
 
-    /// The company.
+    /// Sets the company name.
     pub fn company_name(self, name: impl Into<String>) -> Self {
         self.with("company_name", name.into().into())
     }
 
-    /// The postal address.
+    /// Sets the postal address.
     pub fn address(self, address: &BillingAddress) -> Self {
         self.with("address", as_json(address))
     }
 
-    /// The number for taxes.
+    /// Sets the tax number.
     pub fn tax_id(self, number: &TaxId) -> Self {
         self.with("tax_id", as_json(number))
     }
 
-    /// No number for taxes any more.
+    /// Removes the tax number.
     pub fn no_tax_id(self) -> Self {
         self.with("tax_id", Value::Null)
     }
@@ -120,22 +120,22 @@ impl AccountUpdate {
     }
 }
 
-/// Of a type that always is some.
+/// Serializes a type whose serialization can't fail.
 fn as_json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
 open_enum! {
-    /// How often is paid.
+    /// Interval of payments.
     BillingCycle {
-        /// Every month.
+        /// One payment per month.
         Monthly = "monthly",
-        /// Every year.
+        /// One payment per year.
         Annual = "annual",
     }
 }
 
-/// A plan to change to.
+/// A plan to switch to.
 #[derive(Debug, Clone)]
 pub struct PlanChange {
     tier: String,
@@ -144,13 +144,13 @@ pub struct PlanChange {
 }
 
 impl PlanChange {
-    /// To this tier, e.g. `prototype`, with this cycle; with `None` it is not paid once a year, and how often the
-    /// server says.
+    /// Creates a change to a tier, e.g. `prototype`, with this billing cycle. With `None` the plan is not annual,
+    /// and the API chooses the cycle.
     pub fn new(tier: impl Into<String>, cycle: impl Into<Option<BillingCycle>>) -> Self {
         Self { tier: tier.into(), cycle: cycle.into(), reason: None }
     }
 
-    /// Why (`planChangeReason`).
+    /// Sets the reason (`planChangeReason`).
     pub fn reason(mut self, text: impl Into<String>) -> Self {
         self.reason = Some(text.into());
         self

@@ -1,4 +1,4 @@
-//! Billing of an organization. openBalena has none.
+//! Billing of an organization. openBalena has no billing.
 
 mod changes;
 mod rows;
@@ -26,8 +26,8 @@ pub use setup_intent::{NewSetupIntent, SetupIntent};
 
 /// Billing of organizations, by id or handle. From [`Balena::billing`](crate::Balena::billing).
 ///
-/// Every call fails with `is_not_found` when the organization is not there, and with `is_unauthorized` for a
-/// token that may not see its bills.
+/// Every call fails with `is_not_found` if the organization does not exist, and with `is_unauthorized` if the token
+/// may not read its bills.
 #[derive(Debug, Clone)]
 pub struct Billing {
     core: Arc<Core>,
@@ -38,34 +38,35 @@ impl Billing {
         Self { core: core.clone() }
     }
 
-    /// The billing account (`GET /billing/v1/account/:organization`).
+    /// Reads the billing account (`GET /billing/v1/account/:organization`).
     #[doc(alias = "getAccount")]
     pub fn get_account(&self, organization: impl Into<OrganizationKey>) -> Answer<BillingAccount> {
         self.get(organization.into(), "")
     }
 
-    /// The current plan (`GET /billing/v1/account/:organization/plan`).
+    /// Reads the current plan (`GET /billing/v1/account/:organization/plan`).
     #[doc(alias = "getPlan")]
     pub fn get_plan(&self, organization: impl Into<OrganizationKey>) -> Answer<BillingPlan> {
         self.get(organization.into(), "/plan")
     }
 
-    /// Who pays, and how; `None` when nothing is known of that (`GET /billing/v1/account/:organization/info`).
+    /// Reads the payer and the payment method, or `None` if none is stored (`GET
+    /// /billing/v1/account/:organization/info`).
     #[doc(alias = "getBillingInfo")]
     pub fn get_billing_info(&self, organization: impl Into<OrganizationKey>) -> Answer<Option<BillingInfo>> {
         self.get(organization.into(), "/info")
     }
 
-    /// The invoices (`GET /billing/v1/account/:organization/invoices`).
+    /// Lists the invoices (`GET /billing/v1/account/:organization/invoices`).
     #[doc(alias = "getInvoices")]
     pub fn get_invoices(&self, organization: impl Into<OrganizationKey>) -> Answer<Vec<Invoice>> {
         self.get(organization.into(), "/invoices")
     }
 
-    /// Changes how is paid (`PATCH /billing/v1/account/:organization/info`).
+    /// Sets the payment method (`PATCH /billing/v1/account/:organization/info`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty token.
+    /// `is_invalid_argument` if the token is empty.
     #[doc(alias = "updateBillingInfo")]
     pub fn update_billing_info(
         &self,
@@ -75,7 +76,7 @@ impl Billing {
         self.patch(organization.into(), "/info", move || billing_info.body())
     }
 
-    /// Forgets how is paid (`DELETE /billing/v1/account/:organization/info`).
+    /// Deletes the payment method (`DELETE /billing/v1/account/:organization/info`).
     #[doc(alias = "removeBillingInfo")]
     pub fn remove_billing_info(&self, organization: impl Into<OrganizationKey>) -> Request<()> {
         let (core, key) = (self.core.clone(), organization.into());
@@ -86,10 +87,10 @@ impl Billing {
         })
     }
 
-    /// Changes whom bills are for, and where they go to (`PATCH /billing/v1/account/:organization`).
+    /// Changes the billing account: company, addresses, tax number (`PATCH /billing/v1/account/:organization`).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is nothing to change.
+    /// `is_invalid_argument` if no value is set.
     #[doc(alias = "updateAccountInfo")]
     pub fn update_account_info(
         &self,
@@ -99,20 +100,20 @@ impl Billing {
         self.patch(organization.into(), "", move || account_info.body())
     }
 
-    /// Changes the plan (`PATCH /billing/v1/account/:organization`; version 7: `…/plan`). This may cost money.
+    /// Switches the plan (`PATCH /billing/v1/account/:organization`; version 7: `…/plan`). This may cost money.
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty tier.
+    /// `is_invalid_argument` if the tier is empty.
     #[doc(alias = "changePlan")]
     pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
         let names = self.core.settings().api_version.names();
         self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
 
-    /// The file of an invoice (`GET /billing/v1/account/:organization/invoices/:number/download`).
+    /// Downloads an invoice (`GET /billing/v1/account/:organization/invoices/:number/download`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty number; `is_not_found` when there is no such invoice.
+    /// `is_invalid_argument` if the number is empty; `is_not_found` if the invoice does not exist.
     #[doc(alias = "downloadInvoice")]
     pub fn download_invoice(
         &self,
@@ -150,7 +151,7 @@ impl Billing {
             let body = body()?;
             let path = account(&core, &key, rest).await?;
             let mut reply = core.plain(Plain::post(Method::PATCH, path, Some(body))).await?;
-            // Some servers have nothing to say about a change.
+            // Some servers answer a change with no body or `OK`.
             if matches!(&*reply.body, b"" | b"OK") {
                 reply.body = Bytes::from_static(b"null");
             }
@@ -167,14 +168,14 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> 
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// The file of an invoice: [`Billing::download_invoice`].
+/// File of an invoice, from [`Billing::download_invoice`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvoiceFile {
-    /// The file's bytes.
+    /// Content of the file.
     pub content: Bytes,
-    /// What they are, e.g. `application/pdf`.
+    /// Media type, e.g. `application/pdf`. Absent if the response has none.
     pub content_type: Option<String>,
-    /// What the server calls the file, as in the header of this name.
+    /// Value of the header `Content-Disposition`, with the file name. Absent if the response has none.
     pub content_disposition: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What billing answers with. Every field may be absent; amounts come as texts or numbers.
+//! Responses of the billing endpoints. Every field may be absent; amounts are text or numbers.
 
 use serde_json::Value;
 
@@ -7,131 +7,131 @@ use crate::api::answer::answers;
 answers! {
     /// The billing account of an organization.
     BillingAccount {
-        /// State, e.g. `active`.
+        /// State of the account, e.g. `active`.
         account_state: String,
-        /// First name.
+        /// First name of the contact.
         first_name: String,
-        /// Last name.
+        /// Last name of the contact.
         last_name: String,
-        /// Company.
+        /// Name of the company.
         company_name: String,
-        /// Address that bills go to.
+        /// E-mail address for bills.
         email: String,
-        /// Further addresses.
+        /// Further e-mail addresses for bills, separated by commas.
         cc_emails: String,
-        /// VAT number.
+        /// Value-added tax number.
         vat_number: String,
-        /// Postal address.
+        /// Postal address on bills.
         address: BillingAddress,
-        /// Number for taxes, and its kind.
+        /// Tax number and its kind.
         tax_id: TaxId,
     }
 
-    /// A number for taxes.
+    /// A tax number.
     TaxId {
-        /// Kind, e.g. `eu_vat`.
+        /// Kind of the number, e.g. `eu_vat`.
         #[serde(rename = "type")]
         kind: String,
-        /// The number.
+        /// The number itself.
         value: String,
     }
 
     /// A postal address.
     BillingAddress {
-        /// First line.
+        /// First line of the street address.
         address1: String,
-        /// Second line.
+        /// Second line of the street address.
         address2: String,
-        /// City.
+        /// Name of the city.
         city: String,
-        /// State.
+        /// State or region.
         state: String,
-        /// Postal code.
+        /// Postal (ZIP) code.
         zip: String,
-        /// Country.
+        /// Country of the address.
         country: String,
         /// Telephone number.
         phone: String,
     }
 
-    /// Who pays, and how. What only a card or a bank account has is in `other`.
+    /// Payer and payment method. Fields that only a card or a bank account has are in `other`.
     BillingInfo {
-        /// Full name.
+        /// Full name of the payer.
         full_name: String,
-        /// First name.
+        /// First name of the payer.
         first_name: String,
-        /// Last name.
+        /// Last name of the payer.
         last_name: String,
-        /// Company.
+        /// Name of the payer's company.
         company: String,
-        /// VAT number.
+        /// Value-added tax number.
         vat_number: String,
-        /// First line of the address.
+        /// First line of the street address.
         address1: String,
-        /// Second line of the address.
+        /// Second line of the street address.
         address2: String,
-        /// City.
+        /// Name of the city.
         city: String,
-        /// State.
+        /// State or region.
         state: String,
-        /// Postal code.
+        /// Postal (ZIP) code.
         zip: String,
-        /// Country.
+        /// Country of the address.
         country: String,
         /// Telephone number.
         phone: String,
-        /// `credit_card`, `card`, `bank_account`, `sepa_debit`, `paypal` …
+        /// Kind of payment method: `credit_card`, `card`, `bank_account`, `sepa_debit`, `paypal` …
         #[serde(rename = "type")]
         kind: String,
     }
 
-    /// The plan of an organization.
+    /// The billing plan of an organization.
     BillingPlan {
-        /// Name.
+        /// Internal name of the plan.
         name: String,
-        /// Title.
+        /// Name of the plan for display.
         title: String,
         /// Code, e.g. `prototype-v2`.
         code: String,
-        /// Tier.
+        /// Tier of the plan, e.g. `prototype`.
         tier: String,
-        /// When the current period ends.
+        /// End of the current billing period.
         #[serde(rename = "currentPeriodEndDate")]
         current_period_end_date: String,
-        /// Unit of the interval of payment.
+        /// Unit of `interval_length`.
         #[serde(rename = "intervalUnit")]
         interval_unit: String,
-        /// Length of the interval of payment, in that unit.
+        /// Length of the billing interval, in `interval_unit`.
         #[serde(rename = "intervalLength")]
         interval_length: Value,
-        /// What is booked besides.
+        /// Add-ons to the plan.
         #[serde(rename = "addonPlan")]
         addon_plan: Value,
         /// Currency, total costs and charges.
         billing: Value,
-        /// Name and title of the support that comes with it.
+        /// Name and title of the included support.
         support: Value,
     }
 
     /// An invoice.
     Invoice {
-        /// When it was settled.
+        /// When the invoice was settled. Absent while it is open.
         closed_at: String,
-        /// When it was made.
+        /// When the invoice was created.
         created_at: String,
-        /// When it has to be paid.
+        /// When the invoice is due.
         due_on: String,
-        /// Currency.
+        /// Currency of the amounts, e.g. `USD`.
         currency: String,
-        /// Number.
+        /// Number that identifies the invoice, for [`Billing::download_invoice`](super::Billing::download_invoice).
         invoice_number: String,
-        /// Sum without taxes, in cents.
+        /// Total without taxes, in cents.
         subtotal_in_cents: Value,
-        /// Sum, in cents.
+        /// Total with taxes, in cents.
         total_in_cents: Value,
-        /// Uuid.
+        /// Uuid of the invoice.
         uuid: String,
-        /// `open`, `paid`, `failed`, `past_due`, `void` …
+        /// State of the payment: `open`, `paid`, `failed`, `past_due`, `void` …
         state: String,
     }
 }

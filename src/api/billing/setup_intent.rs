@@ -1,4 +1,4 @@
-//! Beginning to tell how is paid.
+//! Setup intents: starting to store a payment method.
 
 use http::Method;
 use secrecy::SecretString;
@@ -14,24 +14,24 @@ use crate::error::ErrorKind;
 use super::changes::RECAPTCHA;
 use super::{Billing, account};
 
-/// Marks the request of [`Billing::create_setup_intent`].
+/// Marker of the request of [`Billing::create_setup_intent`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewSetupIntent;
 
-/// What was begun at the payment provider, to be ended there in the user's browser.
+/// A setup intent of the payment provider, to be completed in the user's browser.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct SetupIntent {
-    /// Id.
+    /// Id, for [`Billing::update_billing_info`] after completion.
     pub id: String,
-    /// What the browser shows to the payment provider.
+    /// Secret that the browser passes to the payment provider.
     pub client_secret: SecretString,
 }
 
 impl Billing {
-    /// Begins to tell how is paid (`POST /billing/v1/account/:organization/setup-intent`). Once that has ended
-    /// at the payment provider, [`update_billing_info`](Self::update_billing_info) takes its id.
+    /// Starts to store a payment method (`POST /billing/v1/account/:organization/setup-intent`). Once the user has
+    /// completed it at the payment provider, [`update_billing_info`](Self::update_billing_info) takes its id.
     #[doc(alias = "createSetupIntent")]
     pub fn create_setup_intent(
         &self,
@@ -41,20 +41,21 @@ impl Billing {
         Filled::new(move |given: Map<String, Value>| async move {
             let path = account(&core, &key, "/setup-intent").await?;
             let reply = core.plain(Plain::post(Method::POST, path, Some(given.into()))).await?;
-            // Without what was answered: there may be a secret in it.
-            serde_json::from_slice(&reply.body)
-                .map_err(|_| about(&reply, ErrorKind::Decode, "the answer is not a setup intent".to_owned()))
+            // Not quoted in the error: the response may contain a secret.
+            serde_json::from_slice(&reply.body).map_err(|_| {
+                about(&reply, ErrorKind::Decode, "the response is not a setup intent".to_owned())
+            })
         })
     }
 }
 
 impl Filled<NewSetupIntent, SetupIntent> {
-    /// The answer to the `reCAPTCHA` of the form (`g-recaptcha-response`).
+    /// Sets the response to the `reCAPTCHA` of the form (`g-recaptcha-response`).
     pub fn recaptcha(self, response: impl Into<String>) -> Self {
         self.give(RECAPTCHA, response.into())
     }
 
-    /// What else the payment provider asks for.
+    /// Sets a further parameter of the payment provider.
     pub fn parameter(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.give(name, value)
     }

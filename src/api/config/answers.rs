@@ -1,11 +1,11 @@
-//! What the API tells about itself, as it comes.
+//! Responses of the API's configuration endpoints.
 
 use serde_json::{Map, Value};
 
 use crate::api::answer::answers;
 
 answers! {
-    /// The answer of [`Config::get_all`](super::Config::get_all).
+    /// The public configuration of the API: the response of [`Config::get_all`](super::Config::get_all).
     #[serde(rename_all = "camelCase")]
     ApiConfig {
         /// Name of the deployment.
@@ -16,7 +16,7 @@ answers! {
         admin_url: String,
         /// Host of the git server.
         git_server_url: String,
-        /// Site and id for Google Analytics.
+        /// Site and tracking id for Google Analytics.
         ga: Value,
         /// Public token for Mixpanel.
         mixpanel_token: String,
@@ -24,112 +24,112 @@ answers! {
         intercom_app_id: String,
         /// Public key for Recurly.
         recurly_public_key: String,
-        /// Icon of an online device.
+        /// Icon that stands for an online device.
         #[serde(rename = "DEVICE_ONLINE_ICON")]
         device_online_icon: String,
-        /// Icon of an offline device.
+        /// Icon that stands for an offline device.
         #[serde(rename = "DEVICE_OFFLINE_ICON")]
         device_offline_icon: String,
-        /// Whether signing up takes a code.
+        /// Whether registration requires a code.
         signup_code_required: bool,
-        /// Who else can vouch for a user.
+        /// Identity providers that a user can log in with.
         supported_social_providers: Vec<String>,
     }
 
-    /// What the image maker knows of a device type.
+    /// Description of a device type by the image maker.
     #[serde(rename_all = "camelCase")]
     DeviceTypeManifest {
-        /// Short name, e.g. `raspberrypi3`.
+        /// Unique short name, e.g. `raspberrypi3`.
         slug: String,
-        /// Name for people, e.g. `Raspberry Pi 3`.
+        /// Name for display, e.g. `Raspberry Pi 3`.
         name: String,
-        /// Other short names, the slug among them.
+        /// All short names, including the slug.
         aliases: Vec<String>,
-        /// CPU architecture.
+        /// CPU architecture of its devices, e.g. `aarch64`.
         arch: String,
-        /// How far it is: `RELEASED`, `DISCONTINUED` …
+        /// Release state: `RELEASED`, `DISCONTINUED` …
         state: String,
-        /// Whether balena does not maintain it.
+        /// Whether the community maintains it rather than balena.
         community: bool,
-        /// Whether only some organizations may use it.
+        /// Whether only selected organizations may use it.
         private: bool,
-        /// Whether its devices are behind a gateway.
+        /// Whether its devices are connected through a gateway.
         is_dependent: bool,
-        /// What to tell who downloads an image.
+        /// Messages to show when an image is downloaded.
         image_download_alerts: Value,
-        /// Where to begin: an address, or one for each system.
+        /// Address of the introduction, or an object with one per operating system.
         getting_started_link: Value,
-        /// What to tell in which state.
+        /// Messages to show, by the state of the installation.
         state_instructions: Value,
-        /// What can be set in an image.
+        /// Settings of an image.
         options: Vec<DeviceTypeOption>,
-        /// What is asked for when a device is made.
+        /// Settings and operations of preparing a device.
         initialization: DeviceTypeInitialization,
-        /// What the image is made of.
+        /// Names of the image's Yocto build.
         yocto: Value,
-        /// The latest version of balenaOS.
+        /// Version of the latest balenaOS.
         build_id: String,
     }
 
-    /// What is asked for, and done, when a device is made.
+    /// Settings and operations of preparing a device.
     DeviceTypeInitialization {
-        /// What is asked for.
+        /// Settings to ask for.
         options: Vec<DeviceTypeOption>,
-        /// What is done.
+        /// Operations to run.
         operations: Vec<Value>,
     }
 
-    /// Something that can be set, or a group of such.
+    /// A setting of an image, or a group of settings.
     #[serde(rename_all = "camelCase")]
     DeviceTypeOption {
-        /// Name.
+        /// Name of the setting.
         name: String,
-        /// Name for people.
+        /// Label for display.
         message: String,
-        /// Kind of value: `text`, `list`, `drive` …
+        /// Type of the value: `text`, `list`, `drive` …
         #[serde(rename = "type")]
         kind: String,
-        /// Value unless told otherwise.
+        /// Default value.
         default: Value,
-        /// Least value.
+        /// Lowest value.
         min: Value,
-        /// Greatest value.
+        /// Highest value.
         max: Value,
-        /// Whether it is not shown.
+        /// Whether it is hidden.
         hidden: bool,
-        /// What else has to be set so that it is asked for.
+        /// Values of other settings that make this one apply.
         when: Map<String, Value>,
-        /// Values to choose from.
+        /// Values to choose from, for the type `list`.
         choices: Vec<Value>,
-        /// Names of these for people.
+        /// Labels of the choices, by value.
         choices_labels: Map<String, Value>,
         /// Whether it is a group.
         is_group: bool,
-        /// Whether the group can be folded.
+        /// Whether the group can be collapsed.
         is_collapsible: bool,
-        /// Whether it is folded at first.
+        /// Whether the group is collapsed at first.
         collapsed: bool,
         /// Name of the group.
         group: String,
-        /// What is in the group.
+        /// Settings in the group.
         options: Vec<DeviceTypeOption>,
     }
 
-    /// The answer of [`Config::get_config_var_schema`](super::Config::get_config_var_schema): which names
-    /// variables may have, and what configuration variables stand for.
+    /// Rules for the names of variables, and the schema of configuration variables: the response of
+    /// [`Config::get_config_var_schema`](super::Config::get_config_var_schema).
     #[serde(rename_all = "camelCase")]
     ConfigVarSchema {
-        /// Names that no variable may have.
+        /// Reserved names, which no variable may have.
         reserved_names: Vec<String>,
-        /// Beginnings that no name may have.
+        /// Reserved prefixes, with which no name may start.
         reserved_namespaces: Vec<String>,
-        /// What no name may contain, as a regular expression of JavaScript.
+        /// JavaScript regular expression of what no name may contain.
         invalid_regex: String,
-        /// Names that are fine nevertheless.
+        /// Names that are allowed despite the other rules.
         white_listed_names: Vec<String>,
-        /// Beginnings that are fine nevertheless.
+        /// Prefixes that are allowed despite the other rules.
         white_listed_namespaces: Vec<String>,
-        /// Names that are not fine nevertheless.
+        /// Names that are forbidden despite the allowed prefixes.
         black_listed_names: Vec<String>,
         /// JSON schema of the configuration variables.
         config_var_schema: Value,

@@ -1,4 +1,4 @@
-//! What the API tells about itself.
+//! The API's public configuration, device type descriptions, and rules for variables.
 
 mod answers;
 #[cfg(test)]
@@ -24,7 +24,7 @@ pub use answers::{
 
 const DEVICE_TYPE: &str = "deviceType";
 
-/// What the API tells about itself. From [`Balena::config`](crate::Balena::config).
+/// The API's public configuration. From [`Balena::config`](crate::Balena::config).
 #[derive(Debug, Clone)]
 pub struct Config {
     core: Arc<Core>,
@@ -35,11 +35,12 @@ impl Config {
         Self { core: core.clone() }
     }
 
-    /// All of it, but for the device types that older servers tell here: they have an
-    /// [endpoint](Self::get_device_types) of their own (`GET /config`).
+    /// Reads the configuration (`GET /config`), without the device types that older servers include: they have an
+    /// [endpoint](Self::get_device_types) of their own.
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in; `is_not_found` on a server without it, such as openBalena.
+    /// `is_unauthorized` if nobody is logged in; `is_not_found` if the server lacks the endpoint, as openBalena
+    /// does.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> Answer<ApiConfig> {
         let core = self.core.clone();
@@ -48,22 +49,22 @@ impl Config {
         })
     }
 
-    /// What the image maker knows of the device types (`GET /device-types/v1`). What the API knows of them, and
-    /// how an OS is installed on them, tells [`Balena::device_type`](crate::Balena::device_type).
+    /// Lists the image maker's descriptions of the device types (`GET /device-types/v1`). For the API's rows and
+    /// installation instructions, see [`Balena::device_type`](crate::Balena::device_type).
     ///
     /// # Errors
-    /// `is_unauthorized` when nobody is logged in.
+    /// `is_unauthorized` if nobody is logged in.
     #[doc(alias = "getDeviceTypes")]
     pub fn get_device_types(&self) -> Answer<Vec<DeviceTypeManifest>> {
         let core = self.core.clone();
         Answer::new(async move { device_types(&core).await })
     }
 
-    /// What the image maker knows of one device type, by its slug, its name or another alias of it
-    /// (`GET /device-types/v1`).
+    /// Reads the image maker's description of one device type, by its slug, its name or another alias (`GET
+    /// /device-types/v1`).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type; `is_unauthorized` when nobody is logged in.
+    /// `is_invalid_argument` if the device type does not exist; `is_unauthorized` if nobody is logged in.
     #[doc(alias = "getDeviceTypeManifestBySlug")]
     pub fn get_device_type_manifest_by_slug(
         &self,
@@ -73,8 +74,8 @@ impl Config {
         Request::new(async move { manifest(&core, &name).await })
     }
 
-    /// What can be set in an image for a device type, and what is asked for when a device is made
-    /// (`GET /device-types/v1`).
+    /// Lists the settings of an image for a device type, including those asked for when a device is prepared (`GET
+    /// /device-types/v1`).
     ///
     /// # Errors
     /// As [`get_device_type_manifest_by_slug`](Self::get_device_type_manifest_by_slug).
@@ -89,12 +90,11 @@ impl Config {
         })
     }
 
-    /// Which names variables may have, and what configuration variables stand for (`GET /config/vars`): in
-    /// general, which everybody may know and so no token is sent, or for a
-    /// [`device_type`](Filled::device_type).
+    /// Reads the rules for names of variables and the schema of configuration variables (`GET /config/vars`). They
+    /// are public, so no token is sent, unless a [`device_type`](Filled::device_type) is given.
     ///
     /// # Errors
-    /// `is_unauthorized` when a device type is given and nobody is logged in.
+    /// `is_unauthorized` if a device type is given and nobody is logged in.
     #[doc(alias = "getConfigVarSchema")]
     pub fn get_config_var_schema(&self) -> Filled<ConfigVarSchema, ConfigVarSchema> {
         let core = self.core.clone();
@@ -113,7 +113,7 @@ impl Config {
 }
 
 impl Filled<ConfigVarSchema, ConfigVarSchema> {
-    /// For devices of this type, by its slug.
+    /// Reads the schema for this device type, given by its slug.
     #[doc(alias = "deviceType")]
     pub fn device_type(self, slug: impl Into<String>) -> Self {
         self.give(DEVICE_TYPE, slug.into())
@@ -121,7 +121,7 @@ impl Filled<ConfigVarSchema, ConfigVarSchema> {
 }
 
 async fn device_types(core: &Core) -> Result<Reply> {
-    // Instructions come from contracts; these are out of date.
+    // Removes instructions, which are outdated: contracts have the current ones.
     changed(core.plain(Plain::get("/device-types/v1")).await?, |types| {
         types.as_array_mut().into_iter().flatten().for_each(|manifest| remove(manifest, "instructions"));
     })
@@ -140,7 +140,7 @@ async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
             .operation(reply.operation)
             .with_status(reply.status)
             .sent(true)
-            .help("`get_device_types` has the names of all")
+            .help("`get_device_types` lists the names")
     })
 }
 
@@ -150,7 +150,7 @@ fn remove(object: &mut Value, member: &str) {
     }
 }
 
-/// The answer with something changed in it.
+/// Changes the JSON of a response.
 fn changed(mut reply: Reply, change: impl FnOnce(&mut Value)) -> Result<Reply> {
     let mut value = decode(&reply)?;
     change(&mut value);

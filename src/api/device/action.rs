@@ -1,4 +1,4 @@
-//! One action on one device: built first, sent by `.await`.
+//! Actions on one device. Building one sends nothing; `.await` does.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -16,14 +16,15 @@ use crate::supervisor::{
 use super::remote::{self, Needs};
 use super::target::Way;
 
-/// An action on a device. Nothing is sent before `.await`; `O` says which options it has.
+/// An action on a device. Nothing is sent before `.await`. `O` determines its options.
 ///
-/// On this device it goes to the supervisor. On another one the cloud passes it on (`POST /supervisor/…`),
-/// after it was asked which device that is: 60 s a try, and only what reads is ever tried again.
+/// For this device it is sent to the supervisor. For another device the API forwards it (`POST /supervisor/…`),
+/// after a request that looks up the device. Each attempt has a timeout of 60 s, and only actions that read are
+/// retried.
 ///
 /// # Errors
-/// Through the cloud, besides those of the action: `is_not_found` and `is_ambiguous` for the device itself,
-/// `is_device_offline` when the cloud can't reach it, `is_unauthorized` when the token does not cover it.
+/// Through the API, besides those of the action: `is_not_found` or `is_ambiguous` for the device itself,
+/// `is_device_offline` if the API can't reach it, `is_unauthorized` if the token has no access to it.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `.await`"]
 pub struct DeviceAction<T, O = ()> {
@@ -42,12 +43,12 @@ impl<T, O> DeviceAction<T, O> {
         Self { call: change(self.call), ..self }
     }
 
-    /// As [`Call::patience`]; changes nothing on the way through the cloud.
+    /// Sets the patience, as [`Call::patience`]. Has no effect through the API.
     pub fn patience(self, patience: Duration) -> Self {
         self.map(|call| call.patience(patience))
     }
 
-    /// Another deadline for each try, as [`Call::deadline`].
+    /// Sets the timeout of each attempt, as [`Call::deadline`].
     pub fn deadline(self, deadline: Duration) -> Self {
         self.map(|call| call.deadline(deadline))
     }
@@ -61,24 +62,22 @@ impl<T, O: TakesForce> DeviceAction<T, O> {
 }
 
 impl<T, O: NamesService> DeviceAction<T, O> {
-    /// Sends it without a look at the service's name first, as [`Call::unchecked`]. On another device there is
-    /// none.
+    /// Skips the check of the service's name, as [`Call::unchecked`]. For another device there is no check.
     pub fn unchecked(self) -> Self {
         self.map(Call::<T, O>::unchecked)
     }
 
-    /// Looks at an image id too before it is sent, as [`Call::checked`]; changes nothing on the way through the
-    /// cloud.
+    /// Checks an image id too, as [`Call::checked`]. Has no effect through the API.
     pub fn checked(self) -> Self {
         self.map(Call::<T, O>::checked)
     }
 }
 
 impl<O: MakesContainers + 'static> DeviceAction<(), O> {
-    /// Tells whether the containers are new ones, as [`Call::confirm`].
+    /// Returns whether the containers were replaced, as [`Call::confirm`].
     ///
     /// # Errors
-    /// As [`Call::confirm`]; `is_unsupported` for another device, and nothing is sent.
+    /// As [`Call::confirm`]; `is_unsupported` for another device, before anything is sent.
     pub fn confirm(self) -> Request<Confirmation> {
         Request::new(async move {
             match self.way? {
@@ -89,20 +88,20 @@ impl<O: MakesContainers + 'static> DeviceAction<(), O> {
                         "the containers of device {device} can't be compared from here; nothing was sent"
                     ),
                 )
-                .help("do it without confirm, and look at the device's services afterwards")),
+                .help("send it without confirm, and check the device's services afterwards")),
             }
         })
     }
 }
 
 impl<T> DeviceAction<T, Updating> {
-    /// Applies the update although update locks are held. While a locked update is already being retried,
-    /// force alone changes nothing: add [`cancel`](Self::cancel).
+    /// Applies the update although update locks are held. If a locked update is already being retried, force has no
+    /// effect without [`cancel`](Self::cancel).
     pub fn force(self) -> Self {
         self.map(Call::<T, Updating>::force)
     }
 
-    /// Ends what is being applied or downloaded and starts over.
+    /// Aborts an update in progress and starts again.
     pub fn cancel(self) -> Self {
         self.map(Call::<T, Updating>::cancel)
     }
@@ -126,7 +125,7 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
     }
 }
 
-/// The answer; and how often it was sent, where it was this device's supervisor that answered.
+/// Decodes the response, and sets the number of attempts if it is from this device's supervisor.
 fn answered(
     core: Arc<Core>,
     way: Result<Way>,

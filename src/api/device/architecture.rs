@@ -1,6 +1,6 @@
-//! Which code runs on which CPU architecture.
+//! Compatibility of CPU architectures.
 
-/// Whether a device of one architecture runs code for another.
+/// Returns whether a device of one architecture can run code for another.
 pub(crate) fn runs(device: &str, code: &str) -> bool {
     device == code || matches!((device, code), ("aarch64", "armv7hf" | "rpi") | ("armv7hf", "rpi"))
 }

@@ -1,4 +1,4 @@
-//! One change for one device or for many.
+//! Batches of changes of devices.
 
 use serde_json::{Value, json};
 
@@ -17,15 +17,15 @@ use crate::settings::ApiVersion;
 
 use super::Devices;
 
-/// A shorter beginning of a uuid is no name for a device that is to be changed.
+/// Minimum length of the start of a uuid as the key of a device that is changed.
 const SHORTEST: usize = 6;
 
-/// What is done to each of them.
+/// The change of each device.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    /// These columns get these values.
+    /// Sets these columns to these values.
     Set(Value),
-    /// The rows go.
+    /// Deletes the rows.
     Delete,
 }
 
@@ -56,7 +56,7 @@ impl ListedRow for Device {
 }
 
 impl Devices {
-    /// One change for all these devices.
+    /// Creates a batch with the same change for all devices.
     pub(super) fn change(&self, devices: impl Into<DeviceKeys>, change: Change) -> Batch {
         let identity = match &change {
             Change::Set(columns) => json!(["set", columns]),
@@ -76,7 +76,7 @@ impl Devices {
         self.batch(devices.into(), identity, one, deed)
     }
 
-    /// A change whose columns depend on the device; `one` makes it for a single one, as the seed does.
+    /// Creates a batch whose values depend on the device. `one` changes a single device, with the SDKs' requests.
     pub(super) fn change_by_group<F>(
         &self,
         devices: DeviceKeys,
@@ -109,12 +109,11 @@ impl Devices {
         Batch::new(core, devices.into_list(), Ok(operation))
     }
 
-    /// Does something on each of these devices on its own: reboots them, restarts a service on them.
+    /// Runs an action on each of these devices, such as a reboot or the restart of a service.
     ///
-    /// `action` makes the call for one device, and `name` tells a [token](crate::ResumeToken) which call it is: the
-    /// same name for the same action. What was sent without an answer is not done again by
-    /// [`resume`](Batch::resume) unless [`retry_unknown`](Batch::retry_unknown) says so. A device that is in the
-    /// list twice, named alike, has it done once.
+    /// `action` returns the call for one device. `name` identifies the action in a [token](crate::ResumeToken): use
+    /// the same name for the same action. [`resume`](Batch::resume) does not repeat actions without a response
+    /// unless [`retry_unknown`](Batch::retry_unknown) is set. Duplicates of a key are run once.
     ///
     /// ```no_run
     /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {
@@ -128,7 +127,7 @@ impl Devices {
     /// ```
     ///
     /// # Errors
-    /// Those of the action.
+    /// The errors of the action.
     pub fn each<A, T>(
         &self,
         devices: impl Into<DeviceKeys>,
@@ -150,14 +149,14 @@ impl Devices {
     }
 }
 
-/// Whether the row of a single device is asked for before a change, as the SDK of version 7 does: then a uuid
-/// that is not there is an error. Version 6 is told the uuid, and says nothing of one that is not there.
+/// Returns whether a single device is looked up before a change, as the SDK of version 7 does, so that a missing
+/// uuid is an error. With version 6, the uuid is sent and a missing one is not noticed.
 pub(super) fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
     core.settings().api_version == ApiVersion::V7
         && matches!(key, DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid))
 }
 
-/// A change by group for a single device that has no list of its own.
+/// Changes a single device by group, without a list.
 pub(super) async fn one_of_group(
     writer: &Writer,
     key: &DeviceKey,
@@ -182,7 +181,7 @@ pub(super) async fn change_one(writer: &Writer, key: DeviceKey, change: &Change)
 }
 
 /// # Errors
-/// `is_invalid_argument` for a key that can't name one device and no other.
+/// `is_invalid_argument` if the key could match several devices.
 pub(super) fn check_for_change(key: &DeviceKey) -> Result<()> {
     key.check()?;
     match key {
@@ -194,13 +193,13 @@ pub(super) fn check_for_change(key: &DeviceKey) -> Result<()> {
     }
 }
 
-/// A key that names one device and no other: the beginning of a uuid is looked up, because a change by it
-/// would be for every device whose uuid begins so.
+/// Converts a key to one that matches one device only. Looks up the start of a uuid: a change with it would apply to
+/// every device whose uuid starts with it.
 async fn settle(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
     check_for_change(&key)?;
     match &key {
         DeviceKey::Name(start) if !DeviceKey::is_whole_uuid(start) => {
-            // Two rows are enough to see that it is not one.
+            // Two rows suffice to detect an ambiguous key.
             let id = core.id_of(key.target::<Device>(Query::new().top(2))?).await?;
             Ok(DeviceKey::Id(DeviceId::new(id)))
         }

@@ -1,4 +1,4 @@
-//! Changing what the cloud keeps of devices.
+//! Changes of the API's data of devices.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use super::architecture::runs;
 use super::batch::{Change, change_one, check_for_change};
 use super::read::{columns, told};
 
-/// Where a device is, in degrees: `("52.52", "13.40")` or `(52.52, 13.40)`.
+/// Coordinates in degrees: `("52.52", "13.40")` or `(52.52, 13.40)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// Degrees of latitude, as text.
+    /// Latitude in decimal degrees, as text.
     pub latitude: String,
-    /// Degrees of longitude, as text.
+    /// Longitude in decimal degrees, as text.
     pub longitude: String,
 }
 
@@ -43,20 +43,20 @@ macro_rules! from_pair {
 from_pair!(&str, f64, String);
 
 impl Devices {
-    /// Deletes devices from their application (`DELETE /v6/device`). They have to be provisioned anew.
+    /// Deletes devices (`DELETE /v6/device`). To return, they must be provisioned again.
     ///
-    /// Of ids that are not there it says nothing: the server does not tell. Of a list longer than 200, what
-    /// was sent stays done when a later part fails; [`report`](Batch::report) tells which, and goes on.
+    /// Succeeds for ids that do not exist: the API does not report it. If a later chunk of more than 200 devices
+    /// fails, earlier chunks stay done; [`report`](Batch::report) returns the state of each and a token to resume.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a beginning of a uuid shorter than 6 characters; `is_not_found`,
-    /// `is_ambiguous` for the beginning of a uuid, and for uuids in a list.
+    /// `is_invalid_argument` if the start of a uuid has less than 6 characters; `is_not_found` or `is_ambiguous` for
+    /// the start of a uuid, and for uuids in a list.
     pub fn remove(&self, devices: impl Into<DeviceKeys>) -> Batch {
         self.change(devices, Change::Delete)
     }
 
-    /// Deactivates devices: an inactive one is not billed for and gets no updates, until it is online again
-    /// (`PATCH /v6/device`).
+    /// Deactivates devices (`PATCH /v6/device`). An inactive device is not billed and gets no updates until it is
+    /// online again.
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -64,10 +64,10 @@ impl Devices {
         self.set(devices, json!({ "is_active": false }))
     }
 
-    /// Another name (`PATCH /v6/device`).
+    /// Renames a device (`PATCH /v6/device`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a name that is empty or has several lines; else as [`remove`](Self::remove).
+    /// `is_invalid_argument` if the name is empty or has several lines; otherwise as [`remove`](Self::remove).
     pub fn rename(&self, device: impl Into<DeviceKey>, name: impl Into<String>) -> Batch {
         let name = name.into();
         let checked = checks::name("name", &name);
@@ -78,7 +78,7 @@ impl Devices {
         }
     }
 
-    /// Another note; an empty one takes it away (`PATCH /v6/device`).
+    /// Sets the note of devices; an empty one removes it (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -87,11 +87,11 @@ impl Devices {
         self.set(devices, json!({ "note": note.into() }))
     }
 
-    /// Where they are, instead of where their address on the internet seems to be (`PATCH /v6/device`).
+    /// Sets the location of devices, in place of the one derived from their public IP address (`PATCH /v6/device`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for what is no latitude from -90 to 90 or no longitude from -180 to 180; else as
-    /// [`remove`](Self::remove).
+    /// `is_invalid_argument` if the latitude is not from -90 to 90 or the longitude not from -180 to 180; otherwise
+    /// as [`remove`](Self::remove).
     #[doc(alias = "setCustomLocation")]
     pub fn set_custom_location(
         &self,
@@ -108,7 +108,7 @@ impl Devices {
         }
     }
 
-    /// Takes back [`set_custom_location`](Self::set_custom_location) (`PATCH /v6/device`).
+    /// Removes the location set with [`set_custom_location`](Self::set_custom_location) (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -117,10 +117,10 @@ impl Devices {
         self.set_custom_location(devices, ("", ""))
     }
 
-    /// Lets balena's support on to the devices until this time (`PATCH /v6/device`).
+    /// Grants balena's support access to devices until this time (`PATCH /v6/device`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a time that is past; else as [`remove`](Self::remove).
+    /// `is_invalid_argument` if the time is past; otherwise as [`remove`](Self::remove).
     #[doc(alias = "grantSupportAccess")]
     pub fn grant_support_access(&self, devices: impl Into<DeviceKeys>, expiry_timestamp: Timestamp) -> Batch {
         let milliseconds = expiry_timestamp.as_millisecond();
@@ -131,7 +131,7 @@ impl Devices {
         batch
     }
 
-    /// Takes back [`grant_support_access`](Self::grant_support_access) (`PATCH /v6/device`).
+    /// Ends the access granted with [`grant_support_access`](Self::grant_support_access) (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -140,14 +140,14 @@ impl Devices {
         self.set(devices, json!({ "is_accessible_by_support_until__date": null }))
     }
 
-    /// Moves devices to another application whose code they can run (`PATCH /v6/device`). Called so because
-    /// `move` is a word of the language.
+    /// Moves devices to another application whose code they can run (`PATCH /v6/device`). The SDKs' `move` is a
+    /// keyword of Rust.
     ///
-    /// The devices of a list are asked for first, and moved in parts by the application that they come from.
+    /// The devices of a list are looked up first, and moved in chunks by their current application.
     ///
     /// # Errors
-    /// `is_unsupported` when the application is for another CPU architecture, before any device is moved;
-    /// `is_not_found` when one of them is not there; else as [`remove`](Self::remove).
+    /// `is_unsupported` if the application is for an incompatible CPU architecture, before any device is moved;
+    /// `is_not_found` if a device does not exist; otherwise as [`remove`](Self::remove).
     #[doc(alias = "move")]
     pub fn move_to(&self, devices: impl Into<DeviceKeys>, application: impl Into<ApplicationKey>) -> Batch {
         let (core, application) = (self.core.clone(), application.into());
@@ -189,11 +189,11 @@ fn check_architecture(
     Err(Error::new(ErrorKind::Unsupported, text).sent(true))
 }
 
-/// A list of devices that move.
+/// Moves the devices of a list.
 struct Move {
     core: Arc<Core>,
     application: ApplicationKey,
-    /// Id of the application, and the architecture that its code is for.
+    /// Id and CPU architecture of the application.
     fleet: OnceCell<(i64, String)>,
 }
 
@@ -230,12 +230,12 @@ impl Grouped<Device> for Move {
     }
 }
 
-/// Of a device type: which code it runs.
+/// Selects the architecture of a device type.
 fn architecture() -> Query {
     columns(["is_of__cpu_architecture"]).expand(DeviceType::CPU_ARCHITECTURE.select(["slug"]))
 }
 
-/// Slug of a device type's architecture.
+/// Returns the slug of a device type's architecture.
 pub(super) fn slug(device_type: Option<&DeviceType>) -> Result<&str> {
     let architecture: Option<&CpuArchitecture> =
         device_type.and_then(|device_type| device_type.is_of_cpu_architecture.get());

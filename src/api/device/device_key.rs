@@ -1,4 +1,4 @@
-//! Keys with which one device speaks for itself.
+//! API keys of devices.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -11,25 +11,23 @@ use crate::api::new_key::{check_key, make_key};
 
 use super::Devices;
 
-/// Marks the request of [`Devices::generate_device_key`].
+/// Marker of the request of [`Devices::generate_device_key`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewDeviceKey;
 
 impl Devices {
-    /// A new key for a device (`POST /api-key/device/:id/device-key`). Every call makes one; it is not shown
-    /// again.
+    /// Creates a key for a device (`POST /api-key/device/:id/device-key`). Only this response contains the key.
     ///
     /// # Errors
-    /// `is_not_found` when the device is not there; `is_unauthorized` also when the token may not make keys
-    /// for it.
+    /// `is_not_found` if the device does not exist; `is_unauthorized` also if the token may not create keys for it.
     #[doc(alias = "generateDeviceKey")]
     pub fn generate_device_key(&self, device: impl Into<DeviceKey>) -> Filled<NewDeviceKey, SecretString> {
         let (core, device) = (self.core.clone(), device.into());
         Filled::new(move |mut body| async move {
             check_key(&core, &body)?;
             let id = device.clone().resolve(core.clone()).await?;
-            // What was not told goes as null, as the SDKs send it.
+            // Unset values are sent as null, as the SDKs do.
             for name in ["name", "description", "expiryDate"] {
                 body.entry(name).or_insert(Value::Null);
             }
@@ -40,19 +38,19 @@ impl Devices {
 }
 
 impl Filled<NewDeviceKey, SecretString> {
-    /// A name to know it by; the server takes 50 characters.
+    /// Sets the name, of at most 50 characters.
     #[doc(alias = "keyName")]
     pub fn name(self, name: impl Into<String>) -> Self {
         self.give("name", name.into())
     }
 
-    /// What it is for; the server takes 150 characters.
+    /// Sets the description, of at most 150 characters.
     #[doc(alias = "keyDescription")]
     pub fn description(self, description: impl Into<String>) -> Self {
         self.give("description", description.into())
     }
 
-    /// Until when it is good; for ever unless told.
+    /// Sets the expiry date. Default: never.
     #[doc(alias = "keyExpiryDate")]
     pub fn expiry_date(self, expiry_date: Timestamp) -> Self {
         self.give("expiryDate", expiry_date.to_string())

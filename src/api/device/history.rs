@@ -1,4 +1,4 @@
-//! What devices ran, and when.
+//! History of the releases and OS versions of devices.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::odata::{Filter, Query};
 
 use super::Devices;
 
-/// Without a beginning of the caller's, history begins so long before the call.
+/// Default period before the call.
 const DEFAULT_PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// History of devices: which release, host OS and supervisor they ran. From [`Devices::history`].
 ///
-/// It covers the last seven days before the call, unless told otherwise:
+/// By default it covers the last seven days before the call:
 ///
 /// ```no_run
 /// # async fn example(balena: balena_agent::Balena) -> Result<(), Box<dyn std::error::Error>> {
@@ -42,32 +42,32 @@ enum From {
 }
 
 impl Devices {
-    /// History of devices.
+    /// Returns the functions of the history of devices.
     pub fn history(&self) -> DeviceHistories {
         DeviceHistories { core: self.core.clone(), from: From::Default, to: None }
     }
 }
 
 impl DeviceHistories {
-    /// What was created at this time or later.
+    /// Returns entries created at this time or later.
     #[doc(alias = "fromDate")]
     pub fn from_date(self, from: Timestamp) -> Self {
         Self { from: From::Date(from), ..self }
     }
 
-    /// From the beginning, not from seven days ago.
+    /// Returns entries of any age, not only those of the last seven days.
     pub fn from_the_beginning(self) -> Self {
         Self { from: From::Beginning, ..self }
     }
 
-    /// What was created at this time or earlier.
+    /// Returns entries created at this time or earlier.
     #[doc(alias = "toDate")]
     pub fn to_date(self, to: Timestamp) -> Self {
         Self { to: Some(to), ..self }
     }
 
-    /// History of one device, given by its id or its whole uuid (`GET /v6/device_history`). One that was
-    /// deleted has its history too.
+    /// Lists the history of one device, given by its id or its full uuid (`GET /v6/device_history`). A deleted
+    /// device keeps its history.
     ///
     /// # Errors
     /// `is_invalid_argument` for a part of a uuid.
@@ -82,16 +82,16 @@ impl DeviceHistories {
                     Ok(DeviceHistory::UUID.eq(uuid.as_str()))
                 }
                 DeviceKey::Name(_) => {
-                    Err(Error::argument("device", format_args!("{device} is neither an id nor a whole uuid")))
+                    Err(Error::argument("device", format_args!("{device} is neither an id nor a full uuid")))
                 }
             }
         })
     }
 
-    /// History of all devices of an application (`GET /v6/device_history`).
+    /// Lists the history of all devices of an application (`GET /v6/device_history`).
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the application.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<DeviceHistory> {
         let (core, application) = (self.core.clone(), application.into());

@@ -1,4 +1,4 @@
-//! The way to the host settings of a device: through its supervisor here, or through the cloud.
+//! Access to the host settings of a device, through its supervisor or through the API.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::supervisor::{Answer, HostSettings, Limits, Spec};
 use super::remote::{self, Needs};
 use super::target::Way;
 
-/// The settings of the device that the way leads to.
+/// Returns the host settings of a device.
 pub(super) fn of(core: &Arc<Core>, way: Way) -> Arc<dyn HostSettings> {
     match way {
         Way::Here => Arc::new(core.supervisor.clone()),
@@ -19,7 +19,7 @@ pub(super) fn of(core: &Arc<Core>, way: Way) -> Arc<dyn HostSettings> {
     }
 }
 
-/// Another device, through the cloud.
+/// The host settings of another device, through the API.
 struct Elsewhere {
     core: Arc<Core>,
     device: DeviceKey,

@@ -1,4 +1,4 @@
-//! Local mode: a device runs what is pushed to it from its own network.
+//! Local mode: a device runs code that is pushed to it from its local network.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,19 +16,19 @@ use super::read::columns;
 
 const LOCAL_MODE: &str = "RESIN_SUPERVISOR_LOCAL_MODE";
 
-/// Whether a device can be put into local mode.
+/// Whether a device supports local mode, and why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LocalModeSupport {
-    /// Whether it can.
+    /// Whether it supports local mode.
     pub supported: bool,
-    /// Why not, in words; `Supported` when it can.
+    /// Reason why not; `Supported` if it does.
     pub message: String,
 }
 
 impl LocalModeSupport {
-    /// By what the row of a device says, without asking anybody. It takes the columns `os_version`,
-    /// `os_variant`, `supervisor_version` and `last_connectivity_event`.
+    /// Evaluates a device's row without a request. Needs the columns `os_version`, `os_variant`,
+    /// `supervisor_version` and `last_connectivity_event`.
     pub fn of(device: &Device) -> Self {
         let no = |message: &str| Self { supported: false, message: message.to_owned() };
         let version = |text: &Option<String>| text.as_deref().and_then(Precedence::of);
@@ -50,7 +50,7 @@ impl LocalModeSupport {
 }
 
 impl Devices {
-    /// Whether a device is in local mode, as the cloud has set it (`GET /v6/device_config_variable`).
+    /// Returns whether a device is set to local mode in the API (`GET /v6/device_config_variable`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -73,7 +73,7 @@ impl Devices {
         })
     }
 
-    /// Whether a device can be put into local mode, and why not (`GET /v6/device`).
+    /// Returns whether a device supports local mode, and why not (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -82,11 +82,11 @@ impl Devices {
         self.ask(device, local_mode_columns(), |device| Ok(LocalModeSupport::of(&device)))
     }
 
-    /// Puts a device into local mode: it runs what is pushed to it from its own network, instead of the
-    /// application's release (`POST /v6/device_config_variable`).
+    /// Enables local mode: the device runs code pushed from its local network instead of the application's release
+    /// (`POST /v6/device_config_variable`).
     ///
     /// # Errors
-    /// `is_unsupported` with the reason when it can't be.
+    /// `is_unsupported`, with the reason, if the device does not support it.
     #[doc(alias = "enableLocalMode")]
     pub fn enable_local_mode(&self, device: impl Into<DeviceKey>) -> Request<()> {
         let (devices, key) = (self.clone(), device.into());
@@ -99,7 +99,7 @@ impl Devices {
         })
     }
 
-    /// Takes a device out of local mode (`POST /v6/device_config_variable`).
+    /// Disables local mode (`POST /v6/device_config_variable`).
     ///
     /// # Errors
     /// As [`get`](Self::get).

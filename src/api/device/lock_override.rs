@@ -1,4 +1,4 @@
-//! The override of update locks, as a setting of a device.
+//! The override of update locks as a device setting.
 
 use crate::api::keys::DeviceKey;
 use crate::api::request::Request;
@@ -10,8 +10,8 @@ use super::Devices;
 const OVERRIDE_LOCK: &str = "RESIN_OVERRIDE_LOCK";
 
 impl Devices {
-    /// Makes a device ignore update locks, until that is taken back: updates, restarts and reboots interrupt
-    /// what a service locked them for (`POST /v6/device_config_variable`).
+    /// Makes a device ignore update locks until disabled: updates, restarts and reboots interrupt the services that
+    /// hold locks (`POST /v6/device_config_variable`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -20,7 +20,7 @@ impl Devices {
         self.config_var().set(device, OVERRIDE_LOCK, "1")
     }
 
-    /// Makes a device heed update locks again (`POST /v6/device_config_variable`).
+    /// Makes a device respect update locks again (`POST /v6/device_config_variable`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -29,8 +29,7 @@ impl Devices {
         self.config_var().set(device, OVERRIDE_LOCK, "0")
     }
 
-    /// Whether a device ignores update locks, by a setting of its own or of its application
-    /// (`GET /v6/device`).
+    /// Returns whether a device ignores update locks, by its own setting or its application's (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).

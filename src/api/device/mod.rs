@@ -1,5 +1,4 @@
-//! Devices: what can be done with this one on its own (through its supervisor, with no cloud involved), and
-//! with others through the cloud.
+//! Functions of devices: of this device through its supervisor, without the cloud; of others through the API.
 
 mod action;
 mod architecture;
@@ -61,11 +60,11 @@ pub use variables::DeviceValue;
 use remote::Needs;
 use supervisor_version::Minimum;
 
-/// Devices; from [`Balena::device`](crate::Balena::device).
+/// Devices. From [`Balena::device`](crate::Balena::device).
 ///
-/// Each action takes a [target](DeviceTarget): `None` or [`Local`] is this device, through its own supervisor;
-/// an id or a uuid is another one, through the cloud. The endpoint that is named for each is the
-/// supervisor's; the cloud has it below `POST /supervisor`.
+/// Each action takes a [target](DeviceTarget): `None` or [`Local`] is this device, through its supervisor; an id or
+/// a uuid is another device, through the API. The documented endpoint is the supervisor's; the API has it below
+/// `POST /supervisor`.
 #[derive(Debug, Clone)]
 pub struct Devices {
     core: Arc<Core>,
@@ -101,37 +100,37 @@ impl Devices {
         DeviceAction::new(&self.core, way, needs, call(application))
     }
 
-    /// Asks whether the device's supervisor answers (`GET /ping`).
+    /// Checks that the device's supervisor responds (`GET /ping`).
     pub fn ping(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
         self.action(target, Needs::Application, Supervisor::ping)
     }
 
-    /// Makes the device show itself: its LED blinks for 15 s (`POST /v1/blink`).
+    /// Blinks the device's LED for 15 s, to identify it (`POST /v1/blink`).
     #[doc(alias = "blink")]
     pub fn identify(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
         self.action(target, Needs::Uuid, Supervisor::blink)
     }
 
-    /// Restarts all services of the application (`POST /v1/restart`); names the application by
-    /// `BALENA_APP_ID`, and on another device by what the cloud knows.
+    /// Restarts all services of the application (`POST /v1/restart`). The application is that of `BALENA_APP_ID`, or
+    /// for another device that of its row.
     ///
     /// # Errors
-    /// `is_locked` when a service holds an update lock; `is_unknown_outcome` when this container is one of
-    /// those that are restarted.
+    /// `is_locked` if a service holds an update lock; `is_unknown_outcome` if this container is one of those
+    /// restarted.
     #[doc(alias = "restartApplication")]
     pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Recreating> {
         self.on_application(target, Needs::VersionForRestart, |application| application.restart_v1())
     }
 
-    /// Reboots the device (`POST /v1/reboot`). After success every further call is refused at once.
+    /// Reboots the device (`POST /v1/reboot`). After a success, all further calls are refused at once.
     ///
     /// # Errors
-    /// `is_locked` when a service holds an update lock or the host OS is being updated.
+    /// `is_locked` if a service holds an update lock or the host OS is being updated.
     pub fn reboot(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
         self.action(target, Needs::Id, Supervisor::reboot)
     }
 
-    /// Shuts the device down (`POST /v1/shutdown`). Somebody has to switch it on again by hand.
+    /// Shuts the device down (`POST /v1/shutdown`). It must be switched on again on site.
     ///
     /// # Errors
     /// As [`reboot`](Self::reboot).
@@ -139,8 +138,8 @@ impl Devices {
         self.action(target, Needs::Application, Supervisor::shutdown)
     }
 
-    /// Restarts all services of the application with **empty volumes** (`POST /v1/purge`): their data is
-    /// gone. Names the application by `BALENA_APP_ID`.
+    /// Restarts all services of the application with **empty volumes** (`POST /v1/purge`). Their data is lost. The
+    /// application is that of `BALENA_APP_ID`.
     ///
     /// # Errors
     /// As [`restart_application`](Self::restart_application).
@@ -148,22 +147,22 @@ impl Devices {
         self.on_application(target, Needs::Application, |application| application.purge_v1())
     }
 
-    /// Makes the supervisor look for an update now (`POST /v1/update`). Returns before anything came of it.
+    /// Makes the supervisor check for an update now (`POST /v1/update`). Returns before the check ends.
     pub fn update(&self, target: impl Into<DeviceTarget>) -> DeviceAction<UpdateTrigger, Updating> {
         self.action(target, Needs::Application, Supervisor::update)
     }
 
-    /// The device's state in short (`GET /v1/device`).
+    /// Reads a summary of the device's state (`GET /v1/device`).
     #[doc(alias = "getSupervisorState")]
     pub fn get_supervisor_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<DeviceState> {
         self.action(target, Needs::Uuid, Supervisor::device)
     }
 
-    /// Starts a service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already. On this
-    /// device a name is looked up before, as by [`restart_service`](Self::restart_service).
+    /// Starts a service (`POST /v2/applications/:appId/start-service`). Succeeds if it is running already. For this
+    /// device, a name is checked first, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when it is not there or has no container.
+    /// `is_not_found` if the service does not exist or has no container.
     #[doc(alias = "startService")]
     pub fn start_service(
         &self,
@@ -175,13 +174,13 @@ impl Devices {
         })
     }
 
-    /// Stops a service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**:
-    /// [`Supervisor::wait_for`] tells when it has. On this device a name is looked up before, as by
+    /// Stops a service (`POST /v2/applications/:appId/stop-service`). **Returns before it has stopped**:
+    /// [`Supervisor::wait_for`] waits for that. For this device, a name is checked first, as by
     /// [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when it is not there or has no container; `is_locked` when any service of the application holds an
-    /// update lock; `is_unknown_outcome` when it is this very service.
+    /// `is_not_found` if the service does not exist or has no container; `is_locked` if any service of the
+    /// application holds an update lock; `is_unknown_outcome` if it is this service.
     #[doc(alias = "stopService")]
     pub fn stop_service(
         &self,
@@ -194,11 +193,12 @@ impl Devices {
     }
 
     /// Restarts a service in a new container (`POST /v2/applications/:appId/restart-service`). The supervisor
-    /// answers 200 also when the engine could not stop the old one: [`confirm`](DeviceAction::confirm) tells.
+    /// responds 200 even if the engine could not stop the old container: [`confirm`](DeviceAction::confirm) checks
+    /// it.
     ///
-    /// On this device a name is looked up before (`GET /v2/applications/state`), since in an application of one
-    /// service the supervisor acts on that one whatever the name; [`unchecked`](DeviceAction::unchecked) leaves
-    /// that out.
+    /// For this device, a name is checked first (`GET /v2/applications/state`): in an application of one service,
+    /// the supervisor acts on that service whatever the name. [`unchecked`](DeviceAction::unchecked) skips the
+    /// check.
     ///
     /// # Errors
     /// As [`stop_service`](Self::stop_service).
@@ -213,7 +213,7 @@ impl Devices {
         })
     }
 
-    /// State of every application in the key's scope by name (`GET /v2/applications/state`).
+    /// Reads the state of each application in the key's scope, by name (`GET /v2/applications/state`).
     pub fn application_states(
         &self,
         target: impl Into<DeviceTarget>,
@@ -221,7 +221,7 @@ impl Devices {
         self.action(target, Needs::Id, Supervisor::applications_state)
     }
 
-    /// The host's network settings (`GET /v1/device/host-config`).
+    /// Reads the host's network settings (`GET /v1/device/host-config`).
     pub fn host_config(&self, target: impl Into<DeviceTarget>) -> DeviceAction<HostConfig> {
         self.action(target, Needs::Id, Supervisor::host_config)
     }
@@ -229,19 +229,19 @@ impl Devices {
     /// Changes the host's network settings (`PATCH /v1/device/host-config`).
     ///
     /// # Errors
-    /// As [`Supervisor::set_host_config`]; `is_unsupported` for another device whose proxy has a login and is to
-    /// have none: the device would be out of the cloud's reach between the two steps that this takes.
+    /// As [`Supervisor::set_host_config`]; `is_unsupported` for another device if its proxy has a login that the
+    /// change removes: this takes two steps, and in between the API could not reach the device.
     pub fn set_host_config(&self, target: impl Into<DeviceTarget>, patch: &HostConfigPatch) -> SetHostConfig {
         let way = target.into().way(&self.core.env, &self.core.supervisor);
         SetHostConfig::new(way.map(|way| host_settings::of(&self.core, way)), patch)
     }
 
-    /// Name of the device as its supervisor knows it (`GET /v2/device/name`); works offline.
+    /// Reads the device's name that its supervisor received last (`GET /v2/device/name`). Works offline.
     pub fn supervisor_device_name(&self, target: impl Into<DeviceTarget>) -> DeviceAction<String> {
         self.action(target, Needs::Id, Supervisor::device_name)
     }
 
-    /// The device's tags, asked of the cloud by the supervisor (`GET /v2/device/tags`).
+    /// Reads the device's tags, which the supervisor requests from the API (`GET /v2/device/tags`).
     ///
     /// # Errors
     /// As [`Supervisor::tags`].
@@ -249,8 +249,7 @@ impl Devices {
         self.action(target, Needs::Id, Supervisor::tags)
     }
 
-    /// Sets tags through the supervisor, which brings them to the cloud when it can
-    /// (`PATCH /v2/device/tags`).
+    /// Sets tags through the supervisor, which sends them to the API when it can (`PATCH /v2/device/tags`).
     ///
     /// # Errors
     /// As [`Supervisor::set_tags`].
@@ -262,7 +261,7 @@ impl Devices {
         self.action(target, Needs::Id, |supervisor| supervisor.set_tags(tags))
     }
 
-    /// State of the device's VPN (`GET /v2/device/vpn`).
+    /// Reads the state of the device's VPN (`GET /v2/device/vpn`).
     pub fn vpn_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<VpnState> {
         self.action(target, Needs::Id, Supervisor::vpn)
     }
@@ -281,10 +280,10 @@ impl Devices {
             Way::There(device) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "the journal of device {device} can't be read from here: the cloud does not pass it on"
+                    "the journal of device {device} can't be read from here: the API does not forward it"
                 ),
             )
-            .help("read it on the device; what its services print is in the cloud's logs")),
+            .help("read it on the device; the API's logs have the output of its services")),
         }
     }
 }

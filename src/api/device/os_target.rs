@@ -1,4 +1,4 @@
-//! Whether a device can get a version of the host OS.
+//! Checks whether a device can be updated to a version of the host OS.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::ids::DeviceTypeId;
 use crate::settings::ApiVersion;
 use crate::version::Version;
 
-/// What is done to the device.
+/// Purpose of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// It is updated now; it has to be there.
+    /// Update now. The device must be online.
     Start,
-    /// It is told which version it should have; the one that it has will do, too.
+    /// Set the target version. The current version is allowed.
     Pin,
 }
 
-/// Device types and their versions, each asked for once.
+/// Cache of device types and their OS versions.
 pub(super) struct Types {
     core: Arc<Core>,
     slugs: HashMap<i64, String>,
@@ -33,7 +33,7 @@ impl Types {
         Self { core: core.clone(), slugs: HashMap::new(), versions: HashMap::new() }
     }
 
-    /// The slug of a device's type; `None` when its row tells none.
+    /// Returns the slug of a device's type; `None` if its row has none.
     pub(super) async fn slug(&mut self, device: &Device) -> Result<Option<String>> {
         let device_type = &device.is_of_device_type;
         let Some(id) = device_type.id() else {
@@ -47,7 +47,7 @@ impl Types {
         Ok(Some(slug))
     }
 
-    /// The versions for a device type.
+    /// Returns the OS versions for a device type.
     pub(super) async fn versions(&mut self, slug: &str, wanted: Wanted) -> Result<&[OsVersion]> {
         if !self.versions.contains_key(slug) {
             let versions = versions_of(&self.core, slug, wanted).await?;
@@ -57,10 +57,11 @@ impl Types {
     }
 }
 
-/// Whether a device gets from what it has to a version, which may be based on another one.
+/// Checks that the platform can update a device from its current version to the target, which may be based on
+/// another version.
 ///
 /// # Errors
-/// `is_unsupported`: why not; `is_device_offline`.
+/// `is_unsupported`, with the reason; `is_device_offline` if the device is offline.
 pub(super) fn check(
     api: ApiVersion,
     device: &Device,
@@ -105,7 +106,7 @@ pub(super) fn check(
                 .map_err(|error| error.operation(format!("device {uuid}")).sent(true))
         };
         allowed(target)?;
-        // The numbers of versions with extended support are years, and higher than all others.
+        // Versions with extended support are numbered by year, above all others.
         let to_year = is_year(Version::parse(target).as_ref()) && !is_year(current.as_ref());
         if let Some(based_on) = based_on.filter(|_| to_year) {
             allowed(based_on)?;
@@ -114,7 +115,7 @@ pub(super) fn check(
     there()
 }
 
-/// Whether a device has a published version already.
+/// Returns whether a device already runs a published version.
 fn is_current(current: &Version, variant: &str, target: &str) -> bool {
     let (target, of_variant) = match target.rsplit_once('.') {
         Some((target, of_variant @ ("dev" | "prod"))) => (target, Some(of_variant)),

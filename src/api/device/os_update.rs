@@ -28,61 +28,61 @@ use super::os_target::{Mode, Types, check};
 use super::read::columns;
 
 open_enum! {
-    /// How far an update of the host OS is.
+    /// State of an update of the host OS.
     OsUpdateStatus {
-        /// None was asked for.
+        /// No update was requested.
         Idle = "idle",
-        /// It was asked for, and the device is told.
+        /// The update was requested and sent to the device.
         TriggerSent = "trigger_sent",
-        /// It was asked for.
+        /// The update was requested.
         Triggered = "triggered",
-        /// The device prepares for it.
+        /// The device prepares the update.
         Configuring = "configuring",
-        /// It runs.
+        /// The update is running.
         InProgress = "in_progress",
-        /// It is done.
+        /// The update succeeded.
         Done = "done",
-        /// It failed.
+        /// The update failed.
         Error = "error",
     }
 }
 
-/// What the platform says of an update of a device's host OS.
+/// State of the update of a device's host OS.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct OsUpdateAction {
-    /// How far it is.
+    /// State of the update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<OsUpdateStatus>,
-    /// What is done: `resinhup`.
+    /// Kind of action: `resinhup`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Id of a detached one.
+    /// Id of a detached update. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action_id: Option<String>,
-    /// What it was asked for with: `target_version`.
+    /// Parameters of the request: `target_version`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
-    /// What went wrong.
+    /// Error message of a failed update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether it can't be tried again.
+    /// Whether a retry is impossible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fatal: Option<bool>,
-    /// What this version of the library has no name for.
+    /// Fields that this version of the library does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// Marks the request of [`Devices::start_os_update`].
+/// Marker of the request of [`Devices::start_os_update`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewOsUpdate;
 
 impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
-    /// Has the platform stay connected to the device for as long as the update runs, instead of letting it run on
-    /// its own: what version 6 of the API does anyway.
+    /// Runs the update over a permanent connection between platform and device instead of detached. Version 6 of the
+    /// API always does.
     #[doc(alias = "runDetached")]
     pub fn not_detached(self) -> Self {
         self.give("detached", false)
@@ -90,17 +90,15 @@ impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
 }
 
 impl Devices {
-    /// Updates the host OS of devices to a published version
-    /// (`POST https://actions.<devices' domain>/v1/:uuid/resinhup`). The answer has what the platform says, by the
-    /// uuid of each device.
+    /// Updates the host OS of devices to a published version (`POST https://actions.<devices'
+    /// domain>/v1/:uuid/resinhup`). Returns the platform's response by the uuid of each device.
     ///
-    /// All of them are checked before the first one is updated. Dropping the request leaves those alone that were
-    /// not told yet.
+    /// All devices are checked before the first is updated. Dropping the request starts no further updates.
     ///
     /// # Errors
-    /// `is_unsupported` when the platform does not update a device from what it has to that: the text says why;
-    /// `is_device_offline`; `is_invalid_argument` for a version that was not published; `is_not_found`,
-    /// `is_ambiguous`.
+    /// `is_unsupported`, with the reason, if the platform can't update a device from its current version;
+    /// `is_device_offline` if a device is offline; `is_invalid_argument` if the version was not published;
+    /// `is_not_found` or `is_ambiguous` for a device.
     #[doc(alias = "startOsUpdate")]
     pub fn start_os_update(
         &self,
@@ -130,7 +128,7 @@ impl Devices {
                     if told.is_empty() {
                         return error;
                     }
-                    error.help(format!("the updates of these were started already: {}", told.join(", ")))
+                    error.help(format!("updates already started: {}", told.join(", ")))
                 })?;
                 started.insert(uuid, action);
             }
@@ -138,8 +136,7 @@ impl Devices {
         })
     }
 
-    /// How far the update of a device's host OS is
-    /// (`GET https://actions.<devices' domain>/v1/:uuid/resinhup`).
+    /// Reads the state of a device's host OS update (`GET https://actions.<devices' domain>/v1/:uuid/resinhup`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -155,8 +152,7 @@ impl Devices {
     }
 }
 
-/// The uuids of the devices, with the version as it is published for each, once it is clear that all of them can be
-/// updated to that.
+/// Checks that all devices can be updated, and returns the uuid of each with the published version for it.
 async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result<Vec<(String, String)>> {
     let api = core.settings().api_version;
     let query = match api {
@@ -181,7 +177,7 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
     let mut checked = Vec::with_capacity(devices.len());
     for device in devices {
         let device = &device;
-        // Version 6 checks what it was told, version 7 what was published.
+        // Version 6 checks the given version, version 7 the published one.
         if api == ApiVersion::V6 {
             check(api, device, types.slug(device).await?.as_deref(), (target, None), Mode::Start)?;
         }
@@ -203,7 +199,7 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
     Ok(checked)
 }
 
-/// Where actions on the host OS are asked for.
+/// Endpoint of actions on the host OS.
 struct Endpoint {
     base: String,
     version: ActionsVersion,
@@ -214,7 +210,7 @@ async fn endpoint(core: &Arc<Core>, version: ActionsVersion) -> Result<Endpoint>
         Some(domain) => domain.clone(),
         None => told(Config::new(core).get_all().await?.device_urls_base, "deviceUrlsBase")?,
     };
-    // The token goes there: it has to be a domain and nothing else.
+    // The token is sent there, so it must be a domain and nothing else.
     if domain.is_empty() || !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte))
     {
         let text = format!("\"{}\" is no domain of devices", domain.escape_debug());
@@ -232,7 +228,7 @@ impl Endpoint {
         body: Option<Value>,
     ) -> Result<OsUpdateAction> {
         if !uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            let text = format!("the answer has no uuid but \"{}\"", uuid.escape_debug());
+            let text = format!("the response has \"{}\" instead of a uuid", uuid.escape_debug());
             return Err(Error::new(ErrorKind::Decode, text).sent(true));
         }
         let path = format!("/{}/{uuid}/resinhup", self.version.as_str());

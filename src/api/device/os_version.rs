@@ -1,4 +1,4 @@
-//! The host OS of a device, as its row tells it.
+//! The OS version in a device's row.
 
 use crate::api::rows::Device;
 use crate::version::Version;
@@ -6,9 +6,8 @@ use crate::version::Version;
 use super::Devices;
 
 impl Devices {
-    /// The version of the host OS that a device has, with its variant: `2.80.3+rev1.prod`. Asks nobody: it is
-    /// made of `os_version` and `os_variant` of the row. `None` where it says no version, or one of a form that
-    /// no host OS has.
+    /// Returns the version of a device's host OS with its variant, `2.80.3+rev1.prod`, from `os_version` and
+    /// `os_variant` of the row. Sends no request. `None` if the row has no version, or a malformed one.
     #[doc(alias = "getOsVersion")]
     pub fn get_os_version(&self, device: &Device) -> Option<String> {
         let version = Version::whole(device.os_version.as_deref()?)?;

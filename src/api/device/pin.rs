@@ -1,4 +1,4 @@
-//! Which release of the application a device should run.
+//! The release that devices run: pinned, or the application's.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::batch::Change;
 use super::read::{columns, told};
 
 impl Devices {
-    /// Whether a device follows its application, instead of being pinned to a release (`GET /v6/device`).
+    /// Returns whether a device tracks its application's release rather than being pinned (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -41,15 +41,15 @@ impl Devices {
         })
     }
 
-    /// Pins devices to a release of their application: they stay there whatever the application goes on to
+    /// Pins devices to a release of their application, which they then run whatever the application's target is
     /// (`PATCH /v6/device`).
     ///
-    /// The devices of a list are asked for first, and pinned in parts by their application: each of these has to
-    /// have the release, which is looked up before the first part of it is sent.
+    /// The devices of a list are looked up first, and pinned in chunks by application. Each application must have
+    /// the release, which is looked up before its first chunk is sent.
     ///
     /// # Errors
-    /// `is_not_found` when a device is not there, or its application has no successful release with this id
-    /// or whole commit; `is_ambiguous`.
+    /// `is_not_found` if a device does not exist, or its application has no successful release with this id or full
+    /// commit; `is_ambiguous` for the start of a uuid.
     #[doc(alias = "pinToRelease")]
     #[doc(alias = "set_to_release")]
     pub fn pin_to_release(&self, devices: impl Into<DeviceKeys>, release: impl Into<ReleaseKey>) -> Batch {
@@ -65,7 +65,7 @@ impl Devices {
         }
     }
 
-    /// Makes devices follow their applications again (`PATCH /v6/device`).
+    /// Makes devices track their applications' releases again (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -86,7 +86,7 @@ async fn pin_one(writer: Writer, key: DeviceKey, release: ReleaseKey) -> Result<
     writer.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
 }
 
-/// Id of a successful release of an application.
+/// Returns the id of a successful release of an application.
 async fn successful(core: &Core, application: i64, release: &ReleaseKey) -> Result<i64> {
     let successful = Release::STATUS.eq("success").and(Release::BELONGS_TO_APPLICATION.id().eq(application));
     let this = match release {
@@ -98,7 +98,7 @@ async fn successful(core: &Core, application: i64, release: &ReleaseKey) -> Resu
     core.id_of(release.target(core, query).await?).await
 }
 
-/// A list of devices that are pinned.
+/// Pins the devices of a list.
 struct Pin {
     core: Arc<Core>,
     release: ReleaseKey,

@@ -1,4 +1,4 @@
-//! Which version of the host OS devices should run.
+//! The target version of the host OS of devices.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,14 +25,14 @@ use super::os_target::{Mode, check};
 use super::read::columns;
 
 impl Devices {
-    /// Makes devices run a published version of the host OS, by that version or the id of its release
-    /// (`PATCH /v7/device`). A device that is offline is updated when it is back.
+    /// Sets the target version of the host OS of devices, by a published version or the id of its release (`PATCH
+    /// /v7/device`). An offline device is updated once it is online.
     ///
-    /// The devices are asked for first, and told in parts by their type: those of one are all told or none.
+    /// The devices are looked up first, and changed in chunks by type: for one type, all are changed or none.
     ///
     /// # Errors
-    /// `is_not_found` when a device is not there, or there is no such release for its type; `is_unsupported`
-    /// when the platform does not update a device from what it has to that, and with version 6 of the API.
+    /// `is_not_found` if a device does not exist or its type has no such release; `is_unsupported` if the platform
+    /// can't update a device from its current version, or with version 6 of the API.
     #[doc(alias = "pinToOsRelease")]
     pub fn pin_to_os_release(
         &self,
@@ -62,20 +62,19 @@ fn offered(api: ApiVersion) -> Result<()> {
     if api == ApiVersion::V7 {
         return Ok(());
     }
-    let text = "version 6 of the API can't tell which host OS a device should have";
+    let text = "version 6 of the API has no target version of the host OS";
     Err(Error::new(ErrorKind::Unsupported, text)
         .help("set api_version to version 7, or update it now with start_os_update"))
 }
 
-/// What a check depends on: device type, version and variant of the host OS.
+/// The inputs of a check: device type, version and variant of the host OS.
 type Kind = (i64, Option<String>, Option<String>);
 
-/// Devices get a version of the host OS.
+/// Sets the target version of the host OS of devices.
 struct PinOs {
     core: Arc<Core>,
     release: OsReleaseKey,
-    /// What was told of the devices, with their types: they are checked once the version is found. One of those
-    /// that have the same is enough.
+    /// One device for each combination of inputs. They are checked once the version is looked up.
     rows: Mutex<HashMap<Kind, Device>>,
 }
 
@@ -108,7 +107,7 @@ impl Grouped<Device> for PinOs {
 
 impl PinOs {
     async fn find(&self, slug: &str) -> Result<OsVersion> {
-        // Drafts have to be named as such.
+        // Drafts are included only if given explicitly.
         let wanted = match &self.release {
             OsReleaseKey::Name(text)
                 if Version::parse(text).is_none_or(|version| !version.is_prerelease()) =>
@@ -131,7 +130,7 @@ impl PinOs {
             OsReleaseKey::Id(_) => None,
         };
         Err(Error::new(ErrorKind::NotFound, text).sent(true).help(published.map_or_else(
-            || "os().get_available_os_versions(..) tells which there are".to_owned(),
+            || "os().get_available_os_versions(..) lists the versions".to_owned(),
             |version| format!("it is published as {}", version.raw_version()),
         )))
     }

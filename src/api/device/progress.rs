@@ -1,4 +1,4 @@
-//! How far a device is: with what it does now, and with the release that it should run.
+//! Progress and target release of a device.
 
 use crate::api::keys::DeviceKey;
 use crate::api::request::Request;
@@ -10,8 +10,7 @@ use super::Devices;
 use super::read::columns;
 
 impl Devices {
-    /// How far a device is with what its status says that it does, in percent (`GET /v6/device`). `None` when
-    /// it does nothing that has an end.
+    /// Returns the progress of a device's current operation in percent (`GET /v6/device`). `None` if it has none.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -20,15 +19,15 @@ impl Devices {
         self.ask(device, columns(["overall_progress"]), |device| Ok(device.overall_progress))
     }
 
-    /// Commit of the release that a device should run in the end: the one that it is pinned to, or else its
-    /// application's (`GET /v6/device`). `None` when there is none.
+    /// Returns the commit of a device's target release: its pin, otherwise its application's (`GET /v6/device`).
+    /// `None` if there is none.
     ///
     /// # Errors
     /// As [`get`](Self::get).
     #[doc(alias = "getTargetReleaseHash")]
     pub fn get_target_release_hash(&self, device: impl Into<DeviceKey>) -> Request<Option<String>> {
         let own = columns(["id"]).expand(Device::SHOULD_BE_RUNNING_RELEASE.select(["commit"]));
-        // In version 7 the device's own is the one in the end. In version 6 it is the one that it is pinned to.
+        // The device's release is its target in version 7, and its pin in version 6.
         let query = match self.core.settings().api_version {
             ApiVersion::V7 => own,
             ApiVersion::V6 => {

@@ -1,4 +1,4 @@
-//! Reading devices: one, several, and what is asked of one so often that it has a name.
+//! Reads of devices.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,54 +12,54 @@ use crate::odata::{Filter, Query};
 
 use super::{DeviceTarget, Devices};
 
-/// What a device measured of itself last; `None` is what it does not report.
+/// Metrics that a device reported last. `None` for those that it does not report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct DeviceMetrics {
-    /// Memory in use, in MiB.
+    /// Used memory in MiB.
     pub memory_usage: Option<i64>,
-    /// Memory there is, in MiB.
+    /// Total memory in MiB.
     pub memory_total: Option<i64>,
-    /// Block device that the storage figures are about.
+    /// Name of the block device of the storage figures.
     pub storage_block_device: Option<String>,
-    /// Storage in use, in MiB.
+    /// Used storage in MiB.
     pub storage_usage: Option<i64>,
-    /// Storage there is, in MiB.
+    /// Total storage in MiB.
     pub storage_total: Option<i64>,
-    /// Load of the CPU in percent.
+    /// CPU load in percent.
     pub cpu_usage: Option<i64>,
-    /// Temperature of the CPU in °C.
+    /// CPU temperature in °C.
     pub cpu_temp: Option<i64>,
-    /// Serial number of the CPU.
+    /// Serial number of the CPU, as text.
     pub cpu_id: Option<String>,
     /// Whether the supply voltage is too low.
     pub is_undervolted: Option<bool>,
 }
 
 impl Devices {
-    /// One device (`GET /v6/device`).
+    /// Reads one device (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous` for a beginning that several uuids have.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     pub fn get(&self, device: impl Into<DeviceKey>) -> Get<Device> {
         let key = device.into();
         Get::new(&self.core, async move { key.target::<Device>(Query::new()) })
     }
 
-    /// The devices that the token's owner can see, by name (`GET /v6/device`).
+    /// Lists the devices that the token may read, by name (`GET /v6/device`).
     ///
     /// # Errors
-    /// Those of every read.
+    /// The errors of every read.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Device> {
         List::new(&self.core, async { Ok(Target::list::<Device>(by_name())) })
     }
 
-    /// The devices of an application, by name (`GET /v6/device`).
+    /// Lists the devices of an application, by name (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<Device> {
         let (core, key) = (self.core.clone(), application.into());
@@ -69,10 +69,10 @@ impl Devices {
         })
     }
 
-    /// The devices of an organization's applications, by name (`GET /v6/device`).
+    /// Lists the devices of an organization's applications, by name (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(&self, organization: impl Into<OrganizationKey>) -> List<Device> {
         let (core, key) = (self.core.clone(), organization.into());
@@ -82,10 +82,10 @@ impl Devices {
         })
     }
 
-    /// The devices with exactly this name; several may have it (`GET /v6/device`).
+    /// Lists the devices with exactly this name; it need not be unique (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_not_found` when there is none.
+    /// `is_not_found` if there is none.
     #[doc(alias = "getByName")]
     pub fn get_by_name(&self, name: impl Into<String>) -> List<Device> {
         let name = name.into();
@@ -102,7 +102,7 @@ impl Devices {
         List::new(&self.core, async move { Ok(Target::list::<Device>(by_name().filter(filter.await?))) })
     }
 
-    /// What some columns of one device say.
+    /// Reads some columns of one device and converts them.
     pub(super) fn ask<T>(
         &self,
         device: impl Into<DeviceKey>,
@@ -113,8 +113,8 @@ impl Devices {
         Request::new(async move { answer(core.whole_row(key.target::<Device>(query)?).await?.one()?) })
     }
 
-    /// Its name (`GET /v6/device`). Of this device (`None`, `Local`) as its supervisor heard it last
-    /// (`GET /v2/device/name`), with no cloud involved.
+    /// Returns the name of a device (`GET /v6/device`). For this device (`None`, `Local`) it is the name that its
+    /// supervisor received last (`GET /v2/device/name`), without the cloud.
     ///
     /// # Errors
     /// As [`get`](Self::get); `is_config` without the supervisor's variables.
@@ -126,7 +126,7 @@ impl Devices {
         self.ask(key, columns(["device_name"]), |device| told(device.device_name, "device_name"))
     }
 
-    /// Name of the application that it belongs to (`GET /v6/device`).
+    /// Returns the name of a device's application (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -139,16 +139,16 @@ impl Devices {
         })
     }
 
-    /// Whether there is such a device, as far as the token can see (`GET /v6/device`).
+    /// Returns whether a device exists that the token may read (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_ambiguous` for a beginning that several uuids have.
+    /// `is_ambiguous` if several uuids start with the text.
     pub fn has(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move { core.finds(key.target::<Device>(Query::new())?).await })
     }
 
-    /// Whether the cloud hears of it now (`GET /v6/device`).
+    /// Returns whether a device is connected to the cloud (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -157,10 +157,10 @@ impl Devices {
         self.ask(device, columns(["is_online"]), |device| Ok(device.is_online == Some(true)))
     }
 
-    /// Its addresses in its own networks (`GET /v6/device`).
+    /// Returns the addresses of a device in its local networks (`GET /v6/device`).
     ///
     /// # Errors
-    /// `is_device_offline` when it is: the addresses it had then say nothing.
+    /// `is_device_offline` if the device is offline: its last addresses may have changed.
     #[doc(alias = "getLocalIPAddresses")]
     pub fn get_local_ip_address(&self, device: impl Into<DeviceKey>) -> Request<Vec<String>> {
         let key = device.into();
@@ -174,7 +174,7 @@ impl Devices {
         })
     }
 
-    /// Its MAC addresses (`GET /v6/device`).
+    /// Returns the MAC addresses of a device (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -183,7 +183,7 @@ impl Devices {
         self.ask(device, columns(["mac_address"]), |device| Ok(words(device.mac_address)))
     }
 
-    /// What it measured of itself last (`GET /v6/device`).
+    /// Returns the metrics that a device reported last (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -204,8 +204,8 @@ impl Devices {
         Request::new(async move { core.row_of(key.target::<Device>(query)?).await })
     }
 
-    /// Its state in one word, as the dashboard shows it (`GET /v6/device`). The words are those of the API's
-    /// version: `idle`, `offline` … or `operational`, `disconnected` ….
+    /// Returns the overall status of a device, as the dashboard shows it (`GET /v6/device`). The values depend on
+    /// the API's version: `idle`, `offline` … or `operational`, `disconnected` ….
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -219,12 +219,12 @@ fn by_name() -> Query {
     Query::new().order_by(Device::DEVICE_NAME.asc())
 }
 
-/// These columns and nothing else.
+/// Selects these columns only.
 pub(super) fn columns<const N: usize>(names: [&str; N]) -> Query {
     Query::new().select(names)
 }
 
-/// What was selected is in the answer, unless the other side is no balena API.
+/// Splits a list of words. An absent column is empty.
 fn words(text: Option<String>) -> Vec<String> {
     text.map(|text| text.split(' ').map(str::to_owned).collect()).unwrap_or_default()
 }

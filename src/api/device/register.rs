@@ -1,4 +1,4 @@
-//! New devices.
+//! Registering devices.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -28,40 +28,40 @@ use super::architecture::runs;
 use super::change::slug;
 use super::read::{columns, told};
 
-/// Bytes of a uuid: 62 digits. With 64, as a hash has them, certificate checks of the VPN fail.
+/// Length of a uuid in bytes: 62 digits. With the 64 digits of a hash, certificate checks of the VPN fail.
 const UUID_BYTES: usize = 31;
 
 const DEVICE_TYPE: &str = "device_type";
 const PROVISIONING_KEY: &str = "provisioning_key";
 
-/// A key that is made for a registration is used at once.
+/// Lifetime of a provisioning key that is created for one registration.
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 const KEY_DESCRIPTION: &str = "Created by SDK to register a device";
-/// The name of a key has at most 50 characters, and a uuid may have 62.
+/// Number of digits of a uuid in a key's name: a name has at most 50 characters, a uuid may have 62 digits.
 const SHOWN_OF_UUID: usize = 32;
 
-/// A device that was just registered.
+/// A newly registered device.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct RegisteredDevice {
-    /// Its id.
+    /// Id of the device.
     pub id: DeviceId,
-    /// Its uuid, as it was given.
+    /// Uuid of the device, as given.
     pub uuid: String,
-    /// Its own key. It is not shown again.
+    /// API key of the device. Only this response contains it.
     pub api_key: SecretString,
 }
 
-/// Marks the request of [`Devices::register`].
+/// Marker of the request of [`Devices::register`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewDevice;
 
 impl Devices {
-    /// A uuid for a device to be registered: 62 random digits.
+    /// Generates a uuid for a new device: 62 random hexadecimal digits.
     ///
     /// # Errors
-    /// `is_io` when the system has no random numbers.
+    /// `is_io` if the system has no random numbers.
     #[doc(alias = "generateUniqueKey")]
     #[doc(alias = "generateUUID")]
     pub fn generate_uuid(&self) -> Result<String> {
@@ -76,17 +76,17 @@ impl Devices {
         }))
     }
 
-    /// Registers a device with an application (`POST /device/register`), of the application's device type unless
-    /// told.
+    /// Registers a device with an application (`POST /device/register`). The device type is the application's unless
+    /// [`device_type`](Filled::device_type) is set.
     ///
-    /// A user's request makes a provisioning key for it that is good for ten minutes, and removes it again when the
-    /// registration fails. A client whose token is a provisioning key of the application uses that one and makes
-    /// none; so does one that is given a [`provisioning_key`](Filled::provisioning_key).
+    /// With a user's token, it creates a provisioning key that is valid for ten minutes, and deletes it if the
+    /// registration fails. It creates none if the token is a provisioning key of the application, or with
+    /// [`provisioning_key`](Filled::provisioning_key).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_conflict` when a device has this uuid already;
-    /// `is_invalid_argument` for a device type that is none, or can't run the application's code;
-    /// `is_unauthorized` when nobody is logged in, or the key is of another application; `is_unsupported` when the
+    /// `is_not_found` if the application does not exist; `is_conflict` if a device has this uuid already;
+    /// `is_invalid_argument` if the device type does not exist or can't run the application's code;
+    /// `is_unauthorized` if nobody is logged in or the key belongs to another application; `is_unsupported` if the
     /// token is a device's.
     pub fn register(
         &self,
@@ -118,7 +118,7 @@ impl Devices {
     }
 }
 
-/// What is to be registered.
+/// The device to register.
 struct New {
     application: ApplicationKey,
     uuid: String,
@@ -145,18 +145,17 @@ impl New {
         let post = Plain::post(Method::POST, "/device/register", Some(body));
         let reply = core.plain_as(post, Some(registrar.key.clone())).await?;
         crate::json::decode(&reply.body).map_err(|misfit| {
-            unreadable_secret(&reply, &misfit).help(
-                "the device may be registered all the same: look for its uuid before registering it again",
-            )
+            unreadable_secret(&reply, &misfit)
+                .help("the device may be registered nevertheless: check its uuid before registering it again")
         })
     }
 }
 
-/// With which key a device is registered, and for whom.
+/// The credential of a registration, and its owner.
 struct Registrar {
     key: SecretString,
     user: Option<i64>,
-    /// The key was made for this one device.
+    /// Key that was created for this registration.
     made: Option<MadeKey>,
 }
 
@@ -179,7 +178,7 @@ impl Registrar {
         match key {
             Ok(key) => Ok(Self { key, user, made: Some(made) }),
             Err(error) => {
-                // It may have been made nevertheless.
+                // The key may have been created nevertheless.
                 if error.is_unknown_outcome() || error.is_decode() {
                     made.remove(core).await;
                 }
@@ -189,36 +188,36 @@ impl Registrar {
     }
 }
 
-/// A provisioning key that was made for one device: known by its name, since the server does not tell its id.
+/// A provisioning key created for one device. Identified by its name, because the API does not return its id.
 struct MadeKey {
     name: String,
 }
 
 impl MadeKey {
-    /// As far as that works: it expires soon.
+    /// Deletes the key. Ignores failures, since it expires soon.
     async fn remove(&self, core: &Core) {
         let is_it = ApiKey::NAME.eq(&*self.name).and(ApiKey::DESCRIPTION.eq(KEY_DESCRIPTION));
         if let Err(error) = core.delete(<ApiKey as Resource>::NAME, &Rows::filter(is_it)).await {
-            tracing::debug!(%error, "the provisioning key stays until it expires");
+            tracing::debug!(%error, "the provisioning key could not be deleted; it expires soon");
         }
     }
 }
 
 impl Filled<NewDevice, RegisteredDevice> {
-    /// Slug or alias of its device type, where it is not the application's.
+    /// Sets the device type by slug or alias, if it differs from the application's.
     pub fn device_type(self, slug: impl Into<String>) -> Self {
         self.give(DEVICE_TYPE, slug.into())
     }
 
-    /// A provisioning key of the application: see
-    /// [`generate_provisioning_key`](crate::api::application::Applications::generate_provisioning_key). None is
-    /// made then, and this one stays; all requests go out with it, whoever is logged in.
+    /// Sets a provisioning key of the application: see
+    /// [`generate_provisioning_key`](crate::api::application::Applications::generate_provisioning_key). All requests
+    /// use it in place of the login. It is neither created nor deleted.
     pub fn provisioning_key(self, key: impl Into<SecretString>) -> Self {
         self.give(PROVISIONING_KEY, key.into().expose_secret())
     }
 }
 
-/// Slug of the device type with this slug or alias, if it runs code for this architecture.
+/// Returns the slug of the device type with this slug or alias, if it can run code for this architecture.
 async fn fitting(core: &Arc<Core>, name: &str, architecture: &str) -> Result<Option<String>> {
     let device_type = DeviceTypes::new(core).get(name).select(["slug"]);
     let device_type: DeviceType = device_type.expand(DeviceType::CPU_ARCHITECTURE.select(["slug"])).await?;

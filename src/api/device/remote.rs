@@ -1,4 +1,4 @@
-//! An action on a device elsewhere: which device it is, whether it can do it, and the way there and back.
+//! Actions on other devices: looking up the device, checking its supervisor, sending through the API.
 
 use std::time::Duration;
 
@@ -18,22 +18,22 @@ use crate::supervisor::{APP_ID, Answer, Endpoint, Force, Nature, Spec};
 
 use super::supervisor_version::Minimum;
 
-/// What the cloud has to be asked for before it can pass an action on.
+/// What must be looked up before an action can be forwarded.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Needs {
-    /// The device's whole uuid, by which the proxy finds it.
+    /// The device's full uuid, by which the API selects it.
     Uuid,
     /// The device's id.
     Id,
     /// The ids of the device and its application.
     Application,
-    /// These, and a supervisor that is new enough.
+    /// These, and the supervisor's version, which must not be lower.
     Version(Minimum),
-    /// These; a supervisor before 7 has its application restarted in another way.
+    /// These, and the supervisor's version: before 7, another endpoint restarts the application.
     VersionForRestart,
 }
 
-/// What was asked for.
+/// The looked-up row.
 #[derive(Deserialize)]
 struct Row {
     id: Option<i64>,
@@ -58,7 +58,7 @@ impl Needs {
     }
 }
 
-/// Sends it to the device, once it is known which that is. Not generic: compiled once for all actions.
+/// Looks up the device and sends the action to it. Not generic, so that it is compiled once for all actions.
 pub(super) async fn pass_on(
     core: &Core,
     device: &DeviceKey,
@@ -102,7 +102,7 @@ pub(super) async fn pass_on(
     Ok(answer(core, endpoint, reply))
 }
 
-/// By what the proxy finds the device; and the id of its application, where that was asked for.
+/// Returns the fields by which the API selects the device, and the id of its application if it was requested.
 fn identity(needs: Needs, row: Row, reply: &Reply) -> Result<(Map<String, Value>, Option<i64>)> {
     if let Needs::Uuid = needs {
         let uuid = row.uuid.filter(|uuid| !uuid.is_empty()).ok_or_else(|| absent("uuid", reply))?;
@@ -116,8 +116,8 @@ fn identity(needs: Needs, row: Row, reply: &Reply) -> Result<(Map<String, Value>
     Ok((fields(json!({ "deviceId": id, "appId": application })), Some(application)))
 }
 
-/// Puts the application's id where the call has [`APP_ID`]. What is sent to an endpoint whose path names the
-/// application names it too.
+/// Replaces [`APP_ID`] in the call by the application's id. For an endpoint with the application in its path, the
+/// body has the id too.
 fn name_application(id: i64, path: &mut String, data: &mut Option<Value>) {
     let in_path = path.contains(APP_ID);
     if in_path {
@@ -130,7 +130,8 @@ fn name_application(id: i64, path: &mut String, data: &mut Option<Value>) {
     }
 }
 
-/// The way of supervisors before 7 (`POST /device/<id>/restart`), which knows no options.
+/// Restarts the application of a device whose supervisor is older than 7 (`POST /device/<id>/restart`). It takes no
+/// options.
 async fn restart_before_7(core: &Core, id: i64, spec: Spec, deadline: Option<Duration>) -> Result<Answer> {
     if spec.body.as_ref().is_some_and(|body| body.get("force").is_some()) {
         return Err(Error::new(
@@ -153,20 +154,20 @@ fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
         endpoint,
         operation: reply.operation,
         status: reply.status,
-        // Of a refusal only, which the cloud's side judges.
+        // Used for errors only, which the API reports.
         is_html: false,
         force: Force::NotTaken,
         body: reply.body,
     }
 }
 
-/// A 404 in the words of the supervisor, not of the cloud: the device is there.
+/// Explains a 404 of the supervisor rather than of the API: the device exists.
 fn understood(error: Error, endpoint: &Endpoint) -> Error {
     if error.status() != Some(404) {
         return error;
     }
     let words = error.body().unwrap_or_default().to_ascii_lowercase();
-    // The path without `/supervisor` before it is the one that the supervisor got.
+    // A path without `/supervisor` is the one that the supervisor received.
     if error.is_unsupported()
         && words.contains("cannot ")
         && [" /v1/", " /v2/"].iter().any(|path| words.contains(path))
@@ -178,26 +179,26 @@ fn understood(error: Error, endpoint: &Endpoint) -> Error {
     if error.is_device_offline() && endpoint.absent.is_some() && !is_offline {
         return error
             .with_kind(ErrorKind::NotFound)
-            .help("is that service part of the release on the device?");
+            .help("check that the service is part of the release on the device");
     }
     error
 }
 
-/// Advice about an answer that can't be read: it is not our supervisor's.
+/// Adds help to a response that is not from a supported supervisor.
 pub(super) fn of_another_device(error: Error) -> Error {
     if error.is_decode() {
-        error.help("this came through the cloud: which supervisor has the device?")
+        error.help("this came through the API: check the version of the device's supervisor")
     } else {
         error
     }
 }
 
 fn absent(what: &str, reply: &Reply) -> Error {
-    Error::new(ErrorKind::Decode, format!("the answer lacks the device's {what}"))
+    Error::new(ErrorKind::Decode, format!("the response lacks the device's {what}"))
         .operation(reply.operation.clone())
         .with_status(reply.status)
         .sent(true)
-        .help("may the token read it? What a key may not read is left out")
+        .help("check that the token may read it: the API omits what a key may not read")
 }
 
 fn fields(object: Value) -> Map<String, Value> {

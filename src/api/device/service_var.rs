@@ -26,7 +26,7 @@ pub struct DeviceServiceVariables {
 }
 
 impl Devices {
-    /// Environment variables of one service on one device.
+    /// Returns the functions of environment variables of one service on one device.
     #[doc(alias = "serviceVar")]
     pub fn service_var(&self) -> DeviceServiceVariables {
         DeviceServiceVariables { core: self.core.clone() }
@@ -34,10 +34,10 @@ impl Devices {
 }
 
 impl DeviceServiceVariables {
-    /// Those of all services on one device (`GET /v6/device_service_environment_variable`).
+    /// Lists the variables of all services on one device (`GET /v6/device_service_environment_variable`).
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the device.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     #[doc(alias = "getAllByDevice")]
     pub fn get_all_by_device(&self, device: impl Into<DeviceKey>) -> List<DeviceServiceVariable> {
         let (core, device) = (self.core.clone(), device.into());
@@ -47,11 +47,11 @@ impl DeviceServiceVariables {
         })
     }
 
-    /// Those of all services on all devices of an application, by name
-    /// (`GET /v6/device_service_environment_variable`).
+    /// Lists the variables of all services on all devices of an application, by name (`GET
+    /// /v6/device_service_environment_variable`).
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the application.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(
         &self,
@@ -67,11 +67,11 @@ impl DeviceServiceVariables {
         })
     }
 
-    /// The value with this name; `None` if there is none, or not one alone
-    /// (`GET /v6/device_service_environment_variable`).
+    /// Returns the value of a variable (`GET /v6/device_service_environment_variable`). `None` if there is none, or
+    /// more than one.
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the device.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     pub fn get(
         &self,
         device: impl Into<DeviceKey>,
@@ -94,12 +94,12 @@ impl DeviceServiceVariables {
         })
     }
 
-    /// Sets a value, whether there was one or not (`POST /v6/device_service_environment_variable`, `PATCH` of
-    /// one that is there).
+    /// Sets the value of a variable: creates it (`POST /v6/device_service_environment_variable`) or replaces it
+    /// (`PATCH`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a name that is no name of a variable, and a value of more than 100,000 characters;
-    /// `is_not_found` when there is no such device, or no such service on it; `is_ambiguous`.
+    /// `is_invalid_argument` if the name is not a valid variable name, or the value exceeds 100,000 characters;
+    /// `is_not_found` if the device does not exist or lacks the service; `is_ambiguous` if several match.
     pub fn set(
         &self,
         device: impl Into<DeviceKey>,
@@ -121,11 +121,11 @@ impl DeviceServiceVariables {
         })
     }
 
-    /// Removes a value (`DELETE /v6/device_service_environment_variable`). Succeeds when there is none: the
-    /// server does not tell.
+    /// Deletes a variable (`DELETE /v6/device_service_environment_variable`). Succeeds even if it does not exist:
+    /// the API does not report it.
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the device.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     pub fn remove(
         &self,
         device: impl Into<DeviceKey>,
@@ -140,7 +140,7 @@ impl DeviceServiceVariables {
     }
 }
 
-/// One variable as the caller names it.
+/// A variable, by the caller's keys.
 struct Variable {
     device: DeviceKey,
     service: DeviceServiceKey,
@@ -161,7 +161,7 @@ impl Variable {
         checks::any_key("name", &self.name)
     }
 
-    /// The rows it has, by way of the device's id.
+    /// Returns the query of the variable's rows. Looks up the device's id.
     async fn query(&self, core: &Core) -> Result<Query> {
         self.check()?;
         let id = device_id(core, &self.device).await?;
@@ -177,7 +177,7 @@ impl Variable {
         }
     }
 
-    /// The id of the service's place on the device.
+    /// Returns the id of the service's install on the device.
     async fn install(&self, core: &Core) -> Result<i64> {
         self.check()?;
         self.device.check()?;
@@ -200,7 +200,7 @@ impl Variable {
             (Some(install), None) => Ok(install.id),
             (None, _) => {
                 let text = format!("service {} not found on device {}", self.service, self.device);
-                Err(error(ErrorKind::NotFound, text).help("is it in the release that the device runs?"))
+                Err(error(ErrorKind::NotFound, text).help("check that the device's release contains it"))
             }
             _ => {
                 let text = format!(
@@ -213,7 +213,7 @@ impl Variable {
     }
 }
 
-/// An id is looked up too: a device that is not there is an error, not a place without variables.
+/// Looks up a device's id, even by id: a missing device is an error, not an empty list.
 async fn device_id(core: &Core, device: &DeviceKey) -> Result<i64> {
     core.id_of(device.target::<Device>(Query::new())?).await
 }

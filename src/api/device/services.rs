@@ -1,4 +1,4 @@
-//! A device together with what runs on it.
+//! A device with its services.
 
 use std::collections::BTreeMap;
 
@@ -14,36 +14,35 @@ use crate::odata::{Nav, Query};
 use super::Devices;
 use super::read::columns;
 
-/// A device with the services that it has, in whatever state. `D` is the type that its columns are decoded
-/// into.
+/// A device with its services, in any state. `D` is the type that the device's columns are decoded into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Raw<D>", bound(deserialize = "D: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct DeviceWithServices<D = Device> {
-    /// The device; its own list of image installs is empty.
+    /// The device. Its own list of image installs is empty.
     #[serde(flatten)]
     pub device: D,
-    /// By the service's name.
+    /// Services by name.
     pub current_services: CurrentServices,
 }
 
-/// Services of a device by name: one entry each usually, two while one replaces the other.
+/// Services of a device by name: usually one entry each, two while one replaces the other.
 pub type CurrentServices = BTreeMap<String, Vec<CurrentService>>;
 
-/// A device that runs several applications (the host's and the supervisor's among them) with the services of
-/// each. `D` is the type that its columns are decoded into.
+/// A device with the services of each application that it runs, including those of host and supervisor. `D` is the
+/// type that the device's columns are decoded into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Raw<D>", bound(deserialize = "D: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct DeviceWithServicesByApp<D = Device> {
-    /// The device; its own list of image installs is empty.
+    /// The device. Its own list of image installs is empty.
     #[serde(flatten)]
     pub device: D,
-    /// By the slug of the application, then by the service's name.
+    /// Services by the slug of the application, then by name.
     pub current_services_by_app: BTreeMap<String, CurrentServices>,
 }
 
-/// A service on a device: the install of one image.
+/// A service on a device: an image install.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct CurrentService {
@@ -53,18 +52,18 @@ pub struct CurrentService {
     pub image_id: Option<ImageId>,
     /// Id of the service.
     pub service_id: Option<ServiceId>,
-    /// Commit of the release that brought it.
+    /// Commit of the release that the service belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Percent, while it is downloaded.
+    /// Download progress in percent. Absent when it is not being downloaded.
     pub download_progress: Option<f64>,
-    /// As the supervisor reports it: `Running`, `Downloading`, `exited` …
+    /// State as the supervisor reports it: `Running`, `Downloading`, `exited` …
     pub status: Option<String>,
-    /// Since when it is there.
+    /// When it was installed.
     pub install_date: Option<Timestamp>,
 }
 
-/// A device as the API answers it.
+/// A device as in the API's response.
 #[derive(Deserialize)]
 struct Raw<D> {
     #[serde(default)]
@@ -87,8 +86,8 @@ struct Install {
 }
 
 impl Install {
-    /// The service's name, the application's slug, and the rest. Without a name it was not asked for, or the
-    /// key may not read services: then it is none.
+    /// Returns the service's name, the application's slug, and the rest. `None` without a name: it was not
+    /// requested, or the token may not read services.
     fn into_service(self) -> Option<(String, Option<String>, CurrentService)> {
         let image = self.image.get();
         let service = image.and_then(|image| image.is_a_build_of_service.get());
@@ -125,7 +124,7 @@ impl<D> From<Raw<D>> for DeviceWithServicesByApp<D> {
         for (name, slug, service) in
             raw.image_install.into_rows().into_iter().filter_map(Install::into_service)
         {
-            // Of an application that the key may not read nothing is known but that it is one.
+            // Of an application that the token may not read, only the existence is known.
             let services = current_services_by_app.entry(slug.unwrap_or_default()).or_default();
             services.entry(name).or_default().push(service);
         }
@@ -134,8 +133,7 @@ impl<D> From<Raw<D>> for DeviceWithServicesByApp<D> {
 }
 
 impl<D> Get<Device, DeviceWithServices<D>> {
-    /// The services of each application that the device runs apart from each other: two may have services of
-    /// one name.
+    /// Groups the services by application: two applications may have services of the same name.
     #[doc(alias = "current_services_by_app")]
     pub fn by_app(self) -> Get<Device, DeviceWithServicesByApp<D>> {
         let of_application = ImageInstall::RELEASE.expand(Release::BELONGS_TO_APPLICATION.select(["slug"]));
@@ -144,10 +142,10 @@ impl<D> Get<Device, DeviceWithServices<D>> {
 }
 
 impl Devices {
-    /// One device with its services, and the release that each came with (`GET /v6/device`). For everything
-    /// that the cloud knows of its image installs: [`get`](Self::get) with an expand.
+    /// Reads one device with its services, and the release of each (`GET /v6/device`). For all columns of the image
+    /// installs, use [`get`](Self::get) with an expand.
     ///
-    /// `.rows::<DeviceWithServices<T>>()` decodes the device's columns into a type of your own.
+    /// `.rows::<DeviceWithServices<T>>()` decodes the device's columns into another type.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -158,7 +156,7 @@ impl Devices {
     }
 }
 
-/// Of a device: the names that its services are told by.
+/// Selects the names of a device's services.
 pub(crate) fn named() -> Query {
     let service = Image::SERVICE.select([Service::SERVICE_NAME.name()]);
     let application = Release::BELONGS_TO_APPLICATION.select([Application::SLUG.name()]);
@@ -168,7 +166,7 @@ pub(crate) fn named() -> Query {
     Query::new().expand(Device::IMAGE_INSTALL.with(install))
 }
 
-/// Of a device: what [`DeviceWithServices`] is made of.
+/// Selects what [`DeviceWithServices`] needs.
 pub(crate) fn services() -> Query {
     let service = Image::SERVICE.select(["id", "service_name"]);
     let installs = columns(["id", "download_progress", "status", "install_date"])

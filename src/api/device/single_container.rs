@@ -1,4 +1,4 @@
-//! A device's only service, through the cloud: for applications with a single container.
+//! The only service of a device whose application has a single container, through the API.
 
 use crate::api::keys::DeviceKey;
 use crate::supervisor::{Application, Call, Forceable, SingleContainer};
@@ -20,20 +20,19 @@ impl Devices {
         DeviceAction::new(&self.core, way, Needs::Version(Minimum::V1_8), call)
     }
 
-    /// The only service of a device whose application has a single container
-    /// (`POST /supervisor/v1/apps/:appId`, always through the cloud). For this device itself see
+    /// Reads the only service of a device whose application has a single container (`POST
+    /// /supervisor/v1/apps/:appId`, always through the API). For this device, see
     /// [`single_container`](Application::single_container).
     ///
     /// # Errors
-    /// As [`DeviceAction`]; `is_rejected` for an application with several services; `is_unsupported` for a
-    /// supervisor older than 1.8.
+    /// As [`DeviceAction`]; `is_rejected` if the application has several services; `is_unsupported` if the
+    /// supervisor is older than 1.8.
     #[doc(alias = "getApplicationInfo")]
     pub fn get_application_info(&self, device: impl Into<DeviceKey>) -> DeviceAction<SingleContainer> {
         self.single(device, |application| application.single_container())
     }
 
-    /// Starts the only service of a device (`POST /supervisor/v1/apps/:appId/start`, always through the
-    /// cloud).
+    /// Starts the only service of a device (`POST /supervisor/v1/apps/:appId/start`, always through the API).
     ///
     /// # Errors
     /// As [`get_application_info`](Self::get_application_info).
@@ -42,10 +41,10 @@ impl Devices {
         self.single(device, |application| application.start_single().without_value())
     }
 
-    /// Stops the only service of a device (`POST /supervisor/v1/apps/:appId/stop`, always through the cloud).
+    /// Stops the only service of a device (`POST /supervisor/v1/apps/:appId/stop`, always through the API).
     ///
     /// # Errors
-    /// As [`get_application_info`](Self::get_application_info); `is_locked` when it holds an update lock.
+    /// As [`get_application_info`](Self::get_application_info); `is_locked` if the service holds an update lock.
     #[doc(alias = "stopApplication")]
     pub fn stop_application(&self, device: impl Into<DeviceKey>) -> DeviceAction<(), Forceable> {
         self.single(device, |application| application.stop_single().without_value())

@@ -1,4 +1,4 @@
-//! Which supervisor devices should run.
+//! The target version of the supervisor of devices.
 
 use std::sync::Arc;
 
@@ -26,17 +26,17 @@ use super::batch::one_of_group;
 use super::read::columns;
 
 impl Devices {
-    /// Makes devices run a released supervisor, by its version (`v13.0.0`) or id (`PATCH /v6/device`). With
-    /// version 7 of the API the id is that of a release, as
+    /// Sets the target version of the supervisor of devices, by its version (`v13.0.0`) or id (`PATCH /v6/device`).
+    /// With version 7 of the API the id is that of a release, as
     /// [`get_supervisor_releases_for_cpu_architecture`](crate::api::os::DeviceOs::get_supervisor_releases_for_cpu_architecture)
-    /// tells it.
+    /// returns it.
     ///
-    /// The devices of a list are asked for first, and told in parts: by their type, and with version 7 of the API
-    /// by their CPU architecture.
+    /// The devices of a list are looked up first, and changed in chunks: by device type, and with version 7 of the
+    /// API by CPU architecture.
     ///
     /// # Errors
-    /// `is_not_found` when there is no such supervisor for the type of a device; `is_unsupported` when the
-    /// supervisor or host OS that a device has now is too old to be told.
+    /// `is_not_found` if there is no such supervisor for the type of a device; `is_unsupported` if a device's
+    /// current supervisor or host OS is too old.
     #[doc(alias = "setSupervisorRelease")]
     #[doc(alias = "pinToSupervisorRelease")]
     #[doc(alias = "pin_to_supervisor_release")]
@@ -59,7 +59,7 @@ impl Devices {
     }
 }
 
-/// Devices get a supervisor.
+/// Sets the target version of the supervisor of devices.
 #[derive(Clone)]
 struct PinSupervisor {
     core: Arc<Core>,
@@ -81,14 +81,14 @@ impl PinSupervisor {
         writer.change(Device::NAME, &Rows::id(id.get()), &change).await
     }
 
-    /// As version 6 has it: supervisors are a resource of their own, for a device type each.
+    /// Finds the supervisor with version 6, where each device type has its own rows of a supervisor resource.
     async fn of_device_type(&self, slug: &str) -> Result<Value> {
         let this = match &self.release {
             SupervisorReleaseKey::Id(id) => SupervisorRelease::ID.eq(*id),
             SupervisorReleaseKey::Name(version) if version.starts_with('v') => {
                 SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str())
             }
-            // They are published with a `v` there.
+            // Versions have a `v` there.
             SupervisorReleaseKey::Name(version) => {
                 SupervisorRelease::SUPERVISOR_VERSION.is_in([format!("v{}", bare(version)), version.clone()])
             }
@@ -100,11 +100,11 @@ impl PinSupervisor {
         Ok(json!({ "should_be_managed_by__supervisor_release": id }))
     }
 
-    /// As version 7 has it: supervisors are releases of an application for a CPU architecture.
+    /// Finds the supervisor with version 7, where it is a release of an application for a CPU architecture.
     async fn of_architecture(&self, architecture: i64) -> Result<Value> {
         let this = match &self.release {
             SupervisorReleaseKey::Id(id) => Release::ID.eq(ReleaseId::new(id.get())),
-            // The version of a release has no `v` before it.
+            // Versions of releases have no `v`.
             SupervisorReleaseKey::Name(version) => Release::RAW_VERSION.eq(bare(version)),
         };
         let architecture = CpuArchitectureKey::Id(CpuArchitectureId::new(architecture));
@@ -112,7 +112,7 @@ impl PinSupervisor {
         let id = found.into_iter().next().and_then(|release| release.id).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("supervisor release {} not found", self.release))
                 .sent(true)
-                .help("os().get_supervisor_releases_for_cpu_architecture(..) tells which there are")
+                .help("os().get_supervisor_releases_for_cpu_architecture(..) lists the versions")
         })?;
         Ok(json!({ "should_be_managed_by__release": id }))
     }
@@ -157,7 +157,7 @@ fn is_new_enough(device: &Device) -> Result<()> {
     require("host OS", device.os_version.as_deref(), "2.12.0")
 }
 
-/// One that the device has not reported yet passes; one that is no version is older than all.
+/// Checks a minimum version. An absent version passes; a malformed one counts as the oldest.
 fn require(what: &str, version: Option<&str>, least: &str) -> Result<()> {
     match version {
         Some(version) if !version.is_empty() && Precedence::of(version) < Precedence::of(least) => {

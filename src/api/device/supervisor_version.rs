@@ -1,27 +1,27 @@
-//! Whether the supervisor of a device is new enough, as far as the cloud knows its version.
+//! Checks of minimum supervisor versions, by the version in the API.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::version::Version;
 
-/// The first version that can do something.
+/// A minimum version.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Minimum {
     version: [u64; 3],
-    /// Whether the pre-releases of that version can do it too.
+    /// Whether pre-releases of that version suffice.
     pre_releases: bool,
 }
 
 impl Minimum {
-    /// The calls of single services.
+    /// For endpoints of single services.
     pub(super) const V7: Self = Self { version: [7, 0, 0], pre_releases: false };
-    /// The calls of the only service.
+    /// For endpoints of the only service.
     pub(super) const V1_8: Self = Self { version: [1, 8, 0], pre_releases: true };
 
-    /// A version that the cloud does not know is left to the device to judge; one that is none is older than
-    /// all, as in the SDKs.
+    /// Checks a version. An unknown version passes, so that the device decides; a malformed one counts as the
+    /// oldest, as in the SDKs.
     ///
     /// # Errors
-    /// `is_unsupported` for a version that is too old.
+    /// `is_unsupported` if the version is too old.
     pub(super) fn check(self, version: Option<&str>) -> Result<()> {
         match version {
             Some(text) if !text.trim().is_empty() && !self.is_met(version) => {
@@ -39,13 +39,13 @@ impl Minimum {
         }
     }
 
-    /// The same as [`is_met`](Self::is_met), of a version in its own form and no other: `12.11.0`.
+    /// As [`is_met`](Self::is_met), but only for a version of the exact form `12.11.0`.
     pub(super) fn is_met_as_written(self, version: Option<&str>) -> bool {
         let in_its_form = |text: &str| Version::whole(text).is_some_and(|known| known.to_string() == text);
         version.is_some_and(in_its_form) && self.is_met(version)
     }
 
-    /// Whether the version is known to be new enough.
+    /// Returns whether the version is known and not too old.
     pub(super) fn is_met(self, version: Option<&str>) -> bool {
         version.and_then(Version::parse).is_some_and(|version| {
             version.numbers() > self.version

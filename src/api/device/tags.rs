@@ -17,9 +17,9 @@ use crate::odata::Query;
 use super::{DeviceTarget, Devices};
 
 impl Devices {
-    /// Tags of devices. Those of this device (`Local`, `None`) are read and set by its supervisor
-    /// (`GET`, `PATCH /v2/device/tags`), which hands them on to the cloud when it can be reached; to remove one is
-    /// `is_unsupported` there. Any uuid and id, also one's own, is the cloud's.
+    /// Returns the functions of tags of devices. Tags of this device (`Local`, `None`) are read and set by its
+    /// supervisor (`GET`, `PATCH /v2/device/tags`), which sends them to the API when it can; deleting one is
+    /// `is_unsupported` there. A uuid or an id, even this device's own, uses the API.
     pub fn tags(&self) -> KeyValue<DeviceTarget, DeviceTag> {
         KeyValue::new(&self.core)
     }
@@ -30,9 +30,9 @@ impl ParentKey for DeviceTarget {
         match self.key() {
             Some(key) => key.clone().resolve(core),
             None => Box::pin(async {
-                let text = "the supervisor removes no tags of this device";
+                let text = "the supervisor can't delete tags";
                 Err(Error::new(ErrorKind::Unsupported, text)
-                    .help("name the device by its uuid or id: the cloud does, with a key that may"))
+                    .help("give the device's uuid or id: the API deletes tags, with a key that may"))
             }),
         }
     }
@@ -56,21 +56,21 @@ impl ParentKey for DeviceTarget {
 }
 
 impl KeyValue<DeviceTarget, DeviceTag> {
-    /// All tags of all devices that the token covers, by key (`GET /v6/device_tag`).
+    /// Lists the tags of all devices that the token may read, ordered by key (`GET /v6/device_tag`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<DeviceTag> {
         self.list(async { Ok(None) })
     }
 
-    /// All tags of one device, by key (`GET /v6/device_tag`).
+    /// Lists the tags of one device, ordered by key (`GET /v6/device_tag`).
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the device.
+    /// `is_not_found` if the device does not exist; `is_ambiguous` if several uuids start with the text.
     #[doc(alias = "getAllByDevice")]
     pub fn get_all_by_device(&self, device: impl Into<DeviceKey>) -> List<DeviceTag> {
         let (core, device) = (self.core().clone(), device.into());
         self.list(async move {
-            // An id is looked up too: a device that is not there is an error, not an empty list.
+            // Looks up an id too: a missing device is an error, not an empty list.
             let id = core.id_of(device.target::<Device>(Query::new())?).await?;
             Ok(Some(json!({ "device": id })))
         })

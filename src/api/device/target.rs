@@ -1,4 +1,4 @@
-//! Which device an action is for.
+//! Targets of actions: this device or another one.
 
 use crate::api::keys::DeviceKey;
 use crate::api::rows::Device;
@@ -7,15 +7,15 @@ use crate::error::Result;
 use crate::ids::DeviceId;
 use crate::supervisor::Supervisor;
 
-/// This device, through its own supervisor.
+/// This device, through its supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local;
 
-/// The device that an action is for.
+/// The device that an action applies to.
 ///
-/// `None` and [`Local`] mean the supervisor of this device, and so does the whole uuid of this device
-/// (`BALENA_DEVICE_UUID`) where the supervisor's variables are set. Another uuid, a part of one, and any id
-/// mean the supervisor of that device, through the cloud.
+/// `None` and [`Local`] mean this device, through its supervisor; so does the full uuid of this device
+/// (`BALENA_DEVICE_UUID`) if the supervisor's variables are set. Another uuid, a part of one, and any id mean a
+/// device through the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceTarget(Target);
 
@@ -24,27 +24,28 @@ enum Target {
     Local,
     Device {
         key: DeviceKey,
-        /// Its whole uuid, where the key is not that already.
+        /// The full uuid, if the key is not one.
         uuid: Option<String>,
     },
 }
 
-/// Which way an action goes.
+/// How an action reaches the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// To the supervisor of this device.
+    /// Directly, to the supervisor of this device.
     Here,
-    /// Through the cloud to the supervisor of this device.
+    /// Through the API, to the supervisor of this device.
     There(DeviceKey),
 }
 
 impl DeviceTarget {
-    /// The device with this key, this device without one: for a target that is known at run time only.
+    /// Converts an optional key: `None` is this device. For targets known only at run time.
     pub fn from_option(device: Option<DeviceKey>) -> Self {
         device.map_or(Self(Target::Local), Self::from)
     }
 
-    /// The key of the device; `None` for this one, through its supervisor. A uuid is the cloud's here, also one's own.
+    /// Returns the key of the device; `None` for this device through its supervisor. A uuid is looked up in the API
+    /// here, even this device's own.
     pub(crate) fn key(&self) -> Option<&DeviceKey> {
         match &self.0 {
             Target::Local => None,
@@ -53,7 +54,7 @@ impl DeviceTarget {
     }
 
     /// # Errors
-    /// `is_invalid_argument` for a key that could match anything.
+    /// `is_invalid_argument` if the key is malformed.
     pub(crate) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
         let Target::Device { key, uuid } = self.0 else { return Ok(Way::Here) };
         key.check()?;
@@ -61,15 +62,15 @@ impl DeviceTarget {
             DeviceKey::Name(text) => Some(text),
             DeviceKey::Id(_) => uuid.as_ref(),
         };
-        // Without the supervisor's variables the cloud is the only way, to this device as well.
+        // Without the supervisor's variables, this device is only reachable through the API.
         let here = uuid.is_some() && uuid == env.device_uuid.as_ref() && supervisor.is_configured();
         Ok(if here { Way::Here } else { Way::There(key) })
     }
 }
 
 impl DeviceTarget {
-    /// The same for a call that names the application: only the cloud knows it where `BALENA_APP_ID` does not
-    /// tell. Without a key there is no way to the cloud.
+    /// As `way`, for a call that needs the application's id: without `BALENA_APP_ID` only the API knows it. Without
+    /// a key the API can't be used.
     pub(crate) fn way_by_application(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
         let key = match &self.0 {
             Target::Device { key, .. } => Some(key.clone()),
@@ -88,7 +89,7 @@ impl From<Local> for DeviceTarget {
     }
 }
 
-/// For `None`: this device.
+/// For `None`, which means this device.
 impl From<Option<Local>> for DeviceTarget {
     fn from(_: Option<Local>) -> Self {
         Self(Target::Local)
@@ -101,7 +102,7 @@ impl From<DeviceKey> for DeviceTarget {
     }
 }
 
-/// By the row's id and uuid; a row with neither is refused as an empty uuid is.
+/// Uses the row's id and uuid. A row with neither is refused as an empty uuid.
 impl From<&Device> for DeviceTarget {
     fn from(device: &Device) -> Self {
         let uuid = device.uuid.clone();

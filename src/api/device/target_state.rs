@@ -1,4 +1,4 @@
-//! What supervisors are told to do.
+//! The target state that supervisors receive.
 
 use std::fmt;
 
@@ -16,11 +16,10 @@ use super::Devices;
 use super::read::{columns, told};
 
 impl Devices {
-    /// What the supervisor of a device is told to bring about, with the variables' values
-    /// (`GET /device/v2/:uuid/state`).
+    /// Reads the target state of a device, including the values of variables (`GET /device/v2/:uuid/state`).
     ///
     /// # Errors
-    /// `is_not_found` when the device is not there.
+    /// `is_not_found` if the device does not exist.
     #[doc(alias = "getSupervisorTargetState")]
     pub fn get_supervisor_target_state(&self, device: impl Into<DeviceKey>) -> Filled<TargetState, Value> {
         let (core, key) = (self.core.clone(), device.into());
@@ -30,7 +29,7 @@ impl Devices {
             let version = given.get("version").and_then(Value::as_u64).unwrap_or(2);
             let path = format!("/device/v{version}/{}/state", encoded(&uuid));
             state(&core, path).await.map_err(|error| match error.status() {
-                // How the server says that the device is gone, to a supervisor that asks for changes.
+                // A supervisor that polls for changes gets this status for a deleted device.
                 Some(304) => Error::new(ErrorKind::NotFound, format!("device {key} not found"))
                     .with_status(304)
                     .sent(true)
@@ -40,11 +39,11 @@ impl Devices {
         })
     }
 
-    /// What the supervisors of an application's devices are told to bring about, as far as it is the same for
-    /// all of them (`GET /device/v3/fleet/:uuid/state/`).
+    /// Reads the part of the target state that all devices of an application share (`GET
+    /// /device/v3/fleet/:uuid/state/`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_unauthorized` also when it has no such release.
+    /// `is_not_found` if the application does not exist; `is_unauthorized` also if it lacks the release.
     #[doc(alias = "getSupervisorTargetStateForApp")]
     pub fn get_supervisor_target_state_for_app(
         &self,
@@ -61,31 +60,31 @@ impl Devices {
     }
 }
 
-/// Marks the request of [`Devices::get_supervisor_target_state`].
+/// Marker of the request of [`Devices::get_supervisor_target_state`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TargetState;
 
 impl Filled<TargetState, Value> {
-    /// In the form that newer supervisors ask for, with every application that the device runs
-    /// (`GET /device/v3/:uuid/state`).
+    /// Reads the form for newer supervisors, with every application that the device runs (`GET
+    /// /device/v3/:uuid/state`).
     pub fn version_3(self) -> Self {
         self.version(3)
     }
 
-    /// In the form of this version, as supervisors ask for it; 2 unless told (`GET /device/v<version>/:uuid/state`).
+    /// Reads the form of this version; the default is 2 (`GET /device/v<version>/:uuid/state`).
     pub fn version(self, version: u32) -> Self {
         self.give("version", version)
     }
 }
 
-/// Marks the request of [`Devices::get_supervisor_target_state_for_app`].
+/// Marker of the request of [`Devices::get_supervisor_target_state_for_app`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TargetStateForApp;
 
 impl Filled<TargetStateForApp, Value> {
-    /// With the release that has this commit, instead of the one that the application tracks.
+    /// Reads the state with the release of this commit instead of the tracked one.
     pub fn release(self, commit: impl Into<String>) -> Self {
         self.give("release", commit.into())
     }

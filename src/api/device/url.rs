@@ -1,4 +1,4 @@
-//! Where devices can be seen: their public addresses, and their pages in the dashboard.
+//! Addresses of devices: public URLs and dashboard pages.
 
 use std::sync::Arc;
 
@@ -17,8 +17,7 @@ use super::Devices;
 use super::read::{columns, told};
 
 impl Devices {
-    /// Whether everybody can reach port 80 of a device at its [device URL](Self::get_device_url)
-    /// (`GET /v6/device`).
+    /// Returns whether port 80 of a device is public at its [device URL](Self::get_device_url) (`GET /v6/device`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -28,12 +27,12 @@ impl Devices {
         self.ask(device, query, |device| Ok(device.is_web_accessible == Some(true)))
     }
 
-    /// The public address of a device (`GET /v6/device`, and `GET /config` unless the setting `device_urls_base` tells
-    /// the domain).
+    /// Returns the public URL of a device (`GET /v6/device`, and `GET /config` unless the setting `device_urls_base`
+    /// has the domain).
     ///
     /// # Errors
-    /// `is_unsupported` when the device has none: [`enable_device_url`](Self::enable_device_url) gives it one;
-    /// or when the server does not know of such addresses.
+    /// `is_unsupported` if the device has none, until [`enable_device_url`](Self::enable_device_url), or if the
+    /// server has no public URLs.
     #[doc(alias = "getDeviceUrl")]
     pub fn get_device_url(&self, device: impl Into<DeviceKey>) -> Request<String> {
         let (core, key) = (self.core.clone(), device.into());
@@ -41,17 +40,17 @@ impl Devices {
             let query = columns(["uuid", "is_web_accessible"]);
             let device: Device = core.whole_row(key.target::<Device>(query)?).await?.one()?;
             if device.is_web_accessible != Some(true) {
-                let text = format!("device {key} has no public address");
+                let text = format!("device {key} has no public URL");
                 return Err(Error::new(ErrorKind::Unsupported, text)
                     .sent(true)
-                    .help("give it one with enable_device_url"));
+                    .help("enable it with enable_device_url"));
             }
             let uuid = told(device.uuid, "uuid")?;
             Ok(format!("https://{uuid}.{}", core.device_urls_base().await?))
         })
     }
 
-    /// Gives devices a public address: everybody can reach their port 80 there (`PATCH /v6/device`).
+    /// Enables the public URL of devices, which exposes their port 80 (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -60,7 +59,7 @@ impl Devices {
         self.set(devices, json!({ "is_web_accessible": true }))
     }
 
-    /// Takes their public address from devices (`PATCH /v6/device`).
+    /// Disables the public URL of devices (`PATCH /v6/device`).
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -69,10 +68,10 @@ impl Devices {
         self.set(devices, json!({ "is_web_accessible": false }))
     }
 
-    /// The page of a device in the dashboard. Asks nobody, so it takes the uuid only.
+    /// Returns the address of a device's page in the dashboard. Sends no request and therefore takes a uuid only.
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty uuid.
+    /// `is_invalid_argument` if the uuid is empty.
     #[doc(alias = "getDashboardUrl")]
     pub fn get_dashboard_url(&self, uuid: &str) -> Result<String> {
         if uuid.trim().is_empty() {
@@ -84,14 +83,14 @@ impl Devices {
 }
 
 impl Core {
-    /// Domain below which devices have their public addresses.
+    /// Returns the domain of the public URLs of devices.
     pub(crate) async fn device_urls_base(self: &Arc<Self>) -> Result<String> {
         if let Some(base) = &self.settings().device_urls_base {
             return Ok(base.clone());
         }
         let config = Config::new(self).get_all().await?;
         config.device_urls_base.filter(|base| !base.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "this server has no public addresses for devices").sent(true)
+            Error::new(ErrorKind::Unsupported, "this server has no public URLs of devices").sent(true)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What hangs on a device by name: its tags, its environment variables and its configuration variables.
+//! Named values of devices: tags, environment variables, configuration variables.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::odata::Query;
 
 use super::Devices;
 
-/// A kind of named values that hang on devices.
+/// A kind of named values of devices.
 pub trait DeviceValue: KeyValueKind {}
 
 impl KeyValueKind for DeviceTag {
@@ -34,11 +34,11 @@ impl DeviceValue for DeviceConfigVariable {}
 impl DeviceValue for DeviceVariable {}
 
 impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
-    /// Sets a value on each of these devices, whether there was one or not: the devices of a list one after the
-    /// other, or some at a time with [`concurrency`](Batch::concurrency).
+    /// Sets a value on each of these devices: creates or replaces it. Devices are changed one after the other, or in
+    /// parallel with [`concurrency`](Batch::concurrency).
     ///
     /// # Errors
-    /// `is_invalid_argument` as for [`set`](KeyValue::set); `is_not_found` and `is_ambiguous` for uuids.
+    /// `is_invalid_argument` as for [`set`](KeyValue::set); `is_not_found` or `is_ambiguous` for uuids.
     pub fn set_many(
         &self,
         devices: impl Into<DeviceKeys>,
@@ -62,16 +62,16 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
         Batch::new(core, devices.into_list(), Ok(operation))
     }
 
-    /// Those of all devices of an application, by key (`GET /v6/device_tag`, …`_config_variable` or
+    /// Lists those of all devices of an application, ordered by key (`GET /v6/device_tag`, …`_config_variable` or
     /// …`_environment_variable`).
     ///
     /// # Errors
-    /// `is_not_found` and `is_ambiguous` for the application.
+    /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<R> {
         let (core, application) = (self.core().clone(), application.into());
         self.list(async move {
-            // An id is looked up too: an application that is not there is an error, not an empty list.
+            // Looks up an id too: a missing application is an error, not an empty list.
             let id = core.id_of(application.target::<Application>(Query::new())?).await?;
             let of_application =
                 json!({ "$alias": "d", "$expr": { "d": { "belongs_to__application": id } } });
@@ -83,10 +83,10 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
 macro_rules! variables {
     ($($row:ident)*) => {$(
         impl KeyValue<DeviceKey, $row> {
-            /// Those of one device, by name.
+            /// Lists those of one device, by name.
             ///
             /// # Errors
-            /// `is_not_found` and `is_ambiguous` for a device that is given by its uuid.
+            /// `is_not_found` or `is_ambiguous` for a device given by its uuid.
             #[doc(alias = "getAllByDevice")]
             pub fn get_all_by_device(&self, device: impl Into<DeviceKey>) -> List<$row> {
                 self.of_parent(device)
@@ -97,13 +97,13 @@ macro_rules! variables {
 variables!(DeviceConfigVariable DeviceVariable);
 
 impl Devices {
-    /// Configuration variables of devices, e.g. `BALENA_HOST_CONFIG_gpu_mem`.
+    /// Returns the functions of configuration variables of devices, e.g. `BALENA_HOST_CONFIG_gpu_mem`.
     #[doc(alias = "configVar")]
     pub fn config_var(&self) -> KeyValue<DeviceKey, DeviceConfigVariable> {
         KeyValue::new(&self.core)
     }
 
-    /// Environment variables of devices, for all services on them.
+    /// Returns the functions of environment variables of devices, which apply to all services.
     #[doc(alias = "envVar")]
     pub fn env_var(&self) -> KeyValue<DeviceKey, DeviceVariable> {
         KeyValue::new(&self.core)

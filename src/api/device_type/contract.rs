@@ -1,4 +1,4 @@
-//! What a device type's contract says about installing an OS on it.
+//! The installation instructions in a device type's contract.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -7,38 +7,38 @@ use super::host_os::{self, Texts};
 use super::install_method::InstallMethod;
 use super::template::{Budget, fill_in};
 
-/// All the texts of a contract; the longest known has 3 KiB.
+/// Limit on the length of all texts of a contract in bytes. The longest known has 3 KiB.
 const LONGEST: usize = 1 << 20;
-/// Tables within tables of texts: contracts have two.
+/// Limit on the nesting of tables of texts. Contracts have two levels.
 const DEPTH: usize = 16;
 
-/// How to install an OS, step by step. The texts are Markdown with a little HTML; what the device type says of
-/// itself stands in them with the escapes of HTML.
+/// Steps of installing an OS. The texts are Markdown with a little HTML; names from the device type in them are
+/// HTML-escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Instructions {
-    /// The same steps on whatever computer.
+    /// The same steps for every operating system.
     Steps(Vec<String>),
-    /// Steps by the system of the computer that the device is connected to.
+    /// Steps for each operating system of the computer that the device is connected to.
     #[serde(rename_all = "PascalCase")]
     BySystem {
-        /// On Linux.
+        /// Steps on Linux.
         linux: Vec<String>,
-        /// On macOS.
+        /// Steps on macOS.
         #[serde(rename = "MacOS")]
         mac_os: Vec<String>,
-        /// On Windows.
+        /// Steps on Windows.
         windows: Vec<String>,
     },
 }
 
-/// What is wrong with a contract.
+/// Why a contract can't be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It does not tell how an OS is installed.
+    /// It has no installation method.
     NoMethod,
-    /// It is not as contracts are: where, and why.
+    /// A value has an unexpected form: its path, and the reason.
     Odd(String, String),
 }
 
@@ -48,7 +48,7 @@ fn odd<T>(place: &str, why: impl Into<String>) -> Result<T> {
     Err(Fault::Odd(place.to_owned(), why.into()))
 }
 
-/// What JavaScript takes for something.
+/// Returns the value if it is truthy in JavaScript.
 fn given(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| {
         !matches!(value, Value::Null | Value::Bool(false))
@@ -57,12 +57,12 @@ fn given(value: Option<&Value>) -> Option<&Value> {
     })
 }
 
-/// The texts of a contract, where it has any.
+/// Returns the texts of a contract, if it has any.
 pub(super) fn partials(contract: &Value) -> Option<&Value> {
     given(contract.get("partials"))
 }
 
-/// How an OS gets onto devices of this type.
+/// Returns the installation method of a contract.
 pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
     let data = contract.get("data");
     if let Some(protocol) = given(data.and_then(|data| data.get("flashProtocol"))) {
@@ -81,8 +81,7 @@ pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
     }
 }
 
-/// The contract with everything filled in where its texts leave a place for it. A text by itself is taken as a
-/// list of one; each line becomes an item of its list.
+/// Fills in the templates in the texts of a contract. A single text becomes a list; each line becomes an item of it.
 pub(super) fn interpolated(contract: Value) -> Result<Value> {
     interpolate(contract, &mut Budget(LONGEST))
 }
@@ -93,7 +92,7 @@ fn interpolate(mut contract: Value, budget: &mut Budget) -> Result<Value> {
     let mut places = Vec::new();
     collect(partials, &mut vec!["partials".to_owned()], &mut places)?;
     for place in places {
-        // One after the other: a text may stand in another one.
+        // In order, because a text may refer to an earlier one.
         let lines = filled_in(at(&contract, &place), &place.join("."), &contract, budget)?;
         let slot = place.iter().try_fold(&mut contract, |value, name| value.get_mut(name));
         if let Some(slot) = slot {
@@ -107,10 +106,10 @@ fn at<'v>(contract: &'v Value, place: &[String]) -> &'v Value {
     place.iter().try_fold(contract, |value, name| value.get(name)).unwrap_or(&Value::Null)
 }
 
-/// Where the lists of texts are.
+/// Collects the paths of the lists of texts.
 fn collect(table: &Map<String, Value>, place: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> Result<()> {
     if place.len() > DEPTH {
-        return odd(&place.join("."), "there are too many tables within tables");
+        return odd(&place.join("."), "the tables are nested too deeply");
     }
     for (name, value) in table {
         place.push(name.clone());
@@ -139,7 +138,7 @@ fn filled_in(texts: &Value, place: &str, context: &Value, budget: &mut Budget) -
     Ok(all)
 }
 
-/// The lines of a text that is filled in, those without anything in them left out.
+/// Fills in a template and appends its lines, without empty ones.
 fn lines(
     template: &str,
     place: &str,
@@ -152,7 +151,7 @@ fn lines(
     Ok(())
 }
 
-/// How to install balenaOS on devices of this type; `None` for a method that nothing is known of.
+/// Returns the steps of installing balenaOS on devices of this type. `None` if the method is unknown.
 pub(super) fn instructions(contract: Value) -> Result<Option<Instructions>> {
     let method = install_method(&contract)?;
     let budget = &mut Budget(LONGEST);

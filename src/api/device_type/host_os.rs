@@ -1,15 +1,15 @@
-//! What balenaOS says about installing it: its own contract, of which the API has none.
+//! The installation instructions of balenaOS, from its own contract, which the API does not have.
 
 use super::install_method::InstallMethod;
 
-/// The texts for one method.
+/// The texts of one method.
 pub(super) enum Texts {
     Steps(&'static [&'static str]),
-    /// `SYSTEM` stands for the system of the computer that the device is connected to.
+    /// Texts with `SYSTEM` in place of the operating system of the computer that the device is connected to.
     BySystem(&'static [&'static str]),
 }
 
-/// The texts for this method, where there are any.
+/// Returns the texts of a method, or `None` if it is unknown.
 pub(super) fn texts(method: &InstallMethod) -> Option<Texts> {
     Some(match method {
         InstallMethod::Image => Texts::Steps(&IMAGE),

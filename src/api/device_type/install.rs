@@ -1,4 +1,4 @@
-//! How an OS is installed on devices of a type.
+//! Functions that return how an OS is installed on devices of a type.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,13 +12,13 @@ use super::contract::{self, Fault, Instructions};
 use super::install_method::InstallMethod;
 use super::{DeviceTypes, by_slug_or_name};
 
-/// A contract: that of the device type with this slug or name, or one that is at hand.
+/// The contract of a device type, by slug or name, or as JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContractKey {
-    /// The contract of this device type, by its slug or its name.
+    /// The contract of the device type with this slug or name.
     DeviceType(String),
-    /// This contract: the column of that name of a [`DeviceType`](crate::api::rows::DeviceType). Nothing is
-    /// sent then.
+    /// This contract, as in the column of that name of a [`DeviceType`](crate::api::rows::DeviceType). Nothing is
+    /// sent.
     Given(Value),
 }
 
@@ -41,12 +41,12 @@ impl From<Value> for ContractKey {
 }
 
 impl DeviceTypes {
-    /// How an OS gets onto devices of a type; `None` when the API has no contract of it
-    /// (`GET /v6/device_type`, unless a contract is given).
+    /// Returns the installation method of a device type, or `None` if the API has no contract of it (`GET
+    /// /v6/device_type`, unless a contract is given).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
-    /// `is_unsupported` when the contract of the device type does not tell.
+    /// `is_invalid_argument` if the device type does not exist or the given contract is invalid; `is_unsupported` if
+    /// the contract has no installation method.
     #[doc(alias = "getInstallMethod")]
     pub fn get_install_method(&self, contract: impl Into<ContractKey>) -> Request<Option<InstallMethod>> {
         let (types, key) = (self.clone(), contract.into());
@@ -56,19 +56,19 @@ impl DeviceTypes {
         })
     }
 
-    /// How to install balenaOS on devices of a type, step by step; `None` when nothing is known of the method
-    /// that its contract tells (`GET /v6/device_type`, unless a contract is given).
+    /// Returns the steps of installing balenaOS on devices of a type, or `None` if the method of its contract is
+    /// unknown (`GET /v6/device_type`, unless a contract is given).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
-    /// `is_not_found` when the contract of the device type has no texts; `is_unsupported` when it does not tell
-    /// how an OS is installed; `is_decode` when its texts can't be made out.
+    /// `is_invalid_argument` if the device type does not exist or the given contract is invalid; `is_not_found` if
+    /// the contract has no texts; `is_unsupported` if it has no installation method; `is_decode` if its texts are
+    /// malformed.
     #[doc(alias = "getInstructions")]
     pub fn get_instructions(&self, contract: impl Into<ContractKey>) -> Request<Option<Instructions>> {
         let (types, key) = (self.clone(), contract.into());
         Request::new(async move {
             let contract = match (types.contract(&key).await?, &key) {
-                // A contract without texts still has its method.
+                // A given contract may have a method without texts.
                 (Some(contract), ContractKey::Given(_)) => contract,
                 (Some(contract), _) if contract::partials(&contract).is_some() => contract,
                 _ => return Err(key.missing("instructions")),
@@ -77,13 +77,12 @@ impl DeviceTypes {
         })
     }
 
-    /// The contract of a device type, with everything filled in where its texts leave a place for it
-    /// (`GET /v6/device_type`, unless a contract is given).
+    /// Returns the contract of a device type with its templates filled in (`GET /v6/device_type`, unless a contract
+    /// is given).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type, or when the contract that is given is none;
-    /// `is_not_found` when the API has no contract of the device type; `is_decode` when its texts can't be made
-    /// out.
+    /// `is_invalid_argument` if the device type does not exist or the given contract is invalid; `is_not_found` if
+    /// the API has no contract of the device type; `is_decode` if its texts are malformed.
     #[doc(alias = "getInterpolatedPartials")]
     pub fn get_interpolated_partials(&self, contract: impl Into<ContractKey>) -> Request<Value> {
         let (types, key) = (self.clone(), contract.into());
@@ -138,7 +137,7 @@ impl ContractKey {
 }
 
 const NO_METHOD: &str =
-    "it does not tell how an OS is installed: neither data.flashProtocol nor data.media.defaultBoot";
+    "it has no installation method: neither data.flashProtocol nor data.media.defaultBoot";
 
 fn told(kind: ErrorKind, text: String) -> Error {
     Error::new(kind, text).operation("GET device_type").sent(true)

@@ -1,4 +1,4 @@
-//! Device types, and how an OS is installed on them.
+//! Device types, and the installation of an OS on them.
 
 mod contract;
 mod host_os;
@@ -36,22 +36,22 @@ impl DeviceTypes {
         Self { core: core.clone() }
     }
 
-    /// One device type, by its id, its slug or one of its aliases (`GET /v6/device_type`).
+    /// Reads one device type, by its id, its slug or one of its aliases (`GET /v6/device_type`).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type.
+    /// `is_invalid_argument` if the device type does not exist.
     pub fn get(&self, device_type: impl Into<DeviceTypeKey>) -> Get<DeviceType> {
         let key = device_type.into();
         Get::new(&self.core, async move { key.target() })
     }
 
-    /// All device types, by name (`GET /v6/device_type`).
+    /// Lists all device types, by name (`GET /v6/device_type`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<DeviceType> {
         self.list(Query::new())
     }
 
-    /// The device types for which there is a balenaOS that is not withdrawn, by name (`GET /v6/device_type`).
+    /// Lists the device types that have a valid release of balenaOS, by name (`GET /v6/device_type`).
     #[doc(alias = "getAllSupported")]
     pub fn get_all_supported(&self) -> List<DeviceType> {
         let good = Release::STATUS.eq("success");
@@ -61,10 +61,10 @@ impl DeviceTypes {
         self.list(Query::new().filter(DeviceType::APPLICATION.any(system)))
     }
 
-    /// One device type, by its slug or its name (`GET /v6/device_type`).
+    /// Reads one device type, by its slug or its name (`GET /v6/device_type`).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type.
+    /// `is_invalid_argument` if the device type does not exist.
     #[doc(alias = "getBySlugOrName")]
     pub fn get_by_slug_or_name(&self, slug_or_name: impl Into<String>) -> Get<DeviceType> {
         let text = slug_or_name.into();
@@ -74,7 +74,7 @@ impl DeviceTypes {
         })
     }
 
-    /// The name of the device type with this slug (`GET /v6/device_type`).
+    /// Returns the name of the device type with this slug (`GET /v6/device_type`).
     ///
     /// # Errors
     /// As [`get_by_slug_or_name`](Self::get_by_slug_or_name).
@@ -88,7 +88,7 @@ impl DeviceTypes {
         Request::new(async move { Ok(get.await?.name) })
     }
 
-    /// The slug of the device type with this name (`GET /v6/device_type`).
+    /// Returns the slug of the device type with this name (`GET /v6/device_type`).
     ///
     /// # Errors
     /// As [`get_by_slug_or_name`](Self::get_by_slug_or_name).
@@ -109,13 +109,13 @@ impl DeviceTypes {
 }
 
 impl DeviceTypeKey {
-    /// Where a read of this device type goes.
+    /// Returns the target of a read of this device type.
     fn target(&self) -> Result<Target> {
         self.check()?;
         Ok(match self {
             Self::Id(id) => Target::one::<DeviceType>(Some(Key::id(*id)), Query::new(), self)
                 .missing_is(ErrorKind::InvalidArgument),
-            // The slug is an alias, too.
+            // The aliases include the slug.
             Self::Name(alias) => {
                 let alias_is = DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(alias.as_str());
                 first(DeviceType::DEVICE_TYPE_ALIAS.any(alias_is), alias)
@@ -128,7 +128,7 @@ fn by_slug_or_name(text: &str) -> Target {
     first(DeviceType::NAME.eq(text).or(DeviceType::SLUG.eq(text)), text)
 }
 
-/// The first device type of which this holds. That there is none is the fault of who names it.
+/// Returns the target of the first device type that matches. A missing one is an error of the caller's argument.
 fn first(filter: Filter<DeviceType>, name: &str) -> Target {
     let defaults = Query::new().filter(filter).order_by(DeviceType::NAME.asc()).top(1);
     Target::one::<DeviceType>(None, defaults, shown(name)).missing_is(ErrorKind::InvalidArgument)

@@ -1,21 +1,21 @@
-//! Texts with places to fill in, as the contracts of device types have them: that part of Handlebars.
+//! The subset of Handlebars templates that contracts of device types use.
 //!
-//! `{{path}}` with the escapes of HTML and `{{{path}}}` without, `{{resolveContractAlias path}}`,
-//! `{{#each path}}…{{/each}}` and `{{#if path}}…{{/if}}`; a path is `this`, or `name.name.[0]`. All else that
-//! Handlebars knows is refused. Held against Handlebars 4.7: the same text, or refused; but the members of an
-//! object come by name, a text is a list of one, and a block tag does not take its own line's end along.
+//! `{{path}}` (HTML-escaped), `{{{path}}}` (unescaped), `{{resolveContractAlias path}}`, `{{#each path}}…{{/each}}`
+//! and `{{#if path}}…{{/if}}`; a path is `this`, or `name.name.[0]`. All other syntax is an error. Compared with
+//! Handlebars 4.7, the output is the same, with these exceptions: the members of an object are sorted by name, a
+//! string counts as a list of one, and a block tag does not remove the line break after it.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Blocks within blocks, and lists within lists: contracts have one.
+/// Limit on the nesting of blocks and of lists. Contracts have one level.
 const DEPTH: usize = 16;
-/// The helper that says the name of a medium.
+/// Name of the helper that returns the name of a medium.
 const ALIAS: &str = "resolveContractAlias";
 const ALIASES: [(&str, &str); 2] = [("sdcard", "SD card"), ("usb_mass_storage", "USB key")];
 
-/// Why a text is no template, or can't be filled in.
+/// Why a template is invalid or can't be filled in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault(pub(super) String);
 
@@ -31,7 +31,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T> {
     Err(Fault(why.into()))
 }
 
-/// How much may still be done: bytes that are written, and steps on the way there.
+/// Remaining number of bytes written and steps taken, as a limit on the work.
 #[derive(Debug)]
 pub(super) struct Budget(pub(super) usize);
 
@@ -53,14 +53,14 @@ enum Node<'a> {
     If(Vec<&'a str>, Vec<Node<'a>>),
 }
 
-/// The template with everything filled in from the context.
+/// Fills in a template with values of the context.
 pub(super) fn fill_in(template: &str, context: &Value, budget: &mut Budget) -> Result<String> {
     let mut out = String::new();
     write(&parse(template)?, context, &mut out, budget)?;
     Ok(out)
 }
 
-/// A block that is not closed yet: what opened it, and what came before.
+/// An open block: its tag, and the nodes before it.
 struct Open<'a> {
     name: &'a str,
     path: Vec<&'a str>,
@@ -94,7 +94,7 @@ fn parse(template: &str) -> Result<Vec<Node<'_>>> {
                     return refuse(format!("`{{{{{tag}}}}}` is not known here"));
                 };
                 if open.len() == DEPTH {
-                    return refuse("there are too many blocks within blocks");
+                    return refuse("the blocks are nested too deeply");
                 }
                 open.push(Open { name, path: self::path(path)?, before: std::mem::take(&mut nodes) });
             }
@@ -124,7 +124,7 @@ fn parse(template: &str) -> Result<Vec<Node<'_>>> {
     Ok(nodes)
 }
 
-/// The one or two words of a tag.
+/// Splits a tag into its one or two words.
 fn words(tag: &str) -> Result<(&str, Option<&str>)> {
     let mut words = tag.split_whitespace();
     match (words.next(), words.next(), words.next()) {
@@ -133,7 +133,7 @@ fn words(tag: &str) -> Result<(&str, Option<&str>)> {
     }
 }
 
-/// `this`, or the names on the way from the context to a value.
+/// Parses a path: `this`, or the names that lead from the context to a value.
 fn path(text: &str) -> Result<Vec<&str>> {
     let odd = |c: char| "!\"#%&'()*+,./;<=>@[\\]^`{|}~".contains(c);
     let known_otherwise = |name: &str| {
@@ -190,7 +190,7 @@ fn put(text: &str, out: &mut String, budget: &mut Budget) -> Result<()> {
     Ok(())
 }
 
-/// What is at the end of a path; a text is a list of one.
+/// Returns the value of a path. A string counts as a list of one.
 fn look_up<'v>(mut value: &'v Value, path: &[&str]) -> &'v Value {
     for name in path {
         let next = match value {
@@ -215,20 +215,20 @@ fn is_something(value: &Value) -> bool {
     }
 }
 
-/// As JavaScript writes it.
+/// Writes a value as JavaScript converts it to a string.
 fn as_text(value: &Value, out: &mut String, depth: usize, budget: &mut Budget) -> Result<()> {
     budget.spend(1)?;
     match value {
         Value::Null => Ok(()),
         Value::Bool(yes) => put(if *yes { "true" } else { "false" }, out, budget),
         Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
-            // Without the `.0` of a whole one.
+            // Omits the `.0` of an integral number.
             Some(number) => put(&number.to_string(), out, budget),
             None => put(&number.to_string(), out, budget),
         },
         Value::String(text) => put(text, out, budget),
         Value::Object(_) => put("[object Object]", out, budget),
-        Value::Array(_) if depth == 0 => refuse("there are too many lists within lists"),
+        Value::Array(_) if depth == 0 => refuse("the lists are nested too deeply"),
         Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
             put(if index == 0 { "" } else { "," }, out, budget)?;
             as_text(item, out, depth - 1, budget)
@@ -236,7 +236,7 @@ fn as_text(value: &Value, out: &mut String, depth: usize, budget: &mut Budget) -
     }
 }
 
-/// As Handlebars does it.
+/// Escapes HTML as Handlebars does.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -35,10 +35,10 @@ impl Organizations {
         Self { core: core.clone() }
     }
 
-    /// A new organization (`POST /v6/organization`).
+    /// Creates an organization (`POST /v6/organization`).
     ///
     /// # Errors
-    /// `is_conflict` when the handle is taken.
+    /// `is_conflict` if the handle is taken.
     pub fn create(&self, name: impl Into<String>) -> Create<Organization> {
         let name = name.into();
         Create::new(&self.core, move |mut body| async move {
@@ -48,7 +48,7 @@ impl Organizations {
         })
     }
 
-    /// The organizations that the token may see, by name (`GET /v6/organization`).
+    /// Lists the organizations that the token may read, by name (`GET /v6/organization`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Organization> {
         List::new(&self.core, async {
@@ -56,19 +56,19 @@ impl Organizations {
         })
     }
 
-    /// One organization (`GET /v6/organization`).
+    /// Reads one organization (`GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the organization does not exist.
     pub fn get(&self, organization: impl Into<OrganizationKey>) -> Get<Organization> {
         let key = organization.into();
         Get::new(&self.core, async move { key.target::<Organization>(Query::new()) })
     }
 
-    /// Removes an organization **and all that belongs to it** (`DELETE /v6/organization`).
+    /// Deletes an organization **with all that belongs to it** (`DELETE /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found`: then nothing is removed.
+    /// `is_not_found` if the organization does not exist; nothing is deleted then.
     pub fn remove(&self, organization: impl Into<OrganizationKey>) -> Write {
         let (core, key) = (self.core.clone(), organization.into());
         Write::new(&self.core, move |writer| async move {
@@ -77,39 +77,39 @@ impl Organizations {
         })
     }
 
-    /// Who is a member of which organization.
+    /// Returns the functions of memberships of organizations.
     pub fn membership(&self) -> OrganizationMemberships {
         OrganizationMemberships::new(&self.core)
     }
 
-    /// Invites to organizations.
+    /// Returns the functions of invites to organizations.
     pub fn invite(&self) -> OrganizationInvites {
         OrganizationInvites::new(&self.core)
     }
 }
 
 impl<T> Create<Organization, T> {
-    /// Its short name, unique and part of the slugs of its applications; without it, the server makes one.
+    /// Sets the handle: a unique short name, part of the slugs of its applications. By default the API chooses one.
     pub fn handle(self, handle: impl Into<String>) -> Self {
         self.give("handle", handle.into())
     }
 
-    /// Its web site.
+    /// Sets the address of its web site.
     pub fn website(self, website: impl Into<String>) -> Self {
         self.give("website", website.into())
     }
 
-    /// What it is busy with.
+    /// Sets its industry.
     pub fn industry(self, industry: impl Into<String>) -> Self {
         self.give("industry", industry.into())
     }
 
-    /// The name of the company behind it.
+    /// Sets the name of its company.
     pub fn company_name(self, name: impl Into<String>) -> Self {
         self.give("company_name", name.into())
     }
 
-    /// A picture, at most 16 MiB.
+    /// Sets the logo image, of at most 16 MiB.
     #[doc(alias = "logoImage")]
     pub fn logo_image(self, logo: impl Into<UploadFile>) -> Self {
         self.attach("logo_image", logo.into())
@@ -117,7 +117,7 @@ impl<T> Create<Organization, T> {
 }
 
 impl Core {
-    /// The id of an organization. Asked of the API even when the key is an id: it has to be there.
+    /// Looks up the id of an organization, even for a key that is an id, to make sure that it exists.
     pub(crate) async fn organization_id(&self, key: &OrganizationKey) -> Result<i64> {
         self.id_of(key.target::<Organization>(Query::new())?).await
     }

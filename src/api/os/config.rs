@@ -1,4 +1,4 @@
-//! The configuration that a device starts with.
+//! The configuration of new devices.
 
 use std::fmt;
 
@@ -19,38 +19,38 @@ use crate::open_enum::open_enum;
 use super::DeviceOs;
 
 open_enum! {
-    /// The network that a device comes up with.
+    /// The network of a new device.
     Network {
-        /// By cable.
+        /// A cable.
         Ethernet = "ethernet",
-        /// By radio; takes [`wifi_ssid`](Filled::wifi_ssid), too.
+        /// Wi-Fi. Needs [`wifi_ssid`](Filled::wifi_ssid).
         Wifi = "wifi",
     }
 }
 
-/// Marks the request of [`DeviceOs::get_config`].
+/// Marker of the request of [`DeviceOs::get_config`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewOsConfig;
 
-/// The content of a `config.json`. It has a key with which devices join the application, and is for no log.
+/// The content of a `config.json`. It contains a provisioning key, so do not log it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OsConfig(Map<String, Value>);
 
 impl OsConfig {
-    /// One value of it.
+    /// Returns one value.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// All of it.
+    /// Returns all values.
     pub fn into_json(self) -> Map<String, Value> {
         self.0
     }
 }
 
-/// The names and none of the values: there are keys and passwords among them.
+/// Shows the names only: the values include keys and passwords.
 impl fmt::Debug for OsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OsConfig").field(&self.0.keys()).finish()
@@ -58,12 +58,12 @@ impl fmt::Debug for OsConfig {
 }
 
 impl DeviceOs {
-    /// The `config.json` for new devices of an application with this version of the host OS
-    /// (`POST /download-config`). Every call makes a provisioning key.
+    /// Creates the `config.json` for new devices of an application with this version of the host OS (`POST
+    /// /download-config`). Every call creates a provisioning key.
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_unauthorized` also when the token may not make
-    /// keys for it.
+    /// `is_not_found` if the application does not exist; `is_unauthorized` also if the token may not create keys for
+    /// it.
     #[doc(alias = "getConfig")]
     pub fn get_config(
         &self,
@@ -73,7 +73,7 @@ impl DeviceOs {
         let (core, application, version) = (self.core.clone(), application.into(), version.into());
         Filled::new(move |mut body| async move {
             if version.trim().is_empty() {
-                return Err(Error::argument("version", "it is empty").help("name a version of the host OS"));
+                return Err(Error::argument("version", "it is empty").help("give a version of the host OS"));
             }
             let id = application.clone().resolve(core.clone()).await?;
             body.entry("network").or_insert_with(|| Network::Ethernet.as_str().into());
@@ -86,32 +86,31 @@ impl DeviceOs {
     }
 }
 
-/// Marks requests for what new devices start with: a configuration, or an image with one in it. Made by the
-/// library only.
+/// Marker trait of requests for a configuration, or for an image with one. Implemented by this library only.
 pub trait ForNewDevices {}
 
 impl ForNewDevices for NewOsConfig {}
 
 impl<K: ForNewDevices, T> Filled<K, T> {
-    /// How often the device looks for updates, in minutes.
+    /// Sets the interval at which the device checks for updates, in minutes.
     #[doc(alias = "appUpdatePollInterval")]
     pub fn app_update_poll_interval(self, minutes: u32) -> Self {
         self.give("appUpdatePollInterval", minutes)
     }
 
-    /// The key of the radio network.
+    /// Sets the Wi-Fi passphrase.
     #[doc(alias = "wifiKey")]
     pub fn wifi_key(self, key: &SecretString) -> Self {
         self.give("wifiKey", key.expose_secret())
     }
 
-    /// The name of the radio network.
+    /// Sets the Wi-Fi network name (SSID).
     #[doc(alias = "wifiSsid")]
     pub fn wifi_ssid(self, ssid: impl Into<String>) -> Self {
         self.give("wifiSsid", ssid.into())
     }
 
-    /// In development mode: who is in the same network can log in.
+    /// Sets development mode: anyone in the local network can log in.
     #[doc(alias = "developmentMode")]
     pub fn development_mode(self, on: bool) -> Self {
         self.give("developmentMode", on)
@@ -119,51 +118,51 @@ impl<K: ForNewDevices, T> Filled<K, T> {
 }
 
 impl Filled<NewOsConfig, OsConfig> {
-    /// The network; [`Network::Ethernet`] unless told, `None` leaves it to the server.
+    /// Sets the network: [`Network::Ethernet`] by default; `None` leaves it to the API.
     pub fn network(self, network: impl Into<Option<Network>>) -> Self {
         self.give("network", network.into().map(|network| network.as_str().to_owned()))
     }
 
-    /// A name for the provisioning key.
+    /// Sets the name of the provisioning key.
     #[doc(alias = "provisioningKeyName")]
     pub fn provisioning_key_name(self, name: impl Into<String>) -> Self {
         self.give("provisioningKeyName", name.into())
     }
 
-    /// Until when the provisioning key is good.
+    /// Sets the expiry date of the provisioning key.
     #[doc(alias = "provisioningKeyExpiryDate")]
     pub fn provisioning_key_expiry_date(self, expiry_date: Timestamp) -> Self {
         self.give("provisioningKeyExpiryDate", expiry_date.to_string())
     }
 
-    /// What the provisioning key is for.
+    /// Sets the description of the provisioning key.
     #[doc(alias = "provisioningKeyDescription")]
     pub fn provisioning_key_description(self, description: impl Into<String>) -> Self {
         self.give("provisioningKeyDescription", description.into())
     }
 
-    /// An address of its own, instead of one that the network gives.
+    /// Sets a static IP address in place of DHCP.
     pub fn ip(self, ip: impl Into<String>) -> Self {
         self.give("ip", ip.into())
     }
 
-    /// The router, for an address of its own.
+    /// Sets the gateway of a static address.
     pub fn gateway(self, gateway: impl Into<String>) -> Self {
         self.give("gateway", gateway.into())
     }
 
-    /// The mask of the network, for an address of its own.
+    /// Sets the netmask of a static address.
     pub fn netmask(self, netmask: impl Into<String>) -> Self {
         self.give("netmask", netmask.into())
     }
 
-    /// The device type, where it is not the application's.
+    /// Sets the device type, if it differs from the application's.
     #[doc(alias = "deviceType")]
     pub fn device_type(self, slug: impl Into<String>) -> Self {
         self.give("deviceType", slug.into())
     }
 
-    /// A value that this version of the library has no name for.
+    /// Sets a value that this version of the library does not know.
     pub fn option(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.give(name, value)
     }

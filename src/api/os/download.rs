@@ -1,4 +1,4 @@
-//! Images of the host OS.
+//! Downloads of host OS images.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const VERSION: &str = "version";
 const DEVICE_TYPE: &str = "deviceType";
 const IMAGE_TYPE: &str = "imageType";
 
-/// Marks the request of [`DeviceOs::download`].
+/// Marker of the request of [`DeviceOs::download`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OsImage;
@@ -30,11 +30,12 @@ pub struct OsImage;
 impl ForNewDevices for OsImage {}
 
 impl DeviceOs {
-    /// An image of the host OS for a device type: of the recommended version unless told, or else of the newest
-    /// (`GET /download`, after `GET /v6/device_type`, and `GET /v6/application` for the latest).
+    /// Downloads an image of the host OS for a device type (`GET /download`, after `GET /v6/device_type`, and `GET
+    /// /v6/application` for the latest version). The default version is the recommended one, or the newest if none
+    /// is.
     ///
-    /// The answer is a [`Download`] whose head is there, or with [`to_file`](Filled::to_file) the file. The token
-    /// stays with the API, wherever that sends one for the image.
+    /// Returns a [`Download`] once the response head has arrived, or with [`to_file`](Filled::to_file) writes the
+    /// file. The token is sent to the API only, not to redirects.
     ///
     /// ```no_run
     /// use balena_agent::api::os::Network;
@@ -50,8 +51,8 @@ impl DeviceOs {
     /// ```
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type, and for what is no version; `is_not_found` when
-    /// there is no image of it; `is_unauthorized` when nobody is logged in.
+    /// `is_invalid_argument` if the device type does not exist or the version is malformed; `is_not_found` if there
+    /// is no such image; `is_unauthorized` if nobody is logged in.
     pub fn download(&self, device_type: impl Into<DeviceTypeKey>) -> Filled<OsImage, Download> {
         let (os, device_type) = (self.clone(), device_type.into());
         Filled::new(move |mut given| async move {
@@ -70,7 +71,7 @@ impl DeviceOs {
                 kind => format!(" and image type {}", kind.escape_debug()),
             };
             let missing = format!(
-                "there is no image for device type {slug} and version {version}{of}: get_available_os_versions tells which there are"
+                "there is no image for device type {slug} and version {version}{of}: get_available_os_versions lists the versions"
             );
             query.push(pair(DEVICE_TYPE, &slug));
             query.push(pair(VERSION, &version));
@@ -78,14 +79,14 @@ impl DeviceOs {
         })
     }
 
-    /// The recommended one, or else the newest.
+    /// Returns the recommended version, otherwise the newest.
     async fn latest(&self, slug: &str) -> Result<String> {
         let mut versions = self.get_available_os_versions(slug).await?;
         versions.retain(|version| version.os_type == OsType::Default);
         let latest = versions.iter().find(|version| version.is_recommended).or(versions.first());
         latest.map(|version| version.raw_version().to_owned()).ok_or_else(|| {
             let text = format!("there is no published version of the host OS for device type {slug}");
-            Error::new(ErrorKind::NotFound, text).sent(true).help("name a version with `.version()`")
+            Error::new(ErrorKind::NotFound, text).sent(true).help("give a version with `.version()`")
         })
     }
 }
@@ -103,11 +104,11 @@ async fn open(core: Arc<Core>, path: String, missing: String) -> Result<Download
     Download::open(Source { open, name, clock, retry }).await
 }
 
-/// One version, in the form of releases.
+/// Parses a version and returns it in the form of releases.
 fn exact(text: &str) -> Result<String> {
     Version::whole(text).map(|version| version.to_string()).ok_or_else(|| {
-        let why = format_args!("`{}` is no version like 2.98.33+rev1", text.escape_debug()).to_string();
-        Error::argument(VERSION, why).help("a range is for get_max_satisfying_version")
+        let why = format_args!("`{}` is not a version such as 2.98.33+rev1", text.escape_debug()).to_string();
+        Error::argument(VERSION, why).help("get_max_satisfying_version takes ranges")
     })
 }
 
@@ -115,7 +116,7 @@ fn pair(name: &str, value: &str) -> String {
     format!("{}={}", utf8_percent_encode(name, PATH), utf8_percent_encode(value, PATH))
 }
 
-/// The options as they stand in a query.
+/// Converts the options to query parameters.
 fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
     let mut pairs = Vec::new();
     for (name, value) in options {
@@ -125,7 +126,7 @@ fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
             Value::Bool(_) | Value::Number(_) => pairs.push(pair(name, &value.to_string())),
             Value::Array(_) | Value::Object(_) => {
                 let why =
-                    format_args!("`{}` is neither a text nor a number nor yes or no", name.escape_debug());
+                    format_args!("`{}` is neither a string nor a number nor a boolean", name.escape_debug());
                 return Err(Error::argument("options", why));
             }
         }
@@ -134,42 +135,42 @@ fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
 }
 
 impl Filled<OsImage, Download> {
-    /// The version: `2.98.33`, `balenaOS 2.12.7+rev1`, or `latest` for the recommended one.
+    /// Sets the version: `2.98.33`, `balenaOS 2.12.7+rev1`, or `latest` for the recommended one.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.give(VERSION, version.into())
     }
 
-    /// The application that devices with it join.
+    /// Sets the application that devices with this image join.
     #[doc(alias = "appId")]
     pub fn app_id(self, application: impl Into<ApplicationId>) -> Self {
         self.give("appId", application.into().get())
     }
 
-    /// `.img`, `.zip` or `.gz`.
+    /// Sets the file type: `.img`, `.zip` or `.gz`.
     #[doc(alias = "fileType")]
     pub fn file_type(self, file_type: impl Into<String>) -> Self {
         self.give("fileType", file_type.into())
     }
 
-    /// `raw` or `flasher`.
+    /// Sets the image type: `raw` or `flasher`.
     #[doc(alias = "imageType")]
     pub fn image_type(self, image_type: impl Into<String>) -> Self {
         self.give(IMAGE_TYPE, image_type.into())
     }
 
-    /// The network that a device comes up with.
+    /// Sets the network of the device.
     pub fn network(self, network: impl Into<Network>) -> Self {
         self.give("network", network.into().as_str())
     }
 
-    /// Options in the SDKs' form. The version and the device type are not told here.
+    /// Sets options in the SDKs' form. Version and device type can't be given here.
     pub fn options(self, options: &Value) -> Self {
         let options = options.as_object().into_iter().flatten();
         let options = options.filter(|(name, _)| ![VERSION, DEVICE_TYPE].contains(&name.as_str()));
         options.fold(self, |request, (name, value)| request.give(name, value.clone()))
     }
 
-    /// The file at this path: [`Download::to_file`] says how. Returns how many bytes it has.
+    /// Writes the image to this path, as [`Download::to_file`]. Returns its length in bytes.
     pub fn to_file(self, path: impl Into<PathBuf>) -> Request<u64> {
         let path = path.into();
         Request::new(async move { self.await?.to_file(path).await })

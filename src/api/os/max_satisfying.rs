@@ -1,4 +1,4 @@
-//! The newest version of the host OS within a range.
+//! The newest version of the host OS in a range.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -15,7 +15,7 @@ use super::request::{Wanted, versions_of};
 use super::slug_of;
 use super::versions::{OsType, OsVersion, published_as};
 
-/// A request for the newest version within a range: [`DeviceOs::get_max_satisfying_version`].
+/// A request for the newest version in a range: [`DeviceOs::get_max_satisfying_version`].
 ///
 /// [`DeviceOs::get_max_satisfying_version`]: super::DeviceOs::get_max_satisfying_version
 #[must_use = "nothing is sent before `.await`"]
@@ -26,13 +26,13 @@ pub struct MaxSatisfyingVersion {
     os_type: Option<OsType>,
 }
 
-/// What is asked for.
+/// The requested version.
 enum Sought {
     Latest,
     Recommended,
     Default,
     Within(VersionRange),
-    /// A version in another form than that of ranges: `2.98.33.prod`.
+    /// A version in a form that ranges do not have: `2.98.33.prod`.
     Form,
 }
 
@@ -41,23 +41,22 @@ impl MaxSatisfyingVersion {
         Self { core: core.clone(), device_type, sought: "latest".to_owned(), os_type: None }
     }
 
-    /// Which one; `latest` unless told:
+    /// Sets the version or range. The default is `latest`:
     ///
-    /// * a version as it was published, which is then the only one that will do, or in another form of it (`v2.98.33`,
-    ///   `2.98.33.prod`),
-    /// * a range as npm has them: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`; without pre-releases
-    ///   but those of a version that the range names as one; of one revision not the development variant unless `dev`
-    ///   is named,
-    /// * `latest`: the newest, pre-releases among them,
+    /// * a version as published, which then is the only match, or in another form (`v2.98.33`, `2.98.33.prod`),
+    /// * a range in npm's syntax: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`; it includes pre-releases
+    ///   only of a version that it names as a pre-release, and of one revision not the development variant unless
+    ///   `dev` is named,
+    /// * `latest`: the newest, including pre-releases,
     /// * `recommended`: the newest that is recommended,
-    /// * `default`: that, or the newest where none is recommended.
+    /// * `default`: the newest that is recommended, or the newest if none is.
     #[doc(alias = "versionOrRange")]
     pub fn version_or_range(mut self, version_or_range: impl Into<String>) -> Self {
         self.sought = version_or_range.into();
         self
     }
 
-    /// Only versions of this type.
+    /// Limits the result to versions of this type.
     #[doc(alias = "osType")]
     pub fn os_type(mut self, os_type: OsType) -> Self {
         self.os_type = Some(os_type);
@@ -69,7 +68,7 @@ impl MaxSatisfyingVersion {
             "latest" => Sought::Latest,
             "recommended" => Sought::Recommended,
             "default" => Sought::Default,
-            // `2.98.33` is a range too: whatever its revision.
+            // `2.98.33` is a range too, of all its revisions.
             range => match VersionRange::parse("version_or_range", range) {
                 Ok(range) => Sought::Within(range),
                 Err(_) if Version::whole(range).is_some() => Sought::Form,
@@ -98,7 +97,7 @@ impl MaxSatisfyingVersion {
                 let within = parsed.filter(|(version, _)| {
                     range.contains(version) && (!wants_dev || version.variant() == Some("dev"))
                 });
-                // Of one revision, the development variant is the lesser one.
+                // The development variant sorts before the other of the same revision.
                 within.max_by(|(left, _), (right, _)| left.cmp(right)).map(|(_, raw)| raw.to_owned())
             }
         })

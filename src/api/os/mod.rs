@@ -1,4 +1,4 @@
-//! The host OS of devices: its versions, what they can be updated to, and what a new device starts with.
+//! The host OS of devices: versions, updates, images, configuration of new devices.
 
 mod config;
 mod download;
@@ -53,18 +53,18 @@ impl DeviceOs {
         Self { core: core.clone() }
     }
 
-    /// The versions that can be used, for a device type (a list) or for several (a map by slug), the newest
-    /// first (`GET /v6/application`).
+    /// Lists the available versions for a device type (a list) or for several (a map by slug), newest first (`GET
+    /// /v6/application`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for no device types, or an empty one.
+    /// `is_invalid_argument` if there are no device types, or one is empty.
     #[doc(alias = "getAvailableOsVersions")]
     pub fn get_available_os_versions<D: DeviceTypeSlugs>(&self, device_type: D) -> OsVersions<D::Form> {
         OsVersions::new(&self.core, device_type.slugs(), Wanted::Available)
     }
 
-    /// All versions, drafts and withdrawn ones among them, for a device type (a list) or for several (a map by
-    /// slug), the newest first (`GET /v6/application`).
+    /// Lists all versions, including drafts and invalidated ones, for a device type (a list) or for several (a map
+    /// by slug), newest first (`GET /v6/application`).
     ///
     /// # Errors
     /// As [`get_available_os_versions`](Self::get_available_os_versions).
@@ -73,11 +73,11 @@ impl DeviceOs {
         OsVersions::new(&self.core, device_type.slugs(), Wanted::All)
     }
 
-    /// How large the image of a version is once it is unpacked, in bytes; of the latest unless told
-    /// (`GET /device-types/v1/:slug/images/:version/download-size`).
+    /// Returns the size of a version's uncompressed image in bytes, by default of the latest version (`GET
+    /// /device-types/v1/:slug/images/:version/download-size`).
     ///
     /// # Errors
-    /// `is_invalid_argument` when there is no such device type; `is_not_found` when it has no such version.
+    /// `is_invalid_argument` if the device type does not exist; `is_not_found` if it has no such version.
     #[doc(alias = "getDownloadSize")]
     pub fn get_download_size(&self, device_type: impl Into<DeviceTypeKey>) -> Filled<DownloadSize, u64> {
         let (core, device_type) = (self.core.clone(), device_type.into());
@@ -95,23 +95,23 @@ impl DeviceOs {
                 Size::Number(bytes) => Ok(bytes),
                 Size::Text(text) => text.parse().map_err(|_| {
                     let shown = text.escape_debug();
-                    about(&reply, ErrorKind::Decode, format!("the answer tells no size: \"{shown}\""))
+                    about(&reply, ErrorKind::Decode, format!("the response has no size: \"{shown}\""))
                 }),
             }
         })
     }
 
-    /// The newest version within a range, `None` when there is none (`GET /v6/application`).
+    /// Returns the newest version in a range, or `None` if there is none (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for what is no range, and when there is no such device type.
+    /// `is_invalid_argument` if the range is malformed or the device type does not exist.
     #[doc(alias = "getMaxSatisfyingVersion")]
     pub fn get_max_satisfying_version(&self, device_type: impl Into<DeviceTypeKey>) -> MaxSatisfyingVersion {
         MaxSatisfyingVersion::new(&self.core, device_type.into())
     }
 
-    /// Whether the platform updates a device from one version to another. Asks nobody; what is no version is
-    /// not updated.
+    /// Returns whether the platform can update a device from one version to another. Sends no request. False if a
+    /// version is malformed.
     #[doc(alias = "isSupportedOsUpdate")]
     pub fn is_supported_os_update(
         &self,
@@ -122,11 +122,10 @@ impl DeviceOs {
         update_type(self.core.settings().api_version, device_type, current_version, target_version).is_ok()
     }
 
-    /// How the platform updates a device from one version to another (`GET /v6/device_type`).
+    /// Returns how the platform updates a device from one version to another (`GET /v6/device_type`).
     ///
     /// # Errors
-    /// `is_unsupported` when it does not: the text says why; `is_invalid_argument` when there is no such
-    /// device type.
+    /// `is_unsupported`, with the reason, if it can't; `is_invalid_argument` if the device type does not exist.
     #[doc(alias = "getOsUpdateType")]
     pub fn get_os_update_type(
         &self,
@@ -142,10 +141,10 @@ impl DeviceOs {
         })
     }
 
-    /// To which versions a device can be updated from the one that it has (`GET /v6/application`).
+    /// Lists the versions to which a device can be updated from its current one (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for what is no version, and when there is no such device type.
+    /// `is_invalid_argument` if the version is malformed or the device type does not exist.
     #[doc(alias = "getSupportedOsUpdateVersions")]
     pub fn get_supported_os_update_versions(
         &self,
@@ -155,7 +154,7 @@ impl DeviceOs {
         SupportedOsUpdateVersions::new(&self.core, device_type.into(), current_version.into())
     }
 
-    /// Whether a host OS of one CPU architecture runs what was built for another. Asks nobody.
+    /// Returns whether a host OS of one CPU architecture can run code for another. Sends no request.
     #[doc(alias = "isArchitectureCompatibleWith")]
     pub fn is_architecture_compatible_with(
         &self,
@@ -166,19 +165,19 @@ impl DeviceOs {
     }
 }
 
-/// Marks the request of [`DeviceOs::get_download_size`].
+/// Marker of the request of [`DeviceOs::get_download_size`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DownloadSize;
 
 impl Filled<DownloadSize, u64> {
-    /// A published version, in any of its forms: `2.98.33+rev1`, `v2.98.33`, `2.98.33.prod`.
+    /// Sets a published version, in any form: `2.98.33+rev1`, `v2.98.33`, `2.98.33.prod`.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.give("version", version.into())
     }
 }
 
-/// What stands in one part of a path as it is.
+/// The characters not encoded in a path segment.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Deserialize)]
@@ -186,7 +185,7 @@ struct Measured {
     size: Size,
 }
 
-/// Some servers tell the number as a text.
+/// A size. Some servers send it as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Size {
@@ -194,8 +193,8 @@ enum Size {
     Text(String),
 }
 
-/// A version as the platform writes it. One that is written with a variant and without a revision, `2.98.33.prod`, is
-/// looked for among those that are published; a word such as `latest` stays.
+/// Converts a version to the platform's form. Looks up one with a variant and without a revision, `2.98.33.prod`,
+/// among the published versions. A word such as `latest` stays.
 pub(crate) async fn in_one_form(core: &Core, slug: &str, text: &str) -> Result<String> {
     let Some(version) = Version::whole(text) else { return Ok(text.to_owned()) };
     if version.variant().is_none() || version.tells_revision() {
@@ -206,7 +205,7 @@ pub(crate) async fn in_one_form(core: &Core, slug: &str, text: &str) -> Result<S
         .map_or_else(|| version.to_string(), |known| known.raw_version().to_owned()))
 }
 
-/// The slug of a device type, whatever it is called by.
+/// Returns the slug of a device type, from any key of it.
 pub(crate) async fn slug_of(core: &Arc<Core>, device_type: DeviceTypeKey) -> Result<String> {
     let row = DeviceTypes::new(core).get(device_type).select(["slug"]).await?;
     told(row.slug, "slug")

@@ -1,12 +1,11 @@
-//! Ranges of versions, as npm has them.
+//! Version ranges in npm's syntax.
 
 use nodejs_semver::Range as NpmRange;
 
 use crate::error::{Error, Result};
 use crate::version::{Precedence, Version, bare};
 
-/// `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`; and what the Python SDK takes besides: `==2.98.33` and
-/// `!=2.98.33`.
+/// A range: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`, and the Python SDK's `==2.98.33` and `!=2.98.33`.
 #[derive(Debug)]
 pub(super) enum VersionRange {
     Npm(NpmRange),
@@ -15,7 +14,7 @@ pub(super) enum VersionRange {
 
 impl VersionRange {
     /// # Errors
-    /// `is_invalid_argument` for what is no range.
+    /// `is_invalid_argument` if the text is not a range.
     pub(super) fn parse(argument: &'static str, text: &str) -> Result<Self> {
         let known = match text.trim().strip_prefix("!=") {
             Some(version) => {
@@ -30,7 +29,8 @@ impl VersionRange {
         })
     }
 
-    /// Builds do not count, and a pre-release is within only where the range names one of the same version.
+    /// Returns whether the range contains a version. Ignores build metadata. Contains a pre-release only if the
+    /// range names one of the same version.
     pub(super) fn contains(&self, version: &Version) -> bool {
         match self {
             Self::AllBut(other) => version.precedence() != other,
@@ -41,7 +41,7 @@ impl VersionRange {
         }
     }
 
-    /// Whether it is within the newest line from this version on, told as tags of a host OS tell it: `2021.4.x`.
+    /// Returns whether a version belongs to a line, given as in the tags of a host OS: `2021.4.x`.
     pub(super) fn line_contains(line: &str, version: &Version) -> bool {
         npm(&format!("^{line}")).is_some_and(|range| Self::Npm(range).contains(version))
     }
@@ -56,7 +56,7 @@ fn npm(text: &str) -> Option<NpmRange> {
         if part.is_empty() || part == "-" {
             continue;
         }
-        // The crate makes something of words that are no versions.
+        // The crate accepts words that are not versions.
         if !is_partial(part) {
             return None;
         }
@@ -65,7 +65,7 @@ fn npm(text: &str) -> Option<NpmRange> {
     (versions > 0).then(|| NpmRange::parse(text).ok())?
 }
 
-/// Whether it is a version, or the beginning of one: `2`, `2.x`, `2.80.*`.
+/// Returns whether the text is a version or the start of one: `2`, `2.x`, `2.80.*`.
 fn is_partial(text: &str) -> bool {
     let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
     let mut parts = numbers.split('.');

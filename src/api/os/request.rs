@@ -1,4 +1,4 @@
-//! Asking for versions of the host OS.
+//! Requests for versions of the host OS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,30 +18,30 @@ use crate::odata::{Expandable, Filter, Query};
 
 use super::versions::{HostApp, OsVersion, by_device_type};
 
-/// Which device types versions are asked for: one by its slug, or several. Not to be implemented elsewhere.
+/// Device types of a request for versions: one slug, or several. Implemented by this library only.
 pub trait DeviceTypeSlugs {
-    /// What the answer is.
+    /// Form of the output.
     type Form: Form;
 
     #[doc(hidden)]
     fn slugs(self) -> Vec<String>;
 }
 
-/// What the answer is: [`One`] list, or a map of [`Several`]. Not to be implemented elsewhere.
+/// Form of the output: [`One`] list, or a map of [`Several`]. Implemented by this library only.
 pub trait Form: Send + 'static {
-    /// As made of values of type `T`.
+    /// The output, with values of type `T`.
     type Of<T>;
 
     #[doc(hidden)]
     fn of<T>(slugs: &[String], all: BTreeMap<String, Vec<T>>) -> Self::Of<T>;
 }
 
-/// Asked for one device type: a list.
+/// Output for one device type: a list.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct One;
 
-/// Asked for several device types: a map by slug, without those that have no host OS.
+/// Output for several device types: a map by slug, without those that have no host OS.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Several;
@@ -102,20 +102,20 @@ impl<S: Clone + Into<String>> DeviceTypeSlugs for &[S] {
     }
 }
 
-/// Which releases of a host OS.
+/// Which releases of a host OS to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// All of them, also withdrawn ones.
+    /// All, including invalidated ones.
     All,
-    /// Built, not withdrawn, and no drafts.
+    /// Successful, not invalidated, and not drafts.
     Available,
-    /// Those, and drafts.
+    /// As `Available`, with drafts.
     WithDrafts,
 }
 
-/// A request for versions of the host OS, the newest first.
+/// A request for versions of the host OS, newest first.
 ///
-/// Nothing is sent before `.await`. Options are for the releases; `R` is the type that they are decoded into.
+/// Nothing is sent before `.await`. Options apply to the releases. `R` is the type that they are decoded into.
 #[must_use = "nothing is sent before `.await`"]
 pub struct OsVersions<F, R = Release> {
     core: Arc<Core>,
@@ -135,7 +135,7 @@ impl<F, R> OsVersions<F, R> {
         self
     }
 
-    /// Drafts, too.
+    /// Includes drafts.
     #[doc(alias = "includeDraft")]
     pub fn include_draft(mut self) -> Self {
         if self.wanted == Wanted::Available {
@@ -144,29 +144,28 @@ impl<F, R> OsVersions<F, R> {
         self
     }
 
-    /// These columns of the releases only, `raw_version` among them. They replace those that the function asks
-    /// for by itself.
+    /// Selects these columns of the releases only, instead of the function's. They must include `raw_version`.
     pub fn select<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.change(|options| options.select(names))
     }
 
-    /// Brings along what a navigation of the releases leads to.
+    /// Expands a navigation of the releases.
     pub fn expand(self, expand: impl Expandable<Release>) -> Self {
         self.change(|options| options.expand(expand))
     }
 
-    /// Only releases for which this holds.
+    /// Returns only releases that match `filter`.
     pub fn filter(self, filter: Filter<Release>) -> Self {
         self.change(|options| options.filter(filter))
     }
 
-    /// Options in the SDKs' form: `json!({"$select": …, "$filter": {…}})`.
+    /// Merges options in the SDKs' form: `json!({"$select": …, "$filter": {…}})`.
     pub fn options(mut self, options: &Value) -> Self {
         self.options = self.options.and_then(|known| known.merge(Query::from_json(options)?));
         self
     }
 
-    /// Decodes the releases into a type of your own.
+    /// Decodes the releases into another type.
     pub fn rows<U>(self) -> OsVersions<F, U> {
         let Self { core, slugs, wanted, options, .. } = self;
         OsVersions { core, slugs, wanted, options, types: PhantomData }
@@ -191,13 +190,13 @@ impl<F, R> fmt::Debug for OsVersions<F, R> {
     }
 }
 
-/// The applications that are the host OS of these device types, with their releases.
+/// Reads the host OS applications of these device types, with their releases.
 async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query) -> Result<Vec<HostApp>> {
     if slugs.is_empty() || slugs.iter().any(|slug| slug.trim().is_empty()) {
         return Err(Error::argument("device_type", "it is empty"));
     }
     if options.is_count() {
-        return Err(Error::argument("$count", "these are versions and no number"));
+        return Err(Error::argument("$count", "this request returns versions and can't be counted"));
     }
     let tag = [ReleaseTag::TAG_KEY.name(), ReleaseTag::VALUE.name()];
     let defaults = Query::new()
@@ -224,7 +223,7 @@ async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query
     core.look(Target::list::<Application>(query), Query::new()).await?.rows()
 }
 
-/// The versions for one device type.
+/// Returns the versions for one device type.
 pub(crate) async fn versions_of(core: &Core, slug: &str, wanted: Wanted) -> Result<Vec<OsVersion>> {
     let slugs = [slug.to_owned()];
     let apps = host_apps(core, &slugs, wanted, Query::new()).await?;

@@ -1,7 +1,7 @@
-//! Which update of the host OS the platform does, and which version is newer.
+//! Rules of host OS updates: which updates the platform supports, and the order of versions.
 //!
-//! Two generations of rules: the Python SDK 14 has those of version 6 of the API, the JS SDK 23 those of version
-//! 7. What each promises is recorded, so each version of the API keeps its own.
+//! There are two generations of rules: those of version 6 of the API, as in the Python SDK 14, and those of version
+//! 7, as in the JS SDK 23. Each version keeps its own.
 
 use std::cmp::Ordering;
 
@@ -13,37 +13,37 @@ use crate::version::{Precedence, Version};
 use super::range::VersionRange;
 
 open_enum! {
-    /// How the platform updates the host OS of a device.
+    /// Method of a host OS update.
     OsUpdateType {
-        /// From one 1.x to another; version 6 of the API only.
+        /// From 1.x to 1.x. Version 6 of the API only.
         Resinhup11 = "resinhup11",
-        /// From 1.x to 2.x or later; version 6 of the API only.
+        /// From 1.x to 2.x or later. Version 6 of the API only.
         Resinhup12 = "resinhup12",
-        /// In place, beside the running one.
+        /// Into the inactive partition, beside the running OS.
         Balenahup = "balenahup",
-        /// The disk is written anew, because the layout of its partitions changed.
+        /// The disk is rewritten, because its partition layout changed.
         Takeover = "takeover",
     }
 }
 
-/// The oldest that version 6 updates to, from 2.x on.
+/// Lowest target version with version 6, from 2.x on.
 const V6_TARGET: &str = "2.2.0";
-/// The oldest that version 7 updates.
+/// Lowest current version with version 7.
 const V7_SOURCE: &str = "2.14.0+rev1";
-/// The oldest that version 7 updates to.
+/// Lowest target version with version 7.
 const V7_TARGET: &str = "2.16.0+rev1";
 
-/// From which version on a device type has another layout of its disk.
+/// First version with another partition layout, by device type.
 const TAKEOVERS: [(&str, &str); 3] = [
     ("jetson-xavier", "6.0.50"),
     ("jetson-xavier-nx-devkit", "6.0.50+rev1"),
     ("jetson-xavier-nx-devkit-emmc", "6.0.39"),
 ];
 
-/// How a device of this type gets from one version to another.
+/// Returns the method of updating a device of this type from one version to another.
 ///
 /// # Errors
-/// `is_unsupported`: why it does not.
+/// `is_unsupported`, with the reason, if the platform can't.
 pub(crate) fn update_type(
     api: ApiVersion,
     device_type: &str,
@@ -57,10 +57,10 @@ pub(crate) fn update_type(
             format!("no update of the host OS from \"{from}\" to \"{to}\": {why}"),
         ))
     };
-    let Some(from) = Version::whole(current) else { return refuse("the first is no version of it") };
-    let Some(to) = Version::whole(target) else { return refuse("the second is no version of it") };
+    let Some(from) = Version::whole(current) else { return refuse("the current version is malformed") };
+    let Some(to) = Version::whole(target) else { return refuse("the target version is malformed") };
     if api == ApiVersion::V6 && (from.is_prerelease() || to.is_prerelease()) {
-        return refuse("pre-releases are not updated, nor updated to");
+        return refuse("pre-releases can be neither the current nor the target version");
     }
     if to.variant().is_some_and(|variant| (variant == "dev") != (from.variant() == Some("dev"))) {
         return refuse("one is a development variant and the other is not");
@@ -68,10 +68,10 @@ pub(crate) fn update_type(
     match api {
         ApiVersion::V6 => {
             if to.precedence() < from.precedence() {
-                return refuse("it is older");
+                return refuse("the target is older");
             }
             if to.major() > 1 && Some(to.precedence()) < Precedence::of(V6_TARGET).as_ref() {
-                return refuse(&format!("it has to be {V6_TARGET} or newer"));
+                return refuse(&format!("the target must be {V6_TARGET} or newer"));
             }
             Ok(match (from.major(), to.major()) {
                 (0..=1, 0..=1) => OsUpdateType::Resinhup11,
@@ -81,15 +81,15 @@ pub(crate) fn update_type(
         }
         ApiVersion::V7 => {
             match to.cmp(&from) {
-                Ordering::Less => return refuse("it is older"),
-                Ordering::Equal => return refuse("it is the same"),
+                Ordering::Less => return refuse("the target is older"),
+                Ordering::Equal => return refuse("the target is the current version"),
                 Ordering::Greater => {}
             }
             if Some(&from) < Version::parse(V7_SOURCE).as_ref() {
-                return refuse(&format!("only {V7_SOURCE} and newer are updated"));
+                return refuse(&format!("the current version must be {V7_SOURCE} or newer"));
             }
             if Some(&to) < Version::parse(V7_TARGET).as_ref() {
-                return refuse(&format!("it has to be {V7_TARGET} or newer"));
+                return refuse(&format!("the target must be {V7_TARGET} or newer"));
             }
             Ok(if is_takeover(device_type, from, &to) {
                 OsUpdateType::Takeover
@@ -103,12 +103,12 @@ pub(crate) fn update_type(
 fn is_takeover(device_type: &str, from: Version, to: &Version) -> bool {
     let first = TAKEOVERS.iter().find(|(slug, _)| *slug == device_type);
     first.and_then(|(_, first)| Version::parse(first)).is_some_and(|first| {
-        // A development variant is ordered before the version that it is one of.
+        // A development variant sorts before its version.
         from.without_build("dev").without_build("prod") < first && *to >= first
     })
 }
 
-/// Newest first. The SDKs differ in where a development variant stands among those of one revision.
+/// Orders versions, newest first. The SDKs differ in the position of a development variant within its revision.
 pub(crate) fn newest_first(api: ApiVersion, left: &Version, right: &Version) -> Ordering {
     match api {
         ApiVersion::V6 => right.cmp_with_dev_last(left),
@@ -116,7 +116,7 @@ pub(crate) fn newest_first(api: ApiVersion, left: &Version, right: &Version) -> 
     }
 }
 
-/// A version without its variant, and for version 6 without what makes it a pre-release.
+/// Returns a version without its variant, and for version 6 without its pre-release part.
 pub(super) fn stripped(api: ApiVersion, version: Version, variant: &str) -> Version {
     let version = version.without_build(variant);
     match api {
@@ -125,7 +125,7 @@ pub(super) fn stripped(api: ApiVersion, version: Version, variant: &str) -> Vers
     }
 }
 
-/// Whether a version belongs to a line of extended support, by the tag that names the line: `2021.4.x`.
+/// Returns whether a version belongs to an extended support line, given by its tag: `2021.4.x`.
 pub(super) fn is_of_line(api: ApiVersion, version: &Version, line: &str) -> bool {
     if api == ApiVersion::V7 {
         return VersionRange::line_contains(line, version);

@@ -1,4 +1,4 @@
-//! Releases of the supervisor.
+//! Supervisor releases.
 
 use std::sync::Arc;
 
@@ -12,11 +12,10 @@ use crate::odata::{Filter, Query};
 use super::DeviceOs;
 
 impl DeviceOs {
-    /// The releases of the supervisor for a CPU architecture, by its slug or id, the newest first
-    /// (`GET /v6/release`).
+    /// Lists the supervisor releases for a CPU architecture, given by slug or id, newest first (`GET /v6/release`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty slug.
+    /// `is_invalid_argument` if the slug is empty.
     #[doc(alias = "getSupervisorReleasesForCpuArchitecture")]
     pub fn get_supervisor_releases_for_cpu_architecture(
         &self,
@@ -40,7 +39,7 @@ pub(crate) fn supervisor_releases(core: &Arc<Core>, architecture: CpuArchitectur
     })
 }
 
-/// They belong to the public applications that the platform keeps for it, one an architecture.
+/// Returns the filter for supervisor releases. The platform has a public application for each architecture.
 fn of_supervisor(architecture: &CpuArchitectureKey) -> Result<Filter<Release>> {
     architecture.check()?;
     let of_architecture = match architecture {

@@ -1,4 +1,4 @@
-//! To which versions a device can be updated.
+//! The versions to which a device can be updated.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -18,16 +18,16 @@ use super::rules::update_type;
 use super::slug_of;
 use super::versions::{OsType, OsVersion};
 
-/// To which versions a device can be updated: the answer of
+/// The versions to which a device can be updated, from
 /// [`DeviceOs::get_supported_os_update_versions`](super::DeviceOs::get_supported_os_update_versions).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OsUpdateVersions {
-    /// The newest first.
+    /// Target versions, newest first.
     pub versions: Vec<String>,
-    /// The newest of them that is no pre-release.
+    /// Newest target version that is not a pre-release. Absent if there is none.
     pub recommended: Option<String>,
-    /// The version that it has now, as it was published; `None` when it was not.
+    /// Current version as published. Absent if it was not published.
     pub current: Option<String>,
 }
 
@@ -47,20 +47,20 @@ impl SupportedOsUpdateVersions {
         Self { core: core.clone(), device_type, current, os_type, wanted: Wanted::Available }
     }
 
-    /// Versions of this type; [`OsType::Default`] unless told.
+    /// Limits the versions to this type. The default is [`OsType::Default`].
     #[doc(alias = "osType")]
     pub fn os_type(mut self, os_type: OsType) -> Self {
         self.os_type = Some(os_type);
         self
     }
 
-    /// Versions of every type.
+    /// Includes versions of every type.
     pub fn all_os_types(mut self) -> Self {
         self.os_type = None;
         self
     }
 
-    /// Drafts, too.
+    /// Includes drafts.
     #[doc(alias = "includeDraft")]
     pub fn include_draft(mut self) -> Self {
         self.wanted = Wanted::WithDrafts;
@@ -70,7 +70,7 @@ impl SupportedOsUpdateVersions {
     async fn find(self) -> Result<OsUpdateVersions> {
         let Some(current) = Version::whole(&self.current) else {
             let shown = self.current.escape_debug();
-            let why = format_args!("\"{shown}\" is no version of the host OS");
+            let why = format_args!("\"{shown}\" is not a version of the host OS");
             return Err(Error::argument("current_version", why));
         };
         let slug = slug_of(&self.core, self.device_type).await?;
@@ -80,7 +80,7 @@ impl SupportedOsUpdateVersions {
             |version: &&OsVersion| Version::whole(version.raw_version()).as_ref() == Some(&current);
         let leads_to = |target: &str| update_type(api, &slug, &self.current, target).is_ok();
         let of_type = || all.iter().filter(|version| version.is_of(self.os_type.as_ref()));
-        // Version 6 looks for the current one among those that it offers.
+        // Version 6 searches the current version among the offered ones.
         let found = match api {
             ApiVersion::V6 => of_type().find(is_current),
             ApiVersion::V7 => all.iter().find(is_current),
@@ -100,8 +100,8 @@ impl SupportedOsUpdateVersions {
     }
 }
 
-/// Whether what a version is based on has to be newer, too: the numbers of those of extended support are years,
-/// and always higher. Version 6 does not ask.
+/// Returns whether the base version must be newer too: extended support versions are numbered by year and always
+/// higher. Version 6 does not check it.
 fn asks_for_base(api: ApiVersion, current: &Version) -> bool {
     api == ApiVersion::V7 && current.major() <= 2000
 }

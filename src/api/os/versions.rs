@@ -1,4 +1,4 @@
-//! Versions of the host OS, out of the applications that the platform keeps them in.
+//! Versions of the host OS, from the releases and tags of the platform's applications.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::version::Version;
 
 use super::rules::{is_of_line, newest_first, stripped};
 
-/// The published version that somebody means who writes it in another form: `v2.98.33`, `2.98.33.prod`,
-/// `balenaOS 2.98.33+rev1`, and without its revision the newest of these. Not a development variant unless told.
+/// Returns the published version that text in another form means: `v2.98.33`, `2.98.33.prod`, `balenaOS
+/// 2.98.33+rev1`; without a revision, the newest. A development variant must be named.
 pub(crate) fn published_as<'a>(versions: &'a [OsVersion], text: &str) -> Option<&'a OsVersion> {
     let exact = versions.iter().find(|version| version.raw_version() == text);
     let sought = Version::whole(text)?;
@@ -27,55 +27,54 @@ pub(crate) fn published_as<'a>(versions: &'a [OsVersion], text: &str) -> Option<
 }
 
 open_enum! {
-    /// How long a host OS is cared for.
+    /// Support period of a host OS version.
     OsType {
-        /// Until the next version.
+        /// Supported until the next version.
         Default = "default",
-        /// Extended support: for long.
+        /// Extended support (ESR): supported for longer.
         Esr = "esr",
     }
 }
 
 open_enum! {
-    /// Where a version of the host OS is in its life.
+    /// Support phase of a line of host OS versions.
     OsLine {
-        /// About to become the current one.
+        /// The upcoming line.
         Next = "next",
-        /// The one to use.
+        /// The recommended line.
         Current = "current",
-        /// About to be outdated.
+        /// A line near the end of its support.
         Sunset = "sunset",
-        /// No longer cared for.
+        /// A line that is no longer supported.
         Outdated = "outdated",
     }
 }
 
-/// A version of the host OS: its release `R`, and what follows from that.
+/// A version of the host OS: its release `R`, and values derived from it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OsVersion<R = Release> {
-    /// The release. Its version and variant stand in `raw_version` and `variant` also where only its tags told
-    /// them.
+    /// The release. `raw_version` and `variant` are filled in from its tags if the columns lack them.
     #[serde(flatten)]
     pub release: R,
-    /// How long it is cared for.
+    /// Support period.
     pub os_type: OsType,
-    /// Where it is in its life, if anybody says.
+    /// Support phase. Absent if neither the release nor the application's tags have one.
     pub line: Option<OsLine>,
-    /// The version without its variant.
+    /// Version without its variant.
     pub stripped_version: String,
-    /// The version of what all of balena's host OSes are based on.
+    /// Version of the common base (meta-balena) of all host OSes.
     pub based_on_version: String,
-    /// Whether it is the newest of its type that is no pre-release and no development variant, and has no known
-    /// issue.
+    /// Whether it is the newest of its type among those that are neither pre-releases nor development variants and
+    /// have no known issue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_recommended: bool,
-    /// As it is shown to people; of a recommended one.
+    /// Version for display. Present for a recommended version only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formatted_version: Option<String>,
 }
 
-/// An application that is a host OS, as it is asked for.
+/// A host OS application, as requested.
 #[derive(Debug, Deserialize)]
 pub(super) struct HostApp {
     #[serde(default)]
@@ -94,14 +93,14 @@ struct Tag {
     value: Option<String>,
 }
 
-/// What the tags of an application say of all its releases.
+/// Values of an application's tags that apply to all its releases.
 struct Policy {
     os_type: OsType,
-    /// Line → the versions that it begins with.
+    /// Support phases, each with the line that it applies to, as in the tag: `2021.4.x`.
     lines: Vec<(OsLine, String)>,
 }
 
-/// One release, before it is decoded.
+/// A release, not yet decoded.
 struct Found {
     version: Version,
     columns: Map<String, Value>,
@@ -112,10 +111,10 @@ struct Found {
     based_on_version: String,
 }
 
-/// The versions by device type, the newest first. A release that tells no version is left out.
+/// Returns the versions by device type, newest first. Omits releases without a version.
 ///
 /// # Errors
-/// `is_decode` when the version was not asked for.
+/// `is_decode` if the version was not requested.
 pub(super) fn by_device_type<R: DeserializeOwned>(
     api: ApiVersion,
     apps: Vec<HostApp>,
@@ -123,7 +122,7 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
     let mut all: BTreeMap<String, Vec<Found>> = BTreeMap::new();
     let (mut is_any, mut is_told) = (false, false);
     for app in apps {
-        // One that does not say what it is for is for none of those that were asked for.
+        // An application without a device type matches none of the requested ones.
         let Some(slug) = app.device_type.into_rows().pop().and_then(|row| row.slug) else { continue };
         let policy = Policy::of(app.application_tag.rows());
         let found = all.entry(slug).or_default();
@@ -134,9 +133,9 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
         }
     }
     if is_any && !is_told {
-        return Err(Error::new(ErrorKind::Decode, "no release in the answer has a `raw_version`")
+        return Err(Error::new(ErrorKind::Decode, "no release in the response has a `raw_version`")
             .sent(true)
-            .help("select `raw_version` too: everything else follows from it"));
+            .help("select `raw_version` too: the other values are derived from it"));
     }
     let mut sorted = BTreeMap::new();
     for (slug, mut found) in all {
@@ -165,7 +164,7 @@ impl Policy {
         }
     }
 
-    /// What the release itself says of its phase counts, if it says anything.
+    /// Returns the support phase. The release's own takes precedence over the application's tags.
     fn line(&self, api: ApiVersion, phase: Option<&str>, version: &str) -> Option<OsLine> {
         match phase.filter(|phase| !phase.is_empty()) {
             Some("end-of-life") => Some(OsLine::Outdated),
@@ -181,7 +180,7 @@ impl Policy {
 }
 
 impl Found {
-    /// `None` for a release that tells no version.
+    /// Returns `None` for a release without a version.
     fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Option<Self> {
         let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut raw = text("raw_version");
@@ -191,7 +190,7 @@ impl Found {
             .unwrap_or_default();
         let tags = tags.rows();
         let mut variant = text("variant");
-        // Versions from before there were columns for them stand in tags, and 0.0.0 in the column.
+        // Older releases have their version in tags, and 0.0.0 in the column.
         let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::whole);
         let stripped_version = if let Some(version) = told {
             stripped(api, version, &variant).to_string()
@@ -232,7 +231,7 @@ impl Found {
         let variant = if variant.is_empty() { Value::Null } else { variant.into() };
         columns.insert("variant".to_owned(), variant);
         let release = serde_json::from_value(Value::Object(columns)).map_err(|cause| {
-            Error::new(ErrorKind::Decode, format!("a release in the answer can't be read: {cause}"))
+            Error::new(ErrorKind::Decode, format!("a release in the response can't be read: {cause}"))
                 .sent(true)
         })?;
         let formatted_version = is_recommended.then(|| match &line {
@@ -251,20 +250,20 @@ impl Found {
     }
 }
 
-/// The last one with this key counts, should there be several.
+/// Returns the value of a tag. If there are several, the last one counts.
 fn tag<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().rev().find(|tag| tag.tag_key.as_deref() == Some(key))?.value.as_deref()
 }
 
 impl<R> OsVersion<R> {
-    /// Whether it is of this type.
+    /// Returns whether the version is of this type.
     pub(super) fn is_of(&self, os_type: Option<&OsType>) -> bool {
         os_type.is_none_or(|os_type| self.os_type == *os_type)
     }
 }
 
 impl OsVersion {
-    /// The whole version as text.
+    /// Returns the full version as text.
     pub fn raw_version(&self) -> &str {
         self.release.raw_version.as_deref().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Releases that the cloud builds from a tarball somewhere else.
+//! Releases that the builder builds from a tarball at a URL.
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,22 +20,22 @@ use super::Releases;
 
 const FLATTEN: &str = "shouldFlatten";
 
-/// What stays as it is in a query.
+/// The characters not encoded in a query value.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The optional values of a build: [`Releases::create_from_url`].
+/// Marker of the request of [`Releases::create_from_url`].
 #[derive(Debug)]
 pub struct BuildFromUrl;
 
 impl Releases {
-    /// Has the cloud build a release from the tarball at a URL, and returns its id without waiting for the build
+    /// Starts the build of a release from the tarball at a URL, and returns its id without waiting for the build
     /// (`POST /v3/buildFromUrl` of the builder, after `GET /v6/application`).
     ///
-    /// It is sent once and never again by itself: each time would be another build.
+    /// It is never retried: each request starts another build.
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there; `is_rejected` in the builder's words when it does not
-    /// begin; `is_unauthorized` when nobody is logged in.
+    /// `is_not_found` if the application does not exist; `is_rejected`, with the builder's message, if the build
+    /// does not start; `is_unauthorized` if nobody is logged in.
     #[doc(alias = "createFromUrl")]
     pub fn create_from_url(
         &self,
@@ -53,7 +53,7 @@ impl Releases {
             let row: Application = core.row_of(key.target::<Application>(names)?).await?;
             let handle = row.organization.rows().first().and_then(|organization| organization.handle.clone());
             let (Some(owner), Some(app)) = (handle, row.app_name) else {
-                let text = "the application came without its name, or without its organization's";
+                let text = "the response lacks the application's name or its organization's";
                 return Err(Error::new(ErrorKind::Decode, text).sent(true));
             };
             let encoded = |text: &str| utf8_percent_encode(text, VALUE).to_string();
@@ -67,15 +67,15 @@ impl Releases {
 }
 
 impl Filled<BuildFromUrl, ReleaseId> {
-    /// Whether the one folder that everything in the tarball is in, as in those of GitHub, is taken off: yes,
-    /// unless told otherwise; `None` leaves it to the builder.
+    /// Sets whether to remove the single top-level folder of a tarball, such as GitHub's have: true by default;
+    /// `None` leaves it to the builder.
     #[doc(alias = "shouldFlatten")]
     pub fn flatten_tarball(self, flatten: impl Into<Option<bool>>) -> Self {
         self.give(FLATTEN, flatten.into())
     }
 }
 
-/// The builder tells in a 200 that it does not begin.
+/// Returns the id of the started build. The builder reports a failure with the status 200.
 fn started(reply: &Reply) -> Result<ReleaseId> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
@@ -87,7 +87,7 @@ fn started(reply: &Reply) -> Result<ReleaseId> {
     }
     let answer: Answer = decode(reply)?;
     answer.release_id.filter(|_| answer.started).ok_or_else(|| {
-        let words = answer.message.or(answer.error).unwrap_or_else(|| "it does not say why".to_owned());
-        about(reply, ErrorKind::Rejected, format!("the builder does not begin: {words}"))
+        let words = answer.message.or(answer.error).unwrap_or_else(|| "it gives no reason".to_owned());
+        about(reply, ErrorKind::Rejected, format!("the builder did not start the build: {words}"))
     })
 }

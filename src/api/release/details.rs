@@ -1,4 +1,4 @@
-//! A release together with its images.
+//! A release with its images and its user.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -17,29 +17,29 @@ use crate::odata::Query;
 
 use super::ReleaseKey;
 
-/// A release, its images by the names of their services, and who made it.
+/// A release, its images ordered by the names of their services, and the user who created it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ReleaseWithImageDetails {
-    /// The release's own columns.
+    /// Columns of the release.
     #[serde(flatten)]
     pub release: Release,
-    /// Its images, by the names of their services.
+    /// Images of the release, ordered by the names of their services.
     pub images: Vec<ImageDetails>,
-    /// Who made it: id and user name.
+    /// User who created it: id and user name. Absent if unknown.
     pub user: Option<User>,
 }
 
-/// An image and whose it is.
+/// An image and its service.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ImageDetails {
-    /// The image's own columns: its id, unless more was asked for.
+    /// Columns of the image: its id, unless more were requested.
     #[serde(flatten)]
     pub image: Image,
-    /// Name of the service that it is a build of.
+    /// Name of the service that the image is a build of.
     pub service_name: Option<String>,
 }
 
@@ -63,25 +63,25 @@ impl GetWithImageDetails {
 }
 
 impl<T> GetWithImageDetails<T> {
-    /// Options for the release, in the SDKs' form.
+    /// Merges options for the release, in the SDKs' form.
     pub fn release_options(mut self, options: &Value) -> Self {
         self.release = self.release.and_then(|known| known.merge(Query::from_json(options)?));
         self
     }
 
-    /// Options for its images, in the SDKs' form.
+    /// Merges options for its images, in the SDKs' form.
     pub fn image_options(mut self, options: &Value) -> Self {
         self.image = self.image.and_then(|known| known.merge(Query::from_json(options)?));
         self
     }
 
-    /// Decodes into a type of your own: the release's columns, `images` and `user`.
+    /// Decodes into another type, from the release's columns, `images` and `user`.
     pub fn rows<U>(self) -> GetWithImageDetails<U> {
         let Self { core, key, release, image, .. } = self;
         GetWithImageDetails { core, key, release, image, types: PhantomData }
     }
 
-    /// The row as it is told to the caller. Not generic: compiled once.
+    /// Reads the row in the form of the output. Not generic, so that it is compiled once.
     async fn row(self) -> Result<Value> {
         let options = self.release?;
         let image = Query::new()
@@ -118,7 +118,7 @@ impl<T> fmt::Debug for GetWithImageDetails<T> {
     }
 }
 
-/// Lifts the images and the user out of what was expanded.
+/// Moves the images and the user from the expands to the top.
 fn with_images(mut release: Map<String, Value>) -> Map<String, Value> {
     let expanded = |value: Option<Value>| match value {
         Some(Value::Array(rows)) => rows,

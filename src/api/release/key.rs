@@ -1,4 +1,4 @@
-//! How the caller names a release.
+//! Keys of releases.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::http::BoxFuture;
 use crate::ids::ReleaseId;
 use crate::odata::{Key, Query};
 
-/// A release: its id, its commit or the beginning of it, or an application and the release's version there.
+/// Key of a release: its id, its commit or the start of it, or an application and the release's version in it.
 ///
 /// ```
 /// use balena_agent::ReleaseKey;
@@ -25,22 +25,22 @@ use crate::odata::{Key, Query};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseKey {
-    /// By its id.
+    /// The numeric id.
     Id(ReleaseId),
-    /// By its commit, or the beginning of it.
+    /// The commit, or the start of it.
     Commit(String),
-    /// By its version (`raw_version`) in an application.
+    /// The version (`raw_version`) in an application.
     RawVersion {
-        /// The application.
+        /// Key of the application.
         application: ApplicationKey,
-        /// The version, e.g. `1.2.3` or `1.2.3-1718452800000` of a draft.
+        /// Version, e.g. `1.2.3`, or `1.2.3-1718452800000` for a draft.
         raw_version: String,
     },
 }
 
 impl ReleaseKey {
-    /// Where a read of this release goes, with these defaults. Asks for the application's id where it takes
-    /// one.
+    /// Returns the target of a read of this release, with these default options. Looks up the application's id if
+    /// needed.
     pub(crate) async fn target(&self, core: &Core, defaults: Query) -> Result<Target> {
         self.check()?;
         let filter = match self {
@@ -56,7 +56,7 @@ impl ReleaseKey {
     }
 
     /// # Errors
-    /// `is_invalid_argument` for a key that could match anything.
+    /// `is_invalid_argument` if a text is blank or an id is invalid.
     pub(crate) fn check(&self) -> Result<()> {
         let (name, text) = match self {
             Self::Id(id) => return an_id("release", id.get()).map(drop),
@@ -118,7 +118,7 @@ macro_rules! from_numbers {
     ($($number:ty)*) => {$(
         impl From<$number> for ReleaseKey {
             fn from(id: $number) -> Self {
-                // A number beyond the range of ids is no id, and is refused as such.
+                // An id out of range becomes 0, which is refused.
                 Self::Id(ReleaseId::new(i64::try_from(id).unwrap_or(0)))
             }
         }

@@ -37,16 +37,16 @@ impl Releases {
         Self { core: core.clone() }
     }
 
-    /// One release (`GET /v6/release`).
+    /// Reads one release (`GET /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found`; `is_ambiguous` when several commits begin like that.
+    /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text.
     pub fn get(&self, release: impl Into<ReleaseKey>) -> Get<Release> {
         let (core, key) = (self.core.clone(), release.into());
         Get::new(&self.core, async move { key.target(&core, Query::new()).await })
     }
 
-    /// One release with its images and who made it (`GET /v6/release`).
+    /// Reads one release with its images and the user who created it (`GET /v6/release`).
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -55,35 +55,35 @@ impl Releases {
         GetWithImageDetails::new(&self.core, release.into())
     }
 
-    /// The releases of an application, the latest first (`GET /v6/release`).
+    /// Lists the releases of an application, latest first (`GET /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<Release> {
         List::new(&self.core, by_application(self.core.clone(), application.into(), Query::new()))
     }
 
-    /// The latest release of an application that was built without a fault; `None` when there is none
-    /// (`GET /v6/release`).
+    /// Reads the latest successful release of an application, or `None` if it has none (`GET /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getLatestByApplication")]
     pub fn get_latest_by_application(&self, application: impl Into<ApplicationKey>) -> First<Release> {
         let latest = Query::new().filter(Release::STATUS.eq("success")).top(1);
         First::new(&self.core, by_application(self.core.clone(), application.into(), latest))
     }
 
-    /// Turns a draft into a final release (`PATCH /v6/release`).
+    /// Finalizes a draft release (`PATCH /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`: then nothing is changed.
+    /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text. Nothing
+    /// is changed then.
     pub fn finalize(&self, release: impl Into<ReleaseKey>) -> Write {
         self.change(release.into(), json!({ "is_final": true }))
     }
 
-    /// Withdraws a release, or takes that back (`PATCH /v6/release`).
+    /// Invalidates a release, or makes it valid again (`PATCH /v6/release`).
     ///
     /// # Errors
     /// As [`finalize`](Self::finalize).
@@ -92,7 +92,7 @@ impl Releases {
         self.change(release.into(), json!({ "is_invalidated": is_invalidated }))
     }
 
-    /// Another note, or none (`PATCH /v6/release`).
+    /// Sets or removes the note (`PATCH /v6/release`).
     ///
     /// # Errors
     /// As [`finalize`](Self::finalize).
@@ -101,7 +101,7 @@ impl Releases {
         self.change(release.into(), json!({ "note": note }))
     }
 
-    /// Another list of known issues, or none (`PATCH /v6/release`).
+    /// Sets or removes the list of known issues (`PATCH /v6/release`).
     ///
     /// # Errors
     /// As [`finalize`](Self::finalize).
@@ -114,10 +114,10 @@ impl Releases {
         self.change(release.into(), json!({ "known_issue_list": known_issue_list }))
     }
 
-    /// Gives a release a version of its own (`PATCH /v6/release`).
+    /// Sets the version of a release (`PATCH /v6/release`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for a text that is no [semantic version](https://semver.org), and the errors of
+    /// `is_invalid_argument` if the text is not a [semantic version](https://semver.org); otherwise as
     /// [`finalize`](Self::finalize).
     #[doc(alias = "setReleaseVersion")]
     pub fn set_release_version(&self, release: impl Into<ReleaseKey>, semver: impl Into<String>) -> Write {
@@ -128,7 +128,7 @@ impl Releases {
         self.change(release.into(), json!({ "semver": semver })).checked(checked)
     }
 
-    /// Tags of releases.
+    /// Returns the functions of tags of releases.
     pub fn tags(&self) -> KeyValue<ReleaseKey, ReleaseTag> {
         KeyValue::new(&self.core)
     }
@@ -149,7 +149,7 @@ async fn by_application(core: Arc<Core>, key: ApplicationKey, more: Query) -> Re
     Ok(Target::list::<Release>(defaults.merge(more)?))
 }
 
-/// `major.minor.patch`, with `-prerelease` and `+build` where there are any.
+/// Returns whether the text is `major.minor.patch` with an optional `-prerelease` and `+build`.
 fn is_semantic_version(text: &str) -> bool {
     let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
     let (core, prerelease) = text.split_once('-').map_or((text, None), |(core, rest)| (core, Some(rest)));

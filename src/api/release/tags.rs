@@ -16,16 +16,16 @@ impl KeyValueKind for ReleaseTag {
 }
 
 impl KeyValue<ReleaseKey, ReleaseTag> {
-    /// All tags of all releases, by key (`GET /v6/release_tag`).
+    /// Lists the tags of all releases, ordered by key (`GET /v6/release_tag`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ReleaseTag> {
         self.list(async { Ok(None) })
     }
 
-    /// The tags of all releases of an application, by key (`GET /v6/release_tag`).
+    /// Lists the tags of all releases of an application, ordered by key (`GET /v6/release_tag`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ReleaseTag> {
         let (core, key) = (self.core().clone(), application.into());
@@ -37,10 +37,10 @@ impl KeyValue<ReleaseKey, ReleaseTag> {
         })
     }
 
-    /// The tags of a release, by key (`GET /v6/release`).
+    /// Lists the tags of a release, ordered by key (`GET /v6/release`).
     ///
     /// # Errors
-    /// `is_not_found` when the release is not there; `is_ambiguous` when several commits begin like that.
+    /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text.
     #[doc(alias = "getAllByRelease")]
     pub fn get_all_by_release(&self, release: impl Into<ReleaseKey>) -> List<ReleaseTag> {
         let (core, key) = (self.core().clone(), release.into());

@@ -1,4 +1,4 @@
-//! How the caller names a service.
+//! Keys of services.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::http::BoxFuture;
 use crate::ids::ServiceId;
 use crate::odata::Query;
 
-/// A service: its id, or an application and the service's name there.
+/// Key of a service: its id, or an application and the service's name in it.
 ///
 /// ```
 /// use balena_agent::ServiceKey;
@@ -22,20 +22,20 @@ use crate::odata::Query;
 /// # let _ = (by_id, by_name);
 /// ```
 ///
-/// A name alone is none: every application may have a `main`.
+/// A name alone is not a key: every application may have a `main`.
 ///
 /// ```compile_fail
 /// let _ = balena_agent::ServiceKey::from("main");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceKey {
-    /// By its id.
+    /// The numeric id.
     Id(ServiceId),
-    /// By its name in an application.
+    /// The service's name in an application.
     Name {
-        /// The application.
+        /// Key of the application.
         application: ApplicationKey,
-        /// Name of the service, as in the compose file.
+        /// Name of the service in the compose file.
         service_name: String,
     },
 }
@@ -67,9 +67,11 @@ impl ParentKey for ServiceKey {
             let mut services = found.rows::<IdRow>()?.into_iter();
             match (services.next(), services.next()) {
                 (Some(service), None) => Ok(service.id),
-                (None, _) => Err(Error::new(ErrorKind::NotFound, format!("service {self} not found"))
-                    .sent(true)
-                    .help("a service exists when a release has it: is there one, and is the name right?")),
+                (None, _) => {
+                    Err(Error::new(ErrorKind::NotFound, format!("service {self} not found")).sent(true).help(
+                        "a service exists once a release has it: check the name, and that there is a release",
+                    ))
+                }
                 _ => Err(Error::new(ErrorKind::Ambiguous, format!("service {self} is ambiguous")).sent(true)),
             }
         })
@@ -92,7 +94,7 @@ macro_rules! from_numbers {
     ($($number:ty)*) => {$(
         impl From<$number> for ServiceKey {
             fn from(id: $number) -> Self {
-                // A number beyond the range of ids is no id, and is refused as such.
+                // An id out of range becomes 0, which is refused.
                 Self::Id(ServiceId::new(i64::try_from(id).unwrap_or(0)))
             }
         }

@@ -27,10 +27,10 @@ impl Services {
         Self { core: core.clone() }
     }
 
-    /// The services that an application has or ever had (`GET /v6/application`).
+    /// Lists the services of an application, including those of earlier releases (`GET /v6/application`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<Service> {
         let key = application.into();
@@ -40,7 +40,7 @@ impl Services {
         })
     }
 
-    /// Variables of services, for all devices of their applications.
+    /// Returns the functions of variables of services, for all devices of their applications.
     pub fn var(&self) -> KeyValue<ServiceKey, ServiceVariable> {
         KeyValue::new(&self.core)
     }
@@ -52,19 +52,19 @@ impl KeyValueKind for ServiceVariable {
 }
 
 impl KeyValue<ServiceKey, ServiceVariable> {
-    /// The variables of a service, by name (`GET /v6/service_environment_variable`).
+    /// Lists the variables of a service, by name (`GET /v6/service_environment_variable`).
     ///
     /// # Errors
-    /// `is_not_found` when the application or its service is not there.
+    /// `is_not_found` if the application or its service does not exist.
     #[doc(alias = "getAllByService")]
     pub fn get_all_by_service(&self, service: impl Into<ServiceKey>) -> List<ServiceVariable> {
         self.of_parent(service)
     }
 
-    /// The variables of all services of an application, by name (`GET /v6/service_environment_variable`).
+    /// Lists the variables of all services of an application, by name (`GET /v6/service_environment_variable`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not there.
+    /// `is_not_found` if the application does not exist.
     #[doc(alias = "getAllByApplication")]
     pub fn get_all_by_application(&self, application: impl Into<ApplicationKey>) -> List<ServiceVariable> {
         let (core, key) = (self.core().clone(), application.into());

@@ -1,4 +1,4 @@
-//! Which team works on which applications, and what it may do there.
+//! Access of teams to applications, and their roles.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::ids::{ApplicationId, TeamId};
 use crate::odata::Query;
 
-/// Accesses of teams to applications. From [`Teams::application_access`](super::Teams::application_access).
+/// Access of teams to applications. From [`Teams::application_access`](super::Teams::application_access).
 #[derive(Debug, Clone)]
 pub struct TeamApplicationAccesses {
     core: Arc<Core>,
@@ -27,10 +27,10 @@ impl TeamApplicationAccesses {
         Self { core: core.clone() }
     }
 
-    /// The accesses of a team (`GET /v6/team_application_access`, after `GET /v6/team`).
+    /// Lists the accesses of a team (`GET /v6/team_application_access`, after `GET /v6/team`).
     ///
     /// # Errors
-    /// `is_not_found` when the team is not there.
+    /// `is_not_found` if the team does not exist.
     #[doc(alias = "getAllByTeam")]
     pub fn get_all_by_team(&self, team: impl Into<TeamId>) -> List<TeamApplicationAccess> {
         let (core, team) = (self.core.clone(), team.into());
@@ -41,10 +41,10 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// One access (`GET /v6/team_application_access`).
+    /// Reads one access (`GET /v6/team_application_access`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the access does not exist.
     pub fn get(&self, access: impl Into<TeamApplicationAccessKey>) -> Get<TeamApplicationAccess> {
         let access = access.into();
         Get::new(&self.core, async move {
@@ -52,13 +52,12 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// Lets the members of a team work on an application, as `developer`, `operator` or `observer`
-    /// (`POST /v6/team_application_access`, after `GET /v6/application` and
-    /// `GET /v6/application_membership_role`).
+    /// Grants a team access to an application as `developer`, `operator` or `observer` (`POST
+    /// /v6/team_application_access`, after `GET /v6/application` and `GET /v6/application_membership_role`).
     ///
     /// # Errors
-    /// `is_not_found` when the application or the role is not there; `is_conflict` when the team has access
-    /// already: [`update`](Self::update) changes the role.
+    /// `is_not_found` if the application or the role does not exist; `is_conflict` if the team has access already:
+    /// [`update`](Self::update) changes the role.
     pub fn add(
         &self,
         team: impl Into<TeamId>,
@@ -78,11 +77,11 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// Gives the members of a team another role on an application (`PATCH /v6/team_application_access`, after
-    /// `GET /v6/application_membership_role`). Succeeds when there is no such access: the server does not tell.
+    /// Sets the role of a team's access (`PATCH /v6/team_application_access`, after `GET
+    /// /v6/application_membership_role`). Succeeds even if the access does not exist: the API does not report it.
     ///
     /// # Errors
-    /// `is_not_found` when the role is not there.
+    /// `is_not_found` if the role does not exist.
     pub fn update(&self, access: impl Into<TeamApplicationAccessKey>, role_name: impl Into<String>) -> Write {
         let (access, name) = (access.into(), role_name.into());
         Write::new(&self.core, move |writer| async move {
@@ -91,8 +90,8 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// Ends the access of a team to an application (`DELETE /v6/team_application_access`). Succeeds when there
-    /// is none: the server does not tell.
+    /// Deletes a team's access to an application (`DELETE /v6/team_application_access`). Succeeds even if it does
+    /// not exist: the API does not report it.
     pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> Write {
         let access = access.into();
         Write::new(&self.core, move |writer| async move {
@@ -102,9 +101,9 @@ impl TeamApplicationAccesses {
 }
 
 pair_key! {
-    /// An access of a team to an application: its id, or whose it is to what.
+    /// Key of a team's access to an application: its id, or the ids of team and application.
     TeamApplicationAccessKey, "access";
-    /// By the ids of the two.
+    /// The ids of team and application.
     Of {
         /// Id of the team.
         team: TeamId = "team",

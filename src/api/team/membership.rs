@@ -1,4 +1,4 @@
-//! Who is a member of which team.
+//! Memberships of teams.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ impl TeamMemberships {
         Self { core: core.clone() }
     }
 
-    /// One membership (`GET /v6/team_membership`).
+    /// Reads one membership (`GET /v6/team_membership`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the membership does not exist.
     pub fn get(&self, membership: impl Into<TeamMembershipId>) -> Get<TeamMembership> {
         let membership = membership.into();
         Get::new(&self.core, async move {
@@ -38,7 +38,7 @@ impl TeamMemberships {
         })
     }
 
-    /// The memberships of a team (`GET /v6/team_membership`). Empty when there is no such team.
+    /// Lists the memberships of a team (`GET /v6/team_membership`). Empty if the team does not exist.
     #[doc(alias = "getAllByTeam")]
     pub fn get_all_by_team(&self, team: impl Into<TeamId>) -> List<TeamMembership> {
         let team = team.into();
@@ -48,18 +48,18 @@ impl TeamMemberships {
         })
     }
 
-    /// The memberships of a user, as far as the token may see them (`GET /v6/team_membership`). Empty when
-    /// there is no such user.
+    /// Lists the memberships of a user that the token may read (`GET /v6/team_membership`). Empty if the user does
+    /// not exist.
     #[doc(alias = "getAllByUser")]
     pub fn get_all_by_user(&self, user: impl Into<UserKey>) -> List<TeamMembership> {
         let key = user.into();
         List::new(&self.core, async move { of_user(&TeamMembership::USER, &key) })
     }
 
-    /// Makes a user a member of a team (`POST /v6/team_membership`). It has to be a member of the organization.
+    /// Adds a user to a team (`POST /v6/team_membership`). The user must be a member of the organization.
     ///
     /// # Errors
-    /// `is_conflict` when it is one already.
+    /// `is_conflict` if the user is a member already.
     pub fn create(&self, team: impl Into<TeamId>, username: impl Into<String>) -> Create<TeamMembership> {
         let (team, username) = (team.into(), username.into());
         Create::new(&self.core, move |_| async move {
@@ -68,8 +68,8 @@ impl TeamMemberships {
         })
     }
 
-    /// Ends a membership, or those of a list (`DELETE /v6/team_membership`). Succeeds when there is none: the
-    /// server does not tell.
+    /// Deletes one membership or several (`DELETE /v6/team_membership`). Succeeds even if they do not exist: the API
+    /// does not report it.
     pub fn remove(&self, memberships: impl Into<Keys<TeamMembershipId>>) -> Batch<TeamMembershipId> {
         let deed: Deed<TeamMembership> = Deed::Delete;
         let rows = OfRows { core: self.core.clone(), identity: json!(["delete"]), deed, single: false };

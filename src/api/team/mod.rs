@@ -1,4 +1,4 @@
-//! Teams of organizations, their members, and the applications that they work on. openBalena has none.
+//! Teams of organizations, their members, and their access to applications. openBalena has no teams.
 
 mod application_access;
 mod membership;
@@ -36,10 +36,10 @@ impl Teams {
         Self { core: core.clone() }
     }
 
-    /// A new team in an organization (`POST /v6/team`, after `GET /v6/organization`).
+    /// Creates a team in an organization (`POST /v6/team`, after `GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there; `is_conflict` when it has a team of that name.
+    /// `is_not_found` if the organization does not exist; `is_conflict` if it has a team of that name.
     pub fn create(&self, organization: impl Into<OrganizationKey>, name: impl Into<String>) -> Create<Team> {
         let (core, key, name) = (self.core.clone(), organization.into(), name.into());
         Create::new(&self.core, |_| async move {
@@ -48,10 +48,10 @@ impl Teams {
         })
     }
 
-    /// The teams of an organization (`GET /v6/team`, after `GET /v6/organization`).
+    /// Lists the teams of an organization (`GET /v6/team`, after `GET /v6/organization`).
     ///
     /// # Errors
-    /// `is_not_found` when the organization is not there.
+    /// `is_not_found` if the organization does not exist.
     #[doc(alias = "getAllByOrganization")]
     pub fn get_all_by_organization(&self, organization: impl Into<OrganizationKey>) -> List<Team> {
         let (core, key) = (self.core.clone(), organization.into());
@@ -61,20 +61,20 @@ impl Teams {
         })
     }
 
-    /// One team (`GET /v6/team`).
+    /// Reads one team (`GET /v6/team`).
     ///
     /// # Errors
-    /// `is_not_found`.
+    /// `is_not_found` if the team does not exist.
     pub fn get(&self, team: impl Into<TeamId>) -> Get<Team> {
         let team = team.into();
         Get::new(&self.core, async move { target(team, Query::new()) })
     }
 
-    /// Gives a team another name, that no other team of its organization has (`PATCH /v6/team`, after
-    /// `GET /v6/team`).
+    /// Renames a team (`PATCH /v6/team`, after `GET /v6/team`). The name must be unique in its organization.
     ///
     /// # Errors
-    /// `is_not_found`; `is_conflict` when the organization has a team of that name: nothing is changed then.
+    /// `is_not_found` if the team does not exist; `is_conflict` if the organization has a team of that name. Nothing
+    /// is changed then.
     pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Write {
         let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
         Write::new(&self.core, move |writer| async move {
@@ -96,8 +96,8 @@ impl Teams {
         })
     }
 
-    /// Removes a team; its members stay members of the organization (`DELETE /v6/team`). Succeeds when there
-    /// is none: the server does not tell.
+    /// Deletes a team (`DELETE /v6/team`). Its members stay in the organization. Succeeds even if it does not exist:
+    /// the API does not report it.
     pub fn remove(&self, team: impl Into<TeamId>) -> Write {
         let team = team.into();
         Write::new(&self.core, move |writer| async move {
@@ -105,19 +105,19 @@ impl Teams {
         })
     }
 
-    /// Who is a member of which team.
+    /// Returns the functions of memberships of teams.
     pub fn membership(&self) -> TeamMemberships {
         TeamMemberships::new(&self.core)
     }
 
-    /// Which team works on which applications, and what it may do there.
+    /// Returns the functions of the access of teams to applications.
     #[doc(alias = "applicationAccess")]
     pub fn application_access(&self) -> TeamApplicationAccesses {
         TeamApplicationAccesses::new(&self.core)
     }
 }
 
-/// Where a read of this team goes, with these defaults.
+/// Returns the target of a read of this team, with these default options.
 fn target(team: TeamId, defaults: Query) -> crate::Result<Target> {
     Ok(Target::one::<Team>(Some(Key::id(an_id("team", team.get())?)), defaults, team))
 }

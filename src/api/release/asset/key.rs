@@ -1,4 +1,4 @@
-//! How the caller names an asset.
+//! Keys of release assets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result, shown};
 use crate::ids::ReleaseAssetId;
 use crate::odata::{Key, Query};
 
-/// An asset: its id, or a release and the asset's name there (`asset_key`).
+/// Key of an asset: its id, or a release and the asset's name in it (`asset_key`).
 ///
 /// ```
 /// use balena_agent::ReleaseAssetKey;
@@ -25,19 +25,19 @@ use crate::odata::{Key, Query};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseAssetKey {
-    /// By its id.
+    /// The numeric id.
     Id(ReleaseAssetId),
-    /// By its name within a release.
+    /// The asset's name in a release.
     Name {
-        /// The release.
+        /// Key of the release.
         release: ReleaseKey,
-        /// The asset's name there.
+        /// Name of the asset.
         asset_key: String,
     },
 }
 
 impl ReleaseAssetKey {
-    /// The row's key. Asks for the release's id where it is named otherwise.
+    /// Returns the row's key. Looks up the release's id if needed.
     pub(super) async fn key(&self, core: &Arc<Core>) -> Result<Key> {
         match self {
             Self::Id(id) => Ok(Key::id(an_id("asset", id.get())?)),
@@ -48,13 +48,13 @@ impl ReleaseAssetKey {
         }
     }
 
-    /// Where a read of this asset goes, with these defaults.
+    /// Returns the target of a read of this asset, with these default options.
     pub(super) async fn target(&self, core: &Arc<Core>, defaults: Query) -> Result<Target> {
         Ok(Target::one::<ReleaseAsset>(Some(self.key(core).await?), defaults, self))
     }
 }
 
-/// The key of the asset of this name beside the release with this id.
+/// Returns the key of the asset with this name of the release with this id.
 pub(super) fn by_name(release: i64, asset_key: &str) -> Key {
     Key::of("asset_key", asset_key).and("release", release)
 }
@@ -97,7 +97,7 @@ macro_rules! from_numbers {
     ($($number:ty)*) => {$(
         impl From<$number> for ReleaseAssetKey {
             fn from(id: $number) -> Self {
-                // A number beyond the range of ids is no id, and is refused as such.
+                // An id out of range becomes 0, which is refused.
                 Self::Id(ReleaseAssetId::new(i64::try_from(id).unwrap_or(0)))
             }
         }

@@ -1,4 +1,4 @@
-//! Files that lie beside a release.
+//! Release assets: files attached to a release.
 
 mod key;
 mod upload;
@@ -22,25 +22,25 @@ use super::{ReleaseKey, Releases};
 pub use key::ReleaseAssetKey;
 pub use upload::UploadAsset;
 
-/// Files beside releases. From [`Releases::asset`]. Version 6 of the API has none: these calls speak version 7,
-/// whatever the settings say.
+/// Files attached to releases. From [`Releases::asset`]. Version 6 of the API has none: these calls use version 7,
+/// whatever the setting is.
 #[derive(Debug, Clone)]
 pub struct ReleaseAssets {
     core: Arc<Core>,
 }
 
 impl Releases {
-    /// Files that lie beside a release: notes, a firmware.
+    /// Returns the functions of release assets: files attached to a release, such as notes or firmware.
     pub fn asset(&self) -> ReleaseAssets {
         ReleaseAssets { core: self.core.clone() }
     }
 }
 
 impl ReleaseAssets {
-    /// The assets of a release, by their ids (`GET /v7/release`).
+    /// Lists the assets of a release, ordered by id (`GET /v7/release`).
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`: of the release.
+    /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text.
     #[doc(alias = "getAllByRelease")]
     pub fn get_all_by_release(&self, release: impl Into<ReleaseKey>) -> List<ReleaseAsset> {
         let (core, key) = (self.core.clone(), release.into());
@@ -50,16 +50,17 @@ impl ReleaseAssets {
         })
     }
 
-    /// One asset, by its id or by its release and name (`GET /v7/release_asset`).
+    /// Reads one asset, by its id or by its release and name (`GET /v7/release_asset`).
     ///
     /// # Errors
-    /// `is_not_found`; `is_ambiguous` when several commits begin like that.
+    /// `is_not_found` if the asset does not exist; `is_ambiguous` if several commits start with the text.
     pub fn get(&self, asset: impl Into<ReleaseAssetKey>) -> Get<ReleaseAsset> {
         let (core, key) = (self.core.clone(), asset.into());
         Get::new(&self.core, async move { key.target(&core, Query::new()).await })
     }
 
-    /// The file of an asset (`GET` of the address in `GET /v7/release_asset`). The token stays with the API.
+    /// Downloads the file of an asset (`GET` of the address from `GET /v7/release_asset`). The token is sent to the
+    /// API only.
     ///
     /// ```no_run
     /// # async fn example(balena: balena_agent::Balena) -> balena_agent::Result<()> {
@@ -70,13 +71,13 @@ impl ReleaseAssets {
     /// ```
     ///
     /// # Errors
-    /// `is_not_found` when there is no such asset, or nothing was uploaded to it yet.
+    /// `is_not_found` if the asset does not exist or has no file yet.
     pub fn download(&self, asset: impl Into<ReleaseAssetKey>) -> Request<Download> {
         let (core, key) = (self.core.clone(), asset.into());
         Request::new(async move {
             let (clock, retry) = (core.http.clock.clone(), core.http.retry);
             let name = format!("release asset {key}");
-            // The address is good for a while only: it is asked for again with every connection.
+            // The address expires, so every connection requests a new one.
             let open = Box::new(move |headers| -> crate::http::BoxFuture<'static, Result<Opened>> {
                 let (core, key) = (core.clone(), key.clone());
                 Box::pin(async move {
@@ -90,10 +91,10 @@ impl ReleaseAssets {
         })
     }
 
-    /// Removes an asset (`DELETE /v7/release_asset`). One that is not there is no error.
+    /// Deletes an asset (`DELETE /v7/release_asset`). Succeeds even if it does not exist.
     ///
     /// # Errors
-    /// `is_not_found`, `is_ambiguous`: of the release.
+    /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text.
     pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> Write {
         let (core, key) = (self.core.clone(), asset.into());
         Write::new(&self.core, move |writer| async move {
@@ -103,7 +104,7 @@ impl ReleaseAssets {
     }
 }
 
-/// Where the file is, now.
+/// Requests the current address of the file.
 async fn href(core: &Arc<Core>, key: &ReleaseAssetKey) -> Result<String> {
     #[derive(Deserialize)]
     struct Row {
@@ -114,14 +115,14 @@ async fn href(core: &Arc<Core>, key: &ReleaseAssetKey) -> Result<String> {
     row.asset.and_then(|asset| asset.href).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("release asset {key} has no file"))
             .sent(true)
-            .help("its upload has not ended, or broke off: upload it again, and overwrite it")
+            .help("its upload is still running or was interrupted: upload it again with `.overwrite()`")
     })
 }
 
-/// The storage knows no tokens: what it refuses has nothing to do with who is logged in.
+/// Converts an error of the storage, which does not use the token: a refusal does not concern the login.
 fn refused(error: Error) -> Error {
     if error.is_unauthorized() {
-        return error.help("the storage refuses the address that the API told: is the clock right?");
+        return error.help("the storage refuses the address from the API: check this machine's clock");
     }
     error
 }

@@ -1,4 +1,4 @@
-//! Uploads: a short file in a form, a long one in parts that go to the storage directly.
+//! Uploads of assets: small files in a form, large ones in parts that go to the storage directly.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -27,15 +27,16 @@ use super::key::{by_name, not_empty};
 use super::{ReleaseAssets, refused};
 
 const RESOURCE: &str = "release_asset";
-/// What is longer goes in parts. The storage takes no shorter ones, but for the last.
+/// Size in bytes above which a file is sent in parts, and the smallest part that the storage accepts, except for the
+/// last.
 const PART: u64 = 5 * 1024 * 1024;
-/// Each part is in memory once.
+/// Largest part size in bytes: one part is in memory at a time.
 const LONGEST_PART: u64 = 64 * 1024 * 1024;
 const NO_KNOWN_TYPE: &str = "application/octet-stream";
 
 /// A request that uploads an asset and returns its row: [`ReleaseAssets::upload`].
 ///
-/// Nothing is sent before `.await`. Dropping it ends the upload; the asset may then be there without a file.
+/// Nothing is sent before `.await`. Dropping it cancels the upload; the asset may then exist without a file.
 #[must_use = "nothing is sent before `.await`"]
 pub struct UploadAsset<T = ReleaseAsset> {
     upload: Upload,
@@ -53,12 +54,12 @@ struct Upload {
 }
 
 impl ReleaseAssets {
-    /// Uploads a file as an asset of a release. One of more than 5 MiB goes in parts, one after the other, and no
-    /// more than one of them is in memory.
+    /// Uploads a file as an asset of a release. A file of more than 5 MiB is sent in parts, one after the other,
+    /// with one part in memory at a time.
     ///
-    /// Short: `GET /v7/release_asset`, then `POST`, or `PATCH` to overwrite. Long: after the `GET`, a `POST` of
-    /// the asset without its file unless it is there, `POST …/beginUpload`, a `PUT` of each part to the storage,
-    /// `POST …/commitUpload`.
+    /// Small: `GET /v7/release_asset`, then `POST`, or `PATCH` to overwrite. Large: after the `GET`, a `POST` of the
+    /// asset without its file unless it exists, `POST …/beginUpload`, a `PUT` of each part to the storage, `POST
+    /// …/commitUpload`.
     ///
     /// ```no_run
     /// use balena_agent::UploadFile;
@@ -78,8 +79,9 @@ impl ReleaseAssets {
     /// ```
     ///
     /// # Errors
-    /// `is_io` when the file can't be read, or changes meanwhile; `is_not_found`, `is_ambiguous`: of the release;
-    /// `is_conflict` when there is an asset of this name and it is not to be overwritten.
+    /// `is_io` if the file can't be read or changes during the upload; `is_not_found` if the release does not exist;
+    /// `is_ambiguous` if several commits start with the text; `is_conflict` if an asset of this name exists and
+    /// [`overwrite`](UploadAsset::overwrite) is not set.
     pub fn upload(
         &self,
         release: impl Into<ReleaseKey>,
@@ -100,27 +102,28 @@ impl ReleaseAssets {
 }
 
 impl<T> UploadAsset<T> {
-    /// Takes the place of an asset of this name.
+    /// Replaces the file of an existing asset of this name.
     pub fn overwrite(mut self) -> Self {
         self.upload.overwrites = true;
         self
     }
 
-    /// How many bytes a part of a long file has: 5 MiB, unless told otherwise, at most 64 MiB.
+    /// Sets the size of a part of a large file in bytes: 5 MiB by default, at most 64 MiB.
     #[doc(alias = "chunkSize")]
     pub fn chunk_size(mut self, bytes: u64) -> Self {
         self.upload.part = bytes;
         self
     }
 
-    /// Is told how far it is: a short file at its beginning and its end, a long one with every part.
+    /// Sets a callback for the progress: called at the start and the end of a small file, and with every part of a
+    /// large one.
     #[doc(alias = "onUploadProgress")]
     pub fn progress(mut self, report: impl FnMut(Progress) + Send + 'static) -> Self {
         self.upload.report = Some(Box::new(report));
         self
     }
 
-    /// Decodes into a type of your own.
+    /// Decodes the row into another type.
     pub fn rows<U>(self) -> UploadAsset<U> {
         UploadAsset { upload: self.upload, types: PhantomData }
     }
@@ -155,16 +158,16 @@ impl<T> fmt::Debug for UploadAsset<T> {
     }
 }
 
-/// What an upload ends with.
+/// Result of an upload.
 enum Sent {
-    /// The row, in an answer.
+    /// The row, in a response.
     Row(Reply),
-    /// Its id.
+    /// The id of the row.
     Asset(i64),
 }
 
 impl Upload {
-    /// Not generic: compiled once.
+    /// Sends the file. Not generic, so that it is compiled once.
     async fn send(mut self) -> Result<Sent> {
         not_empty(&self.asset_key)?;
         if self.part == 0 || self.part > LONGEST_PART {
@@ -178,9 +181,7 @@ impl Upload {
         if there.is_some() && !self.overwrites {
             let (name, release) = (shown(&self.asset_key), &self.release);
             let text = format!("release {release} has an asset {name} already");
-            return Err(
-                about(&reply, ErrorKind::Conflict, text).help("`.overwrite()` puts this file in its place")
-            );
+            return Err(about(&reply, ErrorKind::Conflict, text).help("`.overwrite()` replaces its file"));
         }
         if file.size() <= PART {
             return self.send_form(release, there, file).await;
@@ -193,7 +194,7 @@ impl Upload {
         };
         match self.send_parts(id, file).await {
             Err(error) if there.is_none() && error.advice().is_none() => {
-                Err(error.help("the asset is there without a file: upload it again, and overwrite it"))
+                Err(error.help("the asset exists without a file: upload it again with `.overwrite()`"))
             }
             sent => sent.map(|()| Sent::Asset(id)),
         }
@@ -255,7 +256,7 @@ async fn act(core: &Core, id: i64, action: &'static str, body: &Value) -> Result
     core.resource(Method::POST, &address, Some(body), false).await
 }
 
-/// Where the parts go.
+/// A started upload: the addresses of its parts.
 struct Begun {
     uuid: String,
     parts: Vec<Part>,
@@ -270,7 +271,7 @@ struct Part {
     length: u64,
 }
 
-/// The parts in their order, which have to be the whole file.
+/// Reads the parts in order, and checks that they cover the whole file.
 fn begun(reply: &Reply, size: u64, longest: u64) -> Result<Begun> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -286,17 +287,17 @@ fn begun(reply: &Reply, size: u64, longest: u64) -> Result<Begun> {
     parts.sort_by_key(|part| part.number);
     let lengths = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.length));
     if lengths != Some(size) || parts.iter().any(|part| part.length > longest) {
-        let text = format!("the parts that it asks for are not the {size} bytes of the file");
+        let text = format!("the requested parts do not cover the {size} bytes of the file");
         return Err(about(reply, ErrorKind::Decode, text));
     }
     Ok(Begun { uuid, parts })
 }
 
-/// What the storage calls a part that it has.
+/// Returns the ETag of an uploaded part.
 fn etag(reply: &Reply) -> Result<String> {
     let tag = reply.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let tag = tag.map(|tag| tag.trim_matches('"')).filter(|tag| !tag.is_empty());
     tag.map(str::to_owned).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the storage took a part and did not tell its ETag".to_owned())
+        about(reply, ErrorKind::Decode, "the storage accepted a part without an ETag".to_owned())
     })
 }
