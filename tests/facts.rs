@@ -107,7 +107,7 @@ async fn a_column_that_is_not_in_the_answer_is_no_fact() {
         let mut lacking = row.clone();
         lacking.as_object_mut().unwrap().remove(*column);
         let error = ask(cloud(&lacking)).await.unwrap_err();
-        let words = format!("the answer says nothing of `{column}`");
+        let words = format!("the response lacks `{column}`");
         assert!(error.is_decode() && error.to_string().contains(&words), "{column}: {error}");
         assert!(error.to_string().starts_with("GET /v6/") && error.was_sent(), "{column}: {error}");
         if let Some(expected) = of_null {

@@ -158,10 +158,10 @@ impl Found {
         one(self.missing, self.rows()?, &self.sought, &self.reply)
     }
 
-    /// Refuses a row without what was asked for.
+    /// Checks that the one row has every requested column.
     pub(super) fn complete(self, asked: &Query) -> Result<Self> {
         let rows: Vec<Value> = self.rows()?;
-        // Of several rows it is not the columns that are wrong.
+        // Several rows are an error of their number, not of their columns.
         if rows.len() == 1 {
             complete(&self.reply, &rows, asked)?;
         }

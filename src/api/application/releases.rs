@@ -55,7 +55,7 @@ impl Applications {
         self.ask(application, query, |row| row.should_be_running_release.into_rows().pop()?.commit)
     }
 
-    /// What some columns of one application say.
+    /// Reads some columns of one application and converts them.
     fn ask<T>(
         &self,
         application: impl Into<ApplicationKey>,
