@@ -141,7 +141,7 @@ impl Drop for Draft {
 mod tests {
     use super::*;
 
-    /// A directory that goes with the test.
+    /// A directory that is removed after the test.
     struct Dir(PathBuf);
 
     impl Dir {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_failure_leaves_the_old_content_and_no_draft() {
         let dir = Dir::new("fail");
-        // A non-empty directory can't be renamed over: the failure comes after the draft was written.
+        // A non-empty directory can't be renamed over, so the failure comes after the temporary file was written.
         let path = dir.0.join("state");
         fs::create_dir_all(path.join("inside")).unwrap();
         let error = write_atomic(&path, b"new", PRIVATE).unwrap_err();

@@ -36,7 +36,7 @@ mod tests {
     use crate::transport::{BoxFuture, Request as Sent, Response, Transport, TransportError};
     use crate::{ApiVersion, Balena, Retry, Settings};
 
-    /// Answers a count with a number and all else with one row.
+    /// A fake API that returns a number for a count and one row for everything else.
     #[derive(Debug, Default)]
     struct Counting(Mutex<Vec<String>>);
 
@@ -68,7 +68,7 @@ mod tests {
         (balena, transport)
     }
 
-    /// Counts a list, and looks at what was asked last.
+    /// Counts a list, and returns the last request.
     async fn counts<R: Resource>(name: &str, transport: &Counting, list: List<R>) {
         let number = list.count().await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let url = transport.0.lock().unwrap().last().cloned().unwrap();

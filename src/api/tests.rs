@@ -1,4 +1,4 @@
-//! What no recorded call shows of the smaller nouns.
+//! Cases of the smaller nouns that no recorded call covers.
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -98,13 +98,13 @@ async fn rows_within_a_row_are_listed_and_counted_and_have_no_pages() {
     let services = balena.service().get_all_by_application(5).await.unwrap();
     assert_eq!(services.len(), 2);
     assert_eq!(services[0].service_name.as_deref(), Some("main"));
-    // Two rows where a name is to stand for one.
+    // Two rows for a unique name.
     let error = balena.service().var().remove((5, "main"), "NAME").await.unwrap_err();
     assert!(error.is_ambiguous(), "{error}");
     assert!(transport.asked.lock().unwrap().iter().all(|asked| asked.starts_with("GET ")));
     let page = balena.service().get_all_by_application(5).pages(10).next().await.unwrap();
     assert!(page.unwrap_err().is_invalid_argument());
-    // A list in place of a number, and no application at all.
+    // A list in place of a number, and an application that does not exist.
     let error = balena.service().get_all_by_application(5).count().await.unwrap_err();
     assert!(error.is_decode(), "{error}");
     let (empty, _) = Always::answering("{\"d\":[]}");
@@ -119,7 +119,7 @@ async fn a_number_of_rows_is_no_row() {
     let counting = json!({ "$count": {} });
     let error = balena.organization().invite().get_all().options(&counting).await.unwrap_err();
     assert!(error.is_invalid_argument(), "{error}");
-    // These have an order, beside which the option does not stand.
+    // These have an order, which `$count` does not allow.
     let error = balena.organization().get_all().options(&counting).count().await.unwrap_err();
     assert!(error.is_invalid_argument(), "{error}");
     assert_eq!(transport.asked.lock().unwrap().len(), 1);

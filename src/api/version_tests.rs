@@ -1,4 +1,4 @@
-//! What each version of the API calls its own, and what both answer.
+//! Names that differ between the versions of the API.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ async fn what_version_7_has_no_more_is_refused_before_anything_is_sent() {
     }
     assert_eq!(*transport.asked.lock().unwrap(), [""; 0]);
 
-    // A value may say anything.
+    // A value may contain any name.
     devices().filter(Device::NOTE.eq("it's the vpn_address of 'logs_channel'")).await.unwrap();
     devices().filter(Device::LOCATION.contains("vpn_address")).await.unwrap();
     assert_eq!(transport.asked.lock().unwrap().len(), 2);
@@ -86,7 +86,7 @@ async fn what_version_6_does_not_have_yet_is_refused_before_anything_is_sent() {
     }
     assert_eq!(*transport.asked.lock().unwrap(), [""; 0]);
 
-    // What a server of version 6 answered, and what nobody heard of yet.
+    // A name that version 6 has, and an unknown one.
     devices().select(["update_status", "brand_new"]).await.unwrap();
     balena
         .device()

@@ -26,10 +26,10 @@ pub use two_factor::TwoFactor;
 /// Logins. From [`Balena::auth`](crate::Balena::auth).
 ///
 /// A login is a token in the settings, shared by all clones of a client. The next request exchanges a session token
-/// older than the setting `token_refresh_interval` (one hour) for a new one, once for all clones (`GET
-/// /user/v1/refresh-token`). API keys are never exchanged. If the API can't exchange the token, the old one stays in
-/// use and the exchange is tried again after a minute. After a session has expired, calls that need a login fail
-/// without a request (`is_unauthorized`). Without a login, requests use the key of the environment
+/// older than the setting `token_refresh_interval` (one hour) for a new one, once for all clones
+/// (`GET /user/v1/refresh-token`). API keys are never exchanged. If the API can't exchange the token, the old one
+/// stays in use and the exchange is tried again after a minute. After a session has expired, calls that need a login
+/// fail without a request (`is_unauthorized`). Without a login, requests use the key of the environment
 /// (`BALENA_API_KEY`).
 #[derive(Debug, Clone)]
 pub struct Auth {
@@ -168,8 +168,8 @@ impl Auth {
         self.core.store.forget_token()
     }
 
-    /// Creates an account with e-mail address and password, and returns a session token for it (`POST
-    /// /user/register`). Does not log in: see [`login_with_token`](Self::login_with_token).
+    /// Creates an account with e-mail address and password, and returns a session token for it
+    /// (`POST /user/register`). Does not log in: see [`login_with_token`](Self::login_with_token).
     ///
     /// # Errors
     /// The kind that matches the API's status; `is_decode` if the response is not a token.
@@ -184,8 +184,8 @@ impl Auth {
         })
     }
 
-    /// Confirms an e-mail address with the token sent to it, and returns a session token (`POST
-    /// /user/v1/verify-email`). Does not log in.
+    /// Confirms an e-mail address with the token sent to it, and returns a session token
+    /// (`POST /user/v1/verify-email`). Does not log in.
     ///
     /// # Errors
     /// `is_unauthorized` if the token is wrong or was used before; `is_decode` if the response is not a token.

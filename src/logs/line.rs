@@ -148,7 +148,7 @@ mod tests {
             r#"{"message":"","createdAt":null,"timestamp":1e300,"isSystem":null,"serviceId":null,"x":[1]}"#;
         assert_eq!(line(odd).unwrap(), LogLine::default());
         assert_eq!(line(r#"{"message":"","timestamp":1.5}"#).unwrap().timestamp.unwrap().as_millisecond(), 1);
-        // Half of a character, as JSON and as bytes.
+        // Half a character, in JSON and in UTF-8.
         assert_eq!(line(r#"{"message":"a\ud83d"}"#).unwrap().message, "a\u{fffd}\u{fffd}\u{fffd}");
         assert_eq!(read(b"{\"message\":\"a\xf0\x9f\"}").unwrap().message, "a\u{fffd}");
         for broken in ["", "{", "{nope", "[\"x\"]", "5", "{}", r#"{"message":5}"#, r#"{"message":"x"} {}"#] {

@@ -156,10 +156,10 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!(told(&mut seen, [(5, "a"), (5, "a"), (6, "b")]), [New; 3]);
         assert_eq!(seen.resume(), Some(5), "nothing older was ever told");
-        // Of four equal lines two are known.
+        // Two of four equal lines were delivered before.
         let again = [(4, "old"), (5, "a"), (5, "a"), (5, "a"), (5, "a"), (6, "b"), (6, "c"), (7, "a")];
         assert_eq!(told(&mut seen, again), [Known, Known, Known, New, New, Known, New, New]);
-        // It is what comes now: a line that was on its way for long is not held to be old.
+        // The line is new: one that was delayed is not treated as old.
         assert_eq!(told(&mut seen, [(3, "late")]), [New]);
     }
 
@@ -181,7 +181,7 @@ mod tests {
         }
         assert_eq!(seen.marks.len(), REMEMBERED);
         assert_eq!(seen.resume(), Some(9936), "a few lines back");
-        // A server that tells all it has, whatever it was asked.
+        // A server that ignores the start time and sends all lines.
         assert!((0..10_000).all(|at| seen.judge(Some(at), at) == Known));
         assert_eq!(seen.judge(Some(10_000), 10_000), New);
         assert!(seen.replay.is_some() && seen.judge(Some(12_000), 12_000) == New && seen.replay.is_none());

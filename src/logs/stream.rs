@@ -35,7 +35,7 @@ const SHOWN: usize = 60;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LogEvent {
-    /// A line.
+    /// A log line.
     Line(LogLine),
     /// A line was skipped: it is malformed or longer than 256 KiB. The error is `is_decode`.
     Skipped(Error),
@@ -46,7 +46,7 @@ pub enum LogEvent {
     Missed,
 }
 
-/// The log of one device as a `Stream`, which ends only on an error.
+/// The log of one device, followed as a `Stream`.
 ///
 /// Polling does all the work. Dropping the stream closes the connection and unsubscribes. It reads ahead only a few
 /// buffers of the connection, so a slow reader slows the server down. The server then drops lines and reports this

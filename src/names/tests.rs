@@ -36,12 +36,12 @@ fn a_name_of_version_7_is_found_wherever_it_stands() {
 #[test]
 fn a_name_is_of_its_resource() {
     for (address, in_v6, in_v7) in [
-        // Of an application and of a device both have it, of the history version 6.
+        // Both versions have it on application and device; only version 6 on the history.
         ("application?$select=should_be_running__release", true, true),
         ("device?$expand=should_be_running__release", true, true),
         ("device_history?$expand=should_be_running__release", true, false),
         ("device_type?$expand=device_history($select=should_be_running__release)", true, false),
-        // Of the history both have it, of a device version 7.
+        // Both versions have it on the history; only version 7 on the device.
         ("device_history?$select=should_be_managed_by__release", true, true),
         ("device?$select=should_be_managed_by__release", false, true),
         ("service?$expand=application", true, true),
@@ -57,7 +57,7 @@ fn a_name_is_of_its_resource() {
         ("supervisor_release?$top=1", true, false),
         ("release_asset(5)/beginUpload", false, true),
         ("application?$expand=owns__release($expand=release_asset)", false, true),
-        // A value is no name, and a column that nobody heard of may be new.
+        // A value is not a name, and an unknown column may be new.
         ("device?$filter=note eq 'it''s the vpn_address, (is_pinned_on__release'", true, true),
         ("device?$select=device_name,brand_new", true, true),
         ("device?$filter=is_new_navigation/any(x:x/vpn_address eq 1)", true, true),

@@ -7,7 +7,8 @@ use serde_json::{Map, Value as Json};
 use super::encode::push_path;
 use super::expr::{Expr, Path};
 use super::fault::{Check, Fault, refuse};
-use super::json_expr;
+use super::json_expr::{self, count_filter};
+use super::json_literal::kind;
 use super::query::{Expansion, Query};
 use crate::error::Result;
 
@@ -17,8 +18,8 @@ impl Query {
     /// Parses options in the SDKs' form: `{"$select": ["id"], "$filter": {"uuid": {"$startswith": "8d"}}}`.
     ///
     /// An option that is `null` or an empty string, or an empty `$filter` or `$expand`, counts as absent. A string
-    /// as `$filter` is [`Filter::raw`](super::Filter::raw). Dates have the form `{"$datetime":
-    /// "2024-01-31T12:00:00Z"}`.
+    /// as `$filter` is [`Filter::raw`](super::Filter::raw). Dates have the form
+    /// `{"$datetime": "2024-01-31T12:00:00Z"}`.
     ///
     /// # Errors
     /// [`is_invalid_argument`](crate::Error::is_invalid_argument), with the option's name: the option or an operator
@@ -32,18 +33,6 @@ impl Query {
         // Reports invalid names and values now rather than after a merge.
         query.render()?;
         Ok(query)
-    }
-}
-
-/// What a value is, for messages.
-pub(super) fn kind(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "a boolean",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a text",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
     }
 }
 
@@ -83,12 +72,12 @@ fn select(query: &mut Query, value: &Json) -> Check {
         Json::Array(names) => {
             for name in names {
                 let Json::String(name) = name else {
-                    return refuse!("a name is a text, not {}", kind(name));
+                    return refuse!("a name is a string, not {}", kind(name));
                 };
                 query.add_column(name.clone());
             }
         }
-        _ => return refuse!("a text or a list of texts, not {}", kind(value)),
+        _ => return refuse!("a string or a list of strings, not {}", kind(value)),
     }
     Ok(())
 }
@@ -114,18 +103,6 @@ fn count(query: &mut Query, value: &Json) -> Check {
         }
         _ => refuse!("an object, not {}", kind(value)),
     }
-}
-
-/// The one option that a count takes.
-pub(super) fn count_filter(options: &Object) -> Check<Option<Expr>> {
-    let mut filter = None;
-    for (name, value) in options {
-        if name != "$filter" {
-            return refuse!("takes no `{}`, only `$filter`", name.escape_debug());
-        }
-        filter = json_expr::filter(value)?;
-    }
-    Ok(filter)
 }
 
 fn expand(query: &mut Query, value: &Json) -> Check {
@@ -186,7 +163,7 @@ fn order_item(query: &mut Query, value: &Json) -> Check {
     match value {
         Json::String(text) => text.split(',').try_for_each(|item| order_text(query, item.trim())),
         Json::Object(item) => order_object(query, item),
-        _ => refuse!("a text, an object or a list of these, not {}", kind(value)),
+        _ => refuse!("a string, an object or a list of these, not {}", kind(value)),
     }
 }
 

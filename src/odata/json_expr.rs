@@ -19,7 +19,7 @@ pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
         Json::String(text) => Ok(Some(Expr::raw(text.clone()))),
         Json::Object(map) if map.is_empty() => Ok(None),
         Json::Object(_) | Json::Array(_) => condition(value, None).map(Some),
-        Json::Bool(_) | Json::Number(_) => refuse!("an object, a list or a text, not {}", kind(value)),
+        Json::Bool(_) | Json::Number(_) => refuse!("an object, a list or a string, not {}", kind(value)),
     }
 }
 
@@ -31,7 +31,7 @@ fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
         (_, _, Json::Array(list)) => join(Joint::Or, list, key),
         (None, _, Json::Object(map)) => object(Joint::And, map, key),
         _ => refuse!(
-            "{} is not a condition; a condition given as text is written {{\"$raw\": …}}",
+            "{} is not a condition; a condition given as a string is written {{\"$raw\": …}}",
             kind(value)
         ),
     }

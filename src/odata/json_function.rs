@@ -67,7 +67,7 @@ pub(super) fn call(
 ) -> Check<Expr> {
     for argument in &arguments {
         if text && matches!(argument, Expr::Value(value) if !matches!(value.0, Kind::Text(_))) {
-            return refuse!("`${name}` takes a text");
+            return refuse!("`${name}` takes a string");
         }
     }
     let takes = |count: usize| (least..=most).contains(&count);

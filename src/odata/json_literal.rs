@@ -14,7 +14,7 @@ pub(super) fn kind(value: &Json) -> &'static str {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",
         Json::Number(_) => "a number",
-        Json::String(_) => "a text",
+        Json::String(_) => "a string",
         Json::Array(_) => "a list",
         Json::Object(_) => "an object",
     }
@@ -46,7 +46,7 @@ pub(super) fn literal(value: &Json) -> Check<Option<Value>> {
 /// Parses the string of `$datetime`: ISO 8601, in UTC if it has no offset.
 fn datetime(value: &Json) -> Check<Value> {
     let Json::String(text) = value else {
-        return refuse!("`$datetime` takes a text, not {}", kind(value));
+        return refuse!("`$datetime` takes a string, not {}", kind(value));
     };
     let time = text
         .parse::<Timestamp>()

@@ -29,7 +29,7 @@ pub(super) fn split(value: &Json) -> Check<(&str, Vec<(String, &Json)>)> {
         _ => (value, Vec::new()),
     };
     let Json::String(text) = text else {
-        return refuse!("`$raw` takes a text, not {}", kind(text));
+        return refuse!("`$raw` takes a string, not {}", kind(text));
     };
     for (name, _) in &binds {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {

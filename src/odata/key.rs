@@ -80,7 +80,7 @@ fn check_value(column: &str, value: &Value) -> Check {
         Kind::Text(text) if text.is_empty() => refuse!("`{column}` is empty"),
         Kind::Integer(_) | Kind::Time(_) | Kind::Text(_) => Ok(()),
         Kind::Null | Kind::Bool(_) | Kind::Float(_) | Kind::Duration(_) => {
-            refuse!("`{column}` is neither a whole number nor a text nor a date")
+            refuse!("`{column}` is neither a whole number nor a string nor a date")
         }
     }
 }

@@ -77,8 +77,8 @@ impl<T> Nav<T> {
 }
 
 impl<'de, T: Deserialize<'de>> Nav<T> {
-    /// Deserializes a column whose bare number is an id, as `actor` is in version 6: `#[serde(default,
-    /// deserialize_with = "Nav::or_plain_id")]`.
+    /// Deserializes a column whose bare number is an id, as `actor` is in version 6:
+    /// `#[serde(default, deserialize_with = "Nav::or_plain_id")]`.
     ///
     /// # Errors
     /// Errors of the deserializer, or an id out of range.
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn nav(value: &Json) -> Result<Nav<Row>, serde_json::Error> {
-        // Through text: that is how answers come, and it exercises another deserializer than a tree does.
+        // Through text, as responses arrive: it uses another deserializer than a JSON tree does.
         let text = json!({ "nav": value }).to_string();
         serde_json::from_str::<Holder>(&text).map(|holder| holder.nav)
     }

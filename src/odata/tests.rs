@@ -1,4 +1,4 @@
-//! Typed queries, in the shapes that the functions of the API use.
+//! Typed queries of the forms that the API's functions use.
 
 use jiff::Timestamp;
 
@@ -123,7 +123,7 @@ fn every_variable_has_a_name_of_its_own() {
         "belongs_to__application/any(bta:\
          (bta/owns__device/any(od:od/belongs_to__application/any(bta1:bta1/slug eq 'x'))) and (bta/organization eq 1))"
     );
-    // The initials of this one are an operator.
+    // The initials of this name are an operator.
     assert_eq!(filter(Application::RELEASES.any(Release::ID.eq(1))), "owns__release/any(or1:or1/id eq 1)");
 }
 
@@ -134,7 +134,7 @@ fn counts_compare_order_and_expand() {
         filter(Device::TAGS.count().filter(Tag::KEY.eq("a")).ge(2)),
         "device_tag/$count($filter=tag_key eq 'a') ge 2"
     );
-    // Within a lambda the navigation is the variable's, the filter of the count its own.
+    // In a lambda, the path starts with the variable, but the filter of the count does not.
     assert_eq!(
         filter(Device::APPLICATION.any(Application::DEVICES.count().filter(Device::ID.gt(3)).lt(9))),
         "belongs_to__application/any(bta:bta/owns__device/$count($filter=id gt 3) lt 9)"

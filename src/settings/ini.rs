@@ -87,7 +87,7 @@ fn escaped(text: &str) -> String {
 
 /// Replaces each `%(name)s` by its value. `left` is the length that may still be processed.
 fn interpolated(text: &str, pairs: &BTreeMap<&str, &str>, depth: usize, left: &mut usize) -> Option<String> {
-    /// As in Python.
+    /// Highest depth of references, as in Python.
     const DEEPEST: usize = 10;
     *left = left.checked_sub(text.len())?;
     let mut out = String::new();

@@ -70,8 +70,8 @@ impl Applications {
         FleetAction { core: self.core.clone(), application: application.into(), path, force: false }
     }
 
-    /// Restarts the services of an application with **empty volumes**, on all devices that are online (`POST
-    /// /supervisor/v1/purge`). Their data is lost.
+    /// Restarts the services of an application with **empty volumes**, on all devices that are online
+    /// (`POST /supervisor/v1/purge`). Their data is lost.
     ///
     /// # Errors
     /// As [`reboot`](Self::reboot).

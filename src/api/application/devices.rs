@@ -25,8 +25,8 @@ pub struct ApplicationWithDeviceServices<A = Application, D = Device> {
 }
 
 impl Applications {
-    /// Reads one application with its devices, and for each device its services with the release of each (`GET
-    /// /v6/application`).
+    /// Reads one application with its devices, and for each device its services with the release of each
+    /// (`GET /v6/application`).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.

@@ -45,8 +45,8 @@ impl ApplicationInvites {
         List::new(&self.core, async { Ok(Target::list::<ApplicationInvite>(Query::new())) })
     }
 
-    /// Lists the open invites to one application (`GET /v6/invitee__is_invited_to__application`, after `GET
-    /// /v6/application`).
+    /// Lists the open invites to one application (`GET /v6/invitee__is_invited_to__application`, after
+    /// `GET /v6/application`).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist.
@@ -60,9 +60,9 @@ impl ApplicationInvites {
         })
     }
 
-    /// Invites a user, by user name or e-mail address, to an application (`POST
-    /// /v6/invitee__is_invited_to__application`, after `GET /v6/application` and `GET
-    /// /v6/application_membership_role`).
+    /// Invites a user, by user name or e-mail address, to an application
+    /// (`POST /v6/invitee__is_invited_to__application`, after `GET /v6/application` and
+    /// `GET /v6/application_membership_role`).
     ///
     /// # Errors
     /// `is_not_found` if the application or the role does not exist.

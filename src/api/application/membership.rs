@@ -64,8 +64,8 @@ impl ApplicationMemberships {
         List::new(&self.core, async { Ok(Target::list::<ApplicationMembership>(Query::new())) })
     }
 
-    /// Lists the memberships of one application (`GET /v6/user__is_member_of__application`, after `GET
-    /// /v6/application`).
+    /// Lists the memberships of one application (`GET /v6/user__is_member_of__application`, after
+    /// `GET /v6/application`).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist.
@@ -114,9 +114,9 @@ impl ApplicationMemberships {
         })
     }
 
-    /// Sets the role of a member (`PATCH /v6/user__is_member_of__application`, after `GET
-    /// /v6/application_membership_role`). Succeeds even if the membership does not exist: the API does not report
-    /// it.
+    /// Sets the role of a member (`PATCH /v6/user__is_member_of__application`, after
+    /// `GET /v6/application_membership_role`). Succeeds even if the membership does not exist: the API does not
+    /// report it.
     ///
     /// # Errors
     /// `is_not_found` if the role does not exist.

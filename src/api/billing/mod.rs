@@ -50,8 +50,8 @@ impl Billing {
         self.get(organization.into(), "/plan")
     }
 
-    /// Reads the payer and the payment method, or `None` if none is stored (`GET
-    /// /billing/v1/account/:organization/info`).
+    /// Reads the payer and the payment method, or `None` if none is stored
+    /// (`GET /billing/v1/account/:organization/info`).
     #[doc(alias = "getBillingInfo")]
     pub fn get_billing_info(&self, organization: impl Into<OrganizationKey>) -> Answer<Option<BillingInfo>> {
         self.get(organization.into(), "/info")

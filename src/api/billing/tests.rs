@@ -1,4 +1,4 @@
-//! What no recorded call shows.
+//! Cases that no recorded call covers.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::{AccountUpdate, BillingAddress, BillingCycle, BillingToken, BillingTo
 use crate::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
 use crate::{Balena, Retry};
 
-/// Knows one organization, and answers with this text to all that is about its bills.
+/// A fake API with one organization, which returns this text to all billing requests.
 #[derive(Debug)]
 struct Provider {
     answer: &'static str,

@@ -60,8 +60,8 @@ impl Config {
         Answer::new(async move { device_types(&core).await })
     }
 
-    /// Reads the image maker's description of one device type, by its slug, its name or another alias (`GET
-    /// /device-types/v1`).
+    /// Reads the image maker's description of one device type, by its slug, its name or another alias
+    /// (`GET /device-types/v1`).
     ///
     /// # Errors
     /// `is_invalid_argument` if the device type does not exist; `is_unauthorized` if nobody is logged in.
@@ -74,8 +74,8 @@ impl Config {
         Request::new(async move { manifest(&core, &name).await })
     }
 
-    /// Lists the settings of an image for a device type, including those asked for when a device is prepared (`GET
-    /// /device-types/v1`).
+    /// Lists the settings of an image for a device type, including those asked for when a device is prepared
+    /// (`GET /device-types/v1`).
     ///
     /// # Errors
     /// As [`get_device_type_manifest_by_slug`](Self::get_device_type_manifest_by_slug).

@@ -125,7 +125,7 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
     }
 }
 
-/// Decodes the response, and sets the number of attempts if it is from this device's supervisor.
+/// Sends the action. Returns the response, and the number of attempts if it is from this device's supervisor.
 fn answered(
     core: Arc<Core>,
     way: Result<Way>,

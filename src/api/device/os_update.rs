@@ -90,8 +90,9 @@ impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
 }
 
 impl Devices {
-    /// Updates the host OS of devices to a published version (`POST https://actions.<devices'
-    /// domain>/v1/:uuid/resinhup`). Returns the platform's response by the uuid of each device.
+    /// Updates the host OS of devices to a published version
+    /// (`POST https://actions.<devices' domain>/v1/:uuid/resinhup`). Returns the platform's response by the uuid of
+    /// each device.
     ///
     /// All devices are checked before the first is updated. Dropping the request starts no further updates.
     ///

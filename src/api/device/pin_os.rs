@@ -25,8 +25,8 @@ use super::os_target::{Mode, check};
 use super::read::columns;
 
 impl Devices {
-    /// Sets the target version of the host OS of devices, by a published version or the id of its release (`PATCH
-    /// /v7/device`). An offline device is updated once it is online.
+    /// Sets the target version of the host OS of devices, by a published version or the id of its release
+    /// (`PATCH /v7/device`). An offline device is updated once it is online.
     ///
     /// The devices are looked up first, and changed in chunks by type: for one type, all are changed or none.
     ///

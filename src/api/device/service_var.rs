@@ -47,8 +47,8 @@ impl DeviceServiceVariables {
         })
     }
 
-    /// Lists the variables of all services on all devices of an application, by name (`GET
-    /// /v6/device_service_environment_variable`).
+    /// Lists the variables of all services on all devices of an application, by name
+    /// (`GET /v6/device_service_environment_variable`).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist; `is_ambiguous` if several match.

@@ -20,8 +20,8 @@ impl Devices {
         DeviceAction::new(&self.core, way, Needs::Version(Minimum::V1_8), call)
     }
 
-    /// Reads the only service of a device whose application has a single container (`POST
-    /// /supervisor/v1/apps/:appId`, always through the API). For this device, see
+    /// Reads the only service of a device whose application has a single container
+    /// (`POST /supervisor/v1/apps/:appId`, always through the API). For this device, see
     /// [`single_container`](Application::single_container).
     ///
     /// # Errors

@@ -39,8 +39,8 @@ impl Devices {
         })
     }
 
-    /// Reads the part of the target state that all devices of an application share (`GET
-    /// /device/v3/fleet/:uuid/state/`).
+    /// Reads the part of the target state that all devices of an application share
+    /// (`GET /device/v3/fleet/:uuid/state/`).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist; `is_unauthorized` also if it lacks the release.
@@ -66,8 +66,8 @@ impl Devices {
 pub struct TargetState;
 
 impl Filled<TargetState, Value> {
-    /// Reads the form for newer supervisors, with every application that the device runs (`GET
-    /// /device/v3/:uuid/state`).
+    /// Reads the form for newer supervisors, with every application that the device runs
+    /// (`GET /device/v3/:uuid/state`).
     pub fn version_3(self) -> Self {
         self.version(3)
     }

@@ -69,7 +69,7 @@ pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
         return match protocol.as_str() {
             Some("RPIBOOT") => Ok(InstallMethod::InternalFlash),
             Some(other) => Ok(other.into()),
-            None => odd("data.flashProtocol", "it is not a text"),
+            None => odd("data.flashProtocol", "it is not a string"),
         };
     }
     let media = data.and_then(|data| data.get("media"));
@@ -132,7 +132,7 @@ fn filled_in(texts: &Value, place: &str, context: &Value, budget: &mut Budget) -
     let mut all = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let place = format!("{place}[{index}]");
-        let Some(text) = text.as_str() else { return odd(&place, "it is not a text") };
+        let Some(text) = text.as_str() else { return odd(&place, "it is not a string") };
         lines(text, &place, context, budget, &mut all)?;
     }
     Ok(all)

@@ -41,8 +41,8 @@ impl From<Value> for ContractKey {
 }
 
 impl DeviceTypes {
-    /// Returns the installation method of a device type, or `None` if the API has no contract of it (`GET
-    /// /v6/device_type`, unless a contract is given).
+    /// Returns the installation method of a device type, or `None` if the API has no contract of it
+    /// (`GET /v6/device_type`, unless a contract is given).
     ///
     /// # Errors
     /// `is_invalid_argument` if the device type does not exist or the given contract is invalid; `is_unsupported` if

@@ -1,4 +1,4 @@
-//! What no recorded call shows: templates as Handlebars fills them in, and contracts that are none.
+//! Cases that no recorded call covers: templates compared with Handlebars, and malformed contracts.
 
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn nothing_grows_without_bound() {
     let error = contract::interpolated(json!({ "partials": deep }));
     assert!(matches!(error, Err(Fault::Odd(..))), "{error:?}");
 
-    // Each text doubles the one before.
+    // Each text is twice as long as the previous one.
     let mut partials = serde_json::Map::from_iter([("p10".to_owned(), json!(["xxxxxxxxxxxxxxxx"]))]);
     for number in 11..60 {
         let before = format!("{{{{{{partials.p{}}}}}}}", number - 1);

@@ -69,9 +69,9 @@ impl OrganizationMemberships {
         })
     }
 
-    /// Sets the role of a member: `administrator` or `member` (`PATCH /v6/organization_membership`, after `GET
-    /// /v6/organization_membership_role`). Succeeds even if the membership does not exist: the API does not report
-    /// it.
+    /// Sets the role of a member: `administrator` or `member` (`PATCH /v6/organization_membership`, after
+    /// `GET /v6/organization_membership_role`). Succeeds even if the membership does not exist: the API does not
+    /// report it.
     ///
     /// # Errors
     /// `is_not_found` if the role does not exist.

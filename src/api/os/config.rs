@@ -58,8 +58,8 @@ impl fmt::Debug for OsConfig {
 }
 
 impl DeviceOs {
-    /// Creates the `config.json` for new devices of an application with this version of the host OS (`POST
-    /// /download-config`). Every call creates a provisioning key.
+    /// Creates the `config.json` for new devices of an application with this version of the host OS
+    /// (`POST /download-config`). Every call creates a provisioning key.
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist; `is_unauthorized` also if the token may not create keys for

@@ -30,9 +30,9 @@ pub struct OsImage;
 impl ForNewDevices for OsImage {}
 
 impl DeviceOs {
-    /// Downloads an image of the host OS for a device type (`GET /download`, after `GET /v6/device_type`, and `GET
-    /// /v6/application` for the latest version). The default version is the recommended one, or the newest if none
-    /// is.
+    /// Downloads an image of the host OS for a device type (`GET /download`, after `GET /v6/device_type`, and
+    /// `GET /v6/application` for the latest version). The default version is the recommended one, or the newest if
+    /// none is.
     ///
     /// Returns a [`Download`] once the response head has arrived, or with [`to_file`](Filled::to_file) writes the
     /// file. The token is sent to the API only, not to redirects.

@@ -53,8 +53,8 @@ impl DeviceOs {
         Self { core: core.clone() }
     }
 
-    /// Lists the available versions for a device type (a list) or for several (a map by slug), newest first (`GET
-    /// /v6/application`).
+    /// Lists the available versions for a device type (a list) or for several (a map by slug), newest first
+    /// (`GET /v6/application`).
     ///
     /// # Errors
     /// `is_invalid_argument` if there are no device types, or one is empty.
@@ -73,8 +73,8 @@ impl DeviceOs {
         OsVersions::new(&self.core, device_type.slugs(), Wanted::All)
     }
 
-    /// Returns the size of a version's uncompressed image in bytes, by default of the latest version (`GET
-    /// /device-types/v1/:slug/images/:version/download-size`).
+    /// Returns the size of a version's uncompressed image in bytes, by default of the latest version
+    /// (`GET /device-types/v1/:slug/images/:version/download-size`).
     ///
     /// # Errors
     /// `is_invalid_argument` if the device type does not exist; `is_not_found` if it has no such version.

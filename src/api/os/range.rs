@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// The first number that is not 0 has to be the same.
+    /// `^` allows changes to the right of the first number that is not 0.
     fn caret(a: (u64, u64, u64), b: (u64, u64, u64)) -> bool {
         match a {
             (0, 0, _) => a == b,

@@ -1,4 +1,4 @@
-//! What no recorded call shows.
+//! Cases that no recorded call covers.
 
 use std::sync::Arc;
 
@@ -212,7 +212,7 @@ async fn a_version_in_another_form_is_the_published_one_or_is_named() {
         ("latest", "latest"),
     ] {
         let (balena, transport) = answering(ApiVersion::V6, TWO_VARIANTS);
-        // The answer is no size; what was asked for counts.
+        // The response is invalid; only the request matters.
         drop(balena.os().get_download_size("pi").version(text).await);
         let calls = transport.asked.lock().unwrap();
         let last = calls.last().unwrap();

@@ -52,8 +52,8 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// Grants a team access to an application as `developer`, `operator` or `observer` (`POST
-    /// /v6/team_application_access`, after `GET /v6/application` and `GET /v6/application_membership_role`).
+    /// Grants a team access to an application as `developer`, `operator` or `observer`
+    /// (`POST /v6/team_application_access`, after `GET /v6/application` and `GET /v6/application_membership_role`).
     ///
     /// # Errors
     /// `is_not_found` if the application or the role does not exist; `is_conflict` if the team has access already:
@@ -77,8 +77,9 @@ impl TeamApplicationAccesses {
         })
     }
 
-    /// Sets the role of a team's access (`PATCH /v6/team_application_access`, after `GET
-    /// /v6/application_membership_role`). Succeeds even if the access does not exist: the API does not report it.
+    /// Sets the role of a team's access (`PATCH /v6/team_application_access`, after
+    /// `GET /v6/application_membership_role`). Succeeds even if the access does not exist: the API does not report
+    /// it.
     ///
     /// # Errors
     /// `is_not_found` if the role does not exist.

@@ -1,4 +1,4 @@
-//! What no recorded call shows.
+//! Cases that no recorded call covers.
 
 use std::sync::Arc;
 

@@ -58,8 +58,8 @@ impl ReleaseAssets {
     /// with one part in memory at a time.
     ///
     /// Small: `GET /v7/release_asset`, then `POST`, or `PATCH` to overwrite. Large: after the `GET`, a `POST` of the
-    /// asset without its file unless it exists, `POST …/beginUpload`, a `PUT` of each part to the storage, `POST
-    /// …/commitUpload`.
+    /// asset without its file unless it exists, `POST …/beginUpload`, a `PUT` of each part to the storage,
+    /// `POST …/commitUpload`.
     ///
     /// ```no_run
     /// use balena_agent::UploadFile;
