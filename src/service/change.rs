@@ -1,4 +1,4 @@
-//! What differs between two snapshots, as the events that subscribers get. Pure.
+//! The differences between two snapshots, as the events that `/events` sends. Does no I/O.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,30 +16,30 @@ static NONE: Services = BTreeMap::new();
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Change<'a> {
-    /// The supervisor does not answer any more, or not with its state.
+    /// The supervisor stopped answering, or its responses carry no state.
     SupervisorLost { error: Option<&'a str> },
-    /// The supervisor refuses the key.
+    /// The supervisor rejects the key.
     SupervisorRefused { error: Option<&'a str> },
     /// The supervisor answers again.
     SupervisorBack,
-    /// An application was installed.
+    /// An application is new in the state.
     ApplicationAppeared { application: &'a str, app_id: i64, release: Option<&'a str> },
-    /// An application was removed.
+    /// An application left the state.
     ApplicationGone { application: &'a str, app_id: i64 },
-    /// The application has another target release.
+    /// The target release of an application changed.
     ReleaseChanged { application: &'a str, app_id: i64, release: Option<&'a str>, was: Option<&'a str> },
-    /// The update went a step on.
+    /// The update status of an application changed.
     UpdateStatusChanged {
         application: &'a str,
         app_id: i64,
         status: Option<&'a UpdateStatus>,
         was: Option<&'a UpdateStatus>,
     },
-    /// A service that was not there before.
+    /// A service is new in its application.
     ServiceAppeared { application: &'a str, app_id: i64, service: &'a str, status: &'a ServiceStatus },
-    /// A service is not part of the application any more.
+    /// A service left its application.
     ServiceGone { application: &'a str, app_id: i64, service: &'a str, was: &'a ServiceStatus },
-    /// A service went from one status to another.
+    /// The status of a service changed.
     ServiceStatusChanged {
         application: &'a str,
         app_id: i64,
@@ -47,14 +47,14 @@ pub(crate) enum Change<'a> {
         status: &'a ServiceStatus,
         was: &'a ServiceStatus,
     },
-    /// The download of a service's image went on (percent), or ended (`null`).
+    /// The download progress of a service's image changed, in percent; `null` when the download ended.
     DownloadProgress { application: &'a str, app_id: i64, service: &'a str, percent: Option<f64> },
-    /// The device's own state changed: addresses, versions, pending update.
+    /// The device's own state changed: addresses, versions or a pending update.
     DeviceChanged { device: Option<&'a DeviceState> },
 }
 
-/// What happened between two snapshots; `None` when the older one knew nothing yet, so that only the whole
-/// newer one tells.
+/// Returns the changes from `old` to `new`. Returns `None` if `old` has no applications yet: then only the whole new
+/// snapshot is meaningful.
 pub(crate) fn diff<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Option<Vec<Change<'a>>> {
     let mut changes = Vec::new();
     if old.supervisor != new.supervisor {

@@ -1,4 +1,4 @@
-//! The service's own client: the health check and the events, for the command line and for siblings.
+//! The client of a running service: health check and events. Used by the command line and by other containers.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,27 +17,27 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use crate::http::{Plain, PlainEndpoint, Transport as _};
 
-/// For a whole health check, and for opening the events.
+/// Deadline of a health check with all its attempts, and of opening the event stream.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A service that is silent for so long is gone: it pings at least every minute.
+/// Silence after which a client gives up the service. The service pings at least every minute.
 pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 
-/// Of a health check whose connection is closed before an answer, and the pause between two.
+/// Attempts of a health check whose connection is closed before a response, and the pause between two attempts.
 const TRIES: u32 = 5;
 const AGAIN: Duration = Duration::from_millis(200);
 
-const IS_IT_RUNNING: &str = "is `balena-agent run` running, and does AGENT_LISTEN say the same for both?";
+const IS_IT_RUNNING: &str = "is `balena-agent run` running, and is AGENT_LISTEN the same for both?";
 
-/// Asks the service at this address whether it is alive (`GET /live`), within 5 s.
+/// Sends `GET /live` to the service at this address, with a deadline of 5 s. Returns `Ok` if the service is alive.
 ///
 /// # Errors
-/// `is_unreachable` when nobody listens there; `is_timeout` after 5 s; `is_server` with the reason when it
-/// is not alive; `is_decode` when something else answers there.
+/// `is_unreachable` if nothing listens on the address; `is_timeout` after 5 s; `is_server`, with the reason, if the
+/// service is not alive; `is_decode` if the response is not that of balena-agent.
 pub async fn health(address: SocketAddr) -> Result<()> {
     timeout(DEADLINE, ask_live(address)).await.unwrap_or_else(|_| Err(too_late("GET /live", address)))
 }
 
-/// A service under pressure may close a connection that waits; another one may be luckier.
+/// A service under load may close a connection before it answers. A further attempt may succeed.
 async fn ask_live(address: SocketAddr) -> Result<()> {
     let mut tries = 1;
     loop {
@@ -70,7 +70,7 @@ async fn ask_live_once(address: SocketAddr) -> Result<()> {
     match (status, word("status")) {
         (200, Some("ok")) => Ok(()),
         (503, Some(_)) => {
-            let reason = word("reason").unwrap_or("it did not say why");
+            let reason = word("reason").unwrap_or("no reason given");
             Err(Error::new(ErrorKind::Server, format!("the service is not alive: {reason}"))
                 .operation(operation)
                 .with_status(status)
@@ -80,12 +80,12 @@ async fn ask_live_once(address: SocketAddr) -> Result<()> {
     }
 }
 
-/// Follows the events of the service at this address: first its state, then each change.
+/// Opens the event stream of the service at this address: the first event is the state, each further one a change.
 ///
 /// # Errors
-/// `is_unreachable` when nobody listens there; `is_timeout` when it does not answer within 5 s;
-/// `is_rejected` when it refuses, e.g. because it has too many clients; `is_decode` when something else
-/// answers there.
+/// `is_unreachable` if nothing listens on the address; `is_timeout` if no response comes within 5 s; `is_rejected` if
+/// the service rejects the client, e.g. because it has too many; `is_decode` if the response is not that of
+/// balena-agent.
 pub async fn subscribe(address: SocketAddr) -> Result<Events> {
     timeout(DEADLINE, open(address)).await.unwrap_or_else(|_| Err(too_late("GET /events", address)))
 }
@@ -112,7 +112,7 @@ async fn open(address: SocketAddr) -> Result<Events> {
             Err(error.with_status(status))
         }
         Err(SocketError::Io(cause)) => Err(cut_off(operation, address, &cause)),
-        // It closed the connection instead of an answer.
+        // The service closed the connection before it sent a response.
         Err(SocketError::Protocol(cause @ ProtocolError::HandshakeIncomplete)) => {
             Err(cut_off(operation, address, &cause))
         }
@@ -127,38 +127,38 @@ fn unreachable(operation: &'static str, address: SocketAddr, why: &dyn fmt::Disp
 }
 
 fn cut_off(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
-    let text = format!("what listens on {address} closed the connection before an answer ({why})");
+    let text = format!("the server at {address} closed the connection before a response ({why})");
     Error::new(ErrorKind::Unreachable, text)
         .operation(operation)
         .sent(true)
-        .help("it is stopping, or has too many clients, or is not balena-agent; try again")
+        .help("the service is stopping, has too many clients, or is not balena-agent; try again")
 }
 
 fn not_ours(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
-    Error::new(ErrorKind::Decode, format!("what listens on {address} is not balena-agent ({why})"))
+    Error::new(ErrorKind::Decode, format!("the server at {address} is not balena-agent ({why})"))
         .operation(operation)
         .sent(true)
         .help(IS_IT_RUNNING)
 }
 
 fn too_late(operation: &'static str, address: SocketAddr) -> Error {
-    Error::new(ErrorKind::Timeout, format!("no answer from {address} within {} s", DEADLINE.as_secs()))
+    Error::new(ErrorKind::Timeout, format!("no response from {address} within {} s", DEADLINE.as_secs()))
         .operation(operation)
         .sent(true)
-        .help("the service is stuck or the device is very busy; restart it if it stays so")
+        .help("the service is stuck or the device is very busy; restart it if this persists")
 }
 
-/// The service's events: a `Stream` of JSON texts, one object each. It does not end well: the last item is
-/// the error that tells why the service went away. Dropping it closes the connection.
+/// The events of a service, as a `Stream` of JSON objects in text. The last item is always an error: why the stream
+/// ended. Dropping it closes the connection.
 pub struct Events {
-    /// `None` when it is over.
+    /// `None` once the stream has ended.
     socket: Option<WebSocketStream<TcpStream>>,
     address: SocketAddr,
     silence: Pin<Box<Sleep>>,
 }
 
 impl Events {
-    /// The next event as JSON text; `None` after the error that ended them.
+    /// Returns the next event as JSON text; `None` after the final error.
     pub async fn next(&mut self) -> Option<Result<String>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -169,7 +169,7 @@ impl Events {
         Poll::Ready(Some(Err(Error::new(kind, text)
             .operation("GET /events")
             .sent(true)
-            .help("subscribe again; the first event is then the present state"))))
+            .help("subscribe again; the first event is the current state"))))
     }
 }
 
@@ -181,20 +181,21 @@ impl Stream for Events {
             let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
             let Poll::Ready(incoming) = Pin::new(socket).poll_next(cx) else {
                 ready!(self.silence.as_mut().poll(cx));
-                return self.over(ErrorKind::Timeout, &"it has been silent for too long");
+                return self.over(ErrorKind::Timeout, &"no message came within the limit");
             };
-            // Pings are answered by the socket itself; here they are a sign of life.
+            // The socket itself answers pings. Here every message resets the silence timer.
             self.silence.as_mut().reset(Instant::now() + SILENCE_LIMIT);
             match incoming {
                 Some(Ok(Message::Text(text))) => return Poll::Ready(Some(Ok(text.as_str().to_owned()))),
                 Some(Ok(Message::Close(frame))) => {
                     let why = frame.map(|frame| frame.reason.as_str().to_owned()).unwrap_or_default();
-                    let why = if why.is_empty() { "it closed the connection".to_owned() } else { why };
+                    let why =
+                        if why.is_empty() { "the service closed the connection".to_owned() } else { why };
                     return self.over(ErrorKind::Unreachable, &why);
                 }
                 Some(Ok(_)) => {}
                 Some(Err(cause)) => return self.over(ErrorKind::Unreachable, &cause),
-                None => return self.over(ErrorKind::Unreachable, &"it closed the connection"),
+                None => return self.over(ErrorKind::Unreachable, &"the service closed the connection"),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The service's settings: flags before environment before defaults, all faults told at once.
+//! The service's settings. A flag overrides a variable, a variable a default; one error reports all faults.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,21 +10,21 @@ use tracing::level_filters::LevelFilter;
 use crate::Balena;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the service listens unless told otherwise: reachable by containers of the host network only.
+/// Default address: only processes in the host's network namespace can reach it.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 48485);
-/// Every look makes the supervisor inspect every container.
+/// Lower bound of the polling intervals: on each poll the supervisor inspects every container.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
-/// Beyond this `/live` and `/ready` would tell of yesterday.
+/// Upper bound of the polling intervals: `/live` and `/ready` would otherwise report outdated state.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
-/// Clients take a service for dead that is silent for [`super::client::SILENCE_LIMIT`].
+/// Upper bound of the ping interval: clients give up after [`super::client::SILENCE_LIMIT`] without a message.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(60);
-/// Each client costs a socket and some KiB.
+/// Upper bound of `/events` clients: each takes a socket and some KiB.
 const MOST_CLIENTS: usize = 1024;
 
 /// Settings of the service.
 ///
-/// Starts from defaults or the environment; setters override. Nothing is refused before
-/// [`bind`](super::bind), which tells all faults at once.
+/// Built from defaults or from the environment; setters override both. No value is checked before
+/// [`bind`](super::bind), which reports all faults in one error.
 ///
 /// | setting | variable | default |
 /// |---|---|---|
@@ -47,10 +47,10 @@ pub struct Config {
     log: Setting<LevelFilter>,
 }
 
-/// A value, or why it is none.
+/// A value, or the text of the fault in it.
 type Setting<T> = std::result::Result<T, String>;
 
-/// Settings without faults.
+/// Settings without faults, with their defaults filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) listen: SocketAddr,
@@ -76,15 +76,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// With what the process's environment tells.
+    /// Reads the settings from the environment of this process.
     pub fn from_env() -> Self {
-        // What is not UTF-8 is no valid value of ours either; it is told as such.
+        // A value that is not UTF-8 becomes an invalid value, so that it is reported as a fault.
         Self::from_vars(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         }))
     }
 
-    /// With these variables; others than those of the table are ignored, and empty is the same as unset.
+    /// Reads the settings from these variables. Names that are not in the table are ignored; an empty value counts as
+    /// unset.
     pub fn from_vars<K: AsRef<str>, V: AsRef<str>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut config = Self::default();
         for (name, value) in vars {
@@ -109,52 +110,54 @@ impl Config {
         config
     }
 
-    /// Where to listen, as `address:port`, e.g. `127.0.0.1:48485` or `[::1]:48485`; port 0 takes any free
-    /// one. Beyond loopback everyone who reaches this device can read its state.
+    /// Sets the address and port to listen on, e.g. `127.0.0.1:48485` or `[::1]:48485`. Port 0 takes any free port.
+    /// Any host that reaches an address other than loopback can read the state of the device.
     pub fn listen(mut self, address: impl AsRef<str>) -> Self {
         self.listen = parse_listen("listen", address.as_ref().trim());
         self
     }
 
-    /// Between two polls of the supervisor while something moves: an update, a service that starts.
+    /// Sets the interval between two polls of the supervisor while an update or a service is changing state. At most
+    /// 1 h.
     pub fn poll_quick(mut self, interval: Duration) -> Self {
         self.poll_quick = Ok(interval);
         self
     }
 
-    /// Between two polls while nothing moves; each is up to 10 % shorter, at random.
+    /// Sets the interval between two polls while nothing changes. Each is shortened by up to 10 % at random.
     pub fn poll_slow(mut self, interval: Duration) -> Self {
         self.poll_slow = Ok(interval);
         self
     }
 
-    /// The longest pause between two polls while the supervisor is away.
+    /// Sets the longest pause between two polls while the supervisor does not answer.
     pub fn poll_away(mut self, interval: Duration) -> Self {
         self.poll_away = Ok(interval);
         self
     }
 
-    /// Between two pings to each client of `/events`; one that did not answer two of them is let go.
+    /// Sets the interval between two pings to each client of `/events`. A client that leaves two pings unanswered is
+    /// disconnected.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = Ok(interval);
         self
     }
 
-    /// How many clients `/events` has at most; further ones are refused with 503.
+    /// Sets the maximum number of `/events` clients. Further ones are rejected with 503.
     pub fn events_clients(mut self, number: usize) -> Self {
         self.events_clients = Ok(number);
         self
     }
 
-    /// The address at which a client on this machine reaches a service with these settings: an unspecified
+    /// Returns the address at which a client on this machine reaches a service with these settings: an unspecified
     /// address (`0.0.0.0`, `[::]`) becomes loopback.
     ///
     /// # Errors
-    /// `is_config` when `listen` can't be read, or has port 0, which is another one each time.
+    /// `is_config` if `listen` can't be parsed or has port 0.
     pub fn local_address(&self) -> Result<SocketAddr> {
         let mut address = self.listen.clone().map_err(|fault| faults(vec![fault]))?;
         if address.port() == 0 {
-            let why = "port 0 takes any free port, so that nobody knows where to ask";
+            let why = "port 0 takes any free port, so the address of the service is not known here";
             return Err(faults(vec![fault("AGENT_LISTEN", &address.to_string(), why)]));
         }
         match address.ip() {
@@ -165,13 +168,13 @@ impl Config {
         Ok(address)
     }
 
-    /// How much the command logs; while `AGENT_LOG` can't be read, as without it.
+    /// Returns the log level of the command `run`: `info` if `AGENT_LOG` is unset or can't be parsed.
     #[cfg(feature = "cli")]
     pub(crate) fn log_level(&self) -> LevelFilter {
         self.log.as_ref().copied().unwrap_or(LevelFilter::INFO)
     }
 
-    /// The settings, if they and the client's have no fault.
+    /// Returns the checked settings, or one error with all faults of these settings and of the client's.
     pub(crate) fn check(self, balena: &Balena) -> Result<Checked> {
         let mut found = Vec::new();
         take(self.log, &mut found);
@@ -197,7 +200,7 @@ impl Config {
             && !(quick <= slow && slow <= away)
         {
             found.push(format!(
-                "AGENT_POLL_QUICK ({quick:?}), AGENT_POLL_SLOW ({slow:?}) and AGENT_POLL_AWAY ({away:?}) must not get shorter in this order"
+                "AGENT_POLL_QUICK ({quick:?}), AGENT_POLL_SLOW ({slow:?}) and AGENT_POLL_AWAY ({away:?}) must not decrease in this order"
             ));
         }
         match checked {
@@ -222,7 +225,7 @@ fn faults(mut found: Vec<String>) -> Error {
     }
     let mut text = format!("{} faults in the settings:", found.len());
     for (number, fault) in (1..).zip(found) {
-        // On one line, as every error; numbered, because a fault may have a `;` of its own.
+        // One line, as for every error. Numbered, because a fault may contain a `;`.
         let _ = write!(text, " ({number}) {fault}");
     }
     Error::new(ErrorKind::Config, text)
@@ -324,7 +327,7 @@ mod tests {
         let config = Config::from_vars([("AGENT_LISTEN", "nonsense")]).listen("[::1]:0");
         assert!(config.check(&on_a_device()).is_ok());
         let config = Config::default().poll_slow(Duration::from_secs(1));
-        assert!(config.check(&on_a_device()).unwrap_err().to_string().contains("must not get shorter"));
+        assert!(config.check(&on_a_device()).unwrap_err().to_string().contains("must not decrease"));
         assert!(Config::default().heartbeat(Duration::ZERO).check(&on_a_device()).is_err());
     }
 

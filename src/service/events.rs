@@ -1,8 +1,8 @@
-//! `/events`: a WebSocket that tells the state first and then each change.
+//! `/events`: a WebSocket that sends the state and then each change.
 //!
-//! There is no queue: a session remembers the last state that it told, and compares it with the present one
-//! when its client has taken everything so far. A slow client misses changes, is told that it did, and gets
-//! the present state; it never costs more than the telling of one state.
+//! There is no queue. A session keeps the last snapshot it sent. When the client has taken all messages, the session
+//! compares that snapshot with the current one and sends the difference. A slow client skips changes, gets a `lagged`
+//! event, and then the current state. Its memory cost is bounded by one serialized state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,22 +31,22 @@ use super::server::ClientAddress;
 use super::state::{Applications, Snapshot, SupervisorView};
 use crate::supervisor::DeviceState;
 
-/// For the client to take the answer that upgrades the connection.
+/// Time for the client to complete the upgrade of the connection.
 const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
-/// For the goodbye; less than the service has to drain.
+/// Time for the close frame; shorter than the service's drain limit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// A client that did not answer this many pings is gone.
+/// Number of unanswered pings after which a client is disconnected.
 const UNANSWERED_PINGS: u32 = 2;
-/// A client that has not answered its first ping by then gives way to another one, if there is no other place.
+/// When all slots are taken, a client that has not answered its first ping within this time is replaced by a new one.
 const PONG_LIMIT: Duration = Duration::from_secs(5);
-/// Clients have nothing to say here.
+/// Longest accepted message of a client, in bytes. Clients have nothing to send.
 const INCOMING_LIMIT: usize = 4096;
-/// Small, because each client has one for each direction.
+/// Size of a socket's buffer, in bytes. Each client has two.
 const BUFFER: usize = 4096;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Answers the request for a WebSocket.
+/// Answers a WebSocket upgrade request.
 pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Request) -> Response {
     let headers = request.headers();
     let Some(key) = websocket_key(request.method(), headers) else {
@@ -65,15 +65,15 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
         return refuse(StatusCode::FORBIDDEN, "web pages of another origin can't follow this device");
     }
     let Some(ClientAddress(address)) = request.extensions().get().copied() else {
-        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the client's address is not known");
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the address of the client is unknown");
     };
     let place = match context.clients.admit(address) {
         Ok((place, _)) => place,
         Err(full) => {
             let why = match full {
-                Full::All => "all places are taken: AGENT_EVENTS_CLIENTS says how many clients there may be",
+                Full::All => "too many clients: AGENT_EVENTS_CLIENTS is the maximum",
                 Full::Address => {
-                    "this address has as many places as one may have: half of what AGENT_EVENTS_CLIENTS says"
+                    "too many clients at this address: half of AGENT_EVENTS_CLIENTS is the maximum"
                 }
             };
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
@@ -95,7 +95,7 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// The accept key, if this is a request for a WebSocket.
+/// Returns the value of `Sec-WebSocket-Accept`, if this is a WebSocket upgrade request.
 fn websocket_key(method: &Method, headers: &HeaderMap) -> Option<String> {
     let has = |name, word: &str| {
         headers
@@ -112,7 +112,7 @@ fn websocket_key(method: &Method, headers: &HeaderMap) -> Option<String> {
     asked.then(|| derive_accept_key(key.as_bytes()))
 }
 
-/// Only browsers send `Origin`, and they let any page open a WebSocket to anywhere.
+/// Only browsers send `Origin`. They let any page open a WebSocket to any address, so the server must compare it.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<uri::Uri>().ok());
@@ -123,7 +123,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// As many followers as this, none of which can keep the others out.
+/// The slots for this many clients. No single address can take all of them.
 pub(super) fn places(clients: usize) -> Places {
     Places::new(Limits {
         all: clients,
@@ -161,12 +161,12 @@ async fn follow_to_the_end(context: Arc<Context>, upgraded: OnUpgrade, place: &P
     }
 }
 
-/// Why a session ends.
+/// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The client left or does not react.
+    /// The client disconnected or does not respond.
     Gone,
-    /// The service stops.
+    /// The service is stopping.
     Stopping,
 }
 
@@ -189,7 +189,7 @@ impl Session<'_> {
         let mut bus = context.bus.subscribe();
         let mut told = bus.borrow_and_update().clone();
         self.send(Message::text(state_text(&told))).await?;
-        // Whoever does not even answer this one gives way to others first.
+        // A client that does not answer this ping is the first to be replaced when the slots run out.
         self.send(Message::Ping(bytes::Bytes::new())).await?;
         let beat = context.config.heartbeat;
         let mut heartbeat = interval_at(Instant::now() + beat, beat);
@@ -208,7 +208,7 @@ impl Session<'_> {
                     }
                     told = present;
                 }
-                // Pings and the close handshake are answered by the socket itself.
+                // The socket itself answers pings and the close handshake.
                 incoming = self.socket.next() => match incoming {
                     Some(Ok(message)) if !message.is_close() => {
                         unanswered = 0;
@@ -228,7 +228,7 @@ impl Session<'_> {
         }
     }
 
-    /// Sends, for as long as a client that answers its pings would need at most.
+    /// Sends a message, with a deadline as long as the pings allow a client to stay silent.
     async fn send(&mut self, message: Message) -> Result<(), End> {
         let limit = self.context.config.heartbeat * (UNANSWERED_PINGS + 1);
         tokio::select! {
@@ -264,7 +264,7 @@ struct StateEvent<'a> {
 #[serde(tag = "type", rename = "lagged")]
 struct LaggedEvent {
     time: Timestamp,
-    /// Changes of the state that were not told one by one.
+    /// Number of changes that were skipped.
     missed: u64,
 }
 
@@ -276,7 +276,7 @@ struct ChangeEvent<'a> {
 }
 
 fn text(event: &impl Serialize) -> String {
-    // These types have nothing that JSON can't hold.
+    // Serializing these types can't fail.
     serde_json::to_string(event).unwrap_or_default()
 }
 
@@ -289,7 +289,7 @@ fn state_text(snapshot: &Snapshot) -> String {
     })
 }
 
-/// The messages that bring a client from the state it was told to the present one.
+/// Returns the messages that bring a client from the snapshot it has to the current one.
 fn news(told: &Snapshot, present: &Snapshot) -> Vec<String> {
     let missed = present.revision.saturating_sub(told.revision + 1);
     if missed > 0 {

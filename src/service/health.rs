@@ -1,4 +1,4 @@
-//! Whether the service is alive and whether it is ready; two questions with two answers.
+//! Liveness (`/live`) and readiness (`/ready`) of the service.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::outage::{is_silence, verdict};
 use super::state::{Connection, Snapshot};
 
-/// How late the observer may be: the deadlines of its two calls (10 s each) and some for a busy device.
+/// Tolerated delay of a poll: the deadlines of its two calls (10 s each) and 10 s for a busy device.
 const MARGIN: Duration = Duration::from_secs(30);
 
 const UNANSWERED: &str = "the supervisor has not answered yet";
 
-/// When the observer last got somewhere, and how long it meant to pause from there.
+/// When the observer last completed a poll, and how long it pauses after that.
 #[derive(Debug)]
 pub(crate) struct Progress(Mutex<(Instant, Duration)>);
 
@@ -22,12 +22,12 @@ impl Progress {
         Self(Mutex::new((Instant::now(), Duration::ZERO)))
     }
 
-    /// A poll is done; the next one comes after `pause`.
+    /// Records that a poll is done and that the next one comes after `pause`.
     pub(crate) fn tick(&self, pause: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), pause);
     }
 
-    /// `Err` with the reason when the observer is overdue.
+    /// Returns `Err` with the reason if the next poll is overdue.
     pub(crate) fn liveness(&self) -> Result<(), String> {
         let (last, pause) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         liveness(last.elapsed(), pause)
@@ -39,13 +39,13 @@ fn liveness(since_tick: Duration, pause: Duration) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the observer has made no progress for {} s, and was to look again after {} s",
+        "the observer has not polled for {} s; the next poll was due after {} s",
         since_tick.as_secs(),
         pause.as_secs()
     ))
 }
 
-/// `Err` with the reason as long as this service can't tell how the device is.
+/// Returns `Err` with the reason if the state of the device is unknown or the service is stopping.
 pub(crate) fn readiness(
     snapshot: &Snapshot,
     liveness: Result<(), String>,
@@ -56,7 +56,7 @@ pub(crate) fn readiness(
     }
     liveness?;
     let why = match &snapshot.last_error {
-        // Before the first answer nothing else is known than that there was none.
+        // Before the first response the kind of silence adds nothing.
         Some(error) if snapshot.supervisor == Connection::Connecting && is_silence(error.kind) => {
             format!("{UNANSWERED}: {}", error.message)
         }

@@ -1,4 +1,4 @@
-//! The service's paths and what they answer. Read-only, JSON, errors in JSON too.
+//! The HTTP endpoints of the service: read-only, with JSON bodies, also for errors.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::{Context, events, health, metrics, openmetrics};
 use crate::supervisor::DeviceState;
 use crate::tasks::TaskReport;
 
-/// All paths; a 404 lists them.
+/// All paths. The body of a 404 lists them.
 pub(super) const PATHS: [&str; 5] = ["/live", "/ready", "/status", "/metrics", "/events"];
 
 type Shared = State<Arc<Context>>;
 
-/// The routes.
+/// Returns the router of all endpoints.
 pub(crate) fn router(context: Arc<Context>) -> Router {
     Router::new()
         .route("/live", get(live))
@@ -38,14 +38,14 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .with_state(context)
 }
 
-/// An answer in JSON that nobody keeps.
+/// Returns a JSON response with `Cache-Control: no-store`.
 pub(crate) fn reply(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".into());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, text).into_response()
 }
 
-/// A refusal with its reason.
+/// Returns an error response with its reason as JSON.
 pub(crate) fn refuse(status: StatusCode, error: &str) -> Response {
     reply(status, &json!({ "error": error }))
 }
@@ -125,7 +125,7 @@ async fn wrong_method(request: Request) -> Response {
     response
 }
 
-/// Around every request: only for a known host; some are the last ones of their connection.
+/// Middleware for every request: rejects unknown hosts on loopback, and closes the connection after a marked request.
 async fn guard(State(context): Shared, request: Request, next: Next) -> Response {
     let is_last = request.extensions().get::<LastRequest>().is_some();
     let mut response = if is_for_us(&context, &request) {
@@ -133,7 +133,7 @@ async fn guard(State(context): Shared, request: Request, next: Next) -> Response
     } else {
         refuse(
             StatusCode::MISDIRECTED_REQUEST,
-            "this service listens on loopback only: ask it as 127.0.0.1, [::1] or localhost",
+            "this service listens on loopback only: use the host 127.0.0.1, [::1] or localhost",
         )
     };
     if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -142,7 +142,8 @@ async fn guard(State(context): Shared, request: Request, next: Next) -> Response
     response
 }
 
-/// On loopback a request for another host comes from a web page whose name was made to point here.
+/// Prevents DNS rebinding: on loopback, a request with another host comes from a web page whose name resolves to this
+/// machine.
 fn is_for_us(context: &Context, request: &Request) -> bool {
     let host = request.headers().get(header::HOST);
     !context.config.listen.ip().is_loopback() || host.is_none_or(is_loopback_host)

@@ -1,4 +1,4 @@
-//! Takes the service's address, and says what is in the way when that can't be done.
+//! Binds the service's address, and reports what occupies it on failure.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -11,18 +11,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// As tokio's own listeners have it.
+/// Length of the accept queue, the same as tokio's default.
 const BACKLOG: u32 = 1024;
-/// Between two tries.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
-/// For a process that is just ending, e.g. this service before its update.
+/// Retry limit while another process listens: it may be ending, e.g. this service before its update.
 const LISTENER_LIMIT: Duration = Duration::from_secs(5);
-/// The kernel keeps the port of a closed connection for 60 s (`TIME_WAIT`).
+/// Retry limit while a connection uses the port: the kernel keeps it for 60 s after the close (`TIME_WAIT`).
 const CONNECTION_LIMIT: Duration = Duration::from_secs(70);
-/// Below this, ports are for the privileged.
+/// Lower ports need privileges.
 const FIRST_FREE_PORT: u16 = 1024;
 
-/// Listens on this address; while something else has the port, tries again for a while. Can be dropped anywhere.
+/// Listens on this address. Retries for a while if the port is in use. Safe to cancel.
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
     let started = Instant::now();
     let mut told = false;
@@ -48,26 +48,26 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Connections of an earlier run, which are closed but remembered, are no obstacle then. A port that another
-    // socket listens on, or that a connection to elsewhere has, stays taken; that is as it should be.
+    // Without `SO_REUSEADDR`, closed connections of an earlier run (`TIME_WAIT`) would block the port. A listener, or
+    // an open connection to another host, still does.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// What has the port.
+/// What occupies the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Obstacle {
     /// A socket that listens on this address.
     Listener(SocketAddr),
     /// A connection, most likely an outgoing one that the kernel gave the port to.
     Connection { local: SocketAddr, remote: SocketAddr, state: &'static str },
-    /// Nothing that can be seen: a socket that is bound and does not listen, or no `/proc`.
+    /// Not visible from here: a socket that is bound and does not listen, or there is no `/proc`.
     Unseen,
 }
 
 impl Obstacle {
-    /// A listener before a connection: its own connections are in the table too.
+    /// Searches listeners first: the connections of a listener are in the table too.
     fn find(address: SocketAddr) -> Self {
         let mut found = Self::Unseen;
         for path in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
@@ -83,7 +83,7 @@ impl Obstacle {
         found
     }
 
-    /// The socket of this line of the kernel's table, if it has this address.
+    /// Parses a line of the kernel's socket table. Returns `None` if its local address is another one.
     fn read(line: &str, address: SocketAddr) -> Option<Self> {
         let mut words = line.split_ascii_whitespace().skip(1);
         let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
@@ -101,7 +101,7 @@ impl Obstacle {
         })
     }
 
-    /// How long it is waited for.
+    /// Returns how long [`listen`] retries for this obstacle.
     fn limit(&self) -> Duration {
         match self {
             Self::Connection { .. } => CONNECTION_LIMIT,
@@ -122,7 +122,7 @@ impl Obstacle {
                 ),
                 _ => "end that connection, or set AGENT_LISTEN to another port".to_owned(),
             },
-            Self::Unseen => "find it, or set AGENT_LISTEN to another port".to_owned(),
+            Self::Unseen => "find the socket, or set AGENT_LISTEN to another port".to_owned(),
         };
         Error::new(ErrorKind::Io, format!("can't listen on {address}: {self} ({cause})"))
             .because(cause)
@@ -137,12 +137,12 @@ impl std::fmt::Display for Obstacle {
             Self::Connection { local, remote, state } => {
                 write!(f, "a connection from {local} to {remote} uses the port ({state})")
             }
-            Self::Unseen => f.write_str("a socket that can't be seen from here has the port"),
+            Self::Unseen => f.write_str("a socket that is not visible from here uses the port"),
         }
     }
 }
 
-/// `0100007F:BD65`: words of 32 bits in the machine's order, the port as it is read.
+/// Parses an address such as `0100007F:BD65`: 32-bit words in native byte order, then the port in big-endian.
 fn read_address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let mut bytes = Vec::with_capacity(16);
@@ -158,14 +158,14 @@ fn read_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The first and the last port that the kernel gives to outgoing connections.
+/// Returns the first and the last port that the kernel assigns to outgoing connections.
 fn outgoing_ports() -> Option<(u16, u16)> {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut ports = range.split_ascii_whitespace().map(str::parse);
     Some((ports.next()?.ok()?, ports.next()?.ok()?))
 }
 
-/// The error for an address that can't be had, whatever is waited for.
+/// Returns the error for an address that can't be bound, which no retry changes.
 pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
     let is = |errno: Errno| cause.raw_os_error() == Some(errno as i32);
     let (kind, what, help) = if cause.kind() == io::ErrorKind::AddrNotAvailable {
@@ -176,15 +176,15 @@ pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
         (ErrorKind::Config, "this machine has no IPv6", help)
     } else if cause.kind() == io::ErrorKind::PermissionDenied && address.port() < FIRST_FREE_PORT {
         let help = "ports below 1024 need privileges: set AGENT_LISTEN to a higher one";
-        (ErrorKind::Config, "this process may not have the port", help)
+        (ErrorKind::Config, "this process may not use the port", help)
     } else if cause.kind() == io::ErrorKind::PermissionDenied {
-        let help = "a rule of this machine forbids it: look at the security options of the container";
+        let help = "a rule of this machine forbids it: check the security options of the container";
         (ErrorKind::Config, "this process may not listen there", help)
     } else if address.ip().is_multicast() || cause.kind() == io::ErrorKind::InvalidInput {
         let help = "set AGENT_LISTEN to an address of this machine; a link-local one names its interface: [fe80::1%2]:48485";
-        (ErrorKind::Config, "nobody can listen on such an address", help)
+        (ErrorKind::Config, "no socket can listen on such an address", help)
     } else {
-        (ErrorKind::Io, "the system refuses", "AGENT_LISTEN says where to listen")
+        (ErrorKind::Io, "the system rejects it", "AGENT_LISTEN says where to listen")
     };
     Error::new(kind, format!("can't listen on {address}: {what} ({cause})")).because(cause).help(help)
 }
@@ -193,14 +193,14 @@ pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
 mod tests {
     use super::*;
 
-    /// A connection whose outgoing end got its port from the kernel.
+    /// A connection whose local port the kernel assigned.
     fn connection() -> (std::net::TcpStream, std::net::TcpStream) {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let out = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
         (out, server.accept().unwrap().0)
     }
 
-    /// Time is paused: what is waited for takes no time here.
+    /// Time is paused: waiting takes no real time here.
     async fn refusal(address: SocketAddr) -> (Error, Duration) {
         let started = Instant::now();
         let error = listen(address).await.unwrap_err();
@@ -249,7 +249,7 @@ mod tests {
         let first = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = first.local_addr().unwrap();
         let client = std::net::TcpStream::connect(address).unwrap();
-        // Closed from this end, so that it is this end which the kernel remembers.
+        // Closed from this end, so that the kernel keeps `TIME_WAIT` for this end.
         drop(first.accept().await.unwrap());
         drop((client, first));
         assert!(try_listen(address).is_ok());

@@ -1,28 +1,28 @@
-//! A bound on how often something is logged.
+//! A limit on how often a message is logged.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Once the first lines are used up, there is one in this time.
+/// After the first lines, one line is allowed per this interval.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Lets some lines through at once and further ones once a minute.
+/// Allows some lines at once and one further line per minute.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     at_once: u32,
     left: u32,
-    /// When `left` last grew, or would have.
+    /// When `left` was last brought up to date.
     counted: Instant,
 }
 
 impl LogLimit {
-    /// With this many lines at once.
+    /// Allows this many lines at once.
     pub(crate) fn new(at_once: u32) -> Self {
         Self { at_once, left: at_once, counted: Instant::now() }
     }
 
-    /// Whether one more line may be logged now; it counts as logged then.
+    /// Returns whether another line may be logged now, and counts it if so.
     pub(crate) fn allows(&mut self) -> bool {
         while self.left < self.at_once && self.counted.elapsed() >= INTERVAL {
             self.left += 1;

@@ -1,4 +1,4 @@
-//! What the service counts, and the exposition of it together with the device's state.
+//! The counters of the service, and the text of `/metrics`: counters and device state.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,18 +10,18 @@ use super::openmetrics::{Kind, Text};
 use super::state::{Applications, Connection, Snapshot};
 use crate::tasks::TaskReport;
 
-/// The supervisor's endpoints that are polled.
+/// A polled endpoint of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// `GET /v2/applications/state`.
     ApplicationsState,
     /// `GET /v1/device`.
     Device,
-    /// `GET /ping`, while the supervisor is away.
+    /// `GET /ping`, while the supervisor does not answer.
     Ping,
 }
 
-/// Calls to one endpoint.
+/// Number of calls to one endpoint, and of failed ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Calls {
     all: u64,
@@ -52,7 +52,7 @@ impl Meters {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call to the supervisor ended.
+    /// Counts a call to the supervisor.
     pub(crate) fn call(&self, endpoint: Endpoint, succeeded: bool) {
         self.count(|counts| {
             let calls = match endpoint {
@@ -65,7 +65,7 @@ impl Meters {
         });
     }
 
-    /// A poll took this long.
+    /// Counts a poll and its duration.
     pub(crate) fn poll(&self, took: Duration) {
         self.count(|counts| {
             counts.polls += 1;
@@ -73,18 +73,18 @@ impl Meters {
         });
     }
 
-    /// A client of `/events` was too slow for every change.
+    /// Counts a client of `/events` that missed changes.
     pub(crate) fn lagged(&self) {
         self.count(|counts| counts.lagged += 1);
     }
 
-    /// A connection was closed to make room for another one.
+    /// Counts a connection that was closed to make room for another one.
     pub(crate) fn displaced(&self) {
         self.count(|counts| counts.displaced += 1);
     }
 }
 
-/// The text for `/metrics`.
+/// Returns the body of `/metrics`.
 pub(crate) fn exposition(context: &Context, ready: bool) -> String {
     let tasks = context.tasks.upgrade().map(|tasks| tasks.reports()).unwrap_or_default();
     let mut text = Text::default();

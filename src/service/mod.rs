@@ -1,12 +1,14 @@
-//! The long-running service: watches this device through its supervisor and tells siblings about it.
+//! The long-running service (`balena-agent run`): polls the supervisor and serves the device's state to other
+//! containers.
 //!
-//! One task polls the supervisor and puts what it learns on a bus; everything else reads the bus:
+//! One task polls the supervisor and publishes snapshots on a `watch` channel. All endpoints read the latest
+//! snapshot:
 //!
 //! | path | answer |
 //! |---|---|
 //! | `GET /live` | 200 while the service makes progress, else 503 with the reason |
 //! | `GET /ready` | 200 when the supervisor answers and has loaded its state, else 503 with the reason |
-//! | `GET /status` | everything that is known, as JSON |
+//! | `GET /status` | the latest snapshot as JSON |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /events` | WebSocket: the state first, then each change as one JSON object |
 //!
@@ -52,44 +54,44 @@ use crate::tasks::{OnEnd, Stop, TaskSet};
 pub use client::{Events, health, subscribe};
 pub use config::Config;
 
-/// Between the request to stop and the end; container engines kill after 10 s.
+/// Time from the stop request to the end. Container engines kill after 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
-/// What the rooms of the service share.
+/// What all parts of the service share.
 #[derive(Debug)]
 pub(crate) struct Context {
     balena: Balena,
     config: config::Checked,
-    /// The one bus of device state.
+    /// The latest snapshot.
     bus: watch::Sender<state::Snapshot>,
     meters: metrics::Meters,
     progress: health::Progress,
-    /// Of the clients of `/events`.
+    /// Slots of the `/events` clients.
     clients: places::Places,
     started: Instant,
     started_at: Timestamp,
     stop: Stop,
-    /// Weak, because the tasks hold this: else a dropped service would live on in its own tasks.
+    /// Weak, because the tasks hold this context: a strong reference would be a cycle that is never dropped.
     tasks: Weak<TaskSet>,
 }
 
 impl Context {
-    /// The present state.
+    /// Returns the latest snapshot.
     fn snapshot(&self) -> state::Snapshot {
         self.bus.borrow().clone()
     }
 
-    /// Number of clients that follow `/events`.
+    /// Returns the number of `/events` clients.
     fn events_clients(&self) -> usize {
         self.clients.held()
     }
 
-    /// The supervisor's address, without what somebody may have pasted behind it.
+    /// Returns the supervisor's address without path and query, which may contain a key.
     fn supervisor_address(&self) -> Option<&str> {
         self.balena.supervisor().address()?.split(['?', '#']).next()
     }
 
-    /// One line with what somebody who reads the log wants to know first.
+    /// Logs the address, the version and the main settings in one line.
     fn log_start(&self, address: SocketAddr) {
         let config = &self.config;
         tracing::info!(
@@ -106,13 +108,13 @@ impl Context {
     }
 }
 
-/// The time in milliseconds: more digits would only pretend.
+/// Returns the time, truncated to milliseconds.
 fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// A service that has its socket and has not started to work. From [`bind`].
+/// A service that is bound to its socket and does not run yet. Returned by [`bind`].
 #[derive(Debug)]
 #[must_use = "call `run`"]
 pub struct Service {
@@ -122,10 +124,10 @@ pub struct Service {
     tasks: Arc<TaskSet>,
 }
 
-/// Runs the service until `shutdown` resolves: [`bind`] and [`Service::run`] in one.
+/// Runs the service until `shutdown` resolves: [`bind`], then [`Service::run`].
 ///
 /// # Errors
-/// Those of the two.
+/// The errors of [`bind`] and of [`Service::run`].
 pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = ()>) -> Result<()> {
     let mut shutdown = std::pin::pin!(shutdown);
     let service = tokio::select! {
@@ -136,12 +138,12 @@ pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = 
     service.run(shutdown).await
 }
 
-/// Checks all settings and takes the socket; nothing is served yet. While another process listens on the port it
-/// tries again for 5 s, and while a connection uses it, for 70 s.
+/// Checks all settings and binds the socket. Serves no request yet. Retries for 5 s while another process listens on
+/// the port, and for 70 s while a connection uses it.
 ///
 /// # Errors
-/// `is_config` with every fault of the settings at once (the supervisor's variables among them), or when
-/// the address is not one of this machine or needs privileges; `is_io` when the port stays taken.
+/// `is_config`, with all faults of the settings and of the supervisor's variables, or if the address is not one of
+/// this machine or needs privileges; `is_io` if the port stays in use.
 pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let config = config.check(&balena)?;
     let listener = listen::listen(config.listen).await?;
@@ -167,18 +169,17 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
 }
 
 impl Service {
-    /// Where it listens; tells the port that was given for port 0.
+    /// Returns the bound address, with the actual port if the setting was port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Works until `shutdown` resolves: then `/ready` turns to 503, no more connections are accepted,
-    /// `/events` says goodbye (close code 1001), and the tasks get 8 s to end. Dropping the future ends
-    /// everything at once.
+    /// Runs until `shutdown` resolves. Then `/ready` answers 503, no new connection is accepted, `/events` clients
+    /// get close code 1001, and the tasks have 8 s to end. Dropping the future stops everything at once.
     ///
     /// # Errors
-    /// Only when a part fails that the service can't go on without. An absent supervisor is no such part:
-    /// it is waited for.
+    /// Only if a part fails that the service can't work without. A supervisor that does not answer is no error: the
+    /// service waits for it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { listener, address, context, tasks } = self;
         context.log_start(address);
@@ -192,7 +193,7 @@ impl Service {
         };
         tracing::info!("service stopping");
         if !tasks.drain(DRAIN_LIMIT).await {
-            tracing::warn!(limit = ?DRAIN_LIMIT, "not everything ended in time; the rest was cut off");
+            tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
         }
         failed.map_or(Ok(()), Err)
     }

@@ -1,6 +1,6 @@
-//! Polls the supervisor, for ever, and puts what it learns on the bus.
+//! Polls the supervisor until the service stops, and publishes each snapshot.
 //!
-//! Every look makes the supervisor inspect every container, so it looks quickly only while something moves.
+//! On each poll the supervisor inspects every container. Polls are frequent only while something changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,20 @@ use crate::error::{Error, Result};
 use crate::supervisor::DeviceState;
 use crate::tasks::{Stop, jittered};
 
-/// After a change more often follows: the next container, the device's own view of it.
+/// Polls stay frequent for this time after a change: more changes usually follow.
 const SETTLING: Duration = Duration::from_secs(10);
-/// What has been on its way for this long without a change is stuck, e.g. a container that restarts for
-/// ever, and is not worth quick looks.
+/// A state that is in transition for this long without a change is stuck, e.g. a container in a restart loop. Polls
+/// become slow again.
 const STUCK: Duration = Duration::from_secs(300);
-/// The device in short (addresses, versions) changes rarely on its own.
+/// Interval of `GET /v1/device`: addresses and versions rarely change without a change of the services.
 const DEVICE_INTERVAL: Duration = Duration::from_secs(60);
-/// Between two pings of a supervisor that is away: it costs nothing to ask, and is noticed within 5 s.
+/// Interval and deadline of pings while the supervisor does not answer: a ping is cheap, and notices its return
+/// within 5 s.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 const PING_LIMIT: Duration = Duration::from_secs(3);
-/// A supervisor that answers again may need this long until it can tell its state.
+/// A supervisor that answers pings again may need this long to load its state.
 const STARTING: Duration = Duration::from_secs(60);
-/// Percent by which a pause may be shorter.
+/// Maximum random reduction of a pause, in percent.
 const JITTER: u32 = 10;
 
 /// Polls until asked to stop.
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
     loop {
         tokio::select! {
             () = observer.poll(&context) => {}
-            // The calls only read: they can be dropped anywhere.
+            // The calls only read, so they can be cancelled at any point.
             () = stop.requested() => return Ok(()),
         }
         let pause = jittered(observer.pause(&context), JITTER);
@@ -54,18 +55,18 @@ pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
 struct Observer {
     last_change: Option<Instant>,
     last_device: Option<Instant>,
-    /// While the supervisor is away.
+    /// Set while the supervisor does not answer.
     away: Option<Away>,
-    /// When it last answered a ping after it had been away.
+    /// When the supervisor first answered a ping after an outage.
     returned: Option<Instant>,
     log: OutageLog,
 }
 
-/// A supervisor that gives no answer.
+/// A supervisor that does not answer.
 #[derive(Debug)]
 struct Away {
     last_ping: Instant,
-    /// What the last ping said; a look may fail all the same.
+    /// Result of the last ping. A poll may fail although a ping succeeds.
     answers_ping: bool,
 }
 
@@ -97,7 +98,7 @@ impl Observer {
         }
     }
 
-    /// Waits for the next look; not that long when a supervisor that was away answers a ping.
+    /// Waits for the next poll. Ends early if a supervisor that was away answers a ping.
     async fn rest(&mut self, context: &Context, pause: Duration) {
         let due = Instant::now() + pause;
         while let Some(away) = &mut self.away {
@@ -119,14 +120,14 @@ impl Observer {
         sleep_until(due).await;
     }
 
-    /// One look. `/v1/device` fails alone while the supervisor starts; that is no outage.
+    /// Polls once. While the supervisor starts, `/v1/device` alone may fail; that counts as success.
     async fn look(&mut self, context: &Context) -> Result<(Applications, Option<DeviceState>)> {
         let supervisor = context.balena.supervisor();
         let started = Instant::now();
-        // Patience is the pace of the polls; a call that waited inside would only hide an outage.
+        // No retries inside the call: the polls are the retries, and waiting would hide an outage.
         let mut applications = supervisor.applications_state().patience(Duration::ZERO);
         if self.away.as_ref().is_some_and(|away| !away.answers_ping) {
-            // It is not there: a longer wait would only hold up the next ping.
+            // The supervisor does not answer pings: a longer deadline would only delay the next ping.
             applications = applications.deadline(PING_INTERVAL);
         }
         let applications = applications.await;
@@ -170,7 +171,7 @@ impl Observer {
     }
 }
 
-/// Keeps an error for `/status` without telling subscribers.
+/// Stores an error for `/status` without an event for subscribers.
 fn note(context: &Context, error: &Error) {
     context.bus.send_if_modified(|snapshot| {
         snapshot.last_error = Some(super::state::LastError::new(error, now()));
@@ -178,7 +179,7 @@ fn note(context: &Context, error: &Error) {
     });
 }
 
-/// Whether the device in short is worth a call.
+/// Returns whether `/v1/device` is to be requested in this poll.
 fn device_due(
     known: &Snapshot,
     applications: &Applications,
@@ -192,7 +193,7 @@ fn device_due(
         || since_device.is_none_or(|since| since >= DEVICE_INTERVAL)
 }
 
-/// The pause until the next look, before jitter.
+/// Returns the pause until the next poll, before jitter.
 fn pause(config: &Checked, failures: u32, moving: bool, since_change: Option<Duration>) -> Duration {
     if failures > 0 {
         let doubled = 2_u32.saturating_pow(failures - 1);

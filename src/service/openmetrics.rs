@@ -1,37 +1,37 @@
-//! A writer of OpenMetrics 1.0 text: families with help, samples with escaped labels, and the end mark.
+//! A writer of OpenMetrics 1.0 text: metric families with help texts, samples with escaped labels, the `# EOF` mark.
 
 use std::fmt::{Display, Write as _};
 
 use crate::error::is_hidden;
 
-/// What the answer is labelled with.
+/// Value of the `Content-Type` header.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The type of a metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Only grows; its sample has the suffix `_total`.
+    /// Only increases; its sample has the suffix `_total`.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
     /// Constant labels; its sample has the suffix `_info` and the value 1.
     Info,
-    /// Here only `_count` and `_sum`, no quantiles.
+    /// Only `_count` and `_sum`; quantiles are not supported.
     Summary,
 }
 
-/// An exposition that is being written.
+/// Text under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Text(String);
 
-/// A family that samples can be added to.
+/// A metric family; samples can be added to it.
 pub(crate) struct Family<'a> {
     text: &'a mut String,
     name: &'a str,
 }
 
 impl Text {
-    /// Starts a family. Its samples have to follow before the next family starts.
+    /// Starts a family. All its samples must be added before the next family starts.
     pub(crate) fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -47,7 +47,7 @@ impl Text {
         Family { text, name }
     }
 
-    /// The whole text, with the mark that tells a complete one from a truncated one.
+    /// Returns the text, ended by `# EOF`: readers detect a truncated text by its absence.
     pub(crate) fn finish(mut self) -> String {
         self.0.push_str("# EOF\n");
         self.0
@@ -55,7 +55,7 @@ impl Text {
 }
 
 impl Family<'_> {
-    /// Adds a sample; `suffix` is what the family's kind asks for.
+    /// Adds a sample; `suffix` is the one that the family's kind requires.
     pub(crate) fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
         self.text.push_str(self.name);
         self.text.push_str(suffix);

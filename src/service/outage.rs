@@ -1,4 +1,4 @@
-//! What an error says of the supervisor, in words, and the lines that the log has of an outage.
+//! The log lines about an outage of the supervisor, and the words for an error of it.
 
 use tokio::time::Instant;
 
@@ -6,10 +6,10 @@ use super::log_limit::LogLimit;
 use super::state::{Connection, Snapshot};
 use crate::error::{Error, ErrorKind};
 
-/// Lines about the supervisor at once: it goes, the error changes some times, it comes back.
+/// Lines allowed at once: the outage, some changes of the error, the return.
 const LINES: u32 = 6;
 
-/// What this kind of error says of the supervisor.
+/// Describes in words what an error of this kind means for the supervisor.
 pub(crate) fn verdict(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Unauthorized => "the supervisor refused the key",
@@ -19,12 +19,12 @@ pub(crate) fn verdict(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Whether there was no answer at all.
+/// Returns whether the supervisor sent no response at all.
 pub(crate) fn is_silence(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unreachable | ErrorKind::Timeout)
 }
 
-/// What the log said last.
+/// What was last logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
@@ -32,8 +32,8 @@ enum Told {
     Failing(ErrorKind),
 }
 
-/// Logs when the supervisor goes, when the kind of error changes, and when it is back. What changes more often
-/// than [`LogLimit`] allows is told as it stands once that allows a line.
+/// Logs when the supervisor is lost, when the kind of error changes, and when the supervisor is back. If these lines
+/// exceed [`LogLimit`], the current state is logged as soon as the limit allows a line.
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     told: Told,
@@ -46,7 +46,7 @@ impl OutageLog {
         Self { told: Told::Nothing, since: None, lines: LogLimit::new(LINES) }
     }
 
-    /// The supervisor told its state.
+    /// Records a successful poll.
     pub(crate) fn well(&mut self) {
         if self.told == Told::Well {
             self.since = None;
@@ -62,7 +62,7 @@ impl OutageLog {
         }
     }
 
-    /// It did not; `snapshot` knows of that already.
+    /// Records a failed poll. `snapshot` already contains it.
     pub(crate) fn failed(&mut self, error: &Error, snapshot: &Snapshot) {
         if !matches!(snapshot.supervisor, Connection::Lost | Connection::Refused) {
             return;
@@ -76,9 +76,9 @@ impl OutageLog {
             Told::Failing(kind) => Some(kind.as_str()),
             _ => None,
         };
-        // A key comes with the container: waiting brings no other one.
+        // The key comes from the container's environment: retries never get another one.
         let outlook =
-            if kind == ErrorKind::Unauthorized { "this does not heal by itself" } else { "going on trying" };
+            if kind == ErrorKind::Unauthorized { "this does not recover by itself" } else { "retrying" };
         tracing::warn!(was, %error, "{}; {outlook}", verdict(kind));
         self.told = Told::Failing(kind);
     }

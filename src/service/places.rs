@@ -1,4 +1,4 @@
-//! Places that clients hold, and who gives way when they are used up: no client may cost the others theirs.
+//! Slots for clients, and which client is replaced when they run out. No client may take the slots of all others.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,30 +7,30 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How many places there are, and for whom.
+/// Number of slots, in total and for a group of addresses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// All of them.
+    /// All slots.
     pub(crate) all: usize,
-    /// Of these only loopback may have the last ones, so many.
+    /// The last slots, reserved for loopback.
     pub(crate) for_loopback: usize,
-    /// For one address beyond loopback.
+    /// Maximum for one address other than loopback.
     pub(crate) for_one_address: usize,
-    /// For all of loopback.
+    /// Maximum for all of loopback.
     pub(crate) for_all_of_loopback: usize,
     pub(crate) giving_way: GivingWay,
 }
 
-/// Who gives way to a client for whom there is no place.
+/// Which client is replaced when no slot is free.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum GivingWay {
-    /// Whoever has not shown itself for the longest time; before that, whoever never did.
+    /// The client without activity for the longest time; clients that were never active first.
     Anyone,
-    /// Only who never showed itself, this long after it came.
+    /// Only a client that was never active, and only this long after it connected.
     Silent(Duration),
 }
 
-/// What counts as one client: its address; of IPv6, its network; and all of loopback.
+/// What is counted as one client: an IPv4 address, an IPv6 /64 network, or all of loopback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     Loopback,
@@ -42,8 +42,8 @@ impl Peer {
         let ip = ip.to_canonical();
         match ip {
             ip if ip.is_loopback() => Self::Loopback,
-            // One machine has a whole network of addresses, and takes another when it likes; its neighbours on the
-            // link share that prefix.
+            // One machine can use any address of its /64 network. Link-local neighbours share the prefix, so there
+            // each address counts.
             IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
                 let [a, b, c, d, ..] = v6.segments();
                 Self::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
@@ -53,7 +53,7 @@ impl Peer {
     }
 }
 
-/// The places and who holds them. Clones share them.
+/// The slots and their holders. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Places(Arc<Shared>);
 
@@ -73,14 +73,14 @@ struct Holders {
 struct Holder {
     id: u64,
     peer: Peer,
-    /// Whether it has shown itself: sent a whole request, answered a ping.
+    /// Whether the client was active: it sent a complete request or answered a ping.
     shown: bool,
-    /// When it came, or last showed itself.
+    /// When the client connected or was last active.
     since: Instant,
     go: Arc<Notify>,
 }
 
-/// A place that is held; dropping it gives it back.
+/// An occupied slot; dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
@@ -88,16 +88,16 @@ pub(crate) struct Place {
     go: Arc<Notify>,
 }
 
-/// Why there is no place.
+/// Why no slot is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// All are taken.
+    /// All slots are taken.
     All,
-    /// This address has as many as one may have.
+    /// This address has its maximum.
     Address,
 }
 
-/// Whether somebody else had to go.
+/// Whether another client was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Free,
@@ -113,12 +113,12 @@ impl Places {
         self.0.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are held.
+    /// Returns the number of occupied slots.
     pub(crate) fn held(&self) -> usize {
         self.holders().list.len()
     }
 
-    /// A place for a client with this address; if need be, that of another one.
+    /// Takes a slot for a client with this address, if need be that of another client.
     pub(crate) fn admit(&self, ip: IpAddr) -> Result<(Place, Admission), Full> {
         let peer = Peer::new(ip);
         let mut holders = self.holders();
@@ -130,7 +130,7 @@ impl Places {
         Ok((Place { places: self.clone(), id, go }, admission))
     }
 
-    /// Makes somebody give way, if anybody may have to. Returns whether one did.
+    /// Replaces one client, if the rules allow. Returns whether one was replaced.
     pub(crate) fn displace_one(&self) -> bool {
         self.holders().displace(self.0.limits.giving_way, |_| true)
     }
@@ -170,7 +170,7 @@ impl Holders {
 }
 
 impl Place {
-    /// The client has shown itself.
+    /// Records that the client was active.
     pub(crate) fn show(&self) {
         let mut holders = self.places.holders();
         if let Some(holder) = holders.list.iter_mut().find(|holder| holder.id == self.id) {
@@ -178,12 +178,12 @@ impl Place {
         }
     }
 
-    /// How many places are held, with this one.
+    /// Returns the number of occupied slots, with this one.
     pub(crate) fn held(&self) -> usize {
         self.places.held()
     }
 
-    /// Resolves when the client has to go. For one waiter at a time.
+    /// Resolves when another client takes this slot. Supports one waiter at a time.
     pub(crate) async fn displaced(&self) {
         self.go.notified().await;
     }
@@ -215,7 +215,7 @@ mod tests {
         !place.places.holders().list.iter().any(|holder| holder.id == place.id)
     }
 
-    /// Takes places one after the other, a second apart.
+    /// Takes slots one after the other, a second apart.
     async fn take(places: &Places, addresses: &[&str]) -> Vec<Place> {
         let mut taken = Vec::new();
         for address in addresses {
@@ -246,7 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_costs_only_itself_and_loopback_keeps_places() {
         for (first, others, victims) in [
-            // What came first, and for each further one whose place it takes.
+            // The connections in order, and for each further one whose slot it takes.
             (vec!["10.0.0.1"; 3], vec!["10.0.0.1"], vec![Some(0)]),
             (vec!["10.0.0.1"; 3], vec!["10.0.0.2"], vec![None]),
             (vec!["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.1"], vec!["10.0.0.1"], vec![Some(0)]),
@@ -276,7 +276,7 @@ mod tests {
                 assert_eq!(gone, victim, "{other} after {first:?}");
                 assert_eq!(admission == Admission::Displaced, victim.is_some());
                 match gone {
-                    // It leaves, and gives nothing back that is not its own any more.
+                    // A replaced client that disconnects must not free the slot of its successor.
                     Some(gone) => held[gone] = place,
                     None => held.push(place),
                 }

@@ -1,4 +1,4 @@
-//! Accepts connections, a bounded number of them, none for ever, and none at the cost of the others.
+//! Accepts connections: a bounded number of them, each for a bounded time, with slots per address.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,7 +24,7 @@ use super::{Context, http};
 use crate::error::Result;
 use crate::tasks::Stop;
 
-/// Connections at a time. WebSockets have a limit of their own.
+/// Simultaneous connections. WebSockets have their own limit.
 const CONNECTIONS: Limits = Limits {
     all: 64,
     for_loopback: 8,
@@ -32,27 +32,28 @@ const CONNECTIONS: Limits = Limits {
     for_all_of_loopback: 48,
     giving_way: GivingWay::Anyone,
 };
-/// With more connections than this, each answer is the last one of its connection: none is idle then.
+/// With more connections than this, each response closes its connection, so that none is idle.
 const KEPT_ALIVE: usize = 40;
-/// Requests of one connection: a client that sends thousands at once must not keep the others waiting.
+/// Requests per connection: a client that pipelines thousands must not block the others.
 const REQUESTS: u32 = 100;
-/// A client that has not sent its request by then is not going to.
+/// Time for a client to send its request head.
 const HEADER_LIMIT: Duration = Duration::from_secs(4);
-/// A connection is closed at the next occasion after this time, and a moment later in any case: also a
-/// client that does not read its answers must let go of its place.
+/// Lifetime of a connection. After it, the connection closes with the current response, at the latest 2 s later, even
+/// if the client does not read.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
-/// For the answer that is being sent when a connection has to close.
+/// Time to finish the current response when a connection closes.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
-/// Largest request head, and what one connection's buffer can grow to. Bodies are never read.
+/// Longest request head and largest buffer of a connection, in bytes. Bodies are never read.
 const HEAD_LIMIT: usize = 16 * 1024;
-/// Without file descriptors every accept fails at once: try again when some may have been closed.
+/// Pause after a failed accept: without free file descriptors every accept fails at once.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Between two connections for which others have to go: 48 of them have a place for at least 48 times this.
+/// Pause after an accepted connection that replaced another one: each of the 48 keeps its slot for at least 48 times
+/// this.
 const PACE: Duration = Duration::from_millis(1);
-/// For a connection that gives way, to be closed.
+/// Time for a replaced connection to close.
 const CLOSING: Duration = Duration::from_millis(10);
 
-/// Accepts until asked to stop.
+/// Accepts connections until asked to stop.
 pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: Stop) -> Result<()> {
     let router = http::router(context.clone());
     let places = Places::new(CONNECTIONS);
@@ -75,15 +76,15 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
             }
         };
         let Some(tasks) = context.tasks.upgrade() else { return Ok(()) };
-        // Somebody gives way, always.
+        // With these limits a slot can always be freed.
         let Ok((place, admission)) = places.admit(peer) else { continue };
         let connection = serve(stream, peer, place, router.clone(), tasks.stopping());
         if tasks.spawn("connection", connection).is_err() {
             return Ok(());
         }
         drop(tasks);
-        // So that it reads a request that is there already, before its place can be wanted for another one. When
-        // they come faster than that, they wait in the kernel, where their requests arrive all the same.
+        // Lets the connection read a request that has already arrived before its slot can be taken. Faster
+        // connections wait in the kernel, which receives their requests meanwhile.
         if admission == Admission::Displaced {
             context.meters.displaced();
             log.displaced(peer);
@@ -94,12 +95,12 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
     }
 }
 
-/// Whether a connection was gone before it was accepted: the next one may be well.
+/// Returns whether the connection ended before it was accepted. The next accept may succeed.
 fn is_of_the_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
 
-/// What many clients could make us say many times: once a minute.
+/// Messages that clients could trigger often. Each is logged at most once a minute.
 struct Log {
     displaced: u64,
     displaced_lines: LogLimit,
@@ -115,26 +116,26 @@ impl Log {
         self.displaced += 1;
         if self.displaced_lines.allows() {
             let closed = std::mem::take(&mut self.displaced);
-            tracing::warn!(closed, newest = %peer, "too many connections: those that waited longest were closed");
+            tracing::warn!(closed, newest = %peer, "too many connections: closed the least recently active ones");
         }
     }
 
     fn not_accepted(&mut self, error: &io::Error) {
         if self.not_accepted_lines.allows() {
-            tracing::warn!(%error, "can't accept connections; going on trying");
+            tracing::warn!(%error, "can't accept connections; retrying");
         }
     }
 }
 
-/// The address of the client, with its request.
+/// The address of the client; an extension of its request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientAddress(pub(super) IpAddr);
 
-/// Marks a request whose answer is the last one of its connection.
+/// Marks a request whose response closes the connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LastRequest;
 
-/// The router for one connection: notes that a whole request came, and from where.
+/// The router for one connection. Records that a complete request arrived, and adds the client's address.
 struct Serving {
     router: TowerToHyperService<Router>,
     place: Arc<Place>,
@@ -172,7 +173,7 @@ async fn serve(
         peer,
         requests: AtomicU32::new(0),
     };
-    // Answers and events are single small writes: there is nothing to wait for.
+    // Responses and events are single small writes: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -188,7 +189,7 @@ async fn serve(
         () = stopping => finish(connection).await,
     };
     if let Err(error) = ended {
-        // Clients come and go; nobody has to do anything about it.
+        // Connections of clients end all the time; no action is needed.
         tracing::trace!(%error, "connection ended");
     }
 }

@@ -1,5 +1,4 @@
-//! What is known of the device: the snapshot on the bus and how a poll changes it. Pure: no clock, no input,
-//! no output.
+//! The snapshot of the device, and how a poll changes it. Does no I/O and reads no clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,25 +12,25 @@ use crate::supervisor::{ApplicationState, DeviceState, ServiceStatus, UpdateStat
 /// Applications by name.
 pub(crate) type Applications = BTreeMap<String, ApplicationState>;
 
-/// One failed poll does not make an outage: a busy supervisor may miss a deadline once.
+/// Number of failed polls that make an outage. A busy supervisor may miss one deadline.
 const FAILURES_UNTIL_LOST: u32 = 2;
 
-/// How it stands with the supervisor.
+/// State of the connection to the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Connection {
-    /// It has not answered yet.
+    /// No response came yet.
     Connecting,
-    /// It answers.
+    /// The supervisor answers.
     Connected,
-    /// It does not answer, or not with its state.
+    /// The supervisor does not answer, or its response has no state.
     Lost,
-    /// It refuses the key.
+    /// The supervisor rejects the key.
     Refused,
 }
 
 impl Connection {
-    /// As it is written in JSON, where every other one has to be named as well.
+    /// All states with their JSON names. `/metrics` needs all of them.
     pub(crate) const ALL: [(Self, &'static str); 4] = [
         (Self::Connecting, "connecting"),
         (Self::Connected, "connected"),
@@ -40,15 +39,15 @@ impl Connection {
     ];
 }
 
-/// The last thing that went wrong.
+/// The last error of the supervisor.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LastError {
-    /// When.
+    /// When it occurred.
     pub(crate) time: Timestamp,
-    /// The kind of [`Error`].
+    /// Its kind.
     #[serde(serialize_with = "kind_in_words")]
     pub(crate) kind: ErrorKind,
-    /// Its text.
+    /// Its message.
     pub(crate) message: String,
 }
 
@@ -63,7 +62,7 @@ fn kind_in_words<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Resul
     serializer.serialize_str(kind.as_str())
 }
 
-/// How it stands with the supervisor, as JSON.
+/// The connection to the supervisor, as JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct SupervisorView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,31 +74,31 @@ pub(crate) struct SupervisorView<'a> {
     last_error: Option<&'a LastError>,
 }
 
-/// Everything that is known. Cheap to clone.
+/// The state of the device at one time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    /// Counts the changes that were told to subscribers: whoever finds a gap has missed some.
+    /// Number of changes sent to subscribers. A gap shows a subscriber that it missed some.
     pub(crate) revision: u64,
-    /// When it last changed.
+    /// When the snapshot last changed.
     pub(crate) changed: Timestamp,
-    /// How it stands with the supervisor.
+    /// State of the connection to the supervisor.
     pub(crate) supervisor: Connection,
-    /// Since when it stands so.
+    /// When the connection entered this state.
     pub(crate) since: Timestamp,
     /// When the supervisor last answered.
     pub(crate) last_contact: Option<Timestamp>,
-    /// The last failure, even if it is over.
+    /// The last error, also after recovery.
     pub(crate) last_error: Option<LastError>,
-    /// The device in short.
+    /// The response of `/v1/device`; `None` before the first one.
     pub(crate) device: Option<Arc<DeviceState>>,
-    /// The applications; `None` as long as they were never told.
+    /// The applications; `None` before the first response.
     pub(crate) applications: Option<Arc<Applications>>,
-    /// Failed polls since the last good one.
+    /// Number of failed polls since the last successful one.
     pub(crate) failures: u32,
 }
 
 impl Snapshot {
-    /// Before the first poll.
+    /// Returns the snapshot before the first poll.
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             revision: 0,
@@ -114,7 +113,7 @@ impl Snapshot {
         }
     }
 
-    /// The supervisor answered. Returns whether anything changed that subscribers are told of.
+    /// Applies a successful poll. Returns whether subscribers get an event.
     pub(crate) fn succeed(
         &mut self,
         applications: Applications,
@@ -137,12 +136,12 @@ impl Snapshot {
         self.count(changed, now)
     }
 
-    /// A poll failed. Returns whether that changed anything that subscribers are told of.
+    /// Applies a failed poll. Returns whether subscribers get an event.
     pub(crate) fn fail(&mut self, error: &Error, now: Timestamp) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(LastError::new(error, now));
         let connection = match error.kind() {
-            // An answer that leaves nothing open: a second one would say the same.
+            // Definite at the first response: a further attempt with the same key gives the same.
             ErrorKind::Unauthorized => Some(Connection::Refused),
             _ if self.failures >= FAILURES_UNTIL_LOST => Some(Connection::Lost),
             _ => None,
@@ -168,7 +167,7 @@ impl Snapshot {
         changed
     }
 
-    /// How it stands with the supervisor, for readers; `address` where they are to have it.
+    /// Returns the connection for JSON, with `address` if it is given.
     pub(crate) fn supervisor_view<'a>(&'a self, address: Option<&'a str>) -> SupervisorView<'a> {
         SupervisorView {
             address,
@@ -180,13 +179,13 @@ impl Snapshot {
         }
     }
 
-    /// Whether the supervisor has told all it knows: it answers some seconds before it has loaded its state.
+    /// Returns whether the supervisor has loaded its state. It answers some seconds earlier.
     pub(crate) fn is_loaded(&self) -> bool {
         self.applications.is_some()
             && self.device.as_ref().is_some_and(|device| device.update_downloaded.is_some())
     }
 
-    /// Whether an update or a service is on its way from one state to another.
+    /// Returns whether an update or a service is in transition.
     pub(crate) fn is_moving(&self) -> bool {
         self.applications.iter().flat_map(|applications| applications.values()).any(|application| {
             matches!(
@@ -197,7 +196,7 @@ impl Snapshot {
     }
 }
 
-/// Whether a service with this status stays so unless somebody does something.
+/// Returns whether a service keeps this status without an action from outside.
 fn is_at_rest(status: &ServiceStatus) -> bool {
     matches!(
         status,

@@ -87,7 +87,7 @@ async fn each_kind_of_failure_is_told_as_what_it_is() {
         assert!(log.contains(&format!("WARN balena_agent::service::outage: {words};")), "{log}");
         if state == "refused" {
             let seen = [told.to_string(), reason, log].concat();
-            assert!(seen.contains("this does not heal by itself"), "{seen}");
+            assert!(seen.contains("this does not recover by itself"), "{seen}");
             assert!(seen.contains("BALENA_SUPERVISOR_API_KEY"), "what to look at is told: {seen}");
             assert!(!seen.contains("does not answer"), "{seen}");
         }
@@ -123,9 +123,9 @@ async fn the_log_has_one_line_for_each_change() {
     let expected = [
         "service started",
         "the supervisor answers",
-        "the supervisor does not answer; going on trying",
-        "the supervisor refused the key; this does not heal by itself",
-        "the supervisor does not answer with its state; going on trying",
+        "the supervisor does not answer; retrying",
+        "the supervisor refused the key; this does not recover by itself",
+        "the supervisor does not answer with its state; retrying",
         "the supervisor is back",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
