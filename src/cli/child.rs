@@ -1,4 +1,4 @@
-//! A command that runs under ours: it gets our signals, and we end as it did.
+//! A child command: it gets the signals that this process gets, and this process exits with its exit code.
 
 use std::ffi::OsString;
 use std::future::poll_fn;
@@ -18,23 +18,23 @@ use super::exit;
 use super::output::io_error;
 use super::signals::is_ignored;
 
-/// A command that can't be run, and the exit code that a shell has for that: 126 or 127.
+/// A command that could not be started, and the exit code that a shell uses for this: 126 or 127.
 pub(super) struct NotRun {
     pub(super) error: Error,
     pub(super) code: u8,
 }
 
-/// Prepares the command that stands behind `--`.
+/// Prepares the command given after `--`.
 pub(super) fn command(words: &[OsString]) -> Result<Command> {
     let [program, arguments @ ..] = words else {
-        return Err(Error::argument("COMMAND", "it is missing"));
+        return Err(Error::argument("COMMAND", "no command is given after --"));
     };
     let mut command = Command::new(program);
     command.args(arguments);
     Ok(command)
 }
 
-/// Starts it.
+/// Starts the command.
 pub(super) fn start(command: &mut Command) -> std::result::Result<Child, NotRun> {
     command.spawn().map_err(|cause| {
         let program = command.as_std().get_program().to_string_lossy();
@@ -43,7 +43,7 @@ pub(super) fn start(command: &mut Command) -> std::result::Result<Child, NotRun>
     })
 }
 
-/// Waits for it and hands signals on to it. `meanwhile` is worked at until the command ends.
+/// Waits for the command and forwards signals to it. Polls `meanwhile` until the command ends.
 pub(super) async fn watch(
     mut child: Child,
     signals: &mut PassedSignals,
@@ -55,7 +55,7 @@ pub(super) async fn watch(
     loop {
         tokio::select! {
             status = child.wait() => {
-                return status.map_err(|cause| io_error("lost sight of the command", cause));
+                return status.map_err(|cause| io_error("can't wait for the command", cause));
             }
             got = signals.next() => match pid {
                 Some(pid) if !is_from_keyboard(got) => hand_on(got, pid),
@@ -67,15 +67,15 @@ pub(super) async fn watch(
 }
 
 fn hand_on(signal: Signal, command: Pid) {
-    // It may have ended just now; then there is nobody to tell.
+    // The command may have ended just now; then the signal has no receiver.
     let _ = kill(command, signal);
-    // A command that is stopped gets a signal only when it goes on.
+    // A stopped command receives a signal only after SIGCONT.
     if !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
         let _ = kill(command, Signal::SIGCONT);
     }
 }
 
-/// What would end us and leave something behind.
+/// Signals that by default end this process without cleanup.
 const SIGNALS: [Signal; 14] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -93,14 +93,14 @@ const SIGNALS: [Signal; 14] = [
     Signal::SIGSTKFLT,
 ];
 
-/// Whether the command has got it already: the terminal sends it to everyone in the foreground, and to many
-/// programs a second one means to drop everything.
+/// Returns whether the terminal has already sent this signal to the command: it signals the whole foreground process
+/// group. Many programs abort on a second one.
 fn is_from_keyboard(got: Signal) -> bool {
     matches!(got, Signal::SIGINT | Signal::SIGQUIT)
         && (io::stdin().is_terminal() || io::stderr().is_terminal())
 }
 
-/// Signals that are handed on. As long as this is there they do not end us.
+/// Receives the signals to forward. While this value exists, they do not end this process.
 pub(super) struct PassedSignals(Vec<(Signal, tokio::signal::unix::Signal)>);
 
 impl PassedSignals {
@@ -109,8 +109,8 @@ impl PassedSignals {
             let listener = signal(SignalKind::from_raw(kind as i32));
             Ok((kind, listener.map_err(|cause| io_error("can't listen for signals", cause))?))
         };
-        // One that we were started to ignore (`nohup`, `&` in a script) does not end us, and the command shall
-        // ignore it too: who listens for it takes that from the command.
+        // A signal ignored from the start (`nohup`, `&` in a script) stays ignored, also by the command: a handler
+        // here would reset it to the default for the child.
         let heard = SIGNALS.into_iter().filter(|signal| !is_ignored(*signal));
         Ok(Self(heard.map(listen).collect::<Result<_>>()?))
     }
@@ -125,12 +125,12 @@ impl PassedSignals {
     }
 }
 
-/// The exit code of a command that this signal ended.
+/// Returns the exit code of a command that was ended by this signal.
 pub(super) fn signal_code(signal: Signal) -> u8 {
     128 + u8::try_from(signal as i32).unwrap_or_default()
 }
 
-/// As a shell tells it: the command's own code, or 128 and its signal.
+/// Returns the exit code as a shell does: that of the command, or 128 plus the signal number.
 pub(super) fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED)

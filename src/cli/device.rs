@@ -1,4 +1,4 @@
-//! `balena-agent device …`: this device, with the names that the SDKs use.
+//! `balena-agent device …`: this device, with the function names of the SDKs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use super::output::Output;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum DeviceCommand {
-    /// Ask whether the supervisor answers
+    /// Check whether the supervisor answers
     Ping,
     /// Blink the device's LED for 15 s
     Identify,
@@ -29,7 +29,7 @@ pub(super) enum DeviceCommand {
     Services,
     /// Reboot the device
     Reboot(Force),
-    /// Shut the device down; somebody has to switch it on again by hand
+    /// Shut the device down; it must be switched on again by hand
     Shutdown {
         #[command(flatten)]
         force: Force,
@@ -45,13 +45,13 @@ pub(super) enum DeviceCommand {
         #[command(flatten)]
         yes: Yes,
     },
-    /// Look for an update now
+    /// Check for an update now
     Update {
-        /// Override update locks, whoever holds them; implies --cancel, without which a locked update that is
-        /// already being retried would stay locked
+        /// Override update locks; implies --cancel, because a locked update that is already being retried ignores
+        /// --force alone
         #[arg(long)]
         force: bool,
-        /// End what is being applied or downloaded and start over
+        /// Cancel the running download or update and start again
         #[arg(long)]
         cancel: bool,
     },
@@ -67,20 +67,20 @@ pub(super) enum DeviceCommand {
         #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
         until_done: Option<std::time::Duration>,
     },
-    /// Restart a service in a new container; its id is compared before and after
+    /// Restart a service in a new container; compares the container ids before and after
     RestartService {
         #[command(flatten)]
         service: Service,
         #[command(flatten)]
         force: Force,
     },
-    /// Show the device's name as the supervisor knows it
+    /// Show the device's name as stored by the supervisor
     Name,
-    /// Show the device's tags (the supervisor asks the cloud)
+    /// Show the device's tags (the supervisor requests them from the cloud API)
     Tags,
-    /// Set tags of the device, as KEY=VALUE; they reach the cloud when it can be reached
+    /// Set tags of the device, as KEY=VALUE; the supervisor sends them when the cloud is reachable
     SetTags {
-        /// The tags; a key without white space, once
+        /// The tags; keys without white space, each only once
         #[arg(required = true, value_name = "KEY=VALUE")]
         tags: Vec<String>,
     },
@@ -97,15 +97,15 @@ pub(super) enum DeviceCommand {
 // Override update locks.
 #[derive(Debug, Args)]
 pub(super) struct Force {
-    /// Override update locks, whoever holds them
+    /// Override update locks
     #[arg(long)]
     pub(super) force: bool,
 }
 
-// Consent to what can't be undone.
+// Confirms an action that can't be undone.
 #[derive(Debug, Args)]
 pub(super) struct Yes {
-    /// Really do it
+    /// Confirm an action that can't be undone
     #[arg(long)]
     yes: bool,
 }
@@ -115,7 +115,7 @@ impl Yes {
         if self.yes {
             Ok(())
         } else {
-            Err(Error::argument("--yes", format_args!("it is missing, and this {what}")))
+            Err(Error::argument("--yes", format_args!("required, because this {what}")))
         }
     }
 }
@@ -169,7 +169,7 @@ impl DeviceCommand {
                 Output::done("the device reboots")
             }
             Self::Shutdown { force, yes } => {
-                yes.check("switches the device off until somebody switches it on by hand")?;
+                yes.check("shuts the device down; it must be switched on again by hand")?;
                 let call = device.shutdown(Local);
                 context.limited(if force.force { call.force() } else { call }).await?;
                 Output::done("the device shuts down")
@@ -192,7 +192,7 @@ impl DeviceCommand {
             }
             Self::StopService { service, force, until_done } => {
                 if until_done.is_some() && service.service.is_none() {
-                    return Err(Error::argument("--until-done", "it needs the service's name"));
+                    return Err(Error::argument("--until-done", "requires the service's name"));
                 }
                 let call = device.stop_service(Local, service.selector()).checked();
                 context.limited(if force.force { call.force() } else { call }).await?;
@@ -203,7 +203,7 @@ impl DeviceCommand {
                         Output::done(format!("{} has stopped", service.describe()))
                     }
                     _ => Output::done(format!(
-                        "{} was told to stop; --until-done 1m waits until it has",
+                        "{} is being stopped; --until-done 1m waits until it has stopped",
                         service.describe()
                     )),
                 }
@@ -218,7 +218,7 @@ impl DeviceCommand {
             Self::SetTags { tags } => {
                 let tags = pairs(&tags)?;
                 context.limited(device.set_supervisor_tags(Local, tags)).await?;
-                Output::done("queued; the supervisor brings them to the cloud")
+                Output::done("queued; the supervisor sends them to the cloud")
             }
             Self::Vpn => Output::data(&context.limited(device.vpn_state(Local)).await?)?,
             Self::HostConfig => Output::data(&context.limited(device.host_config(Local)).await?)?,
@@ -228,11 +228,11 @@ impl DeviceCommand {
     }
 }
 
-/// What is known of a restart.
+/// Returns the output of a restart: whether new containers were confirmed.
 pub(super) fn recreated(confirmation: &Confirmation, done: impl Into<String>) -> Result<Output> {
     let mut note = done.into();
     if let Confirmation::NotConfirmed(why) = confirmation {
-        let _ = write!(note, ", says the supervisor; not confirmed: {}", why.summary());
+        let _ = write!(note, ", according to the supervisor; not confirmed: {}", why.summary());
     }
     let data = json!({ "ok": true, "confirmed": confirmation.is_confirmed() });
     Ok(Output::data(&data)?.note_only().note(note))
@@ -248,7 +248,7 @@ async fn update(context: &Context, device: &Devices, force: bool, cancel: bool) 
         call = call.cancel();
     }
     let (word, note) = match context.limited(call).await? {
-        UpdateTrigger::Started => ("started", "the supervisor looks for an update"),
+        UpdateTrigger::Started => ("started", "the supervisor checks for an update"),
         UpdateTrigger::Accepted => ("accepted", "the request was accepted"),
         UpdateTrigger::Ignored => {
             ("ignored", "ignored: instant updates are switched off; --force overrides that")
@@ -259,9 +259,9 @@ async fn update(context: &Context, device: &Devices, force: bool, cancel: bool) 
 
 const SERVICE_COLUMNS: &[&str] = &["application", "service", "status", "progress", "release", "update"];
 
-/// One row a service for people.
+/// Shows one row per service.
 pub(super) fn services(states: &BTreeMap<String, ApplicationState>) -> Result<Output> {
-    let none = "no services: nothing is installed, or the key covers no application here";
+    let none = "no services: nothing is installed, or the key covers none of the applications on this device";
     Output::data(states)?.rows(SERVICE_COLUMNS, &service_rows(states), none)
 }
 
@@ -296,7 +296,7 @@ fn pairs(tags: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 impl Context {
-    /// With the deadline of `--timeout`.
+    /// Applies the deadline of `--timeout`.
     pub(super) fn limited<T, O>(&self, action: DeviceAction<T, O>) -> DeviceAction<T, O> {
         match self.timeout {
             Some(timeout) => action.deadline(timeout),

@@ -1,4 +1,4 @@
-//! `balena-agent doctor`: what is missing here, and what mends it.
+//! `balena-agent doctor`: checks what this container needs, and how to fix what is missing.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +14,11 @@ use crate::{Balena, Environment};
 use super::output::{Output, plain};
 use super::{Context, exit};
 
-/// Where a device without a variable of its own reports to.
+/// Default API address, if `BALENA_API_URL` is unset.
 const DEFAULT_API: &str = "https://api.balena-cloud.com";
-/// The clock is set by then, or it was never set (2026-01-01, before the first release).
+/// A clock before this time was never set (2026-01-01 in Unix seconds, before the first release).
 const EARLIEST: u64 = 1_767_225_600;
-/// A clock that is further off than this breaks TLS and tokens.
+/// Largest tolerated clock difference to the cloud, in seconds. A larger one breaks TLS and tokens.
 const SKEW_LIMIT: i64 = 300;
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
@@ -30,7 +30,7 @@ enum Verdict {
     Fail,
 }
 
-/// One line of the report.
+/// Result of one check, one line of the report.
 #[derive(Debug, Serialize)]
 struct Finding {
     result: Verdict,
@@ -53,14 +53,14 @@ impl Finding {
         Self { result: Verdict::Fail, check, found: found.into(), fix: Some(fix.into()) }
     }
 
-    /// What failed, with the advice that its error carries.
+    /// Returns a failure with the error's own help text.
     fn from_error(check: &'static str, error: &crate::Error) -> Self {
         let advice = if error.is_decode() {
-            "something else answers there: leave BALENA_SUPERVISOR_ADDRESS to the label, which sets it"
+            "another server answers at that address: do not set BALENA_SUPERVISOR_ADDRESS, the label sets it"
         } else {
             error
                 .advice()
-                .unwrap_or("see what the supervisor says on the host: `journalctl -u balena-supervisor`")
+                .unwrap_or("read the supervisor's log on the host: `journalctl -u balena-supervisor`")
         };
         Self::fail(check, error.summary().to_string(), advice)
     }
@@ -81,7 +81,7 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Runs every check. The exit code of a report with a failure in it is that of a failure.
+/// Runs every check. Returns the report and the exit code: 1 if a check failed.
 pub(super) async fn run(context: &Context) -> Result<(Output, u8)> {
     let balena = &context.balena;
     let mut findings = container(balena.environment());
@@ -103,7 +103,7 @@ fn container(env: &Environment) -> Vec<Finding> {
         (Some(uuid), None) => Finding::ok("container", format!("on device {uuid}")),
         (None, _) => Finding::warn(
             "container",
-            "BALENA_DEVICE_UUID is not set: this is not a service of a balena device",
+            "BALENA_DEVICE_UUID is not set: this is not a service container of a balena device",
             "run it in a service container, or against a simulated device: `balena-agent simulate`",
         ),
     });
@@ -139,7 +139,7 @@ async fn supervisor(context: &Context) -> Vec<Finding> {
         findings.push(Finding::warn(
             "supervisor address",
             format!("the path in {variable} is not used: requests go to {address}"),
-            "leave the variable to the label, which sets it; it ends with the port",
+            "do not set the variable: the label sets it, without a path",
         ));
     }
     match context.timed(supervisor.ping()).await {
@@ -165,7 +165,7 @@ async fn supervisor(context: &Context) -> Vec<Finding> {
     findings
 }
 
-/// Whether the application of `BALENA_APP_ID` is among those that the key covers.
+/// Checks whether the key covers the application of `BALENA_APP_ID`.
 async fn scope(context: &Context, supervisor: &Supervisor) -> Finding {
     match context.timed(supervisor.applications_state()).await {
         Ok(states) if !states.is_empty() => {
@@ -173,7 +173,7 @@ async fn scope(context: &Context, supervisor: &Supervisor) -> Finding {
                 states.iter().map(|(name, state)| (name.as_str(), state.app_id.get())).collect();
             return compared(context.balena.environment(), &covered);
         }
-        // No application has a release: there is nothing to compare with.
+        // No application has a release, so there is nothing to compare with.
         Ok(_) => {}
         Err(error) => return Finding::from_error("key scope", &error),
     }
@@ -204,7 +204,7 @@ fn compared(env: &Environment, covered: &[(&str, i64)]) -> Finding {
     )
 }
 
-/// What an older supervisor lacks, so that nobody has to find out by a failing call.
+/// Lists what this version of the supervisor does not support.
 fn supervisor_version(version: &str) -> Finding {
     const NEEDS: [(&[u32], &str); 4] = [
         (&[10, 2], "journal logs"),
@@ -225,7 +225,7 @@ fn supervisor_version(version: &str) -> Finding {
         return Finding::warn(
             "supervisor version",
             format!("\"{}\" can't be read", version.escape_debug()),
-            "expect anything",
+            "the version is unknown: some calls may not be supported",
         );
     }
     if missing.is_empty() {
@@ -242,7 +242,7 @@ fn update_lock(lock: &UpdateLock) -> Finding {
     const CHECK: &str = "update lock";
     if let Err(error) = lock.try_directory() {
         let finding = Finding::from_error(CHECK, &error);
-        // Most services never lock, and outside of a container there is nothing to lock against.
+        // Most services never lock, and outside of a container there is no lock directory.
         let missing = lock.path().is_absolute() && lock.path().parent().is_some_and(|at| !at.exists());
         return if missing { Finding { result: Verdict::Warn, ..finding } } else { finding };
     }
@@ -289,14 +289,14 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
     }
     let transport = match Balena::builder().environment(env.clone()).try_build() {
         Ok(balena) => balena.transport(),
-        // What is wrong may have a password in it: nothing more is said of it.
+        // The faulty setting may contain a password: only the error's own text is shown.
         Err(error) => return vec![Finding::from_error("cloud settings", &error)],
     };
     let mut findings = Vec::new();
     if env.api_key.is_none() {
         findings.push(Finding::warn(
             "cloud label",
-            "BALENA_API_KEY is not set: this works without the cloud, on this device only",
+            "BALENA_API_KEY is not set: only this device can be used, not the cloud API",
             "for the cloud API give the service the label io.balena.features.balena-api: '1'",
         ));
     } else if given {
@@ -307,8 +307,8 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
     if env.api_key.is_some() && address.parse().is_ok_and(|address| is_exposed(&address)) {
         findings.push(Finding::warn(
             "cloud address",
-            format!("the key goes to {address} over plain http: everyone on the way can read it"),
-            "give the cloud an https:// address, and unset AGENT_ALLOW_HTTP",
+            format!("the key is sent to {address} over plain HTTP: anyone on the network path can read it"),
+            "set BALENA_API_URL to an https:// address, and unset AGENT_ALLOW_HTTP",
         ));
     }
     match probe(&*transport, &format!("{address}/ping"), None, limit).await {
@@ -333,7 +333,7 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
             findings.push(Finding::warn(
                 "cloud",
                 format!("can't reach {address}: {cause}"),
-                "the device may be offline, behind a firewall, or need a proxy (HTTPS_PROXY); what is local works all the same",
+                "the device may be offline, behind a firewall, or need a proxy (HTTPS_PROXY); calls to the supervisor work without it",
             ));
             return findings;
         }
@@ -357,7 +357,7 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
     findings
 }
 
-/// Status of a GET, and how far our clock is ahead of the server's.
+/// Sends a GET. Returns the status, and how far this clock is ahead of the server's, in seconds.
 async fn probe(
     transport: &dyn Transport,
     address: &str,
@@ -367,7 +367,7 @@ async fn probe(
     let mut request = http::Request::get(address).header(header::USER_AGENT, "balena-agent");
     if let Some(key) = key {
         let mut value = header::HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| "the key has characters that no key has".to_owned())?;
+            .map_err(|_| "the key contains characters that are not valid in a key".to_owned())?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
     }
@@ -375,7 +375,7 @@ async fn probe(
         request.body(bytes::Bytes::new()).map_err(|_| "BALENA_API_URL is not an address".to_owned())?;
     let answer = tokio::time::timeout(limit, transport.send(request))
         .await
-        .map_err(|_| format!("no answer within {limit:?}"))?
+        .map_err(|_| format!("no response within {limit:?}"))?
         .map_err(|cause| cause.to_string())?;
     let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
     let theirs =

@@ -1,4 +1,4 @@
-//! Exit codes: few enough to branch on.
+//! Exit codes.
 
 use crate::error::ErrorKind;
 
@@ -7,25 +7,25 @@ pub(super) const FAILED: u8 = 1;
 #[cfg(feature = "simulator")]
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// The table in `--help`.
+/// The exit code table of `--help`.
 pub(super) const TABLE: &str = "\
 Exit codes:
   0    done
-  1    failed (the other side refused or failed, or answered nonsense)
+  1    failed: the supervisor, API or service rejected the request or failed, or its response is invalid
   2    wrong usage or argument; nothing was sent
   3    not found
-  4    key or token refused, or it does not cover this
+  4    key or token rejected, or without permission for this
   5    an update lock is held, or a conflict
-  6    can't reach the other side
-  7    no answer in time
-  8    unknown outcome: sent, then the connection closed; look at the state
+  6    can't reach the supervisor, API or service
+  7    no response in time
+  8    unknown outcome: sent, but no response came; check the state before you retry
   75   too many requests, try again later
   78   a variable, label or file is missing or wrong
   130  interrupted; by another signal, 128 and its number
-lock run and simulate -- COMMAND end with the exit code of the command; lock run with 5 if that is 0 but the lock was taken away.
-run and simulate end with 0 when they are told to stop.";
+lock run and simulate -- COMMAND end with the exit code of the command; lock run ends with 5 if the command succeeded but the lock was lost meanwhile.
+run and simulate end with 0 after a stop signal.";
 
-/// The code for a kind of error.
+/// Returns the exit code for a kind of error.
 pub(super) fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::InvalidArgument => 2,

@@ -1,4 +1,4 @@
-//! The limit of open files: where it is too low, it is named.
+//! The limit of open files: names it in errors when it is too low.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -7,12 +7,12 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Pairs of sockets: together as many descriptors as the runtime opens, which panics where it can't.
+/// Socket pairs opened as a check: as many descriptors as the runtime needs, which panics without them.
 const PROBES: usize = 3;
-/// The operating system's words for it, in whatever error they are.
+/// The operating system's text for `EMFILE`, which may be inside any error.
 const TOO_MANY: &str = "os error 24";
 
-/// Refuses to begin where not even the runtime can open what it needs.
+/// Returns an error if the runtime could not open the descriptors it needs.
 pub(super) fn check() -> Result<()> {
     let opened: io::Result<Vec<_>> = (0..PROBES).map(|_| UnixStream::pair()).collect();
     match opened.map_err(|cause| cause.raw_os_error()) {
@@ -21,7 +21,7 @@ pub(super) fn check() -> Result<()> {
     }
 }
 
-/// The same error, with the limit instead of other advice where that is its cause.
+/// Returns the error with advice on the limit, if the limit is its cause.
 pub(super) fn explained(error: Error) -> Error {
     if error.summary().to_string().contains(TOO_MANY) { error.help(advice()) } else { error }
 }

@@ -14,7 +14,7 @@ use super::device::Force;
 use super::output::{self, Output, io_error};
 use super::signals::Signals;
 
-/// What is longer was not meant to be a password, and half of it would be a wrong one.
+/// Longest password, in bytes. Longer input is rejected: a truncated password would be wrong.
 const PASSWORD_LIMIT: u64 = 4096;
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(super) struct HostConfigArguments {
     /// Host name; empty resets it to the start of the device's uuid
     #[arg(long)]
     hostname: Option<String>,
-    /// Proxy, replaced as a whole: TYPE://ADDRESS:PORT with type socks4, socks5, http-connect or http-relay and
+    /// Proxy, replaces the stored one: TYPE://ADDRESS:PORT, with type socks4, socks5, http-connect or http-relay, and
     /// one IP address or host name
     #[arg(long, value_name = "PROXY", conflicts_with = "remove_proxy")]
     proxy: Option<String>,
@@ -32,13 +32,13 @@ pub(super) struct HostConfigArguments {
     /// Resolve names through the proxy: `default` (8.8.8.8) or ADDRESS:PORT
     #[arg(long, value_name = "RESOLVER", requires = "proxy")]
     proxy_dns: Option<String>,
-    /// An address or network that is reached without the proxy; may be repeated
+    /// An address or network to reach without the proxy; may be repeated
     #[arg(long, value_name = "NETWORK", requires = "proxy")]
     no_proxy: Vec<String>,
-    /// Remove the proxy, and the list of what is reached without it
+    /// Remove the proxy and the list of addresses reached without it
     #[arg(long)]
     remove_proxy: bool,
-    /// Do nothing where the settings are stored already: storing them again restarts services
+    /// Do nothing if the settings are already stored: storing them again restarts services
     #[arg(long)]
     if_changed: bool,
     #[command(flatten)]
@@ -57,22 +57,20 @@ impl HostConfigArguments {
         if let Some(timeout) = context.timeout {
             call = call.deadline(timeout);
         }
-        // Between two steps the host may have no proxy: a signal ends us only after the last.
+        // Between two requests the host may have no proxy, so a signal ends this process only after the last one.
         let mut signals = Signals::listen()?;
         let change = call.into_future();
         tokio::pin!(change);
         let outcome = tokio::select! {
             outcome = &mut change => outcome,
             () = signals.next() => {
-                output::remark("the change is finished first");
+                output::remark("finishing the change before the end");
                 change.await
             }
         };
         Ok(match outcome? {
-            HostConfigOutcome::Unchanged => {
-                Output::done("nothing is changed: the settings are stored already")
-            }
-            _ => Output::done("stored; the host applies it, and services may restart"),
+            HostConfigOutcome::Unchanged => Output::done("nothing changed: the settings are already stored"),
+            _ => Output::done("stored; the host applies the settings, and services may restart"),
         })
     }
 
@@ -93,10 +91,10 @@ impl HostConfigArguments {
     }
 
     fn proxy(&self, text: &str) -> Result<ProxyPatch> {
-        let form = || Error::argument("--proxy", "it has to look like socks5://192.0.2.1:1080");
+        let form = || Error::argument("--proxy", "must be TYPE://ADDRESS:PORT, e.g. socks5://192.0.2.1:1080");
         let (kind, address) = text.split_once("://").ok_or_else(form)?;
         let (ip, port) = address.rsplit_once(':').ok_or_else(form)?;
-        // `parse` takes a sign as well.
+        // `parse` also accepts a sign.
         let port = if port.starts_with('+') { None } else { port.parse().ok() };
         let port = port.ok_or_else(form)?;
         let mut proxy = ProxyPatch::new(ProxyKind::from(kind), ip, port).no_proxy(self.no_proxy.iter());
@@ -111,7 +109,7 @@ impl HostConfigArguments {
             }
         }
         if let Some(login) = &self.proxy_login {
-            // Not as an argument: those show in the list of processes.
+            // Not an argument: arguments are visible in the process list.
             let mut password = String::new();
             std::io::stdin()
                 .take(PASSWORD_LIMIT + 1)
@@ -122,7 +120,7 @@ impl HostConfigArguments {
             if !(1..=PASSWORD_LIMIT).contains(&length) {
                 return Err(Error::argument(
                     "--proxy-login",
-                    format_args!("its password is read from stdin, 1 to {PASSWORD_LIMIT} bytes: `… < FILE`"),
+                    format_args!("the password must be on stdin, 1 to {PASSWORD_LIMIT} bytes: `… < FILE`"),
                 ));
             }
             proxy = proxy.login(login, password.to_owned().into());

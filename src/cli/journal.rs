@@ -1,4 +1,4 @@
-//! `balena-agent device logs`: the host's journal, followed over restarts of the supervisor.
+//! `balena-agent device logs`: prints the host's journal, and follows it across restarts of the supervisor.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,50 +15,50 @@ use crate::supervisor::{JournalLines, JournalQuery};
 use super::Context;
 use super::output::{self, Output, Reader};
 
-/// Entries that are asked for again after a break.
+/// Number of last entries requested again after an interruption.
 const AGAIN: u32 = 1000;
-/// Lines that are remembered, and held back: an entry may have several.
+/// Number of lines remembered and held back. An entry may have several lines.
 const REMEMBERED: usize = 8192;
-/// What is there already comes without a pause.
+/// Existing entries arrive without a pause of this length.
 const QUIET: Duration = Duration::from_secs(1);
-/// journalctl ends at once if it does not understand what it was asked.
+/// journalctl ends within this time if its arguments are invalid.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// Between two tries to open the journal again; doubles up to the longest.
+/// First and longest pause between two attempts to open the journal again; it doubles after each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long it is tried.
+/// How long to retry.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Args)]
 pub(super) struct Logs {
-    /// Go on with new lines as they come, also over a restart of the supervisor
+    /// Follow new lines, also across a restart of the supervisor
     #[arg(short, long)]
     follow: bool,
-    /// The last COUNT lines only
+    /// Print only the last COUNT lines
     #[arg(short = 'n', long)]
     count: Option<u32>,
-    /// One systemd unit only
+    /// Print only the entries of this systemd unit
     #[arg(long)]
     unit: Option<String>,
-    /// One service only: the container in which it runs now
+    /// Print only the entries of this service's current container
     #[arg(long, conflicts_with = "unit")]
     service: Option<String>,
-    /// journalctl's output format: short, json, cat …
+    /// Output format of journalctl: short, json, cat …
     #[arg(long)]
     format: Option<String>,
-    /// From this time on, as journalctl takes it: "2026-11-23 12:00:00", -1h
+    /// Start at this time, in journalctl's syntax: "2026-11-23 12:00:00", -1h
     #[arg(long, allow_hyphen_values = true)]
     since: Option<String>,
-    /// Up to this time
+    /// Stop at this time
     #[arg(long, allow_hyphen_values = true)]
     until: Option<String>,
 }
 
-/// Why a connection is over.
+/// Why a stream ended.
 enum End {
-    /// The reader of stdout is gone.
+    /// Nothing reads stdout any more.
     Reader,
-    /// journalctl ended, or the supervisor; `None` if the answer came to its end in order.
+    /// journalctl or the supervisor ended; `None` if the response was complete.
     Stream(Option<Error>),
 }
 
@@ -95,7 +95,7 @@ impl Logs {
                     Ok(lines) => break lines,
                     Err(error) if is_passing(&error) && heard.elapsed() < PATIENCE => {
                         why = error.summary().to_string();
-                        tracing::debug!(why, "the journal is not there, trying again");
+                        tracing::debug!(why, "can't open the journal, retrying");
                     }
                     Err(error) => return Err(error),
                 }
@@ -168,18 +168,20 @@ impl Logs {
 
 fn end(printed: &Printed) -> Output {
     if printed.count == 0 {
-        // The supervisor answers a failed journalctl with 200 and nothing.
-        output::remark("no lines; that is also the answer to a unit, format or time that does not exist");
+        // The supervisor answers 200 with an empty body if journalctl fails.
+        output::remark(
+            "no lines; the supervisor gives the same response for a unit, format or time that does not exist",
+        );
     }
     Output::silent()
 }
 
-/// Whether it may work the next time.
+/// Returns whether a further attempt may succeed.
 fn is_passing(error: &Error) -> bool {
     error.is_unreachable() || error.is_timeout() || error.is_server()
 }
 
-/// What was printed, so that after a break nothing is left out and nothing comes twice.
+/// Lines already printed, so that after an interruption no line is lost or repeated.
 #[derive(Default)]
 struct Printed {
     count: u64,
@@ -188,16 +190,16 @@ struct Printed {
     keys: RandomState,
 }
 
-/// While the journal repeats its last entries.
+/// State while the journal repeats its last entries.
 struct Again {
-    /// How often each line that was printed may come again.
+    /// How often each printed line may be repeated.
     known: HashMap<u64, u32>,
-    /// Lines before the first known one: older than what was printed, or, if no known one comes, new.
+    /// Lines before the first known one: older than the printed ones, or new if no known line follows.
     held: Option<VecDeque<String>>,
 }
 
 impl Printed {
-    /// Whether the journal has to repeat its last entries.
+    /// Starts comparing lines. Returns whether the journal has to repeat its last entries.
     fn begin_again(&mut self) -> bool {
         if self.last.is_empty() {
             return false;
@@ -214,7 +216,7 @@ impl Printed {
         self.again.as_ref().and_then(|again| again.held.as_ref()).is_some_and(|held| !held.is_empty())
     }
 
-    /// The line, if it is new.
+    /// Returns the line if it is new.
     fn new_line(&mut self, line: String) -> Option<String> {
         let mark = self.keys.hash_one(&line);
         if let Some(again) = &mut self.again {
@@ -238,13 +240,13 @@ impl Printed {
         Some(line)
     }
 
-    /// Nothing that was printed has come again: all that was held back is new, and lines may be missing before it.
+    /// Returns the held lines if no printed line was repeated: all are new, and lines before them may be missing.
     fn gap(&mut self) -> VecDeque<String> {
         let held = self.again.take().and_then(|again| again.held).unwrap_or_default();
         for line in &held {
             self.remember(self.keys.hash_one(line));
         }
-        output::remark("lines may be missing here: the journal has moved on");
+        output::remark("lines may be missing here: the journal no longer has the last printed line");
         held
     }
 
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn after_a_break_only_what_is_new_is_printed() {
-        // What was printed, what comes again, what of that is new.
+        // Printed lines, repeated lines, and the new ones among them.
         let table: [(&[&str], &[&str], &[&str]); 6] = [
             (&["a", "b"], &["a", "b", "c"], &["c"]),
             (&["b", "c"], &["old", "a", "b", "c", "d"], &["d"]),

@@ -1,4 +1,4 @@
-//! `balena-agent lock …`: hold the update lock while a command runs, or see who holds it.
+//! `balena-agent lock …`: hold the update lock while a command runs, or show who holds it.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -12,37 +12,37 @@ use super::child::{self, NotRun, PassedSignals};
 use super::output::{self, Output};
 use super::{Context, exit};
 
-/// Long enough for an update that is being applied, short enough to notice a lock that nobody releases.
+/// Long enough for a running update to finish, short enough to notice a lock that is never released.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum LockCommand {
-    /// Run a command while no update, restart or reboot can happen; waits for the lock up to --timeout (60s)
+    /// Run a command while updates, restarts and reboots are blocked; waits for the lock up to --timeout (60s)
     Run {
-        /// Why, for whoever looks at the lock
+        /// Reason to show in `lock status`
         #[arg(long)]
         reason: Option<String>,
-        /// Fail if a process of this service that has ended left the lock behind, instead of taking it over
+        /// Fail if an ended process of this service left the lock behind, instead of taking it over
         #[arg(long)]
         refuse_stale: bool,
-        // What happens anyway; scripts of earlier days say it.
+        // This is the default now; the flag is kept for existing scripts.
         #[arg(long, hide = true, conflicts_with = "refuse_stale")]
         take_over_stale: bool,
         /// The command and its arguments, after --
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-    /// Show whether the lock is held, and by whom as far as can be seen
+    /// Show whether the lock is held, and by whom if that is known
     Status {
-        /// End with 5 if something locks, whatever it is, and with 0 if nothing does
+        /// End with 5 if anything locks, and with 0 if nothing does
         #[arg(long)]
         exit_code: bool,
     },
 }
 
 impl LockCommand {
-    /// Returns what to print, and the exit code.
+    /// Returns the output and the exit code.
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         match self {
             Self::Status { exit_code } => {
@@ -68,7 +68,7 @@ async fn run(
 ) -> Result<u8> {
     let mut prepared = child::command(command)?;
     let program = prepared.as_std().get_program().to_string_lossy().into_owned();
-    // Before the lock is taken: from here on no signal may end us with the lock still there.
+    // Before the lock is acquired: from here on no signal may end this process without releasing it.
     let mut signals = PassedSignals::new()?;
     let mut request = context.balena.update_lock().acquire().timeout(context.timeout.unwrap_or(WAIT_LIMIT));
     request = request.stale(stale).reason(reason.unwrap_or_else(|| format!("runs {program}")));
@@ -76,14 +76,14 @@ async fn run(
         held = request => held?,
         got = signals.next() => return Ok(child::signal_code(got)),
     };
-    // A command that outlives us, because somebody killed us, is still guarded, and its lock is not stale.
+    // If this process is killed, the command keeps the lock: it is then not stale.
     held.share_with_children()?;
     let started = match child::start(&mut prepared) {
         Ok(started) => started,
         Err(NotRun { error, code }) => {
             let released = held.release();
             let help =
-                if released.is_ok() { "the lock is released again" } else { "the lock is lost as well" };
+                if released.is_ok() { "the lock is released again" } else { "the lock was lost as well" };
             context.printer.error_ending(&error.help(help), code);
             return Ok(code);
         }
@@ -91,12 +91,12 @@ async fn run(
     let lost = async {
         held.lost().await;
         output::remark(
-            "warning: the update lock was taken away by force: an update, restart or reboot may come at any time",
+            "warning: the update lock was removed by force: an update, restart or reboot may happen at any time",
         );
     };
     let code = child::exit_code(child::watch(started, &mut signals, lost).await?);
     match held.release() {
-        // The command's own failure says more than that it was not guarded to the end.
+        // The command's own failure is more important than the lost lock.
         Err(error) if code != exit::OK => {
             context.printer.error_ending(&error, code);
             Ok(code)

@@ -1,4 +1,4 @@
-//! Where the log goes, and how much of it.
+//! The log output on stderr, and its level.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::output::remark;
 
-/// Standard error, with what can't be seen of what servers say made visible.
+/// Writes to stderr, with invisible characters escaped: messages may contain text from servers.
 struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // The layer writes a whole line at a time.
+        // The layer writes one whole line per call.
         remark(String::from_utf8_lossy(line).trim_end_matches('\n'));
         Ok(line.len())
     }
@@ -23,17 +23,17 @@ impl io::Write for Log {
     }
 }
 
-/// Logs at `least`, or more if `-v` was given this often.
+/// Starts logging at `least`, or at a finer level for each `-v`.
 ///
-/// Our own messages only: what a dependency logs at its finest may hold an address with a key.
+/// Only events of this crate are logged: the finest level of a dependency may contain a URL with a key.
 pub(super) fn start(verbose: u8, least: LevelFilter) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Log)
         .with_ansi(false)
-        // The journal, and `docker logs`, stamp every line already.
+        // The journal and `docker logs` add a timestamp to every line.
         .without_time();
     let targets = Targets::new().with_target("balena_agent", level(verbose, least));
-    // A program that embeds us may have its own; then that one counts.
+    // Fails if the embedding program has installed its own subscriber; that one is kept.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(targets).with(lines));
 }
 

@@ -1,4 +1,4 @@
-//! The command line: parse, call the library, print what it returned.
+//! The command line: parses arguments, calls the library, prints the result.
 
 mod child;
 mod device;
@@ -30,7 +30,7 @@ use crate::{Balena, Environment};
 use output::{Printer, io_error};
 use signals::Signals;
 
-/// The supervisor's hands, and a small careful service for balena devices.
+/// Client and service for balena devices: supervisor API, update locks, device state and events
 #[derive(Debug, Parser)]
 #[command(name = "balena-agent", version, after_help = exit::TABLE, propagate_version = true)]
 struct Cli {
@@ -40,74 +40,74 @@ struct Cli {
     command: Command,
 }
 
-/// What every command understands.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
     /// Print JSON: data on stdout, an error as one object on stderr
     #[arg(long, global = true)]
     json: bool,
-    /// Keep trying this long while the supervisor can't be reached, e.g. 90s or 2m
+    /// Retry for this long while the supervisor can't be reached, e.g. 90s or 2m
     #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
-    /// Give up a call after this long; every kind of call has its own limit otherwise
+    /// Deadline of a call, e.g. 10s; without it each kind of call has its own
     #[arg(long, global = true, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Log more on stderr: -v what happens, -vv every call, -vvv everything
+    /// Log more on stderr: -v for events, -vv for every call, -vvv for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 }
 
-// Deferred here and below: only the arguments of the command that was given are built. A doc comment on a struct
-// of arguments would then take the place of what its command says of itself.
+// `defer` here and below: clap builds only the arguments of the given command. With it, a doc comment on a struct of
+// arguments would replace the command's own help text.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
-    /// Act on this device, or ask about it
+    /// Query and control this device
     #[command(subcommand)]
     Device(device::DeviceCommand),
-    /// Speak to the supervisor endpoint by endpoint
+    /// Call the supervisor API endpoint by endpoint
     #[command(subcommand)]
     Supervisor(supervisor::SupervisorCommand),
-    /// Hold the update lock while a command runs, or see who holds it
+    /// Hold the update lock while a command runs, or show who holds it
     #[command(subcommand)]
     Lock(lock::LockCommand),
-    /// Check what this container needs, and say what mends it
+    /// Check what this container needs, and how to fix what is missing
     Doctor,
-    /// Run the service: follow the device and answer /live, /ready, /status, /metrics and /events
+    /// Run the service: watch the device and serve /live, /ready, /status, /metrics and /events
     #[cfg(feature = "service")]
     Run(service::RunArguments),
-    /// Print the events of a running service, one JSON object a line
+    /// Print the events of a running service, one JSON object per line
     #[cfg(feature = "service")]
     Events(service::Listen),
-    /// Succeed if a running service lives; for a container's HEALTHCHECK
+    /// Exit with 0 if a running service is alive; for a container's HEALTHCHECK
     #[cfg(feature = "service")]
     Healthcheck(service::Listen),
-    /// Run a simulated device and print the variables to export
+    /// Run a simulated device and print its environment variables
     #[cfg(feature = "simulator")]
     Simulate(simulate::SimulateArguments),
 }
 
-/// What a command works with.
+/// What a command gets.
 struct Context {
-    /// As they were given, the program first.
+    /// The arguments as given, with the program first.
     arguments: Vec<OsString>,
     balena: Balena,
     timeout: Option<Duration>,
     printer: Printer,
 }
 
-/// Runs the command line and returns the exit code. The only door from the binary into the library.
+/// Runs the command line and returns the exit code. The binary calls only this function.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let runtime = files::check().and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|cause| io_error("can't start the runtime", cause))
     });
-    // Before anything else: no signal may come too early, and without this one would not end us at all where we are
-    // the first process of a container.
+    // First of all: no signal may be missed. As the first process of a container, this process would otherwise ignore
+    // them.
     let signals = runtime.as_ref().ok().and_then(|runtime| Signals::early(&arguments, runtime));
-    // Known before the rest is understood: a machine is to get its object for a wrong command as well.
+    // Determined before parsing: a usage error must be printed as JSON too.
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -121,7 +121,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     log::start(cli.global.verbose, cli.command.least_logged());
     let result = runtime.and_then(|runtime| {
         let result = runtime.block_on(cli.run(arguments, printer, signals));
-        // A name that is still being looked up must not hold up the end.
+        // A DNS lookup in progress must not delay the exit.
         runtime.shutdown_background();
         result
     });
@@ -135,7 +135,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Help and version, which are "errors" of clap's that go to stdout, and wrong usage.
+/// Prints help or version to stdout, or a usage error. clap returns all three as errors.
 fn said_by_the_parser(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     if error.use_stderr() {
@@ -147,7 +147,7 @@ fn said_by_the_parser(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::FAILED))
 }
 
-/// clap's words as one of our errors: its first paragraph, without the usage that follows.
+/// Converts a clap error: its first paragraph, without the usage text.
 fn usage_error(error: &clap::Error) -> Error {
     let message = if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         "a command is missing".to_owned()
@@ -157,11 +157,11 @@ fn usage_error(error: &clap::Error) -> Error {
         lines.join(" ").trim_start_matches("error: ").to_owned()
     };
     Error::new(ErrorKind::InvalidArgument, message)
-        .help("`balena-agent --help`, or a command's own --help, tells what there is")
+        .help("see `balena-agent --help` or the command's own --help")
 }
 
 impl Command {
-    /// What is logged in any case.
+    /// Returns the log level without `-v`.
     fn least_logged(&self) -> LevelFilter {
         match self {
             #[cfg(feature = "service")]
@@ -204,11 +204,11 @@ impl Cli {
     }
 }
 
-/// `90s`, `2m`, `1h 30m`, `PT5M`; a bare number is refused, since nobody knows its unit.
+/// Parses `90s`, `2m`, `1h 30m` or `PT5M`. A bare number is rejected because its unit is unclear.
 fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
     let duration: jiff::SignedDuration =
-        text.parse().map_err(|_| "give a number with a unit: 500ms, 90s, 2m, 1h".to_owned())?;
-    Duration::try_from(duration).map_err(|_| "it can't be negative".to_owned())
+        text.parse().map_err(|_| "must be a number with a unit: 500ms, 90s, 2m, 1h".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
 #[cfg(test)]

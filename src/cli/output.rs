@@ -1,4 +1,4 @@
-//! One printer for all commands: data on stdout, the rest on stderr.
+//! The output of all commands: data on stdout, everything else on stderr.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -11,36 +11,36 @@ use crate::fs::advice_on;
 
 use super::exit;
 
-/// What a command returns.
+/// The result of a command.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// For `--json`; `None` prints nothing.
+    /// The data for `--json`; `None` prints nothing.
     data: Option<Value>,
-    /// For people, where the data itself does not read well.
+    /// The text without `--json`, if the data needs another form.
     shown: Option<String>,
-    /// One line for people at a terminal, after something was done.
+    /// One line on stderr for a user at a terminal.
     note: Option<String>,
     silent: bool,
 }
 
 impl Output {
-    /// Data that also reads well.
+    /// Output with data that is also shown without `--json`.
     pub(super) fn data(data: &impl Serialize) -> Result<Self> {
         Ok(Self { data: Some(to_value(data)?), ..Self::default() })
     }
 
-    /// Something was done; there is nothing to tell but that.
+    /// Output of an action without data: only a note.
     pub(super) fn done(note: impl Into<String>) -> Self {
         Self { note: Some(note.into()), ..Self::default() }
     }
 
-    /// Everything was printed on the way.
+    /// Output of a command that has already printed everything.
     pub(super) fn silent() -> Self {
         Self { silent: true, ..Self::default() }
     }
 
-    /// Shows people one row each with these columns; a column without any value is left out. `none` is what they
-    /// read if there is no row.
+    /// Shows one row per entry, with these columns. A column without values is left out. `none` is shown if there is
+    /// no row.
     pub(super) fn rows(self, columns: &[&str], rows: &impl Serialize, none: &str) -> Result<Self> {
         let rows = to_value(rows)?;
         let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
@@ -51,13 +51,13 @@ impl Output {
         }
     }
 
-    /// Shows people these fields, one a line.
+    /// Shows these fields, one per line.
     pub(super) fn fields(self, fields: &impl Serialize) -> Result<Self> {
         let text = render(&to_value(fields)?);
         Ok(self.section(text))
     }
 
-    /// Below what is shown already.
+    /// Appends text below what is already shown.
     fn section(mut self, text: String) -> Self {
         self.shown = Some(match self.shown {
             Some(above) => format!("{}\n\n{text}", above.trim_end()),
@@ -66,19 +66,19 @@ impl Output {
         self
     }
 
-    /// Shows people this text.
+    /// Shows this text.
     pub(super) fn text(mut self, text: String) -> Self {
         self.shown = Some(text);
         self
     }
 
-    /// Shows people the note only.
+    /// Shows only the note.
     pub(super) fn note_only(mut self) -> Self {
         self.shown = Some(String::new());
         self
     }
 
-    /// Adds a line for people.
+    /// Adds a note.
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
@@ -90,7 +90,7 @@ fn to_value(data: &impl Serialize) -> Result<Value> {
         .map_err(|cause| Error::new(ErrorKind::Decode, "can't print this").because(cause))
 }
 
-/// Prints as `--json` asks.
+/// Prints as JSON or as text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printer {
     json: bool,
@@ -124,7 +124,7 @@ impl Printer {
             line(text.trim_end_matches('\n'))?;
         }
         match &output.note {
-            // A script has the exit code; a person wants to read that it worked.
+            // A script uses the exit code; a user wants a confirmation.
             Some(note) if io::stderr().is_terminal() || text.is_empty() => remark(note),
             None if text.is_empty() && output.shown.is_none() && output.data.is_some() => {
                 remark("nothing to show");
@@ -134,12 +134,12 @@ impl Printer {
         Ok(())
     }
 
-    /// One line with cause and next step, for an error that ends the command with the code of its kind.
+    /// Prints an error as one line, with cause and help, or as JSON with the exit code of its kind.
     pub(super) fn error(self, error: &Error) {
         self.error_ending(error, exit::code(error.kind()));
     }
 
-    /// The same for a command that ends with this code.
+    /// Prints an error of a command that ends with this exit code.
     pub(super) fn error_ending(self, error: &Error, code: u8) {
         if self.json {
             let error = json!({ "error": {
@@ -156,7 +156,7 @@ impl Printer {
     }
 }
 
-/// How an option that the library's advice names is spelled here.
+/// Replacements for library calls in help texts: the option of the command line instead.
 const FLAGS: [(&str, &str); 4] = [
     ("`.patience()`", "--wait"),
     ("`.timeout()`", "--timeout"),
@@ -168,16 +168,15 @@ fn with_flags(text: &str) -> String {
     FLAGS.iter().fold(text.to_owned(), |text, (option, flag)| text.replace(option, flag))
 }
 
-/// Whether anybody still reads the data.
+/// Whether stdout is still read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     There,
-    /// `… | head` has seen enough: that is success, and the end of a stream.
+    /// The reader closed the pipe, e.g. `… | head`. This counts as success and ends a stream.
     Gone,
 }
 
-/// Lines of data for people. What can't be seen in them is made visible, but for the tabs and line ends that are
-/// their form.
+/// Prints text to stdout. Invisible characters are escaped, except tabs and line ends.
 pub(super) fn line(text: &str) -> Result<Reader> {
     if !text.contains(|c| is_hidden(c) && !is_form(c)) {
         return write(text);
@@ -185,7 +184,7 @@ pub(super) fn line(text: &str) -> Result<Reader> {
     let mut visible = String::with_capacity(text.len());
     for piece in text.split_inclusive(is_form) {
         let form = piece.chars().next_back().filter(|c| is_form(*c));
-        // Writing to a string can't fail.
+        // Writing to a `String` can't fail.
         let _ = write!(visible, "{}", shown(piece.trim_end_matches(is_form)));
         visible.extend(form);
     }
@@ -196,7 +195,7 @@ fn is_form(c: char) -> bool {
     matches!(c, '\n' | '\t')
 }
 
-/// One line of data for programs.
+/// Prints one line of JSON.
 pub(super) fn json_line(json: &str) -> Result<Reader> {
     write(&visible_json(json))
 }
@@ -207,41 +206,41 @@ fn write(text: &str) -> Result<Reader> {
         Ok(()) => Ok(Reader::There),
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(cause) => {
-            let advice = advice_on(&cause).unwrap_or("look at what stdout leads to");
+            let advice = advice_on(&cause).unwrap_or("check where stdout is redirected to");
             Err(io_error("can't write to stdout", cause).help(advice))
         }
     }
 }
 
-/// One line beside the data, whatever is in it.
+/// Prints one line to stderr, with invisible characters escaped.
 pub(super) fn remark(line: &str) {
     complain(&plain(line));
 }
 
 fn complain(line: &str) {
-    // There is nowhere left to complain to.
+    // If stderr fails, there is no other place to report it.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// A failure of this machine, with its cause in the one line that people see.
+/// Returns an I/O error with its cause in the text.
 pub(super) fn io_error(what: &str, cause: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("{what} ({cause})")).because(cause)
 }
 
-/// Text on one line, with what can't be seen made visible: what comes from elsewhere must neither steer a terminal
-/// nor look like a line of ours.
+/// Returns text as one line with invisible characters escaped: foreign text must not control the terminal or imitate
+/// another line.
 pub(super) fn plain(text: &str) -> String {
     shown(text).to_string()
 }
 
-/// JSON in which no character is hidden: in its texts they can be written as escapes, with the same meaning.
+/// Returns JSON with invisible characters as escapes; the meaning is unchanged.
 fn visible_json(json: &str) -> String {
     let mut visible = String::with_capacity(json.len());
     let mut units = [0; 2];
     for c in json.chars() {
         if is_hidden(c) {
             let units = c.encode_utf16(&mut units);
-            // Writing to a string can't fail.
+            // Writing to a `String` can't fail.
             let _ = units.iter().try_for_each(|unit| write!(visible, "\\u{unit:04x}"));
         } else {
             visible.push(c);
@@ -250,7 +249,7 @@ fn visible_json(json: &str) -> String {
     visible
 }
 
-/// Data as text: a scalar as it is, an object as aligned `name  value` lines, rows as a table.
+/// Formats data as text: a scalar as it is, an object as aligned `name  value` lines, a list as a table.
 fn render(data: &Value) -> String {
     match data {
         Value::Array(rows) if rows.iter().any(Value::is_object) => table(&[], rows),
@@ -268,20 +267,20 @@ fn render(data: &Value) -> String {
     }
 }
 
-/// Characters that a column is widened for: one long value must not push all others out of sight, and formatting
-/// takes no width beyond 65,535.
+/// Largest column width in characters. A long value must not push other columns off the screen, and `format!`
+/// supports widths up to 65,535.
 const WIDEST: usize = 200;
 
 fn width(text: &str) -> usize {
     text.chars().count().min(WIDEST)
 }
 
-/// `{"a": {"b": 1}}` becomes `a.b  1`.
+/// Appends lines with dotted names: `{"a": {"b": 1}}` becomes `a.b  1`.
 fn flatten(prefix: &str, data: &Value, lines: &mut Vec<(String, String)>) {
     match data {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields {
-                // A name may come from elsewhere as well: a tag, a service.
+                // Names may come from elsewhere too, e.g. of tags and services.
                 let name = plain(name);
                 let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 flatten(&name, value, lines);
@@ -303,7 +302,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Rows under a header. Named columns come in their order, others follow; one without any value is left out.
+/// Formats rows under a header. Named columns come first, in their order. A column without values is left out.
 fn table(order: &[&str], rows: &[Value]) -> String {
     let mut columns: Vec<&str> = order.to_vec();
     for name in rows.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys) {
@@ -333,7 +332,7 @@ fn table(order: &[&str], rows: &[Value]) -> String {
     text
 }
 
-/// `serviceName` becomes `SERVICE NAME`.
+/// Converts `serviceName` to `SERVICE NAME`.
 fn heading(name: &str) -> String {
     let mut heading = String::new();
     for letter in name.chars() {

@@ -1,4 +1,4 @@
-//! `balena-agent run`, and what speaks to it: `events`, `healthcheck`.
+//! `balena-agent run` and its clients: `events`, `healthcheck`.
 
 use std::net::SocketAddr;
 
@@ -12,10 +12,10 @@ use super::Context;
 use super::output::{self, Output, Reader};
 use super::signals::Signals;
 
-// Where the service answers.
+// The address of the service.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
-    /// Address and port of the service; else `AGENT_LISTEN`, else `127.0.0.1:48485`
+    /// Address and port of the service; default: `AGENT_LISTEN`, else `127.0.0.1:48485`
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
     listen: Option<SocketAddr>,
 }
@@ -31,21 +31,23 @@ impl Listen {
 }
 
 fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "give an address and a port: 127.0.0.1:48485, or 0.0.0.0:48485 for everyone")
+    text.parse().map_err(
+        |_| "must be an address and a port, e.g. 127.0.0.1:48485, or 0.0.0.0:48485 for all interfaces",
+    )
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     listen: Listen,
-    /// Run against a simulated device, to which a new release comes every 30 s; no balena device is needed
+    /// Run with a simulated device that gets a new release every 30 s; needs no balena device
     #[cfg(feature = "simulator")]
     #[arg(long)]
     simulate: bool,
 }
 
 impl RunArguments {
-    /// What `AGENT_LOG` says.
+    /// Returns the log level of `AGENT_LOG`.
     pub(super) fn log_level(&self) -> LevelFilter {
         self.listen.config().log_level()
     }
@@ -88,7 +90,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
     }
 }
 
-/// Prints the events of a running service, one JSON object a line.
+/// Prints the events of a running service, one JSON object per line.
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
     let mut events = service::subscribe(listen.config().local_address()?).await?;
     while let Some(event) = events.next().await {
@@ -99,8 +101,8 @@ pub(super) async fn events(listen: &Listen) -> Result<Output> {
     Ok(Output::silent())
 }
 
-/// Succeeds when the service lives.
+/// Succeeds if the service is alive.
 pub(super) async fn healthcheck(listen: &Listen) -> Result<Output> {
     service::health(listen.config().local_address()?).await?;
-    Ok(Output::done("the service lives"))
+    Ok(Output::done("the service is alive"))
 }

@@ -1,4 +1,4 @@
-//! The signals that ask a long-running command to end.
+//! The signals that stop a long-running command.
 
 use std::ffi::OsString;
 
@@ -12,10 +12,10 @@ use crate::error::Result;
 
 use super::output::io_error;
 
-/// Global options that take the argument after them as their value.
+/// Global options whose value is the next argument.
 const WITH_VALUE: [&str; 2] = ["--wait", "--timeout"];
 
-/// Whether these arguments name a command that runs until a signal ends it. Told before they are parsed.
+/// Returns whether these arguments name a command that runs until a signal. Used before the arguments are parsed.
 fn name_a_long_run(arguments: &[OsString]) -> bool {
     let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or_default());
     while let Some(argument) = arguments.next() {
@@ -28,23 +28,23 @@ fn name_a_long_run(arguments: &[OsString]) -> bool {
     false
 }
 
-/// SIGINT, SIGTERM and SIGHUP. As long as this is there they do not end the process, and none is lost.
+/// Receives SIGINT, SIGTERM and SIGHUP. While this value exists, none of them ends the process and none is lost.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` under `nohup`: to listen for it would undo that.
+    /// `None` under `nohup`: a handler would end the process in spite of it.
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Listens from now on, if these arguments name a command that runs until a signal ends it. Where that fails,
-    /// the command tells.
+    /// Starts to listen if these arguments name a command that runs until a signal. On failure returns `None`; the
+    /// command then reports the error.
     pub(super) fn early(arguments: &[OsString], runtime: &Runtime) -> Option<Self> {
         let _entered = runtime.enter();
         name_a_long_run(arguments).then(|| Self::listen().ok()).flatten()
     }
 
-    /// Listens from now on. Needs a runtime to be entered.
+    /// Starts to listen. Requires an entered runtime.
     pub(super) fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).map_err(|cause| io_error("can't listen for signals", cause));
         Ok(Self {
@@ -54,7 +54,7 @@ impl Signals {
         })
     }
 
-    /// Resolves when one has come.
+    /// Resolves when a signal arrives.
     pub(super) async fn next(&mut self) {
         let hangup = async {
             match &mut self.hangup {
@@ -69,7 +69,7 @@ impl Signals {
         }
     }
 
-    /// Does `work`, which a first signal asks to end, and which a second one ends at once.
+    /// Runs `work`. The first signal asks it to stop, the second one ends it at once.
     #[cfg(feature = "service")]
     pub(super) async fn until_told<F>(&mut self, work: impl FnOnce(oneshot::Receiver<()>) -> F) -> Result<()>
     where
@@ -84,19 +84,19 @@ impl Signals {
         tokio::select! {
             result = work(asked) => result,
             () = twice => {
-                tracing::warn!("a second signal came: ending at once");
+                tracing::warn!("second signal: ending at once");
                 Ok(())
             }
         }
     }
 }
 
-/// Whether we were started to ignore this signal, as `nohup` and `&` in a script do: to listen for it would undo
-/// that.
+/// Returns whether this signal was ignored when the process started, as under `nohup` or `&` in a script. A handler
+/// would undo that.
 pub(super) fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // One bit for each signal; SIGHUP is number 1 and has the lowest.
+    // One bit per signal; signal 1 (SIGHUP) is the lowest bit.
     let bit = 1_u64 << (signal as i32 - 1);
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & bit != 0)
 }

@@ -1,4 +1,4 @@
-//! `balena-agent simulate`: a balena device in a box.
+//! `balena-agent simulate`: a simulated balena device.
 
 mod action;
 mod control;
@@ -27,24 +27,24 @@ pub(super) use action::Action;
 use control::Control;
 use env_file::EnvFile;
 
-/// The service whose container we pretend to be.
+/// The service whose variables are printed.
 const SERVICE: &str = "main";
 /// Its application.
 const APP: i64 = 1;
-/// Between two releases of the story.
+/// Interval between two releases.
 const NEXT_RELEASE: Duration = Duration::from_secs(30);
-/// A device does not download in an instant.
+/// Duration of a simulated download.
 const DOWNLOAD: Duration = Duration::from_secs(8);
 const START_OR_STOP: Duration = Duration::from_millis(800);
-/// How long the device is given to hear of a release. It asks by itself later.
+/// Time limit for telling the device about a release. Later it polls anyway.
 const POKE: Duration = Duration::from_secs(1);
 
-/// What to do with it, in the terms of the help.
+/// Examples for the help.
 const EXAMPLES: &str = "Examples:
-  balena-agent simulate -- python3 test.py    run a test against a device of its own, and end with its code
+  balena-agent simulate -- python3 test.py     run a test with a new device, and end with its exit code
   balena-agent simulate --env-file device.env  then, elsewhere: set -a; . ./device.env; set +a
   balena-agent simulate ctl fault status 503 --times 2 --on /v1/device
-  balena-agent simulate ctl reboot             `ctl --help` lists what else can be done to a running device";
+  balena-agent simulate ctl reboot             `ctl --help` lists all actions on a running device";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
@@ -54,13 +54,14 @@ pub(super) struct SimulateArguments {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Write the variables to this file instead, as lines that a shell can source; it appears when the device is ready and goes with it
+    /// Write the variables to this file instead of printing them, in shell syntax; the file exists while the device
+    /// runs
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Every 30 s a new release comes, is downloaded and applied
+    /// Publish a new release every 30 s, which the device downloads and applies
     #[arg(long)]
     releases: bool,
-    /// Run this command with the variables set, after --, and end with its exit code
+    /// Run this command (given after --) with the variables set, and end with its exit code
     #[arg(last = true, value_name = "COMMAND")]
     run: Vec<OsString>,
 }
@@ -68,13 +69,13 @@ pub(super) struct SimulateArguments {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum SimulateCommand {
-    /// Do something to a simulated device that runs: faults, locks, reboots, releases, being offline
+    /// Act on a running simulated device: faults, locks, reboots, releases, offline
     Ctl(CtlArguments),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CtlArguments {
-    /// The device's control socket; else `BALENA_SIMULATOR_CONTROL`, which is among its variables
+    /// The device's control socket; default: `BALENA_SIMULATOR_CONTROL`, one of the device's variables
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
     #[command(subcommand)]
@@ -82,7 +83,7 @@ pub(super) struct CtlArguments {
 }
 
 impl SimulateArguments {
-    /// Returns what to print, and the exit code.
+    /// Returns the output and the exit code.
     pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<(Output, u8)> {
         if let Some(SimulateCommand::Ctl(arguments)) = self.command {
             return tokio::select! {
@@ -92,10 +93,10 @@ impl SimulateArguments {
         }
         let directory = directory()?;
         let mut simulation = Simulation::start_in(self.port, directory).await?;
-        // Without it the device is as good: the path of a socket has little room.
+        // The device works without it: the length of a socket path is limited.
         let control = simulation.control();
         if let Err(error) = &control {
-            output::remark(&format!("warning: `simulate ctl` can't be used: {error}"));
+            output::remark(&format!("warning: `simulate ctl` is not available: {error}"));
         }
         let file = match self.env_file {
             Some(path) => Some(EnvFile::write(path, &simulation.variables)?),
@@ -142,7 +143,7 @@ impl CtlArguments {
         let named = || std::env::var_os(control::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let path = self.control.or_else(named).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("{} is not set", control::VARIABLE)).help(
-                "export the variables that `balena-agent simulate` prints, or give its socket with --control",
+                "export the variables that `balena-agent simulate` prints, or set --control to its socket",
             )
         })?;
         let told = control::send(&path, &context.arguments).await?;
@@ -153,7 +154,7 @@ impl CtlArguments {
     }
 }
 
-/// The next signal that would end us and leave our files, beside those that are meant to end us.
+/// Returns the next signal that would end this process without removing its files, other than a stop signal.
 async fn rare(signals: &mut PassedSignals) -> Signal {
     loop {
         let got = signals.next().await;
@@ -163,7 +164,7 @@ async fn rare(signals: &mut PassedSignals) -> Signal {
     }
 }
 
-/// Runs a command as if it were in the service's container. Returns its exit code.
+/// Runs a command with the environment of the service's container. Returns its exit code.
 async fn run_command(
     context: &Context,
     words: &[OsString],
@@ -185,7 +186,7 @@ async fn run_command(
     match child::start(&mut command) {
         Ok(started) => Ok(child::exit_code(child::watch(started, &mut signals, served).await?)),
         Err(NotRun { error, code }) => {
-            context.printer.error_ending(&error.help("give a command and its arguments after --"), code);
+            context.printer.error_ending(&error.help("the command and its arguments must follow --"), code);
             Ok(code)
         }
     }
@@ -196,19 +197,19 @@ fn directory() -> Result<TempDir> {
         .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()).because(cause))
 }
 
-/// A simulated device and what a container on it would see.
+/// A simulated device and a client that is configured as in its container.
 pub(super) struct Simulation {
     device: Device,
     variables: BTreeMap<String, String>,
     pub(super) balena: Balena,
-    /// Number of the release that comes next.
+    /// Number of the next release.
     next_release: AtomicI64,
-    /// Where locks and control socket are. It goes with the device.
+    /// Directory of the locks and the control socket. Removed with the device.
     directory: TempDir,
 }
 
 impl Simulation {
-    /// A device on this port, or on a free one if it is 0.
+    /// Starts a device on this port, or on a free one if it is 0.
     #[cfg(feature = "service")]
     pub(super) async fn start(port: u16) -> Result<Self> {
         Self::start_in(port, directory()?).await
@@ -231,7 +232,7 @@ impl Simulation {
             .start()
             .await
             .map_err(|cause| {
-                // All that is left to fail is the port.
+                // Only the port can fail here.
                 Error::new(ErrorKind::Io, format!("can't start the simulated device: {cause}"))
                     .help("choose another --port, or leave it out")
             })?;
@@ -240,7 +241,7 @@ impl Simulation {
         Ok(Self { device, variables, balena, next_release: AtomicI64::new(2), directory })
     }
 
-    /// Opens the control socket, and tells of it in the variables.
+    /// Opens the control socket and adds its path to the variables.
     fn control(&mut self) -> Result<Control> {
         let control = Control::bind(self.directory.path())?;
         let path = control.path().to_string_lossy().into_owned();
@@ -262,7 +263,7 @@ impl Simulation {
         self.device.address()
     }
 
-    /// Something to look at, for ever: a new release comes, is downloaded and applied.
+    /// Publishes releases at an interval, for demonstration. Never returns.
     pub(super) async fn releases(&self) {
         loop {
             tokio::time::sleep(NEXT_RELEASE).await;
@@ -270,19 +271,19 @@ impl Simulation {
         }
     }
 
-    /// Offers a new release and tells the device. Returns its commit.
+    /// Publishes a release and notifies the device. Returns its commit.
     async fn offer_next(&self) -> String {
         let number = self.next_release.fetch_add(1, Ordering::Relaxed);
         for (app, release) in next_releases(number) {
             self.device.offer_update(app, &release);
         }
-        // What the cloud does when a release is finished: it pokes the device.
+        // The cloud also notifies the device when a release is finished.
         match tokio::time::timeout(POKE, self.balena.supervisor().update()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::debug!(%error, "the simulated device could not be told of its release");
+                tracing::debug!(%error, "the simulated device could not be notified of its release");
             }
-            Err(_) => tracing::debug!("the simulated device was not told of its release in time"),
+            Err(_) => tracing::debug!("the simulated device was not notified of its release in time"),
         }
         commit(number)
     }
@@ -292,7 +293,7 @@ fn commit(number: i64) -> String {
     format!("{number:032x}")
 }
 
-/// The small fleet's release of this number; only `main` has new content.
+/// Returns the release of this number for the default fixture; only `main` has new content.
 fn next_releases(number: i64) -> Vec<(i64, Release)> {
     let apps = Fixture::small().apps.into_values().flatten();
     apps.filter_map(|mut app| {

@@ -1,4 +1,4 @@
-//! `balena-agent supervisor …`: endpoint by endpoint, also those that no SDK has.
+//! `balena-agent supervisor …`: every endpoint of the supervisor API, also those that no SDK has.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::device::{Force, Yes, recreated, services};
 use super::exit;
 use super::output::{self, Output, Reader};
 
-/// How long `wait-ready` and `wait-for` wait unless told otherwise: a supervisor restart takes up to a minute.
+/// Default limit of `wait-ready` and `wait-for`: a supervisor restart takes up to a minute.
 const WAIT_LIMIT: &str = "2m";
 
 const CONTAINER_COLUMNS: &[&str] = &["serviceName", "status", "imageId", "createdAt", "containerId"];
@@ -24,12 +24,12 @@ const IMAGE_COLUMNS: &[&str] =
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum SupervisorCommand {
-    /// Ask whether it answers (GET /ping)
+    /// Check whether the supervisor answers (GET /ping)
     Ping,
-    /// Ask whether it finds itself healthy, which is about its contact with the cloud (GET /v1/healthy); ends with 1 if
-    /// not
+    /// Check whether the supervisor reports itself healthy, mainly its contact with the cloud (GET /v1/healthy); ends
+    /// with 1 if not
     Healthy,
-    /// Show its version (GET /v2/version)
+    /// Show the supervisor's version (GET /v2/version)
     Version,
     /// Show the device's architecture and type (GET /v2/local/device-info)
     DeviceInfo,
@@ -39,24 +39,24 @@ pub(super) enum SupervisorCommand {
     Applications,
     /// Show one application's services by image id (GET /v2/applications/:appId/state)
     Application {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
     },
     /// Show container ids by service (GET /v2/containerId)
     ContainerId {
-        /// One service only
+        /// Show only this service
         service: Option<String>,
     },
     /// Show the only service of a single-container application (GET /v1/apps/:appId)
     SingleContainer {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
     },
     /// Stop the only service of a single-container application (POST /v1/apps/:appId/stop)
     StopSingle {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
         #[command(flatten)]
@@ -64,13 +64,13 @@ pub(super) enum SupervisorCommand {
     },
     /// Start the only service of a single-container application (POST /v1/apps/:appId/start)
     StartSingle {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
     },
     /// Restart an application (POST /v2/applications/:appId/restart)
     Restart {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
         #[command(flatten)]
@@ -78,7 +78,7 @@ pub(super) enum SupervisorCommand {
     },
     /// Restart an application with EMPTY volumes (POST /v2/applications/:appId/purge)
     Purge {
-        /// Another application than this container's
+        /// Id of the application; default: this container's
         #[arg(allow_negative_numbers = true)]
         app_id: Option<i64>,
         #[command(flatten)]
@@ -86,19 +86,19 @@ pub(super) enum SupervisorCommand {
         #[command(flatten)]
         yes: Yes,
     },
-    /// Delete volumes that nothing refers to (GET /v2/cleanup-volumes)
+    /// Delete unused volumes (GET /v2/cleanup-volumes)
     CleanupVolumes {
         #[command(flatten)]
         yes: Yes,
     },
-    /// Replace this container's supervisor key (POST /v1/regenerate-api-key); prints the new one
+    /// Replace this container's supervisor key and print the new one (POST /v1/regenerate-api-key)
     RegenerateApiKey {
         #[command(flatten)]
         yes: Yes,
     },
-    /// Wait until it answers and has loaded its state
+    /// Wait until the supervisor answers and has loaded its state
     WaitReady {
-        /// At most this long
+        /// Longest wait
         #[arg(default_value = WAIT_LIMIT, value_parser = super::parse_duration)]
         limit: Duration,
     },
@@ -106,9 +106,9 @@ pub(super) enum SupervisorCommand {
     WaitFor {
         /// Name of the service
         service: String,
-        /// Running, exited, Stopping …, as `applications` shows it
+        /// The status as `applications` shows it: Running, exited, Stopping …
         status: String,
-        /// At most this long
+        /// Longest wait
         #[arg(default_value = WAIT_LIMIT, value_parser = super::parse_duration)]
         limit: Duration,
     },
@@ -117,7 +117,7 @@ pub(super) enum SupervisorCommand {
 }
 
 impl SupervisorCommand {
-    /// The output and the exit code.
+    /// Returns the output and the exit code.
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         let supervisor = context.balena.supervisor();
         let application = |id: Option<i64>| -> Application {
@@ -184,9 +184,12 @@ impl SupervisorCommand {
                 Output::done("unused volumes are deleted")
             }
             Self::RegenerateApiKey { yes } => {
-                yes.check("ends the key of this container, which is recreated at the next update")?;
+                yes.check(
+                    "invalidates the key of this container; the container is recreated at the next update",
+                )?;
                 let key = context.timed(supervisor.regenerate_api_key()).await?;
-                Output::data(&key.expose_secret())?.note("this key works now; the old one is refused")
+                Output::data(&key.expose_secret())?
+                    .note("this key is valid from now on; the old one is rejected")
             }
             Self::WaitReady { limit } => {
                 supervisor.wait_ready(limit).await?;
@@ -218,18 +221,21 @@ impl SupervisorCommand {
     }
 }
 
-/// A status that a service can have, however it is written.
+/// Returns the canonical spelling of a service status; case is ignored.
 fn known(word: &str) -> Result<&'static str> {
     let plain = |text: &str| text.trim().replace(['-', '_'], " ").to_ascii_lowercase();
     let known = ServiceStatus::KNOWN.iter().copied().find(|known| plain(known) == plain(word));
     known.ok_or_else(|| {
         let all = ServiceStatus::KNOWN.join(", ");
-        Error::argument("STATUS", format_args!("\"{}\" is none; there are {all}", word.escape_debug()))
+        Error::argument(
+            "STATUS",
+            format_args!("\"{}\" is not a service status; use one of {all}", word.escape_debug()),
+        )
     })
 }
 
 impl Context {
-    /// With the deadline of `--timeout`.
+    /// Applies the deadline of `--timeout`.
     pub(super) fn timed<T, O>(&self, call: Call<T, O>) -> Call<T, O> {
         match self.timeout {
             Some(timeout) => call.deadline(timeout),

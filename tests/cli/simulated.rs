@@ -246,7 +246,7 @@ async fn everything_can_be_done_to_a_device_that_runs() {
         ("fault status 99", 2, "200 to 599"),
         ("fault delay", 2, "duration"),
         ("fault delay 5", 2, "unit"),
-        ("fault close 5s", 2, "takes none"),
+        ("fault close 5s", 2, "takes no value"),
         ("fault close --on v1/device", 2, "/v1/device"),
         ("engine-fails nothing", 2, "list-containers"),
         ("lock nobody", 2, "main"),

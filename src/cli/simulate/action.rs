@@ -1,4 +1,4 @@
-//! What can be done to a simulated device from outside, by `simulate ctl`.
+//! The actions of `simulate ctl`.
 
 use std::time::Duration;
 
@@ -11,126 +11,127 @@ use crate::simulator::{EngineCall, Fault, Injection, Timings};
 
 use super::{APP, Simulation};
 
-/// Do something to a simulated device that runs: faults, locks, reboots, releases, being offline
+/// Act on a running simulated device: faults, locks, reboots, releases, offline
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(in crate::cli) enum Action {
-    /// Let requests go wrong, until --times are used up or clear-faults
+    /// Make requests fail, until --times is used up or `clear-faults`
     Fault(FaultArguments),
-    /// End all faults
+    /// Remove all faults
     ClearFaults,
-    /// Let a call to the engine fail, e.g. stop-container or pull-image, until engine-recovers
+    /// Make a call to the engine fail, until `engine-recovers`
     EngineFails {
-        /// list-containers, inspect-container, start-container, stop-container, create-container, remove-container, list-volumes, list-images or pull-image
+        /// list-containers, inspect-container, start-container, stop-container, create-container, remove-container,
+        /// list-volumes, list-images or pull-image
         call: String,
     },
-    /// The engine works again
+    /// Make the engine work again
     EngineRecovers,
-    /// Put an update lock into a service's lock directory
+    /// Create an update lock in a service's lock directory
     Lock {
-        /// The service
+        /// Name of the service
         #[arg(default_value = super::SERVICE)]
         service: String,
     },
-    /// Remove all update locks, whoever holds them
+    /// Remove all update locks of all holders
     Unlock,
-    /// Reboot the device, whatever is locked
+    /// Reboot the device, in spite of locks
     Reboot,
-    /// Shut the device down, whatever is locked
+    /// Shut the device down, in spite of locks
     ShutDown,
-    /// Switch a device on that was shut down
+    /// Switch a device on after a shutdown
     PowerOn,
-    /// End the supervisor; new connections are refused
+    /// Stop the supervisor; new connections are refused
     StopSupervisor,
     /// Start the supervisor again
     StartSupervisor,
-    /// End the supervisor, which comes back after a while
+    /// Stop the supervisor and start it again after a while
     RestartSupervisor {
-        /// How long it is gone
+        /// Time until it starts again
         #[arg(default_value = "2s", value_parser = parse_duration)]
         gone: Duration,
     },
-    /// Offer a new release, and tell the device of it
+    /// Publish a new release and notify the device
     Release,
-    /// Cut the device off from the cloud
+    /// Disconnect the device from the cloud
     Offline {
-        /// As if that had happened so long ago
+        /// Pretend that it happened this long ago
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         since: Option<Duration>,
     },
-    /// Let the device reach the cloud again
+    /// Connect the device to the cloud again
     Online,
     /// Begin or end the last phase of a host OS update, in which the device does not reboot
     OsUpdate {
-        /// Whether it begins or ends
+        /// Whether the phase begins or ends
         phase: Phase,
     },
-    /// Set how long something takes from now on
+    /// Set the duration of an operation
     Time {
-        /// What
+        /// The operation
         what: Timing,
-        /// How long, e.g. 500ms or 10s
+        /// The duration, e.g. 500ms or 10s
         #[arg(value_parser = parse_duration)]
         duration: Duration,
     },
     /// Write a line to the journal as a service's container
     Log {
-        /// The service
+        /// Name of the service
         service: String,
         /// The line
         line: String,
     },
-    /// Show containers, locks and what was received
+    /// Show containers, locks and received requests
     State,
 }
 
-// A fault, how often, and where.
+// A fault, its number of requests, and its path.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FaultArguments {
     /// What goes wrong
     kind: FaultKind,
-    /// How long, for delay (per request), drip (per byte) and restart (gone); the status, for status
+    /// A duration for delay (per request), drip (per byte) and restart (downtime); the status for status
     value: Option<String>,
-    /// Only for so many requests
+    /// Number of requests to affect
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     times: Option<u32>,
-    /// Only on this path, e.g. /v1/device
+    /// Only requests to this path, e.g. /v1/device
     #[arg(long, value_name = "PATH")]
     on: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FaultKind {
-    /// Handled later
+    /// Handle the request later
     Delay,
-    /// The connection is accepted and ends with nothing said
+    /// Accept the connection and close it without a response
     Close,
-    /// The connection is reset, and the request not handled
+    /// Reset the connection without handling the request
     ResetBefore,
-    /// The connection is reset after the request was handled
+    /// Reset the connection after handling the request
     ResetAfter,
-    /// This status, and the request not handled
+    /// Answer with this status without handling the request
     Status,
-    /// The supervisor dies in the middle of the request, and is gone for a while
+    /// Stop the supervisor in the middle of the request, for a while
     Restart,
-    /// An update lock, even against force: 423
+    /// Answer 423 (update lock), even with force
     Locked,
-    /// The same as older supervisors tell it: 503 "Updates are locked"
+    /// The same as older supervisors: 503 "Updates are locked"
     #[value(name = "locked-503")]
     LockedAs503,
-    /// The answer comes byte by byte
+    /// Send the response byte by byte
     Drip,
-    /// Bytes that are no HTTP
+    /// Send bytes that are not HTTP
     Garbage,
-    /// No answer, ever
+    /// Never answer
     Silence,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Phase {
-    /// It begins
+    /// The phase begins
     Begin,
-    /// It ends
+    /// The phase ends
     End,
 }
 
@@ -142,11 +143,11 @@ pub(in crate::cli) enum Timing {
     Start,
     /// Downloading an image
     Pull,
-    /// From an accepted reboot to the power going off
+    /// From the accepted reboot to power-off
     PowerOff,
-    /// From the power going off to the supervisor answering again
+    /// From power-off to the first response of the supervisor
     Boot,
-    /// How long a supervisor that died is gone
+    /// Downtime of a supervisor that crashed
     Restart,
 }
 
@@ -171,7 +172,7 @@ impl FaultArguments {
         }
         match &self.on {
             Some(path) if !path.starts_with('/') => {
-                Err(Error::argument("--on", "give the path alone, e.g. /v1/device"))
+                Err(Error::argument("--on", "must be a path without a query, e.g. /v1/device"))
             }
             Some(path) => Ok(injection.on(path)),
             None => Ok(injection),
@@ -181,7 +182,7 @@ impl FaultArguments {
     fn fault(&self) -> Result<Fault> {
         let value = self.value.as_deref();
         let duration = || {
-            let text = value.ok_or("it is missing: this fault needs a duration, e.g. 2s".to_owned());
+            let text = value.ok_or("this fault needs a duration, e.g. 2s".to_owned());
             text.and_then(parse_duration).map_err(|reason| Error::argument("VALUE", &reason))
         };
         let fault = match self.kind {
@@ -192,7 +193,7 @@ impl FaultArguments {
                 let status =
                     value.and_then(|text| text.parse().ok()).filter(|code| (200..600).contains(code));
                 let status =
-                    status.ok_or_else(|| Error::argument("VALUE", "give a status from 200 to 599"))?;
+                    status.ok_or_else(|| Error::argument("VALUE", "must be a status from 200 to 599"))?;
                 return Ok(Fault::Status(status));
             }
             FaultKind::Close => Fault::Close,
@@ -205,13 +206,13 @@ impl FaultArguments {
         };
         match value {
             None => Ok(fault),
-            Some(_) => Err(Error::argument("VALUE", "this fault takes none")),
+            Some(_) => Err(Error::argument("VALUE", "this fault takes no value")),
         }
     }
 }
 
 impl Action {
-    /// Does it. What is returned is told to who asked.
+    /// Performs the action. Returns the value to send to the client.
     pub(super) async fn perform(self, simulation: &Simulation) -> Result<Value> {
         let device = &simulation.device;
         match self {

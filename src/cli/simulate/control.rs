@@ -1,4 +1,4 @@
-//! The control socket of a simulated device: a client sends its arguments as a line of JSON and gets one line back.
+//! The control socket of a simulated device: a client sends its arguments as one line of JSON and gets one line back.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -18,16 +18,16 @@ use crate::fs;
 use super::action::Action;
 use super::{SimulateArguments, SimulateCommand, Simulation};
 
-/// The variable that tells where the socket is.
+/// Variable with the path of the socket.
 pub(super) const VARIABLE: &str = "BALENA_SIMULATOR_CONTROL";
 /// Mode of the directory that the socket is in.
 const PRIVATE_DIRECTORY: u32 = 0o700;
 /// Longest line in either direction, in bytes.
 const LONGEST: u64 = 1024 * 1024;
-/// A client that is slower is dropped; the next one waits for it.
+/// Time limit of a client. Clients are served one after the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The socket. Nobody else may use it: it is private, in a private directory.
+/// The socket, in a directory that only this user can enter.
 #[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
@@ -35,7 +35,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Listens in a private directory in this one.
+    /// Creates a private directory inside `directory` and listens there.
     pub(super) fn bind(directory: &Path) -> Result<Self> {
         let private = directory.join("control");
         std::fs::DirBuilder::new()
@@ -53,7 +53,7 @@ impl Control {
         &self.path
     }
 
-    /// Answers one client after the other, for ever.
+    /// Serves one client after the other. Never returns.
     pub(super) async fn serve(&self, simulation: &Simulation) {
         loop {
             match self.listener.accept().await {
@@ -90,11 +90,11 @@ async fn answer(mut stream: UnixStream, simulation: &Simulation) {
             "help": error.advice(),
         }),
     };
-    // Who has gone away does not want to know.
+    // The client may have disconnected.
     let _ = writer.write_all(format!("{told}\n").as_bytes()).await;
 }
 
-/// What the arguments of `simulate ctl` ask for. They are read here by the parser that read them there.
+/// Parses the arguments of `simulate ctl` with the same parser as the command line.
 fn action(line: &str) -> Result<Action> {
     let arguments: Vec<String> =
         serde_json::from_str(line).map_err(|cause| Error::argument("ACTION", cause.to_string()))?;
@@ -104,11 +104,11 @@ fn action(line: &str) -> Result<Action> {
         Command::Simulate(SimulateArguments { command: Some(SimulateCommand::Ctl(ctl)), .. }) => {
             Ok(ctl.action)
         }
-        _ => Err(Error::argument("ACTION", "only `simulate ctl` is done here")),
+        _ => Err(Error::argument("ACTION", "the control socket accepts only `simulate ctl`")),
     }
 }
 
-/// Sends the arguments of `simulate ctl` to the device behind this socket and returns what it tells.
+/// Sends the arguments of `simulate ctl` to the device behind this socket. Returns its response.
 pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
     let away = |cause: std::io::Error| {
         let text = format!("can't reach the simulated device at {} ({cause})", path.display());
@@ -116,7 +116,7 @@ pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
             .because(cause)
             .help("is `balena-agent simulate` still running?")
     };
-    // Not all of the path to the socket need be text; there it is not looked at.
+    // The path of the socket may be no UTF-8; the device ignores it.
     let line = json!(arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>());
     let talk = async {
         let mut stream = UnixStream::connect(path).await?;
@@ -129,7 +129,7 @@ pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
     let answer =
         tokio::time::timeout(PATIENCE * 2, talk).await.unwrap_or_else(|_| Err(slow())).map_err(away)?;
     let told: Value = serde_json::from_str(&answer).map_err(|cause| {
-        let text = format!("the simulated device at {} did not answer to this action", path.display());
+        let text = format!("the simulated device at {} did not answer this action", path.display());
         Error::new(ErrorKind::Decode, text).because(cause)
     })?;
     if let Some(done) = told.get("done") {

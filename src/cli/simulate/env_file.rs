@@ -1,4 +1,4 @@
-//! The device's variables as lines: for a file that a shell sources, and for the terminal.
+//! The device's variables as shell lines, for a file and for the terminal.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::fs;
 
-/// One `NAME=value` line a variable, as a POSIX shell reads them.
+/// Returns one `NAME=value` line per variable, in POSIX shell syntax.
 pub(super) fn lines(variables: &BTreeMap<String, String>, before: &str) -> String {
     let line = |(name, value): (&String, &String)| format!("{before}{name}={}\n", quoted(value));
     variables.iter().map(line).collect::<Vec<_>>().concat()
 }
 
-/// A value as one word of a shell. Most need no quotes, and then have none, for readers that know no shell.
+/// Quotes a value for a shell. A value that needs no quotes gets none, for readers that are no shell.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+:,./-".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -21,7 +21,7 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// A file with the variables, which goes when this is dropped.
+/// A file with the variables; dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct EnvFile {
     path: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct EnvFile {
 }
 
 impl EnvFile {
-    /// Writes the file, whole or not at all. Nobody else may read it: a key is in it.
+    /// Writes the file atomically. Only this user can read it, because it contains a key.
     pub(super) fn write(path: PathBuf, variables: &BTreeMap<String, String>) -> Result<Self> {
         let text = lines(variables, "");
         fs::write_atomic(&path, text.as_bytes(), fs::PRIVATE)?;
@@ -39,7 +39,7 @@ impl EnvFile {
 
 impl Drop for EnvFile {
     fn drop(&mut self) {
-        // Another file of that name, such as that of a device started later, is not ours to remove.
+        // A file with other content, e.g. of a device started later, is not removed.
         if std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
             let _ = std::fs::remove_file(&self.path);
         }
