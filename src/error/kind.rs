@@ -36,7 +36,7 @@ pub enum ErrorKind {
     UnknownOutcome,
     /// The server's version, mode or rules do not support the call.
     Unsupported,
-    /// Any other refusal (4xx).
+    /// The server refused the request for another reason.
     Rejected,
     /// The server failed (5xx).
     Server,
