@@ -284,7 +284,7 @@ async fn output_that_can_not_be_written_is_told() {
         .wait_with_output()
         .await
         .unwrap();
-    assert_fails(&output, 1, &["stdout", "No space left", "make room"]);
+    assert_fails(&output, 1, &["stdout", "No space left", "free some"]);
 
     // A reader that went before the first byte.
     let (reader, writer) = std::io::pipe().unwrap();

@@ -39,10 +39,10 @@ fn is_unprivileged(test: &str) -> bool {
 fn what_is_in_the_way_is_named() {
     let dir = Dir::new();
     fs::create_dir(dir.cfg()).unwrap();
-    assert_helpful(&dir.refused(), "take it away");
+    assert_helpful(&dir.refused(), "remove it");
     let dir = Dir::new();
     dir.write(&"x".repeat(2 * 1024 * 1024));
-    assert_helpful(&dir.refused(), "take it away");
+    assert_helpful(&dir.refused(), "remove it");
     let file = Dir::new();
     file.write("");
     let error = balena_agent::Balena::builder().data_directory(file.cfg()).try_build().unwrap_err();
@@ -50,7 +50,7 @@ fn what_is_in_the_way_is_named() {
     assert!(error.to_string().contains("balena.cfg"), "{error}");
     let pipe = Dir::new();
     nix::unistd::mkfifo(&pipe.cfg(), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_helpful(&pipe.refused(), "take it away");
+    assert_helpful(&pipe.refused(), "remove it");
 }
 
 #[test]
