@@ -1,4 +1,4 @@
-//! What requests can make the device do.
+//! The actions that a request can start on the device.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const NOT_IN_TARGET: &str = "Service does not exist in target release";
 pub(super) const NO_SELECTOR: &str = "serviceName or imageId parameters were not provided or the app is \
 multi-container. Use the v2 service action endpoints.";
 
-/// Why an action was not done.
+/// Why an action was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     Locked(String),
     BadRequest(String),
     NotFound(String),
-    /// The engine has no such thing.
+    /// The engine has no such object.
     Missing(String),
     Unexpected(String),
 }
@@ -66,14 +66,14 @@ pub(super) enum ServiceAction {
     Restart,
 }
 
-/// Which service; in an app with one service it does not matter.
+/// Selects a service. An app with one service ignores it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selector {
     pub(super) name: Option<String>,
     pub(super) image: Option<i64>,
 }
 
-/// Which generation of endpoint asks: the older one calls what is missing a bad request.
+/// API generation of the endpoint: v1 answers 400 for a missing object, v2 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
     V1,
@@ -89,7 +89,7 @@ impl Generation {
     }
 }
 
-/// Starts, stops or restarts one service. A stop is done when it has been issued.
+/// Starts, stops or restarts one service. Returns when a stop has been issued, not when it is complete.
 pub(super) async fn service(
     process: &Arc<Process>,
     action: ServiceAction,
@@ -143,7 +143,7 @@ pub(super) async fn service(
     done
 }
 
-/// The id of the container of a single-service app.
+/// Returns the container id of a single-service app.
 pub(super) fn single_container(process: &Arc<Process>, app: i64) -> Result<String, Refusal> {
     let now = apply::look(process)?;
     let mut containers = now.containers.into_iter().filter(|(container, _)| container.spec.app == app);
@@ -153,14 +153,14 @@ pub(super) fn single_container(process: &Arc<Process>, app: i64) -> Result<Strin
         .ok_or_else(|| Refusal::BadRequest(APP_NOT_FOUND.to_owned()))
 }
 
-/// Takes the locks of all these apps, whatever directories they have, or none.
+/// Takes the locks of all services of these apps, or none.
 async fn take_locks(process: &Arc<Process>, apps: &[i64], force: bool) -> Result<Vec<Held>, Refusal> {
     let machine = &process.machine;
     let force = force || machine.settings(|settings| settings.lock_override());
     let present = apps.iter().filter(|app| machine.locks.directory(**app, "").exists());
     let taking = present.map(|app| -> Pin<Box<dyn Future<Output = _> + Send + '_>> {
         Box::pin(async move {
-            // The list of directories is made before the wait, as the supervisor does.
+            // The supervisor lists the directories before it waits for the lock, too.
             let services = machine.locks.services(*app);
             let turn = process.turns.take(*app, Some(LOCK_WAIT)).await?;
             machine.locks.take(*app, &services, force, turn)
@@ -189,14 +189,14 @@ fn release(process: &Arc<Process>, locks: Vec<Held>) {
     }
 }
 
-/// Whether an app is kept or emptied when its containers are made anew.
+/// Whether recreating an app keeps or deletes its volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Volumes {
     Keep,
     Purge,
 }
 
-/// Removes all containers of an app and makes them anew. Pushes aside whatever changes the device at the moment.
+/// Removes and recreates all containers of an app. Preempts any other change of the device.
 pub(super) async fn recreate(
     process: &Arc<Process>,
     asked: Integer,
@@ -212,7 +212,7 @@ pub(super) async fn recreate(
     let turn = process.runner.exclusive();
     let result = match turn.await {
         None => Err(Refusal::Unexpected("request for lock canceled".to_owned())),
-        // The one that was pushed aside takes this one's plan with it. Clients have to live with that.
+        // As in the real supervisor, preempting an action makes this one fail, because its plan is lost.
         Some(turn) if turn.pushed_aside_an_action => {
             Err(Refusal::Unexpected("Cannot read properties of null (reading 'local')".to_owned()))
         }
@@ -242,7 +242,7 @@ fn restored(app: i64, before: Situation) -> Goal {
     }
 }
 
-/// Apps of which anything is there: containers, volumes, or (outside local mode) at least a network.
+/// Returns the apps that have anything on the device: containers, volumes or, outside local mode, at least a network.
 fn current_apps(process: &Arc<Process>, now: &Situation) -> Vec<i64> {
     let containers = now.containers.iter().map(|(container, _)| container.spec.app);
     let volumes = now.volumes.iter().map(|volume| volume.app);
@@ -250,13 +250,13 @@ fn current_apps(process: &Arc<Process>, now: &Situation) -> Vec<i64> {
         settings.wanted().iter().filter(|app| app.release.is_some()).map(|app| app.id).collect::<Vec<_>>()
     });
     let mut apps: Vec<i64> = containers.chain(volumes).chain(networks).collect();
-    // The order in which the supervisor locks: as text.
+    // The supervisor locks in this order: ids sorted as text.
     apps.sort_unstable_by_key(ToString::to_string);
     apps.dedup();
     apps
 }
 
-/// Reboots or shuts down. The locks are free again before the power goes.
+/// Reboots or shuts down the host. The locks are released before the power goes off.
 pub(super) async fn power(process: &Arc<Process>, power: Power, force: bool) -> Result<(), Refusal> {
     if lock(&process.machine.host).os_update_running && !force {
         return Err(Refusal::Locked("Waiting for Host OS update to finish".to_owned()));
@@ -268,7 +268,7 @@ pub(super) async fn power(process: &Arc<Process>, power: Power, force: bool) -> 
     Ok(())
 }
 
-/// Stores host configuration, under the locks of all apps.
+/// Stores the host configuration, under the locks of all apps.
 pub(super) async fn configure_host(process: &Arc<Process>, patch: Patch, force: bool) -> Result<(), Refusal> {
     if patch.is_empty() {
         return Ok(());

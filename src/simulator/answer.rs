@@ -1,4 +1,4 @@
-//! Answers, in the framing of the supervisor's server.
+//! Responses, with the headers and framing of the supervisor's server.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,13 +15,13 @@ use tokio::time::Sleep;
 use super::actions::Refusal;
 use super::json::{Json, object};
 
-/// An answer before it is framed.
+/// A response before framing.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
     content_type: Option<&'static str>,
     headers: Vec<(header::HeaderName, HeaderValue)>,
-    /// What the router itself answers has no tag.
+    /// Whether the response has an `ETag`. Responses of the router itself have none.
     tagged: bool,
     payload: Payload,
 }
@@ -30,7 +30,7 @@ pub(super) struct Answer {
 enum Payload {
     Whole(Bytes),
     Stream {
-        /// What is sent with the head.
+        /// The part sent with the head.
         first: Bytes,
         rest: mpsc::Receiver<Bytes>,
     },
@@ -45,7 +45,7 @@ impl Answer {
         Self { status, content_type, headers: Vec::new(), tagged: true, payload: Payload::Whole(body.into()) }
     }
 
-    /// A bare sentence: labelled as HTML, whatever it is.
+    /// A plain sentence, which the server labels as HTML.
     pub(super) fn sentence(status: StatusCode, text: impl Into<String>) -> Self {
         Self::new(status, Some(HTML), text.into())
     }
@@ -54,7 +54,7 @@ impl Answer {
         Self::sentence(StatusCode::OK, "OK")
     }
 
-    /// Nothing but a status, with its words as text.
+    /// Only a status, with its reason phrase as text.
     pub(super) fn status(status: StatusCode) -> Self {
         match status {
             StatusCode::NO_CONTENT => Self::new(status, None, Bytes::new()),
@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// Nothing at all: no type, no body.
+    /// Only a status: no content type, no body.
     pub(super) fn empty(status: StatusCode) -> Self {
         Self { tagged: false, ..Self::new(status, None, Bytes::new()) }
     }
@@ -75,7 +75,7 @@ impl Answer {
         Self::json(StatusCode::OK, value)
     }
 
-    /// The error format of the newer endpoints.
+    /// The error format of v2 endpoints.
     pub(super) fn failed(status: StatusCode, message: &str) -> Self {
         Self::json(status, &object([("status", "failed".into()), ("message", message.into())]))
     }
@@ -85,13 +85,14 @@ impl Answer {
         Self::json(status, &object([("Data", data.into()), ("Error", error.into())]))
     }
 
-    /// An answer without a type and without an end of its own.
+    /// A stream without content type and length.
     pub(super) fn stream(rest: mpsc::Receiver<Bytes>) -> Self {
         let payload = Payload::Stream { first: Bytes::new(), rest };
         Self { status: StatusCode::OK, content_type: None, headers: Vec::new(), tagged: false, payload }
     }
 
-    /// Waits for what a stream begins with: the server sends no head before. One that ends at once is no stream.
+    /// Waits for the first part of a stream: the server sends no head before it. An empty stream becomes an empty
+    /// body.
     pub(super) async fn begun(self) -> Self {
         let Payload::Stream { mut rest, .. } = self.payload else { return self };
         match rest.recv().await {
@@ -100,7 +101,7 @@ impl Answer {
         }
     }
 
-    /// The server's page for paths and methods that do not exist.
+    /// Express's page for unknown paths and methods.
     pub(super) fn no_such_route(method: &Method, path: &str) -> Self {
         let cannot = escaped(&format!("Cannot {method} {}", encoded(path)));
         let page = format!(
@@ -122,7 +123,7 @@ impl Answer {
         answer
     }
 
-    /// A refusal in the newer format: 423 for a lock, 503 for whatever else.
+    /// A rejection in the v2 format: 423 for a lock, else 503.
     pub(super) fn refused(refusal: &Refusal) -> Self {
         let status = match refusal {
             Refusal::Locked(_) => StatusCode::LOCKED,
@@ -131,18 +132,18 @@ impl Answer {
         Self::failed(status, refusal.message())
     }
 
-    /// The same, but what is missing or wrong is told in a bare sentence.
+    /// A rejection in the v1 format: a plain sentence.
     pub(super) fn refused_in_words(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::BadRequest(message) => Self::sentence(StatusCode::BAD_REQUEST, message),
             Refusal::NotFound(message) => Self::sentence(StatusCode::NOT_FOUND, message),
-            // The engine's error has no words that the server would find.
+            // The engine's error object has no message that the v1 handler would find.
             Refusal::Missing(_) => Self::new(StatusCode::NOT_FOUND, None, Bytes::new()),
             Refusal::Locked(_) | Refusal::Unexpected(_) => Self::refused(refusal),
         }
     }
 
-    /// Frames the answer for a request with this method and these headers. `drip`: one byte at a time.
+    /// Frames the response for a request with this method and these headers. `drip` sends one byte at a time.
     pub(super) fn frame(
         self,
         method: &Method,
@@ -183,7 +184,7 @@ impl Answer {
     }
 }
 
-/// A path as the page shows it: what does not belong into one is escaped, escapes that are none too.
+/// Encodes a path as Express's page does: invalid characters are escaped, and invalid escapes too.
 fn encoded(path: &str) -> String {
     let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let bytes = path.as_bytes();
@@ -206,7 +207,7 @@ fn escaped(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// A weak tag: the length, and something that changes with the content.
+/// A weak `ETag`: the length, and a hash of the content.
 fn etag(body: &[u8]) -> String {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -223,7 +224,7 @@ fn is_fresh(request: &HeaderMap, tag: &HeaderValue) -> bool {
     !reload && (wanted.trim() == "*" || wanted.split(',').any(|part| strong(part) == tag))
 }
 
-/// The body of an answer on its way.
+/// The body of a response.
 #[derive(Debug)]
 pub(super) enum Body {
     Done,

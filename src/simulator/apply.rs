@@ -1,4 +1,4 @@
-//! The update loop: looks, plans, acts, waits; again until there is nothing left to do.
+//! The update loop: reads the state, plans, acts and waits, until nothing is left to do.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use super::plan::{self, Goal, Keep, Situation, Step};
 use super::process::{Process, Progress};
 use super::runner::Abort;
 
-/// Pause after steps that did something.
+/// Pause after steps that changed something.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Pause when all there is to do is to wait.
+/// Pause when all steps are waiting.
 const WAIT: Duration = Duration::from_secs(1);
-/// The pause after a failure is this, doubled for each failure so far.
+/// Pause after the first failure; it doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(500);
 
-/// How the loop is started.
+/// How a run of the loop is started.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Trigger {
-    /// Removes locks of services.
+    /// Removes the locks of services.
     pub(super) force: bool,
-    /// Calls off the loop that runs, and those that wait.
+    /// Cancels the running loop and all waiting ones.
     pub(super) cancel: bool,
 }
 
-/// Queues a run of the loop towards the wanted apps.
+/// Queues a run of the loop towards the target apps.
 pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
     let turn = process.runner.trigger(trigger.cancel);
     let owner = Arc::clone(process);
@@ -45,7 +45,7 @@ pub(super) fn trigger(process: &Arc<Process>, trigger: Trigger) {
     });
 }
 
-/// Tries until it works or is called off, pausing longer after each failure.
+/// Retries until success or cancellation, with a longer pause after each failure.
 async fn until_applied(process: &Arc<Process>, force: bool, abort: &Abort) {
     while let Err(refusal) = towards(process, None, force, abort).await {
         tracing::debug!(?refusal, "the simulated update failed");
@@ -63,7 +63,7 @@ async fn until_applied(process: &Arc<Process>, force: bool, abort: &Abort) {
     }
 }
 
-/// Works towards a goal of one's own, or the wanted apps. Being called off is no error.
+/// Works towards this goal, or towards the target apps. Cancellation is not an error.
 pub(super) async fn towards(
     process: &Arc<Process>,
     goal: Option<&Goal>,
@@ -103,7 +103,7 @@ pub(super) async fn towards(
     }
 }
 
-/// A lock is told as it is; anything else with what was tried.
+/// Returns a lock error unchanged, and adds the failed steps to any other.
 fn told(refusal: Refusal, steps: &[Step]) -> Refusal {
     match refusal {
         Refusal::Locked(message) => Refusal::Locked(message),
@@ -115,7 +115,7 @@ fn told(refusal: Refusal, steps: &[Step]) -> Refusal {
     }
 }
 
-/// What the device has now.
+/// Returns the current state of the device.
 pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
     let engine = &process.machine.engine;
     let containers = engine.containers()?;
@@ -161,7 +161,7 @@ async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) ->
         Step::RemoveImage(spec) => machine.engine.remove_image(&spec.image, &spec.commit),
         Step::Fetch(spec) => fetch(process, spec, abort).await?,
         Step::Lock { app, services } => {
-            // Unlike a request, the loop waits for its turn as long as it takes.
+            // Unlike a request, the loop waits for the lock without a limit.
             let turn = process.turns.take(*app, None).await?;
             let force = force || machine.settings(|settings| settings.lock_override());
             let held = machine.locks.take(*app, services, force, turn)?;
@@ -210,7 +210,7 @@ async fn fetch(process: &Arc<Process>, spec: &super::parts::Spec, abort: &Abort)
     Ok(())
 }
 
-/// Runs all of them side by side, and waits for the last.
+/// Runs all futures concurrently and waits for all of them.
 pub(super) async fn join<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! The endpoints on apps, services and volumes.
+//! The endpoints of apps, services and volumes.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{apply, reports, values};
 
 const UNAUTHORIZED: &str = "Unauthorized";
 
-/// Does what an admitted request asks for.
+/// Handles an admitted request.
 pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     match call.endpoint {
         Endpoint::LegacyService(action) => legacy_service(process, &call, action).await.into(),
@@ -24,7 +24,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         Endpoint::Service(action) => service(process, &call, action).await.into(),
         Endpoint::ApplicationsState => reported(reports::applications(process, call.access)).into(),
         Endpoint::ApplicationState => application_state(process, &call).into(),
-        // These do not expect the engine to fail.
+        // These handlers crash the supervisor if the engine fails.
         Endpoint::StateStatus => match reports::status(process, call.access) {
             Ok(state) => Answer::success(&state).into(),
             Err(_) => Outcome::Crash,
@@ -35,7 +35,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     }
 }
 
-/// Restart and purge, in both generations, which differ in where the id is and in what they say.
+/// Restart and purge of both API generations. They differ in the place of the id and in the error format.
 async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
     let purge = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::PurgeApplication);
     let legacy = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::RestartApp);
@@ -137,7 +137,7 @@ fn application_state(process: &Process, call: &Admitted) -> Answer {
     }
 }
 
-/// `None` if the engine fails.
+/// Returns `None` if the engine fails.
 fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     let containers = reports::scoped_containers(process, call.access).ok()?;
     let values_of = |name: &str| -> Vec<&String> {
@@ -146,7 +146,7 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     let named =
         [values_of("serviceName"), values_of("service")].into_iter().find(|values| !values.is_empty());
     let Some(named) = named else {
-        // The same name in two apps is one field, in its first place and with its last value.
+        // Services of the same name in two apps share one field: the position of the first, the value of the last.
         let mut services: Vec<(String, String)> = Vec::new();
         for container in containers {
             match services.iter_mut().find(|(name, _)| *name == container.spec.service) {
@@ -157,7 +157,7 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
         let services = services.into_iter().collect();
         return Some(Answer::success(&object([("status", "success".into()), ("services", services)])));
     };
-    // A name given twice is a list, which no service is called.
+    // A repeated parameter is a list, and no service has a list as its name.
     let name = match named.as_slice() {
         [name] => Some(*name),
         _ => None,
@@ -171,13 +171,13 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     })
 }
 
-/// `None` if the engine fails.
+/// Returns `None` if the engine fails.
 fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<Answer> {
     let machine = &process.machine;
     let containers = machine.engine.containers().ok()?;
     machine.engine.volumes().ok()?;
     let wanted = machine.wanted_specs();
-    // Apps that the key does not cover are not looked at, so that what they have stopped using is lost.
+    // Apps outside the key's scope are ignored, so that volumes they no longer use are deleted too.
     let wanted = wanted.iter().filter(|spec| call.access.covers(spec.app));
     let used: Vec<_> = containers.iter().map(|container| &container.spec).chain(wanted).collect();
     machine.engine.remove_volumes(|volume| {

@@ -1,4 +1,4 @@
-//! Request bodies: which are read, which are skipped, and what is refused.
+//! Request bodies: which are parsed, which are ignored, and which are rejected.
 
 use std::io::Read;
 
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use super::form;
 
-/// Size beyond which the supervisor refuses a body, inflated.
+/// Largest body the supervisor accepts, in bytes after decompression.
 const LIMIT: usize = 10 * 1024 * 1024;
 
-/// The body's value, or the words of the refusal. A type that nobody reads, or no body, is an empty object.
+/// Returns the value of the body, or the text of the error. No body, or one of an unknown type, is an empty object.
 pub(super) fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Value, String> {
     let nothing = Value::Object(Map::new());
     let has_body = headers.contains_key(http::header::TRANSFER_ENCODING)
@@ -49,7 +49,7 @@ fn charset(parameters: &str) -> String {
 
 fn inflate(encoding: &str, body: &Bytes) -> Result<Vec<u8>, String> {
     let mut raw = Vec::new();
-    // One byte more than the limit is enough to know that it is exceeded.
+    // One byte more than the limit shows that it is exceeded.
     let most = u64::try_from(LIMIT).unwrap_or(u64::MAX).saturating_add(1);
     let read = match encoding.to_lowercase().as_str() {
         "" | "identity" => return Ok(body.to_vec()),
@@ -75,7 +75,7 @@ fn text(charset: &str, raw: &[u8]) -> Result<String, String> {
     Ok(decoded.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(decoded))
 }
 
-/// Strict: the top level must be an object or a list; white space alone is not nothing.
+/// Strict: the top level must be an object or a list; only white space is an error.
 fn json(text: &str) -> Result<Value, String> {
     if text.is_empty() {
         return Ok(Value::Object(Map::new()));

@@ -1,4 +1,4 @@
-//! How a simulated device is set up.
+//! The builder of a simulated device.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Device, environment, scratch};
 use crate::tasks::TaskSet;
 
-/// Describes a device, and starts it.
+/// Configures a device and starts it.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
@@ -71,105 +71,105 @@ impl Builder {
         }
     }
 
-    /// Another fixture than the small fleet, with its own timings.
+    /// Replaces the default fixture, and takes over its timings.
     pub fn fixture(self, fixture: Fixture) -> Self {
         let own = Self::new(fixture);
         Self { fixture: own.fixture, timings: own.timings, ..self }
     }
 
-    /// Which set of the fixture's apps is installed. Without this: the first one.
+    /// Selects which of the fixture's sets of apps is installed. Default: the first one.
     pub fn apps(mut self, name: &str) -> Self {
         self.apps = Some(name.to_owned());
         self
     }
 
-    /// A fixed port on loopback instead of a free one.
+    /// Sets the port on loopback. Default: any free port.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// How long things take.
+    /// Sets the duration of all operations.
     pub fn timings(mut self, timings: Timings) -> Self {
         self.timings = timings;
         self
     }
 
-    /// Changes how long things take.
+    /// Changes the duration of some operations.
     pub fn with_timings(mut self, change: impl FnOnce(&mut Timings)) -> Self {
         change(&mut self.timings);
         self
     }
 
-    /// A configuration variable, with or without prefix.
+    /// Sets a configuration variable, with or without its prefix.
     pub fn config(mut self, name: &str, value: &str) -> Self {
         self.config.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Local mode: no keys are asked for, the cloud's containers are gone.
+    /// Enables local mode: requests need no key, and the containers of the cloud's apps are removed.
     pub fn local_mode(self) -> Self {
         self.config("SUPERVISOR_LOCAL_MODE", "1")
     }
 
-    /// The cloud can't be reached, already for this long.
+    /// Makes the cloud unreachable, since this long.
     pub fn offline_for(mut self, duration: Duration) -> Self {
         self.offline_for = Some(duration);
         self
     }
 
-    /// Tags known to the cloud, instead of the fixture's.
+    /// Sets the tags known to the cloud. Default: the fixture's.
     pub fn tags(mut self, tags: Vec<Tag>) -> Self {
         self.tags = Some(tags);
         self
     }
 
-    /// Lines in the journal at start, all of unit `demo.service`. While somebody follows, one more comes each second.
-    /// The containers write nothing then, unless [`Builder::container_logs`] says so.
+    /// Fills the journal with this many lines of unit `demo.service`. While a request follows the journal, one line
+    /// per second is added. Containers then write nothing, unless [`Builder::container_logs`] is set.
     pub fn journal(mut self, entries: usize) -> Self {
         self.journal = Some(entries);
         self
     }
 
-    /// The containers write to the journal as well, as they do without [`Builder::journal`]: when they start and
-    /// stop, and one line each second while somebody follows.
+    /// Makes containers write to the journal, which is the default without [`Builder::journal`]: when they start and
+    /// stop, and one line per second while a request follows the journal.
     pub fn container_logs(mut self) -> Self {
         self.container_logs = true;
         self
     }
 
-    /// Proxy settings already stored, as the `proxy` object of a PATCH.
+    /// Stores proxy settings, given as the `proxy` object of a PATCH.
     pub fn proxy(mut self, proxy: Value) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// The cloud offers the fixture's `update` release, and the device has not asked yet.
+    /// Makes the cloud offer the fixture's `update` release. The device has not polled since.
     pub fn update_available(mut self) -> Self {
         self.update_available = true;
         self
     }
 
-    /// A host OS update is in its last phase: no reboot without force.
+    /// Simulates the last phase of a host OS update: no reboot without force.
     pub fn host_os_update_running(mut self) -> Self {
         self.host_os_update = true;
         self
     }
 
-    /// This service was stopped before.
+    /// Starts with this service stopped.
     pub fn stopped(mut self, service: &str) -> Self {
         self.stopped.push(service.to_owned());
         self
     }
 
-    /// This engine call fails until [`Device::recover_engine`].
+    /// Makes this engine call fail until [`Device::recover_engine`].
     pub fn engine_fails(mut self, call: EngineCall) -> Self {
         self.failing = Some(call);
         self
     }
 
-    /// The directory with the update locks of all services, instead of one that goes with the device. It has to
-    /// exist, and stays.
+    /// Sets the directory of all update locks. It must exist and is not removed. Default: a temporary directory that
+    /// is removed with the device.
     pub fn lock_root(mut self, directory: impl Into<PathBuf>) -> Self {
         self.lock_root = Some(directory.into());
         self
@@ -178,8 +178,8 @@ impl Builder {
     /// Starts the device. It listens on loopback when this returns.
     ///
     /// # Errors
-    /// What is in the way of the port (`AddrInUse` if somebody has it), or of a directory for the locks, which the
-    /// text says with all places that were tried.
+    /// The error of binding the port (`AddrInUse` if it is taken), or of creating the lock directory; the latter
+    /// lists all directories that were tried.
     pub async fn start(self) -> std::io::Result<Device> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let reserved = reserve(wanted).map_err(|cause| {
@@ -244,7 +244,8 @@ impl Builder {
         let machine = Arc::new(machine);
         machine.start_process()?;
         let device = Device::new(machine, directory);
-        // The first look at a device whose apps are all there finds nothing to do; a request must not find it looking.
+        // The first run of the loop finds nothing to do when all apps are installed. A request must not see it
+        // running.
         device.settled().await;
         device.machine.engine.fail(self.failing);
         Ok(device)
@@ -258,7 +259,7 @@ impl Builder {
         set.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The fixture's keys, and one for every service that has the label and none yet.
+    /// Returns the fixture's keys, plus one for every service with the API label and without a key.
     fn keys(&self, installed: &[App]) -> Keys {
         let mut keys = Keys::default();
         keys.add("global", KeyScope::Global);
@@ -308,7 +309,7 @@ impl Builder {
     }
 }
 
-/// Takes a port, and finds out whether somebody else has it: our own sockets share theirs.
+/// Binds a port, and checks that no other process uses it: the device's own sockets share theirs.
 fn reserve(wanted: SocketAddr) -> std::io::Result<TcpSocket> {
     let probe = TcpSocket::new_v4()?;
     probe.set_reuseaddr(true)?;

@@ -1,4 +1,4 @@
-//! What the supervisor does with one container.
+//! Operations of the supervisor on one container.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::engine::Failure;
 use super::parts::{Container, Run, Spec};
 use super::process::Process;
 
-/// Whether a stopped container is removed as well.
+/// Whether a stopped container is also removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Keep,
     Remove,
 }
 
-/// Stops a container. An engine that fails is not mentioned to anybody.
+/// Stops a container. A failure of the engine is ignored, as by the supervisor.
 pub(super) async fn kill(process: &Arc<Process>, container: &Container, then: Then) {
     process.report(&container.id, "Stopping");
     let engine = &process.machine.engine;
@@ -28,15 +28,15 @@ pub(super) async fn kill(process: &Arc<Process>, container: &Container, then: Th
     process.report_done(&container.id);
 }
 
-/// The same without waiting for it.
+/// Stops a container without waiting.
 pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then: Then) {
-    // Shown as stopping from now on, not from when the task gets to run.
+    // The status is `Stopping` from now on, not only when the task runs.
     process.report(&container.id, "Stopping");
     let (owner, container) = (Arc::clone(process), container.clone());
     process.spawn("stop service", async move { kill(&owner, &container, then).await });
 }
 
-/// Starts a service's container, making it if there is none like it. `run` false: only makes it.
+/// Starts a service's container, creating it if no equal one exists. With `run` false it is only created.
 pub(super) async fn start(process: &Arc<Process>, spec: &Spec, run: bool) -> Result<(), Refusal> {
     let engine = &process.machine.engine;
     let existing = engine.containers()?.into_iter().find(|container| container.spec.same_container(spec));

@@ -1,4 +1,4 @@
-//! The endpoints, except those on apps: the device, its host, and the developer's corner.
+//! The endpoints of the device, the host and local mode; those of apps are in `apps`.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use super::settings::Settings;
 use super::target::{self, Fault};
 use super::{Power, apps, lock, reports, update, values};
 
-/// How the host's configuration is written.
+/// Fields of the host configuration, in the order of the response.
 const HOST_CONFIG_FIELDS: [&str; 10] =
     ["network", "hostname", "proxy", "type", "ip", "port", "login", "password", "dns", "noProxy"];
-/// Lines on their way to a reader who is slower than the writer.
+/// Lines buffered for a slow reader.
 const STREAM_BUFFER: usize = 16;
 
-/// Does what an admitted request asks for.
+/// Handles an admitted request.
 pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     let machine = &process.machine;
     match call.endpoint {
@@ -83,18 +83,18 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     }
 }
 
-/// Little about the API, much about the cloud, and whether updating gets anywhere.
+/// Health as the supervisor defines it: contact with the cloud, and an update loop that is not stuck.
 fn healthy(process: &Process) -> bool {
     let longest = process.machine.settings(|settings| settings.poll_interval()) * 2;
     process.machine.in_touch() && !process.is_stuck(longest)
 }
 
-/// The answer of most endpoints that tell one thing.
+/// Response of endpoints with one value.
 fn success(name: &str, value: impl Into<Json>) -> Answer {
     Answer::success(&object([("status", "success".into()), (name, value.into())]))
 }
 
-/// A report, or the failure to make one.
+/// A report, or the error of making it.
 pub(super) fn reported(report: Result<Json, Failure>) -> Answer {
     match report {
         Ok(state) => Answer::success(&state),
@@ -180,7 +180,7 @@ fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
     machine.settings(|settings: &mut Settings| {
         settings.name = target.name;
         settings.local_target = target.apps;
-        // What the new configuration does not mention goes back to its default, local mode included.
+        // Variables missing from the new configuration return to their defaults, including local mode.
         settings.config.remove("SUPERVISOR_LOCAL_MODE");
         for (name, value) in &target.config {
             settings.set(name, value);

@@ -1,4 +1,4 @@
-//! The container engine: containers, images and volumes, and how long things take.
+//! The container engine: containers, images, volumes, and the duration of operations.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,11 +14,11 @@ use crate::tasks::TaskSet;
 /// Why an engine call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Already in that state.
+    /// The object is already in that state.
     NotModified,
-    /// No such thing.
+    /// No such object.
     Missing(String),
-    /// Anything else.
+    /// Any other failure.
     Broken(String),
 }
 
@@ -27,17 +27,17 @@ struct Contents {
     containers: Vec<Container>,
     images: Vec<Image>,
     volumes: Vec<Volume>,
-    /// How often each volume was removed.
+    /// Number of removals of each volume.
     emptied: BTreeMap<(i64, String), u32>,
     failing: Option<EngineCall>,
 }
 
-/// The engine. What was begun goes on even if the supervisor that asked for it dies.
+/// The engine. Operations continue when the supervisor that requested them ends.
 #[derive(Debug)]
 pub(super) struct Engine {
     contents: Mutex<Contents>,
     timings: Arc<Mutex<Timings>>,
-    /// What starts and stops is written there.
+    /// Receives the lines of starts and stops.
     journal: Arc<Journal>,
     tasks: TaskSet,
 }
@@ -57,7 +57,7 @@ impl Engine {
 
     fn check(&self, call: EngineCall) -> Result<(), Failure> {
         if self.fails(call) {
-            // The word order is the engine client's; the trailing space too.
+            // Word order and trailing space are those of the real engine client.
             return Err(Failure::Broken(
                 "(HTTP code 500) server error - injected engine failure ".to_owned(),
             ));
@@ -74,7 +74,7 @@ impl Engine {
         Ok(containers)
     }
 
-    /// All containers, whatever the engine says.
+    /// Returns all containers, also while engine calls fail.
     pub(super) fn all_containers(&self) -> Vec<Container> {
         lock(&self.contents).containers.clone()
     }
@@ -93,7 +93,7 @@ impl Engine {
         lock(&self.contents).volumes.clone()
     }
 
-    /// Keeps an image under another name. `false` if that content is not there.
+    /// Stores an image under another name. Returns `false` if its content is missing.
     pub(super) fn save_image(&self, spec: &Spec) -> bool {
         let mut contents = lock(&self.contents);
         let Some(docker_id) = contents
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// The engine's id of the image a container was made from.
+    /// Returns the engine's id of the image of a container.
     pub(super) fn image_id(&self, spec: &Spec) -> Option<String> {
         let contents = lock(&self.contents);
         let image = contents.images.iter().find(|image| image.spec.content() == spec.content());
@@ -126,7 +126,7 @@ impl Engine {
         lock(&self.contents).images.retain(|image| image.spec.image != name || image.spec.commit != commit);
     }
 
-    /// Pulls an image, telling the percentage from time to time.
+    /// Pulls an image. Calls `progress` with the percentage several times.
     pub(super) async fn pull(&self, spec: &Spec, mut progress: impl FnMut(u32)) -> Result<(), Failure> {
         const STEPS: u32 = 20;
         self.check(EngineCall::PullImage)?;
@@ -146,7 +146,7 @@ impl Engine {
             let message = format!("(HTTP code 404) no such image - No such image: {} ", spec.image);
             return Err(Failure::Missing(message));
         }
-        // The name is made of these; a container that differs in anything else is in the way.
+        // These make up the container's name. A container with the same name and other properties is a conflict.
         let name = |spec: &Spec| (spec.service.clone(), spec.image_id, spec.release_id, spec.commit.clone());
         if contents.containers.iter().any(|container| name(&container.spec) == name(spec)) {
             let message = "(HTTP code 409) unexpected - Conflict. The container name is already in use ";
@@ -162,7 +162,7 @@ impl Engine {
         Ok(container)
     }
 
-    /// A container keeps running and gets another release's ids.
+    /// Keeps a container running under the ids of another release.
     pub(super) fn rename(&self, id: &str, spec: &Spec) {
         if let Some(container) =
             lock(&self.contents).containers.iter_mut().find(|container| container.id == id)
@@ -199,7 +199,7 @@ impl Engine {
         }
     }
 
-    /// Starts a container; it goes on although the caller stops waiting.
+    /// Starts a container. The operation continues when the caller stops waiting.
     pub(super) async fn start(self: &Arc<Self>, id: &str) -> Result<(), Failure> {
         let (engine, id) = (Arc::clone(self), id.to_owned());
         self.detached("start container", async move {
@@ -216,7 +216,7 @@ impl Engine {
         .await
     }
 
-    /// Stops a container; it goes on although the caller stops waiting.
+    /// Stops a container. The operation continues when the caller stops waiting.
     pub(super) async fn stop(self: &Arc<Self>, id: &str) -> Result<(), Failure> {
         let (engine, id) = (Arc::clone(self), id.to_owned());
         self.detached("stop container", async move {
@@ -239,7 +239,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the volumes that are missing. One that was removed before comes back empty.
+    /// Creates the missing volumes. A removed volume becomes empty.
     pub(super) fn create_volumes(&self, app: i64, names: &[String]) {
         let mut contents = lock(&self.contents);
         for name in names {
@@ -262,7 +262,7 @@ impl Engine {
         }
     }
 
-    /// The power goes: everything in progress is lost, every container is down.
+    /// Power-off: pending operations are lost, every container stops.
     pub(super) async fn power_off(&self) {
         self.tasks.cancel_all().await;
         for container in &mut lock(&self.contents).containers {
@@ -272,7 +272,7 @@ impl Engine {
         }
     }
 
-    /// The engine's restart policy starts what had ever been started.
+    /// Boot: the engine's restart policy starts every container that was ever started.
     pub(super) fn boot(&self) {
         let exited = self.all_containers().into_iter().filter(|container| container.run == Run::Exited);
         exited.for_each(|container| self.set_run(&container.id, Run::Running));
@@ -289,7 +289,7 @@ impl Engine {
     ) -> Result<(), Failure> {
         let (sender, receiver) = oneshot::channel();
         let started = self.tasks.spawn(name, async move {
-            // Nobody may be waiting any more.
+            // The caller may have stopped waiting.
             let _ = sender.send(call.await);
         });
         if started.is_err() {

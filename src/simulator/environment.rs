@@ -1,4 +1,4 @@
-//! The variables a service's container is given.
+//! The environment variables of a service's container.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::maps::filled;
 
 use super::fixture::{App, DeviceFacts};
 
-/// What the supervisor sets for a service, before values of this very device are filled in.
+/// Returns the variables that the supervisor sets, before the values of this device are filled in.
 pub(super) fn standard(
     device: &DeviceFacts,
     app: &App,

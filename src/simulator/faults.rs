@@ -1,43 +1,43 @@
-//! Faults on demand, and the record of what was asked.
+//! Fault injection, and the record of received requests.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::lock;
 
-/// Kinds of requests that are told apart; more are not recorded.
+/// Maximum of distinct requests (method and path) that are recorded.
 const MOST_KINDS: usize = 4096;
 
-/// Something that goes wrong with a request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The request is handled this much later.
+    /// Handles the request this much later.
     Delay(Duration),
-    /// The connection is accepted and ended with nothing said, and the request not handled: what a relay in front of
-    /// a dead supervisor does.
+    /// Accepts the connection and closes it without handling the request, as a relay in front of a stopped supervisor
+    /// does.
     Close,
-    /// The connection is reset, and the request not handled.
+    /// Resets the connection without handling the request.
     ResetBefore,
-    /// The request is handled, and the connection reset instead of an answer.
+    /// Handles the request, and resets the connection instead of sending a response.
     ResetAfter,
-    /// This status with a line of text, and the request not handled: what a proxy in between says.
+    /// Answers this status with a line of text without handling the request, as a proxy in between does.
     Status(u16),
-    /// The request is begun; then the supervisor dies, and is gone for this long.
+    /// Starts to handle the request; then the supervisor ends, and is down for this long.
     Restart(Duration),
-    /// An update lock is held, even against force. Only requests that need locks are affected.
+    /// Rejects the request because of an update lock, even with force. Affects only requests that need locks.
     Locked,
-    /// The same as older supervisors tell it: 503 and `Updates are locked: …`, with the path of the lock.
+    /// The same as older supervisors: 503 and `Updates are locked: …`, with the path of the lock.
     LockedAs503,
-    /// The body of the answer comes byte by byte, with this pause before each.
+    /// Sends the body byte by byte, with this pause before each.
     Drip(Duration),
-    /// Bytes that are no HTTP, and the request not handled.
+    /// Sends bytes that are not HTTP without handling the request.
     Garbage,
-    /// No answer, ever, and the request not handled.
+    /// Never answers and does not handle the request.
     Silence,
 }
 
-/// A [`Fault`], how often it happens, and where.
+/// A [`Fault`], the number of requests it affects, and their path.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,36 +54,36 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// The fault, for every request until it is cleared.
+    /// Creates an injection that affects every request until it is cleared.
     pub fn new(fault: Fault) -> Self {
         Self { fault, left: None, path: None }
     }
 
-    /// Only for the next `count` requests.
+    /// Limits the fault to the next `count` requests.
     pub fn times(mut self, count: usize) -> Self {
         self.left = Some(count);
         self
     }
 
-    /// Only for this path, without query.
+    /// Limits the fault to requests to this path, without query.
     pub fn on(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 }
 
-/// Requests of one kind that the supervisor received.
+/// Received requests with the same method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedRequest {
-    /// Method.
+    /// HTTP method.
     pub method: String,
-    /// Path without query, and so without key.
+    /// Path without query, and therefore without a key.
     pub path: String,
-    /// How many.
+    /// Number of requests.
     pub count: usize,
 }
 
-/// The faults in force, and the record.
+/// The active faults and the record.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     injected: Mutex<Vec<Injection>>,
@@ -115,7 +115,7 @@ impl Faults {
         }
     }
 
-    /// The fault of this request: the oldest one that fits.
+    /// Returns the fault of this request: the oldest one that applies.
     pub(super) fn next(&self, path: &str, takes_locks: bool) -> Option<Fault> {
         let mut injected = lock(&self.injected);
         let injection = injected.iter_mut().find(|injection| {

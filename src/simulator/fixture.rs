@@ -1,4 +1,4 @@
-//! What a simulated device consists of: a description that can be written in code or read from JSON.
+//! The description of a simulated device, written in code or read from JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use serde::Deserialize;
 
 use crate::maps::filled;
 
-/// A whole device: facts, keys, and named sets of apps. Reads the `fixture.json` of the recorded cases.
+/// A complete device: facts, keys and named sets of apps. Reads the `fixture.json` of the recorded cases.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Fixture {
-    /// Version the supervisor reports, without a leading `v`.
+    /// Version that the supervisor reports, without a leading `v`.
     pub supervisor_version: String,
     /// The device itself.
     pub device: DeviceFacts,
-    /// API keys by name. A key that belongs to a service carries the service's name.
+    /// API keys by name. A service's key has the name of the service.
     #[serde(deserialize_with = "key_scopes")]
     pub keys: BTreeMap<String, KeyScope>,
-    /// Sets of apps; one of them is installed.
+    /// Sets of apps by name; one of them is installed.
     pub apps: BTreeMap<String, Vec<App>>,
-    /// How long the engine takes, unless the builder says otherwise.
+    /// Durations of engine operations, unless the builder overrides them.
     #[serde(default)]
     pub defaults: Defaults,
 }
@@ -26,24 +26,24 @@ pub struct Fixture {
 /// Facts about the device.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DeviceFacts {
-    /// Whole uuid.
+    /// Full uuid.
     pub uuid: String,
     /// Name in the dashboard.
     pub name: String,
-    /// Device type slug.
+    /// Slug of the device type.
     #[serde(rename = "deviceType")]
     pub device_type: String,
-    /// CPU architecture, in balena's words.
+    /// CPU architecture in balena's terms, e.g. `aarch64`.
     pub arch: String,
-    /// Pretty name of the host OS.
+    /// Full name of the host OS, e.g. `balenaOS 2.115.1`.
     pub os_version: String,
-    /// Hostname at start.
+    /// Host name at start.
     pub hostname: String,
     /// VPN state.
     pub vpn: Vpn,
-    /// Port that the supervisor *reports*; it really listens on a port of its own choice.
+    /// Port that the supervisor *reports*; it listens on another one.
     pub listen_port: u16,
-    /// Configuration variables in force, without prefix.
+    /// Configuration variables, without prefix.
     #[serde(default)]
     pub config: BTreeMap<String, String>,
     /// Tags known to the cloud.
@@ -54,16 +54,16 @@ pub struct DeviceFacts {
 /// VPN state of the device.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Vpn {
-    /// Switched on by configuration.
+    /// Whether the configuration enables it.
     pub enabled: bool,
-    /// Connected at the moment.
+    /// Whether it is connected.
     pub connected: bool,
 }
 
 /// A device tag.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Tag {
-    /// Row id in the cloud.
+    /// Id of the tag in the cloud.
     pub id: i64,
     /// Key.
     pub name: String,
@@ -71,13 +71,13 @@ pub struct Tag {
     pub value: String,
 }
 
-/// What an API key may touch.
+/// Apps that an API key can access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "scope", rename_all = "lowercase")]
 pub enum KeyScope {
     /// Every app; the cloud's key.
     Global,
-    /// One app, all its services.
+    /// One app with all its services.
     App {
         /// Numeric id of the app.
         #[serde(rename = "appId")]
@@ -85,7 +85,7 @@ pub enum KeyScope {
     },
 }
 
-/// An installed (or offered) app.
+/// An app that is installed or offered.
 #[derive(Debug, Clone, Deserialize)]
 pub struct App {
     /// Numeric id.
@@ -96,7 +96,7 @@ pub struct App {
     pub uuid: String,
     /// Name.
     pub name: String,
-    /// Releases: `current` is installed, `update` can be offered.
+    /// Releases by name: `current` is installed, `update` can be offered.
     pub releases: BTreeMap<String, Release>,
 }
 
@@ -112,35 +112,36 @@ pub struct Release {
     pub services: BTreeMap<String, Service>,
 }
 
-/// A service of a release. What an `update` release leaves out is taken from `current`.
+/// A service of a release. Fields that an `update` release omits are taken from `current`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {
-    /// Numeric service id.
+    /// Numeric id of the service.
     pub service_id: i64,
-    /// Numeric image id.
+    /// Numeric id of the image.
     pub image_id: i64,
-    /// Image reference; two references with the same digest have the same content.
+    /// Image reference. Two references with the same digest have the same content.
     pub image: String,
-    /// Environment of the container. `{key:NAME}` stands for an API key. `None`: what the supervisor would set.
+    /// Environment of the container; `{key:NAME}` stands for an API key. `None`: the variables that the supervisor
+    /// sets.
     pub env: Option<BTreeMap<String, String>>,
-    /// Named volumes.
+    /// Names of the volumes.
     pub volumes: Option<Vec<String>>,
-    /// Uses the host's network.
+    /// Whether the service uses the host's network.
     pub host_network: Option<bool>,
-    /// Has the label that gives access to the supervisor API, and so a key.
+    /// Whether the service has the label for the supervisor API, and therefore a key.
     pub supervisor_api: Option<bool>,
 }
 
-/// How long the engine takes for things, in milliseconds.
+/// Durations of engine operations, in milliseconds.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default)]
 pub struct Defaults {
-    /// Stopping a container.
+    /// Time to stop a container.
     pub stop_ms: u64,
-    /// Starting a container.
+    /// Time to start a container.
     pub start_ms: u64,
-    /// Pulling an image.
+    /// Time to pull an image.
     pub pull_ms: u64,
 }
 
@@ -156,7 +157,7 @@ impl Fixture {
         serde_json::from_str(text)
     }
 
-    /// The default small fleet: app `1`, services `main`, `helper` (both with a key) and `plain` (without one).
+    /// Returns the default fixture: app `1`, services `main`, `helper` (both with a key) and `plain` (without one).
     pub fn small() -> Self {
         let services = |image_base: i64, content: &str| {
             let all = [("main", 1, true), ("helper", 2, true), ("plain", 3, false)];
@@ -200,7 +201,7 @@ impl Fixture {
 }
 
 impl DeviceFacts {
-    /// Facts that tell a reader that this is no real device.
+    /// Facts that are recognizable as simulated.
     fn simulated() -> Self {
         Self {
             uuid: "d1".repeat(16),
@@ -217,7 +218,7 @@ impl DeviceFacts {
     }
 }
 
-/// The object of keys also carries a remark on their format, which is text.
+/// Ignores the note on the key format, which is text in the same object.
 fn key_scopes<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, KeyScope>, D::Error> {

@@ -1,16 +1,16 @@
-//! Query strings and form bodies, nested names included (`network[hostname]=…`).
+//! Query strings and form bodies, including nested names (`network[hostname]=…`).
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-/// Levels of brackets that count; deeper ones stay part of the name.
+/// Maximum nesting of brackets; deeper ones remain part of the name.
 const DEPTH: usize = 5;
-/// Highest index that makes a list; higher ones make an object.
+/// Highest index of a list; a higher one makes an object.
 const LIST_LIMIT: usize = 20;
-/// Fields a form may have.
+/// Maximum number of fields of a form.
 const FIELD_LIMIT: usize = 1000;
 
-/// The pairs of a query string, decoded. A name with a bad escape keeps it.
+/// Returns the decoded pairs of a query string. A name with an invalid escape is kept unchanged.
 pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|part| !part.is_empty())
@@ -26,7 +26,7 @@ fn decode(text: &str) -> String {
     percent_decode_str(&spaced).decode_utf8().map_or_else(|_| spaced.clone(), std::borrow::Cow::into_owned)
 }
 
-/// A form body as the JSON object it stands for; an error is the reason for refusing it.
+/// Converts a form body to a JSON object. Returns the reason if the body is rejected.
 pub(super) fn parse(text: &str) -> Result<Value, &'static str> {
     if text.split('&').count() > FIELD_LIMIT {
         return Err("too many parameters");
@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str) -> Result<Value, &'static str> {
     Ok(root)
 }
 
-/// `a[b][]` → `["a", "b", ""]`.
+/// Splits a name: `a[b][]` → `["a", "b", ""]`.
 fn path(name: &str) -> Vec<String> {
     let Some((head, mut rest)) = name.split_once('[').filter(|(head, _)| !head.is_empty()) else {
         return vec![name.to_owned()];

@@ -1,4 +1,4 @@
-//! Host configuration: hostname and proxy, as the supervisor reads, checks and merges them.
+//! Host configuration: host name and proxy, with the supervisor's rules to read, check and merge them.
 
 use serde_json::{Map, Value, json};
 
@@ -7,17 +7,17 @@ use crate::maps::filled;
 use super::{redsocks, values};
 
 const UNPARSABLE: &str = "Could not parse host config input to a valid format:";
-/// Longest text the schema takes for an address.
+/// Longest text that the schema accepts as an address.
 const SHORT_TEXT: usize = 255;
-/// Fields a well-formed proxy may have; others are dropped from it.
+/// Fields of a valid proxy; others are dropped.
 const PROXY_FIELDS: [&str; 7] = ["type", "ip", "port", "login", "password", "dns", "noProxy"];
 
-/// What the host has stored.
+/// The stored host configuration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Network {
-    /// The host's name as it is now.
+    /// The current host name.
     hostname: String,
-    /// The name that the host takes at its next boot.
+    /// The host name after the next boot.
     wanted: Option<String>,
     proxy_file: Option<String>,
     no_proxy: Vec<String>,
@@ -31,12 +31,12 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// Nothing to do, hence no lock to take.
+    /// Whether nothing is to be changed, so that no lock is needed.
     pub(super) fn is_empty(&self) -> bool {
         self.hostname.is_none() && self.proxy.is_none()
     }
 
-    /// Checks a request body. An error is the text of the 400 answer.
+    /// Checks a request body. Returns the text of the 400 response on error.
     pub(super) fn parse(body: &Value) -> Result<Self, String> {
         let refuse = |what: &str, value: &Value| {
             Err(format!("{UNPARSABLE}\nExpecting {what} but instead got: {value}"))
@@ -75,7 +75,7 @@ fn valid_dns(dns: &Value) -> bool {
     dns.is_boolean() || dns.as_str().is_some_and(address)
 }
 
-/// Whether the strict schema takes it. What it refuses is still accepted, only without any help.
+/// Returns whether the strict schema accepts the proxy. The supervisor stores a proxy that it rejects, but unchanged.
 fn well_formed(proxy: &Map<String, Value>) -> bool {
     let texts = ["ip", "login", "password"].iter().all(|name| proxy.get(*name).is_none_or(Value::is_string));
     let no_proxy = proxy
@@ -99,19 +99,19 @@ impl Network {
         Self { hostname: hostname.to_owned(), ..Self::default() }
     }
 
-    /// Hostname that containers on the host's network are created with.
+    /// Returns the host name that new containers on the host's network get.
     pub(super) fn configured_hostname(&self) -> Option<&str> {
         self.wanted.as_deref()
     }
 
-    /// The host boots: it takes the new name.
+    /// Boots the host, which takes the new name.
     pub(super) fn boot(&mut self) {
         if let Some(name) = &self.wanted {
             self.hostname.clone_from(name);
         }
     }
 
-    /// What the GET endpoint shows.
+    /// Returns the body of the GET endpoint.
     pub(super) fn show(&self) -> Value {
         let mut network = json!({ "hostname": self.hostname });
         if let (Some(file), Some(network)) = (&self.proxy_file, network.as_object_mut()) {
@@ -124,7 +124,7 @@ impl Network {
         json!({ "network": network })
     }
 
-    /// Stores a request. An error is the text of a 503 answer; what came before the failing part stays stored.
+    /// Stores a request. Returns the text of the 503 response on error; the parts before the failing one stay stored.
     pub(super) fn apply(&mut self, patch: Patch, uuid: &str) -> Result<(), String> {
         if let Some(name) = patch.hostname {
             let name = if name.is_empty() { uuid.chars().take(7).collect() } else { name };
@@ -145,14 +145,14 @@ impl Network {
         };
         match redsocks::write(&merged)? {
             Some(file) => self.proxy_file = Some(file),
-            // A request about exceptions alone leaves the proxy as it is, but only if it changed them.
+            // A request with only exceptions leaves the proxy unchanged, but only if the exceptions changed.
             None if no_proxy_changed => {}
             None => self.proxy_file = None,
         }
         Ok(())
     }
 
-    /// Returns whether the list is another one than before.
+    /// Returns whether the list changed.
     fn set_no_proxy(&mut self, list: &Value) -> bool {
         let Some(list) = list.as_array() else {
             self.no_proxy.clear();

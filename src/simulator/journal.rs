@@ -1,4 +1,4 @@
-//! The host's journal, as `journalctl` keeps and prints it.
+//! The host's journal, with the rules by which `journalctl` stores and prints it.
 
 mod format;
 mod moment;
@@ -19,16 +19,16 @@ use super::{lock, random_hex};
 
 pub(super) use query::Query;
 
-/// Digits of a container's id that the engine's log driver uses as tag.
+/// Number of digits of a container id that the engine's log driver uses as tag.
 const TAG_DIGITS: usize = 12;
 /// Process id of the engine, which writes for its containers.
 const ENGINE_PID: u32 = 812;
-/// Pace at which something is written while somebody follows.
+/// Interval between two lines while a request follows the journal.
 const PACE: Duration = Duration::from_secs(1);
-/// Lines kept; the oldest go first.
+/// Maximum number of lines; the oldest ones are dropped.
 const MOST_LINES: usize = 10_000;
 
-/// Who writes to the journal.
+/// The writer of a line.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     unit: &'static str,
@@ -37,7 +37,7 @@ pub(super) struct Source {
     container: Option<ContainerSource>,
 }
 
-/// What the engine's log driver adds to a container's lines.
+/// Fields that the engine's log driver adds to a container's lines.
 #[derive(Debug, Clone)]
 struct ContainerSource {
     id: String,
@@ -50,7 +50,7 @@ impl Source {
         Self { unit: "demo.service", identifier: "demo".to_owned(), pid: 1, container: None }
     }
 
-    /// A container's lines are the engine's, under the container's tag: the first digits of its id.
+    /// The engine writes a container's lines, tagged with the first digits of the container's id.
     fn of(container: &Container) -> Self {
         let spec = &container.spec;
         Self {
@@ -68,10 +68,10 @@ impl Source {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// Which one it is, from 1 on.
+    /// Number of the entry, from 1.
     number: usize,
     at: jiff::Timestamp,
-    /// Since the boot.
+    /// Time since the boot.
     uptime: Duration,
     boot: Arc<str>,
     source: Source,
@@ -79,7 +79,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// A line of the developer's log.
+    /// Formats the entry for the local-mode log.
     fn told_locally(&self) -> String {
         let told = object([
             ("message", (&self.message).into()),
@@ -90,39 +90,39 @@ impl Entry {
     }
 }
 
-/// Which services write to the journal.
+/// Which units write to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writers {
-    /// `demo.service` alone.
+    /// Only `demo.service`.
     Demo,
-    /// The containers too: when they start and stop, and from time to time while somebody follows.
+    /// Containers too: on start and stop, and one line per second while a request follows.
     Containers,
 }
 
-/// The journal of the device.
+/// The device's journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     writers: Writers,
     hostname: String,
     machine_id: String,
     lines: Mutex<Lines>,
-    /// How many lines were written.
+    /// Number of lines written so far.
     written: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
 struct Lines {
-    /// The last ones.
+    /// The latest entries.
     kept: VecDeque<Entry>,
     written: usize,
     boot: Arc<str>,
     booted: Instant,
-    /// Containers that run, in the order in which they started.
+    /// Running containers, in the order of their start.
     running: VecDeque<Source>,
 }
 
 impl Journal {
-    /// A journal with `entries` lines of `demo.service`.
+    /// Creates a journal with `entries` lines of `demo.service`.
     pub(super) fn new(hostname: &str, entries: usize, writers: Writers) -> Self {
         let lines = Lines {
             kept: VecDeque::new(),
@@ -172,7 +172,7 @@ impl Journal {
         self.written.send_replace(written);
     }
 
-    /// A container has started.
+    /// Records the start of a container.
     pub(super) fn started(&self, container: &Container) {
         if self.writers == Writers::Containers {
             lock(&self.lines).running.push_back(Source::of(container));
@@ -180,7 +180,7 @@ impl Journal {
         }
     }
 
-    /// A container has stopped.
+    /// Records the stop of a container.
     pub(super) fn stopped(&self, container: &Container) {
         if self.writers == Writers::Containers {
             let source = Source::of(container);
@@ -189,7 +189,7 @@ impl Journal {
         }
     }
 
-    /// The host boots. Without persistent logging the journal is in memory, and lost.
+    /// Boots the host. Without persistent logging the journal is in memory and is lost.
     pub(super) fn boot(&self, persistent: bool) {
         let mut lines = lock(&self.lines);
         if !persistent {
@@ -209,7 +209,7 @@ impl Journal {
         self.write_from(running.unwrap_or_else(Source::demo), &format!("line {number}"));
     }
 
-    /// Prints what `query` asks for into `output`, until done or nobody reads any more.
+    /// Writes the result of `query` into `output`, until it is complete or the reader is gone.
     pub(super) async fn print(&self, query: Query, output: mpsc::Sender<Bytes>) {
         let mut written = self.written.subscribe();
         let mut shown = 0;
@@ -233,7 +233,7 @@ impl Journal {
         }
     }
 
-    /// What is printed at once; `None` if `journalctl` fails. `shown` becomes the number of the last line looked at.
+    /// Returns the first output; `None` if `journalctl` fails. Sets `shown` to the number of the last entry examined.
     fn first(&self, query: &Query, shown: &mut usize) -> Option<String> {
         let lines = lock(&self.lines);
         let units = lines.kept.iter().map(|entry| entry.source.unit);
@@ -242,10 +242,10 @@ impl Journal {
         let fitting: Vec<&Entry> = lines.kept.iter().filter(fits).collect();
         let in_time = |entry: &&Entry| selection.includes(entry.at);
         let printed: Vec<&Entry> = if selection.has_beginning() {
-            // From there on, and no more than the count.
+            // From `since` on, at most `count` entries.
             fitting.into_iter().filter(in_time).take(selection.count).collect()
         } else {
-            // The count is of the end of the journal, whatever `until` then leaves out of it.
+            // `count` refers to the end of the journal, before `until` removes entries.
             let skipped = fitting.len().saturating_sub(selection.count);
             fitting.into_iter().skip(skipped).filter(in_time).collect()
         };
@@ -259,7 +259,7 @@ impl Journal {
         Some(if empty { "-- No entries --\n".to_owned() } else { text })
     }
 
-    /// What has come since line `shown`.
+    /// Returns the output of the entries after number `shown`.
     fn rest(&self, query: &Query, shown: &mut usize) -> String {
         let lines = lock(&self.lines);
         let units = lines.kept.iter().map(|entry| entry.source.unit);
@@ -284,7 +284,7 @@ impl Journal {
         parts.concat()
     }
 
-    /// The developer's log: a greeting, then, in local mode only, what is written from now on.
+    /// The local-mode log: a greeting, then, only in local mode, each new line.
     pub(super) async fn stream_local(&self, process: &Process, output: mpsc::Sender<Bytes>) {
         let mut written = self.written.subscribe();
         let mut shown = *written.borrow_and_update();

@@ -1,31 +1,31 @@
-//! JSON whose fields stay in the order in which the supervisor's server writes them.
+//! JSON with fields in the order of the supervisor's responses.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-/// A value of an answer.
+/// A JSON value of a response.
 #[derive(Debug, Clone)]
 pub(super) enum Json {
-    /// Text, number, and whatever has no fields of its own.
+    /// A text, a number or any other value without ordered fields.
     Plain(Value),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
 }
 
-/// An object with these fields, in this order.
+/// Returns an object with these fields in this order.
 pub(super) fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
     Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 impl Json {
-    /// Adds a field at the end of an object.
+    /// Appends a field to an object.
     pub(super) fn push(&mut self, name: &str, value: impl Into<Self>) {
         if let Self::Object(fields) = self {
             fields.push((name.to_owned(), value.into()));
         }
     }
 
-    /// A value whose objects have the fields of these names first, in this order.
+    /// Returns a value whose objects start with the fields of these names, in this order.
     pub(super) fn ordered(value: Value, names: &[&str]) -> Self {
         match value {
             Value::Object(mut fields) => {

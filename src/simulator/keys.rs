@@ -1,8 +1,8 @@
-//! The API keys of the device, and which apps they reach.
+//! The API keys of the device, and the apps they can access.
 
 use super::fixture::KeyScope;
 
-/// What an authenticated request may touch.
+/// Apps that an authenticated request can access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     /// Every app.
@@ -20,7 +20,7 @@ impl Access {
     }
 }
 
-/// One key. `name` is a service's name, or `global`.
+/// A key. `name` is the name of a service, or `global`.
 #[derive(Debug)]
 struct Key {
     name: String,
@@ -28,14 +28,14 @@ struct Key {
     value: String,
 }
 
-/// All keys of the device. They outlive a restart of the supervisor.
+/// All keys of the device. They survive a restart of the supervisor.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     keys: Vec<Key>,
 }
 
 impl Keys {
-    /// Adds a key with a fresh value, unless that name has one already.
+    /// Adds a key with a new value, unless the name has one.
     pub(super) fn add(&mut self, name: &str, scope: KeyScope) {
         if self.value(name).is_none() {
             self.keys.push(Key { name: name.to_owned(), scope, value: super::random_hex(32) });
@@ -46,7 +46,7 @@ impl Keys {
         self.keys.iter().find(|key| key.name == name).map(|key| key.value.as_str())
     }
 
-    /// The key of a service, if it has one.
+    /// Returns the key of a service, if it has one.
     pub(super) fn of_service(&self, app: i64, service: &str) -> Option<&str> {
         self.keys
             .iter()
@@ -61,7 +61,7 @@ impl Keys {
         })
     }
 
-    /// Replaces a key: the old value is worth nothing from now on. `None` if nobody has that key.
+    /// Replaces a key; the old value becomes invalid. Returns `None` if the key is unknown.
     pub(super) fn rotate(&mut self, value: &str) -> Option<String> {
         let key = self.keys.iter_mut().find(|key| key.value == value)?;
         key.value = super::random_hex(32);
@@ -69,7 +69,7 @@ impl Keys {
     }
 }
 
-/// The key of a request: the query's `apikey` if it is one non-empty text, else the header's.
+/// Returns the key of a request: the query's `apikey` if it is a single non-empty text, else that of the header.
 pub(super) fn presented(query: &[(String, String)], header: Option<&str>) -> Option<String> {
     let mut in_query = query.iter().filter(|(name, _)| name == "apikey");
     match (in_query.next(), in_query.next()) {
@@ -78,7 +78,7 @@ pub(super) fn presented(query: &[(String, String)], header: Option<&str>) -> Opt
     }
 }
 
-/// Exactly `Bearer KEY` or `ApiKey KEY`, the scheme in any case.
+/// Parses exactly `Bearer KEY` or `ApiKey KEY`; the case of the scheme is ignored.
 fn from_header(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("apikey");

@@ -1,4 +1,4 @@
-//! Update locks: real files in a real directory, so that a lock client and the simulated supervisor meet.
+//! Update locks: real files in a real directory, so that lock clients and the simulated supervisor share them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
@@ -13,48 +13,48 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use super::actions::Refusal;
 use super::lock;
 
-/// The supervisor's locks belong to this user; whatever else does counts as the supervisor's.
+/// User id of the supervisor's lock files. The supervisor treats any file of this user as its own.
 const OWNER: u32 = 65534;
-/// Either name locks; the supervisor takes both.
+/// Either name locks; the supervisor creates both.
 const NAMES: [&str; 2] = ["updates.lock", "resin-updates.lock"];
-/// What the service directories are set to when the supervisor locks: anyone may create, owners may delete.
+/// Mode of the service directories once the supervisor locks: anyone may create files, only owners may delete them.
 const OPEN_TO_ALL: u32 = 0o1777;
 
 /// The lock directories of the device.
 #[derive(Debug)]
 pub(super) struct Locks {
     root: PathBuf,
-    /// Files the supervisor made. Without the right to give them to [`OWNER`], only this tells them apart.
+    /// Files created by the supervisor: without the privilege to give them to [`OWNER`], this is the only record.
     own: Mutex<BTreeSet<PathBuf>>,
 }
 
-/// One entry found in a lock directory.
+/// A file in a lock directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockEntry {
     /// Numeric id of the app.
     pub app: i64,
-    /// Service whose directory it is in; `None` if it lies in the app's own.
+    /// Service of the directory; `None` if the file is in the app's own directory.
     pub service: Option<String>,
     /// File name.
     pub file: String,
 }
 
-/// Locks held by the supervisor on one app. Must be given back with [`Locks::release`]:
-/// a supervisor that dies leaves its files behind.
+/// Locks that the supervisor holds on one app. Must be released with [`Locks::release`]: no `Drop`, because a
+/// supervisor that crashes leaves its files behind.
 #[derive(Debug)]
 pub(super) struct Held {
     files: Vec<PathBuf>,
     _turn: OwnedMutexGuard<()>,
 }
 
-/// Who may lock which app inside the supervisor. Lives and dies with its process.
+/// Mutual exclusion of operations per app inside the supervisor. Ends with its process.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     apps: Mutex<HashMap<i64, Arc<AsyncMutex<()>>>>,
 }
 
 impl Turns {
-    /// Waits for the turn, for ever if `wait` is `None`.
+    /// Waits for the app, without a limit if `wait` is `None`.
     pub(super) async fn take(
         &self,
         app: i64,
@@ -81,10 +81,11 @@ impl Locks {
         self.root.join(app.to_string()).join(service)
     }
 
-    /// Makes the directory of a service that is about to start, as the supervisor or (after a boot) the engine does.
+    /// Creates the directory of a service that is about to start. The supervisor does this, or the engine after a
+    /// boot.
     pub(super) fn prepare(&self, app: i64, service: &str, by_supervisor: bool) -> io::Result<()> {
         if !self.root.is_dir() {
-            // The device is over; its directory must not come back.
+            // The device was dropped; its directory must not be created again.
             return Err(io::ErrorKind::NotFound.into());
         }
         let directory = self.directory(app, service);
@@ -95,7 +96,7 @@ impl Locks {
         Ok(())
     }
 
-    /// The sub-directories of an app's lock directory: services of now, and forgotten ones.
+    /// Returns the subdirectories of an app's lock directory, including those of former services.
     pub(super) fn services(&self, app: i64) -> Vec<String> {
         let mut services: Vec<String> = children(&self.directory(app, ""))
             .into_iter()
@@ -106,7 +107,7 @@ impl Locks {
         services
     }
 
-    /// Takes both names in every service's directory, or none. `force` first removes what is there.
+    /// Creates both lock files in every service's directory, or none. `force` removes existing ones first.
     pub(super) fn take(
         &self,
         app: i64,
@@ -143,7 +144,7 @@ impl Locks {
         self.prepare(app, service, true)?;
         let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o444).open(file)?;
         opened.write_all(b"0")?;
-        // Only root may; the file is remembered as ours in either case.
+        // Only root may change the owner. The file is recorded as the supervisor's in either case.
         let _ = std::os::unix::fs::chown(file, Some(OWNER), Some(OWNER));
         lock(&self.own).insert(file.to_owned());
         Ok(())
@@ -156,7 +157,7 @@ impl Locks {
         }
     }
 
-    /// Locks of the supervisor that outlived it.
+    /// Returns lock files that an earlier supervisor left behind.
     fn leftovers(&self, app: i64) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut queue = vec![self.directory(app, "")];
@@ -184,7 +185,7 @@ impl Locks {
         }
     }
 
-    /// Everything that lies in a lock directory now.
+    /// Returns all files in all lock directories.
     pub(super) fn entries(&self) -> Vec<LockEntry> {
         let mut entries = Vec::new();
         for (directory, _) in children(&self.root) {
@@ -205,7 +206,7 @@ impl Locks {
         entries
     }
 
-    /// Removes every lock, whoever holds it.
+    /// Removes every lock of every holder.
     pub(super) fn remove_all(&self) {
         for entry in self.entries() {
             let path =
@@ -217,7 +218,7 @@ impl Locks {
         lock(&self.own).clear();
     }
 
-    /// The directory is in memory on a device: a boot empties it.
+    /// Empties the directory at boot: on a device it is in memory.
     pub(super) fn forget(&self) {
         for (path, _) in children(&self.root) {
             let _ = fs::remove_dir_all(path);
@@ -226,14 +227,14 @@ impl Locks {
     }
 }
 
-/// The entries of a directory, links not followed. A directory that is gone has none.
+/// Returns the entries of a directory without following links. A missing directory has none.
 fn children(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let known = |entry: fs::DirEntry| Some((entry.path(), fs::symlink_metadata(entry.path()).ok()?));
     entries.flatten().filter_map(known).collect()
 }
 
-/// A directory is only removed when it is empty; what can't be removed stays, silently.
+/// Removes a file or an empty directory. Errors are ignored.
 fn remove(file: &Path) {
     if fs::remove_file(file).is_err() {
         let _ = fs::remove_dir(file);

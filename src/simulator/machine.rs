@@ -1,4 +1,4 @@
-//! The device behind the API: everything that outlives one run of the supervisor.
+//! The state of the device that survives a restart of the supervisor.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,22 +22,22 @@ use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Power, lock, server};
 use crate::tasks::TaskSet;
 
-/// How long the supervisor goes without a connection before it says that it has none.
+/// Time without a connection after which the supervisor reports that it has none.
 const CONNECTIVITY_INTERVAL: Duration = Duration::from_secs(10);
-/// Pause between two looks whether the power is off.
+/// Interval of checking whether the power is off.
 const POWER_LOOK: Duration = Duration::from_millis(5);
-/// Pause between two looks at an engine that is not there yet.
+/// Interval of checking whether the engine is running.
 const ENGINE_RETRY: Duration = Duration::from_millis(100);
-/// Connections waiting to be accepted.
+/// Length of the accept queue.
 const BACKLOG: u32 = 128;
 
-/// The cloud, as far as the device sees it.
+/// The cloud from the device's point of view.
 #[derive(Debug, Default)]
 pub(super) struct Cloud {
-    /// Since when it can't be reached.
+    /// Since when it is unreachable.
     pub(super) offline_since: Option<Instant>,
     pub(super) tags: Vec<Tag>,
-    /// Another target than the device has.
+    /// A target that the device has not polled yet.
     pub(super) offer: Option<Vec<TargetApp>>,
 }
 
@@ -50,12 +50,12 @@ pub(super) struct Host {
     pub(super) stage: Stage,
 }
 
-/// Where the host is between being switched on and off.
+/// Power state of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Stage {
     #[default]
     On,
-    /// A reboot or shutdown was accepted, and the power is still there.
+    /// A reboot or shutdown was accepted, and the power is still on.
     GoingDown,
     Off,
 }
@@ -74,20 +74,20 @@ pub(super) struct Machine {
     pub(super) journal: Arc<Journal>,
     pub(super) faults: Faults,
     pub(super) process: Mutex<Option<Arc<Process>>>,
-    /// The first supervisor finds everything settled; a later one asks the cloud at once.
+    /// Whether a supervisor ran before: the first one finds everything settled, a later one polls the cloud at once.
     pub(super) ran_before: AtomicBool,
-    /// The device is being dropped: nothing starts any more.
+    /// The device is being dropped: nothing is started any more.
     pub(super) over: AtomicBool,
-    /// Supervisors that come back by themselves.
+    /// Pending restarts of the supervisor.
     pub(super) restarts: TaskSet,
-    /// Reboots and shutdowns under way.
+    /// Pending reboots and shutdowns.
     pub(super) power_tasks: TaskSet,
     pub(super) address: SocketAddr,
-    /// Bound, never listening: keeps the port ours while the supervisor is gone, and connections refused.
+    /// Bound but not listening: reserves the port while the supervisor is down, so that connections are refused.
     pub(super) _reserved: TcpSocket,
 }
 
-/// A socket bound to `address` that can share its port with the device's other one.
+/// Binds a socket that can share its port with the device's other one.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -101,7 +101,7 @@ impl Machine {
         read(&mut lock(&self.settings))
     }
 
-    /// What the containers of the wanted apps are made from, with the keys of this moment.
+    /// Returns the container specifications of the target apps, with the current keys.
     pub(super) fn wanted_specs(&self) -> Vec<Spec> {
         self.settings(|settings| settings.wanted().to_vec())
             .iter()
@@ -129,7 +129,7 @@ impl Machine {
         release.services.iter().map(spec).collect()
     }
 
-    /// The environment a service's container was described with.
+    /// Returns the environment of a service's container as the fixture gives it.
     pub(super) fn environment(&self, app: i64, service: &str) -> Option<BTreeMap<String, String>> {
         let env = self.settings(|settings| {
             let mut apps = settings.target.iter().chain(&settings.local_target);
@@ -172,7 +172,7 @@ impl Machine {
         lock(&self.cloud).offline_since.is_none()
     }
 
-    /// Whether the cloud was reached lately, and if that is checked, can be reached.
+    /// Returns whether the cloud was reached within two poll intervals and, with the connectivity check, within 10 s.
     pub(super) fn in_touch(&self) -> bool {
         let Some(since) = lock(&self.cloud).offline_since else { return true };
         let (interval, checked) =
@@ -181,7 +181,7 @@ impl Machine {
         offline < interval * 2 && !(checked && offline >= CONNECTIVITY_INTERVAL)
     }
 
-    /// Starts a supervisor, unless one runs. It listens when this returns.
+    /// Starts a supervisor, unless one is running. It listens when this returns.
     pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
         if lock(&self.host).stage == Stage::Off {
             let message = "the simulated device is switched off: switch it on first";
@@ -198,7 +198,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Ends the supervisor: connections are closed in the middle, new ones are refused.
+    /// Stops the supervisor: open connections are cut, new ones refused.
     pub(super) async fn stop_process(&self) {
         let process = lock(&self.process).take();
         if let Some(process) = process {
@@ -206,7 +206,7 @@ impl Machine {
         }
     }
 
-    /// The supervisor dies, and comes back by itself once the engine lets it.
+    /// Crashes the supervisor. It restarts by itself after `downtime`, once the engine is running.
     pub(super) fn crash(self: &Arc<Self>, downtime: Duration) {
         let machine = Arc::clone(self);
         let restart = async move {
@@ -229,12 +229,12 @@ impl Machine {
         }
     }
 
-    /// The host was asked to go down. The supervisor stops serving at once; the power goes a moment later.
+    /// Starts a reboot or shutdown. The supervisor stops serving at once; the power goes off a moment later.
     pub(super) fn power(self: &Arc<Self>, power: Power) {
         {
             let mut host = lock(&self.host);
             if host.stage != Stage::On {
-                // Two requests at the same moment: the first one counts.
+                // Of two simultaneous requests the first one counts.
                 return;
             }
             host.stage = Stage::GoingDown;
@@ -252,7 +252,7 @@ impl Machine {
             machine.stop_process().await;
             machine.engine.power_off().await;
             machine.locks.forget();
-            // Last: what is switched on again in between would end with the rest.
+            // Last, so that a power-on in between can't be undone by the steps above.
             lock(&machine.host).stage = Stage::Off;
             if power == Power::Reboot {
                 let boot = lock(&machine.timings).boot;
@@ -265,7 +265,7 @@ impl Machine {
         }
     }
 
-    /// The host is switched on, as soon as it is off where it is going down. Nothing happens if it is on.
+    /// Switches the host on, after a pending shutdown is complete. Does nothing if it is on.
     pub(super) async fn switch_on(self: &Arc<Self>) {
         while lock(&self.host).stage == Stage::GoingDown && !self.over.load(Ordering::Relaxed) {
             tokio::time::sleep(POWER_LOOK).await;
@@ -273,7 +273,7 @@ impl Machine {
         self.boot().await;
     }
 
-    /// The host comes up, and everything on it. Nothing happens unless it is off.
+    /// Boots the host. Does nothing unless it is off.
     pub(super) async fn boot(self: &Arc<Self>) {
         {
             let mut host = lock(&self.host);
@@ -285,14 +285,14 @@ impl Machine {
         self.journal.boot(self.settings(|settings| settings.persistent_logging()));
         self.engine.boot();
         for container in self.engine.all_containers() {
-            // The engine makes what it has to mount; without the supervisor, for root alone.
+            // The engine creates the mount points; without the supervisor, only root can write to them.
             let _ = self.locks.prepare(container.spec.app, &container.spec.service, false);
         }
         lock(&self.host).network.boot();
         self.start_when_possible().await;
     }
 
-    /// Puts the wanted apps on the device, as if they had always been there.
+    /// Installs the target apps as if they had always been there.
     pub(super) fn install(&self, stopped: &[String]) -> Result<(), Failure> {
         let local_mode = self.settings(|settings| settings.local_mode());
         for app in self.settings(|settings| settings.target.clone()) {
@@ -300,7 +300,7 @@ impl Machine {
                 self.engine.add_image(&spec);
                 self.engine.create_volumes(spec.app, &spec.volumes);
                 let _ = self.locks.prepare(spec.app, &spec.service, true);
-                // Entering local mode takes the containers away; images and volumes stay.
+                // Entering local mode removes the containers; images and volumes stay.
                 if !local_mode {
                     let run = if stopped.contains(&spec.service) { Run::Exited } else { Run::Running };
                     self.engine.create(&spec, run)?;
@@ -312,7 +312,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Everything ends, now.
+    /// Ends everything at once.
     pub(super) fn abort(&self) {
         self.over.store(true, Ordering::Relaxed);
         self.restarts.abort_all();

@@ -1,7 +1,8 @@
-//! A balena device in a box: the supervisor's HTTP API on loopback, with apps, an engine, a cloud and a host behind it.
+//! A simulated balena device: the supervisor's HTTP API on loopback, with apps, an engine, a cloud and a host behind
+//! it.
 //!
-//! Made for tests and for development without a device. Nothing in it is canned: requests change the state, things
-//! take time, update locks are real files, and a supervisor that is down refuses connections.
+//! For tests and development without a device. Responses are computed, not recorded: requests change the state,
+//! operations take time, update locks are real files, and a stopped supervisor refuses connections.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -11,7 +12,7 @@
 //! let env = device.environment("main").unwrap_or_default();
 //! assert_eq!(env.get("BALENA_SUPERVISOR_ADDRESS"), Some(&device.address()));
 //!
-//! // The next request is answered with 503, the one after that normally.
+//! The next request is answered with 503, the one after it normally.
 //! device.inject(Injection::new(Fault::Status(503)).times(1));
 //! # Ok(())
 //! # }
@@ -70,10 +71,10 @@ pub(crate) use scratch::directory as scratch_directory;
 
 use machine::Machine;
 
-/// Pause between two looks at whether the device has settled.
+/// Interval of checking whether the device has settled.
 const SETTLING: Duration = Duration::from_millis(5);
 
-/// What the host was asked to do with its power.
+/// The requested power change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
     /// Reboot.
@@ -82,20 +83,20 @@ pub enum Power {
     Off,
 }
 
-/// A container as it is now.
+/// The current state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerState {
     /// Numeric id of the app.
     pub app: i64,
     /// Name of the service.
     pub service: String,
-    /// Container id.
+    /// Id of the container.
     pub id: String,
-    /// The engine's word, or the supervisor's while it is busy with it: `Running`, `exited`, `Stopping` …
+    /// Status by the engine, or by the supervisor during an operation: `Running`, `exited`, `Stopping` …
     pub status: String,
 }
 
-/// A simulated device. Dropping it ends everything it does.
+/// A simulated device. Dropping it ends it.
 #[derive(Debug)]
 pub struct Device {
     machine: Arc<Machine>,
@@ -103,12 +104,12 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device with a small fleet, everything running, nothing locked, the cloud online.
+    /// Starts a device with the default fixture: all services running, no locks, the cloud reachable.
     pub async fn start() -> std::io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Describes a device.
+    /// Returns a builder.
     pub fn builder() -> Builder {
         Builder::new(Fixture::small())
     }
@@ -117,7 +118,7 @@ impl Device {
         Self { machine, _directory: directory }
     }
 
-    /// Waits until the supervisor is not applying anything. Returns at once while it is down.
+    /// Waits until the supervisor is not applying anything. Returns at once if it is down.
     pub async fn settled(&self) {
         let busy =
             || lock(&self.machine.process).as_ref().is_some_and(|process| process.runner.in_progress());
@@ -126,22 +127,23 @@ impl Device {
         }
     }
 
-    /// Base URL of the supervisor, `http://127.0.0.1:PORT`. It stays the same over restarts and reboots.
+    /// Returns the base URL of the supervisor, `http://127.0.0.1:PORT`. Restarts and reboots do not change it.
     pub fn address(&self) -> String {
         format!("http://{}", self.machine.address)
     }
 
-    /// The port of [`Device::address`].
+    /// Returns the port of [`Device::address`].
     pub fn port(&self) -> u16 {
         self.machine.address.port()
     }
 
-    /// The API key of a service, or `global` for the cloud's, as it is now.
+    /// Returns the current API key of a service, or of the cloud for the name `global`.
     pub fn key(&self, name: &str) -> Option<String> {
         lock(&self.machine.keys).value(name).map(str::to_owned)
     }
 
-    /// The variables a service's container has, with the real address, key and lock path. `None`: no such service.
+    /// Returns the variables of a service's container, with the actual address, key and lock path; `None` for an
+    /// unknown service.
     pub fn environment(&self, service: &str) -> Option<BTreeMap<String, String>> {
         let app = self.machine.settings(|settings| {
             let has = |app: &&settings::TargetApp| {
@@ -159,7 +161,7 @@ impl Device {
         ];
         for (name, value) in real {
             for prefix in ["BALENA", "RESIN"] {
-                // Services without the label are not told the address.
+                // Services without the label have no address variable.
                 if let Some(told) = env.get_mut(&format!("{prefix}{name}")) {
                     told.clone_from(&value);
                 }
@@ -168,27 +170,27 @@ impl Device {
         Some(env)
     }
 
-    /// The directory in which a service keeps its update locks: what is `/tmp/balena` inside its container.
+    /// Returns the directory of a service's update locks, which its container sees as `/tmp/balena`.
     pub fn lock_directory(&self, app: i64, service: &str) -> PathBuf {
         self.machine.locks.directory(app, service)
     }
 
-    /// The directory above all lock directories.
+    /// Returns the parent of all lock directories.
     pub fn lock_root(&self) -> &Path {
         self.machine.locks.root()
     }
 
-    /// Every entry in any lock directory, the supervisor's own included.
+    /// Returns the files in all lock directories, including the supervisor's own.
     pub fn locks(&self) -> Vec<LockEntry> {
         self.machine.locks.entries()
     }
 
-    /// Removes every lock, whoever holds it.
+    /// Removes every lock of every holder.
     pub fn remove_locks(&self) {
         self.machine.locks.remove_all();
     }
 
-    /// The containers, whatever the API would say.
+    /// Returns the containers, also while engine calls fail.
     pub fn containers(&self) -> Vec<ContainerState> {
         let process = lock(&self.machine.process).clone();
         let state = |container: parts::Container| ContainerState {
@@ -203,19 +205,19 @@ impl Device {
         self.machine.engine.all_containers().into_iter().map(state).collect()
     }
 
-    /// The named volumes.
+    /// Returns the named volumes.
     pub fn volumes(&self) -> Vec<Volume> {
         self.machine.engine.all_volumes()
     }
 
-    /// What was last asked of the host's power, if anything.
+    /// Returns the last requested power change, if any.
     pub fn power(&self) -> Option<Power> {
         lock(&self.machine.host).power
     }
 
-    /// Ends the supervisor: what is in flight is cut off, new connections are refused. Containers run on.
+    /// Stops the supervisor: open requests are cut, new connections refused. Containers keep running.
     pub async fn stop_supervisor(&self) {
-        // A restart that is under way must not bring it back.
+        // A pending restart must not start it again.
         self.machine.restarts.cancel_all().await;
         self.machine.stop_process().await;
     }
@@ -223,72 +225,72 @@ impl Device {
     /// Starts the supervisor again. It listens when this returns.
     ///
     /// # Errors
-    /// `NotConnected` while the device is switched off; else what the socket says.
+    /// `NotConnected` while the device is switched off; otherwise the error of the socket.
     pub async fn start_supervisor(&self) -> std::io::Result<()> {
-        // Nothing of the one before may be left half-way.
+        // No pending restart may interfere.
         self.machine.restarts.cancel_all().await;
         self.machine.start_process()
     }
 
-    /// Ends the supervisor, and starts it again after `downtime`, without waiting for that.
+    /// Stops the supervisor and starts it again after `downtime`. Returns without waiting for the restart.
     pub async fn restart_supervisor(&self, downtime: Duration) {
         self.machine.stop_process().await;
         self.machine.crash(downtime);
     }
 
-    /// The host reboots, whatever is locked. The supervisor stops answering at once.
+    /// Reboots the host in spite of locks. The supervisor stops answering at once.
     pub fn reboot(&self) {
         self.machine.power(Power::Reboot);
     }
 
-    /// The host shuts down, whatever is locked. The supervisor stops answering at once.
+    /// Shuts the host down in spite of locks. The supervisor stops answering at once.
     pub fn shut_down(&self) {
         self.machine.power(Power::Off);
     }
 
-    /// Changes how long things take from now on.
+    /// Changes the duration of operations.
     pub fn change_timings(&self, change: impl FnOnce(&mut Timings)) {
         change(&mut lock(&self.machine.timings));
     }
 
-    /// Switches a device on again that was shut down, once it is off. Nothing happens if it is on.
+    /// Switches the device on after a shutdown, once that is complete. Does nothing if it is on.
     pub async fn power_on(&self) {
         self.machine.switch_on().await;
     }
 
-    /// From now on this engine call fails.
+    /// Makes this engine call fail.
     pub fn break_engine(&self, call: EngineCall) {
         self.machine.engine.fail(Some(call));
     }
 
-    /// The engine works again.
+    /// Makes all engine calls work again.
     pub fn recover_engine(&self) {
         self.machine.engine.fail(None);
     }
 
-    /// The cloud can't be reached any more.
+    /// Makes the cloud unreachable.
     pub fn go_offline(&self) {
         self.go_offline_since(Duration::ZERO);
     }
 
-    /// The cloud can't be reached any more, and could not for this long already.
+    /// Makes the cloud unreachable, as if it had been so for this long.
     pub fn go_offline_since(&self, duration: Duration) {
         let now = Instant::now();
         lock(&self.machine.cloud).offline_since = Some(now.checked_sub(duration).unwrap_or(now));
     }
 
-    /// The cloud can be reached again.
+    /// Makes the cloud reachable again.
     pub fn go_online(&self) {
         lock(&self.machine.cloud).offline_since = None;
     }
 
-    /// The cloud offers another release of an app, which the device installs when it next asks.
-    /// The services get the volumes, keys and variables of the services of the same name.
+    /// Makes the cloud offer another release of an app, which the device installs after its next poll. Its services
+    /// get the volumes, keys and variables of the current services of the same name.
     pub fn offer_update(&self, app: i64, release: &Release) {
         self.machine.offer(app, release);
     }
 
-    /// A host OS update enters or leaves its last phase.
+    /// Starts or ends the last phase of a host OS update.
     pub fn set_host_os_update(&self, running: bool) {
         lock(&self.machine.host).os_update_running = running;
     }
@@ -298,30 +300,30 @@ impl Device {
         self.machine.journal.write(line);
     }
 
-    /// Appends a line of a service's container to the journal, as the engine's log driver writes it: unit
-    /// `balena.service`, tag the first 12 digits of the container's id. Returns whether there is a container.
+    /// Appends a line of a service's container to the journal, in the form of the engine's log driver: unit
+    /// `balena.service`, tagged with the first 12 digits of the container's id. Returns whether a container exists.
     pub fn write_service_log(&self, app: i64, service: &str, line: &str) -> bool {
         let containers = self.machine.engine.all_containers();
         let found = containers.iter().find(|c| c.spec.app == app && c.spec.service == service);
         found.inspect(|container| self.machine.journal.write_of(container, line)).is_some()
     }
 
-    /// Makes requests go wrong.
+    /// Injects a fault.
     pub fn inject(&self, injection: Injection) {
         self.machine.faults.inject(injection);
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.machine.faults.clear();
     }
 
-    /// What was received so far, in the order of first appearance; paths without query.
+    /// Returns the requests received so far, in the order of first appearance, with paths without query.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.machine.faults.received()
     }
 
-    /// How many requests with this method and path were received.
+    /// Returns the number of received requests with this method and path.
     pub fn request_count(&self, method: &str, path: &str) -> usize {
         let same = |kind: &&ReceivedRequest| kind.method == method && kind.path == path;
         self.requests().iter().find(same).map_or(0, |kind| kind.count)
@@ -334,16 +336,16 @@ impl Drop for Device {
     }
 }
 
-/// A poisoned lock only means that a thread panicked; what it guards here is still whole.
+/// A poisoned lock only means that a thread panicked; the guarded data is consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fresh hexadecimal digits.
+/// Returns random hexadecimal digits.
 fn random_hex(digits: usize) -> String {
     let mut bytes = vec![0_u8; digits.div_ceil(2)];
     if getrandom::fill(&mut bytes).is_err() {
-        // Only tests see these values; a clock is random enough where the system has nothing better.
+        // These values only have to differ in tests, so a clock suffices if the system has no random source.
         let now = jiff::Timestamp::now().as_nanosecond().to_le_bytes();
         bytes.iter_mut().zip(now.into_iter().cycle()).for_each(|(byte, now)| *byte = now);
     }

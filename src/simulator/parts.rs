@@ -1,48 +1,48 @@
-//! What an engine has in it, and what can be said about it from outside.
+//! The contents of the engine, and its public types.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A call to the engine that can be made to fail, see [`super::Builder::engine_fails`].
+/// An engine call that can be made to fail, see [`super::Builder::engine_fails`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EngineCall {
-    /// Listing containers: most of the supervisor needs it.
+    /// List containers; most endpoints need it.
     ListContainers,
-    /// Looking at one container.
+    /// Inspect a container.
     InspectContainer,
-    /// Starting a container.
+    /// Start a container.
     StartContainer,
-    /// Stopping a container.
+    /// Stop a container.
     StopContainer,
-    /// Creating a container.
+    /// Create a container.
     CreateContainer,
-    /// Removing a container.
+    /// Remove a container.
     RemoveContainer,
-    /// Listing volumes.
+    /// List volumes.
     ListVolumes,
-    /// Listing images.
+    /// List images.
     ListImages,
-    /// Pulling an image.
+    /// Pull an image.
     PullImage,
 }
 
-/// How long the engine and the host take.
+/// Durations of operations of the engine and the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Timings {
-    /// Stopping a container.
+    /// Time to stop a container.
     pub stop: Duration,
-    /// Starting a container.
+    /// Time to start a container.
     pub start: Duration,
-    /// Pulling an image.
+    /// Time to pull an image.
     pub pull: Duration,
-    /// From the accepted reboot or shutdown to the power going off.
+    /// Time from the accepted reboot or shutdown to power-off.
     pub power_off: Duration,
-    /// From the power going off to the supervisor answering again.
+    /// Time from power-off to the first response of the supervisor.
     pub boot: Duration,
-    /// How long a supervisor that died is gone.
+    /// Downtime of a supervisor that crashed.
     pub restart: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Default for Timings {
     }
 }
 
-/// What a container is made from.
+/// The specification of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spec {
     pub(super) app: i64,
@@ -70,20 +70,20 @@ pub(super) struct Spec {
     pub(super) image: String,
     pub(super) release_id: i64,
     pub(super) commit: String,
-    /// Key in its environment: another key is another container.
+    /// API key in its environment. A new key requires a new container.
     pub(super) key: Option<String>,
-    /// Hostname it was created with, for services on the host's network.
+    /// Host name at creation, for services on the host's network.
     pub(super) hostname: Option<String>,
     pub(super) volumes: Vec<String>,
 }
 
 impl Spec {
-    /// What identifies the content of the image: its digest, if it has one.
+    /// Returns the identity of the image's content: its digest, or else the whole reference.
     pub(super) fn content(&self) -> &str {
         content(&self.image)
     }
 
-    /// Whether a container made from one is as good as one made from the other.
+    /// Returns whether a container of one specification also satisfies the other.
     pub(super) fn same_container(&self, other: &Self) -> bool {
         self.app == other.app
             && self.service == other.service
@@ -122,7 +122,7 @@ pub(super) struct Container {
     pub(super) run: Run,
 }
 
-/// An image the supervisor knows; several may share their content.
+/// An image known to the supervisor; several may share their content.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
     pub(super) spec: Spec,
@@ -136,6 +136,6 @@ pub struct Volume {
     pub app: i64,
     /// Name in the compose file.
     pub name: String,
-    /// How often it was removed and made anew.
+    /// Number of times it was removed and created again.
     pub emptied: u32,
 }

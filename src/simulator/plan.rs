@@ -1,4 +1,4 @@
-//! What to do next to get from what is to what should be. No side effects.
+//! The planner: returns the next steps from a state to a goal. No side effects.
 
 use std::collections::BTreeSet;
 
@@ -6,35 +6,35 @@ use crate::maps::filled;
 
 use super::parts::{Container, Image, Run, Spec, Volume};
 
-/// What the device has at one moment.
+/// State of the device at one time.
 #[derive(Debug, Default)]
 pub(super) struct Situation {
-    /// Containers and their statuses.
+    /// Containers with their statuses.
     pub(super) containers: Vec<(Container, &'static str)>,
     pub(super) images: Vec<Image>,
     pub(super) volumes: Vec<Volume>,
     /// Apps whose locks the loop holds.
     pub(super) held: BTreeSet<i64>,
-    /// Apps with locks of an earlier supervisor.
+    /// Apps with locks that an earlier supervisor left behind.
     pub(super) leftovers: BTreeSet<i64>,
 }
 
-/// What the device should have.
+/// The goal of a plan.
 #[derive(Debug)]
 pub(super) enum Goal {
-    /// The wanted apps: id, commit to reach if it is another one, containers.
+    /// The target apps: id, the commit to reach if it differs, and the containers.
     Apps { apps: Vec<(i64, Option<String>)>, specs: Vec<Spec>, keep: Keep },
-    /// One app without containers, and if `volumes` without volumes.
+    /// One app without containers and, with `volumes`, without volumes.
     Cleared { app: i64, volumes: bool },
-    /// One app with these containers (running or only made) and volumes.
+    /// One app with these containers (`true`: running, `false`: only created) and volumes.
     Restored { app: i64, services: Vec<(Spec, bool)>, volumes: Vec<String> },
 }
 
-/// What may be removed while applying.
+/// What must not be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     Nothing,
-    /// In local mode, for the way back.
+    /// Images and volumes, which local mode keeps for the return to the cloud's apps.
     ImagesAndVolumes,
 }
 
@@ -66,7 +66,7 @@ pub(super) enum Step {
         commit: String,
     },
     Unlock(i64),
-    /// Something else is under way.
+    /// Another operation is in progress.
     Wait,
 }
 
@@ -90,7 +90,7 @@ impl Situation {
     }
 }
 
-/// The next steps; none when the goal is reached.
+/// Returns the next steps; none when the goal is reached.
 pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
     match goal {
         Goal::Apps { apps, specs, keep } => {
@@ -120,7 +120,7 @@ fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
     let unused = now.images.iter().filter(|image| {
         let wanted = specs.iter().any(|spec| same(image, spec));
         let in_use = now.containers.iter().any(|(container, _)| same(image, &container.spec));
-        // A delta of the new image starts from the old one.
+        // A delta update needs the old image.
         let source =
             to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
         keep == Keep::Nothing && !wanted && !in_use && !source

@@ -1,4 +1,4 @@
-//! One run of the supervisor: what it keeps in memory, and loses when it dies.
+//! One run of the supervisor: the state that is in memory and is lost when it ends.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,13 @@ use super::runner::Runner;
 use super::{apply, update};
 use crate::tasks::TaskSet;
 
-/// What `/v1/device` tells about updates.
+/// The update progress in `/v1/device`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
     pub(super) pending: bool,
     pub(super) failed: bool,
     pub(super) downloaded: bool,
-    /// Failed attempts in a row; the pause before the next grows with it.
+    /// Number of consecutive failures; the pause before the next attempt grows with it.
     pub(super) failures: u32,
 }
 
@@ -31,16 +31,16 @@ pub(super) struct Process {
     pub(super) tasks: TaskSet,
     pub(super) runner: Runner,
     pub(super) turns: Turns,
-    /// Statuses that the engine knows nothing of, by container id.
+    /// Temporary statuses by container id, which the engine does not know.
     passing: Mutex<HashMap<String, &'static str>>,
     /// Locks that the update loop holds, by app.
     pub(super) held: Mutex<HashMap<i64, Held>>,
-    /// Images on their way, by reference, with the percentage.
+    /// Images being downloaded, by reference, with the percentage.
     pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
     pub(super) progress: Mutex<Progress>,
-    /// When the update loop was last let in.
+    /// Start of the current run of the update loop.
     pub(super) applying_since: Mutex<Instant>,
-    /// The power is about to go: the loop does nothing more, and does not say so either.
+    /// The power is about to go off: the loop does nothing more and reports nothing.
     pub(super) shutting_down: AtomicBool,
 }
 
@@ -60,40 +60,40 @@ impl Process {
         })
     }
 
-    /// A supervisor that starts looks after its apps first, and polls from then on (at once if `again`).
+    /// Starts the supervisor: it first checks its apps and then polls, immediately if `again` is set.
     pub(super) fn begin(self: &Arc<Self>, again: bool) {
         apply::trigger(self, apply::Trigger::default());
         let process = Arc::clone(self);
         self.spawn("poll", async move { update::poll(&process, again).await });
     }
 
-    /// Starts a task that lives no longer than this run of the supervisor. One that is going down starts none.
+    /// Starts a task that ends with this run of the supervisor. Does nothing if it is shutting down.
     pub(super) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         if self.tasks.spawn(name, task).is_err() {
             tracing::debug!(task = name, "the simulated supervisor is going down and starts nothing more");
         }
     }
 
-    /// Stops listening and answering. What is in progress goes on.
+    /// Stops listening and answering. Operations in progress continue.
     pub(super) fn close(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
         self.tasks.ask_to_stop();
     }
 
-    /// Resolves when the supervisor no longer serves.
+    /// Resolves when the supervisor stops serving.
     pub(super) fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
         self.tasks.stopping()
     }
 
-    /// Dies on the spot.
+    /// Ends at once.
     pub(super) async fn end(&self) {
         self.close();
         self.tasks.drain(Duration::ZERO).await;
-        // Files of locks stay where they are, as after a real death.
+        // Lock files stay, as after a real crash.
         lock(&self.held).clear();
     }
 
-    /// Whether the update loop has been at it for suspiciously long; downloads may take their time.
+    /// Returns whether the update loop has run for longer than `longest`. Downloads do not count.
     pub(super) fn is_stuck(&self, longest: Duration) -> bool {
         let downloading = !lock(&self.downloads).is_empty();
         self.runner.in_progress() && !downloading && lock(&self.applying_since).elapsed() >= longest

@@ -1,4 +1,4 @@
-//! The proxy settings as the file the host reads. Going through its text is what loses settings that do not fit.
+//! The proxy settings as the redsocks file of the host. Settings that its format can't express are lost.
 
 use serde_json::{Map, Value};
 
@@ -6,12 +6,12 @@ use super::values;
 
 const DEFAULT_DNS: &str = "8.8.8.8";
 const DEFAULT_DNS_PORT: &str = "53";
-/// The host sets these itself; what a user says about them is dropped.
+/// Set by the host; values from users are dropped.
 const RESERVED: [&str; 2] = ["local_ip", "local_port"];
 const TYPES: [&str; 4] = ["socks4", "socks5", "http-connect", "http-relay"];
 
-/// The file for these settings; `None` if nothing but `dns` is set, which means no proxy at all.
-/// An error is the words of the failure: a login or password that is not text.
+/// Returns the file for these settings; `None` if only `dns` is set, which means no proxy. Returns the text of the
+/// error if a login or password is not text.
 pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, String> {
     if settings.keys().all(|name| name == "dns") {
         return Ok(None);
@@ -29,7 +29,7 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
     Ok(Some(file))
 }
 
-/// The settings in a file. Empty if they make no valid proxy.
+/// Parses a file. Returns an empty map if it contains no valid proxy.
 pub(super) fn read(file: &str) -> Map<String, Value> {
     let Some(mut settings) = block(file, "redsocks").map(fields) else { return Map::new() };
     let known_type = settings.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind));
@@ -73,7 +73,7 @@ fn dns(value: &Value) -> Option<(String, String)> {
     match value {
         Value::Bool(true) => Some((DEFAULT_DNS.to_owned(), DEFAULT_DNS_PORT.to_owned())),
         Value::String(text) => {
-            // An IPv6 address has more colons than this expects, and is lost.
+            // An IPv6 address has more colons than the supervisor expects, and is dropped.
             let mut parts = text.split(':');
             let address = parts.next().unwrap_or_default().to_owned();
             let port = parts.next().unwrap_or_default().to_owned();
@@ -83,7 +83,7 @@ fn dns(value: &Value) -> Option<(String, String)> {
     }
 }
 
-/// What stands between the braces: up to the first closing brace that ends a word.
+/// Returns the text between the braces, up to the first closing brace that ends a word.
 fn block<'file>(file: &'file str, name: &str) -> Option<&'file str> {
     let after = file.split_once(&format!("{name} {{"))?.1;
     let end = after.match_indices('}').map(|(index, _)| index).find(|index| {

@@ -1,4 +1,4 @@
-//! The shapes in which the supervisor tells the state of its apps. Each endpoint has its own.
+//! The formats in which endpoints report the state of apps. Each endpoint has its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::lock;
 use super::parts::{Container, Image, Spec};
 use super::process::Process;
 
-/// An image as reports show it: present, or on its way.
+/// An image in a report: present or being downloaded.
 struct ShownImage {
     spec: Spec,
     docker_id: Option<String>,
@@ -23,7 +23,7 @@ impl ShownImage {
     }
 }
 
-/// Downloads first, then what is there.
+/// Returns images being downloaded first, then those present.
 fn shown_images(process: &Process) -> Result<Vec<ShownImage>, Failure> {
     let present = process.machine.engine.images()?;
     let downloads = lock(&process.downloads);
@@ -40,14 +40,14 @@ fn shown_images(process: &Process) -> Result<Vec<ShownImage>, Failure> {
     Ok(shown)
 }
 
-/// What is told of an image, by its container if it has one.
+/// Report of an image, with the status of its container if it has one.
 struct OfImage {
     status: &'static str,
     release: i64,
     progress: Option<u32>,
 }
 
-/// App id → image id → what is told of it.
+/// App id → image id → report.
 type ByImage = BTreeMap<i64, BTreeMap<i64, OfImage>>;
 
 fn by_image(process: &Process) -> Result<ByImage, Failure> {
@@ -60,7 +60,7 @@ fn by_image(process: &Process) -> Result<ByImage, Failure> {
         apps.entry(container.spec.app)
             .or_default()
             .entry(container.spec.image_id)
-            // Two containers of one image: one is about to replace the other.
+            // With two containers of one image, one is about to replace the other.
             .and_modify(|before| before.status = "Handing over")
             .or_insert(entry);
     }
@@ -76,7 +76,7 @@ fn commit(process: &Process, app: i64) -> Option<String> {
     process.machine.settings(|settings| settings.commits.get(&app).cloned())
 }
 
-/// `GET /v1/device`: the device, and the first service of the first app.
+/// `GET /v1/device`: the device and the first service of the first app.
 pub(super) fn device(process: &Process) -> Result<Json, Failure> {
     let apps = by_image(process)?;
     let machine = &process.machine;
@@ -102,7 +102,7 @@ pub(super) fn device(process: &Process) -> Result<Json, Failure> {
     Ok(state)
 }
 
-/// `GET /v2/applications/:appId/state`; `None` if there is no such app.
+/// `GET /v2/applications/:appId/state`; `None` for an unknown app.
 pub(super) fn application(process: &Process, app: i64) -> Result<Option<Json>, Failure> {
     let mut apps = by_image(process)?;
     let Some(services) = apps.remove(&app) else { return Ok(None) };
@@ -124,7 +124,7 @@ pub(super) fn application(process: &Process, app: i64) -> Result<Option<Json>, F
     Ok(Some(state))
 }
 
-/// `GET /v2/applications/state`: the services of the wanted release of each app.
+/// `GET /v2/applications/state`: the services of each app's target release.
 pub(super) fn applications(process: &Process, access: Access) -> Result<Json, Failure> {
     let machine = &process.machine;
     let containers = machine.engine.containers()?;
@@ -177,7 +177,7 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Json, Fa
     Ok(result)
 }
 
-/// The release's status is that of the service furthest behind.
+/// The status of a release is that of its least advanced service.
 fn more_important(before: &'static str, status: &str, progress: Option<u32>) -> &'static str {
     match (before, status.to_lowercase().as_str()) {
         (_, "aborted") | ("aborted", _) => "aborted",
@@ -189,7 +189,7 @@ fn more_important(before: &'static str, status: &str, progress: Option<u32>) -> 
     }
 }
 
-/// `GET /v2/state/status`: the first app in the engine's order, whichever that is.
+/// `GET /v2/state/status`: the first app in the engine's order.
 pub(super) fn status(process: &Process, access: Access) -> Result<Json, Failure> {
     let containers: Vec<Container> = scoped_containers(process, access)?;
     let images =
@@ -238,14 +238,14 @@ pub(super) fn status(process: &Process, access: Access) -> Result<Json, Failure>
     Ok(state)
 }
 
-/// The containers a key may know of.
+/// Returns the containers in a key's scope.
 pub(super) fn scoped_containers(process: &Process, access: Access) -> Result<Vec<Container>, Failure> {
     let mut containers = process.machine.engine.containers()?;
     containers.retain(|container| access.covers(container.spec.app));
     Ok(containers)
 }
 
-/// What `GET /v1/apps/:appId` tells of a single-service app; the environment without its secrets.
+/// `GET /v1/apps/:appId` for a single-service app. Secrets are removed from the environment.
 pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container) -> Json {
     const SECRETS: [&str; 2] = ["_API_KEY", "_SUPERVISOR_API_KEY"];
     let mut env = process.machine.environment(app, &container.spec.service).unwrap_or_default();
@@ -253,7 +253,7 @@ pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container
         env.remove(&format!("BALENA{secret}"));
         env.remove(&format!("RESIN{secret}"));
     }
-    // The engine's id, not the number that other endpoints call so.
+    // The engine's image id, not the number of the same name in other endpoints.
     let image = process.machine.engine.image_id(&container.spec);
     let mut state = object([("appId", app.into())]);
     if let Some(commit) = commit(process, app) {
@@ -266,7 +266,7 @@ pub(super) fn single_app(process: &Arc<Process>, app: i64, container: &Container
     state
 }
 
-/// `GET /v2/local/target-state`: everything, secrets of all services included.
+/// `GET /v2/local/target-state`: the whole target, with the secrets of all services.
 pub(super) fn target(process: &Process) -> Json {
     let machine = &process.machine;
     let (name, config, apps) = machine

@@ -1,4 +1,4 @@
-//! Which path is which endpoint, in the order in which the supervisor's router looks.
+//! The route table, in the match order of the supervisor's router.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -43,7 +43,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether update locks can refuse it.
+    /// Whether update locks can reject a request to it.
     pub(super) fn takes_locks(self) -> bool {
         matches!(
             self,
@@ -59,12 +59,12 @@ impl Endpoint {
         )
     }
 
-    /// Served without a key.
+    /// Whether it needs no key.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Ping | Self::Healthy)
     }
 
-    /// Served before the body is looked at.
+    /// Whether it is handled before the body is parsed.
     pub(super) fn ignores_body(self) -> bool {
         matches!(self, Self::Blink | Self::RegenerateKey)
     }
@@ -108,14 +108,14 @@ const ROUTES: &[(Method, &str, Endpoint)] = &[
     (Method::POST, "/v2/journal-logs", Endpoint::JournalLogs),
 ];
 
-/// Where a request leads.
+/// The result of routing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// An endpoint, and the id in its path.
+    /// An endpoint and the id in its path.
     To(Endpoint, String),
-    /// A question for the methods of a path.
+    /// An OPTIONS request; the methods of the path.
     Methods(String),
-    /// An id whose escapes make no text; the words of the error.
+    /// An id with an invalid escape; the text of the error.
     Undecodable(String),
     Nowhere,
 }
@@ -140,7 +140,7 @@ pub(super) fn find(method: &Method, path: &str) -> Route {
     Route::Nowhere
 }
 
-/// Whether a path fits: in any case, with or without a slash at the end, one escaped parameter.
+/// Matches a path: case and a trailing slash are ignored; returns the decoded parameter.
 fn fit(pattern: &str, path: &str) -> Option<Result<String, String>> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut parts = path.split('/');
@@ -159,7 +159,7 @@ fn fit(pattern: &str, path: &str) -> Option<Result<String, String>> {
     parts.next().is_none().then_some(parameter)
 }
 
-/// Strict: every `%` must start an escape, and the result must be text.
+/// Strict: every `%` must start an escape, and the result must be UTF-8.
 fn decoded(part: &str) -> Option<String> {
     let escapes = part.split('%').skip(1);
     let mut strict =

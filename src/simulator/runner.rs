@@ -1,4 +1,4 @@
-//! One change at a time: who may change the device's state, and who pushes whom aside.
+//! Serializes changes of the device's state, with cancellation and preemption.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::lock;
 
-/// Tells a running change that it is no longer wanted.
+/// Cancels a running change.
 #[derive(Debug, Clone)]
 pub(super) struct Abort(watch::Sender<bool>);
 
@@ -26,11 +26,11 @@ impl Abort {
     }
 
     pub(super) async fn aborted(&self) {
-        // The sender lives in `self`, so that this can't fail.
+        // The sender is in `self`, so this can't fail.
         let _ = self.0.subscribe().wait_for(|aborted| *aborted).await;
     }
 
-    /// Sleeps; `false` if the change was called off meanwhile.
+    /// Sleeps. Returns `false` if the change was cancelled meanwhile.
     pub(super) async fn sleep(&self, duration: Duration) -> bool {
         tokio::select! {
             biased;
@@ -40,11 +40,11 @@ impl Abort {
     }
 }
 
-/// What waits for its turn.
+/// A queued change.
 #[derive(Debug)]
 struct Waiter {
     turn: oneshot::Sender<()>,
-    /// A trigger that was called off while it waited does nothing with its turn.
+    /// A trigger that was cancelled while it waited does nothing when it runs.
     abort: Abort,
 }
 
@@ -61,18 +61,18 @@ struct Running {
     exclusive: bool,
 }
 
-/// Lets one change run at a time: a user's action ([`Runner::exclusive`]) or the update loop ([`Runner::trigger`]).
+/// Runs one change at a time: a user's action ([`Runner::exclusive`]) or the update loop ([`Runner::trigger`]).
 #[derive(Debug, Default, Clone)]
 pub(super) struct Runner {
     queue: Arc<Mutex<Queue>>,
 }
 
-/// The right to change the state. Dropping it lets the next one in.
+/// Permission to change the state. Dropping it admits the next waiter.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<Mutex<Queue>>,
     pub(super) abort: Abort,
-    /// A user's action was pushed aside for this one.
+    /// Whether a user's action was preempted for this change.
     pub(super) pushed_aside_an_action: bool,
 }
 
@@ -81,8 +81,8 @@ impl Runner {
         lock(&self.queue).running.is_some()
     }
 
-    /// Queues behind everything. `cancel` calls off the triggers before it, running or waiting.
-    /// `None` if it was itself called off.
+    /// Queues behind all others. `cancel` cancels the earlier triggers, running or waiting. Returns `None` if this
+    /// one was cancelled.
     pub(super) fn trigger(&self, cancel: bool) -> impl Future<Output = Option<Turn>> + Send + use<> {
         let mut queue = lock(&self.queue);
         if cancel {
@@ -93,7 +93,7 @@ impl Runner {
         async move { waiting.await.filter(|turn| !turn.abort.is_aborted()) }
     }
 
-    /// Pushes everything else aside and goes first. `None` if somebody else did the same meanwhile.
+    /// Preempts all others and runs next. Returns `None` if another exclusive change preempted this one.
     pub(super) fn exclusive(&self) -> impl Future<Output = Option<Turn>> + Send + use<> {
         let mut queue = lock(&self.queue);
         queue.cancel_triggers();

@@ -1,24 +1,24 @@
-//! A directory that goes with the device: its update locks are in there.
+//! A temporary directory for update locks, removed with the device.
 
 use std::io;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-/// Where such a directory can be, after the place for temporary files that the environment names. An image that
-/// holds a binary and nothing else has none of the usual ones.
+/// Candidate parents, after the environment's temporary directory. A container image with only a binary has none of
+/// the usual ones.
 const PLACES: [&str; 4] = ["/tmp", "/dev/shm", "/var/tmp", "/run"];
 
-/// Makes a private directory in the first place that lets us, the working directory last.
+/// Creates a private directory in the first writable parent; the working directory is tried last.
 ///
 /// # Errors
-/// What each place says, if none does; of the kind of the first one.
+/// Lists the failure of each parent; the kind is that of the first one.
 pub(crate) fn directory() -> io::Result<TempDir> {
     let named = std::env::temp_dir();
     let places = std::iter::once(named).chain(PLACES.map(PathBuf::from));
     let mut first_kind = None;
     let mut refusals: Vec<String> = Vec::new();
-    // Locks are told by their whole path, so that a relative one is of no use.
+    // Locks are compared by their absolute path, so a relative one can't be used.
     for place in places.chain(std::env::current_dir()) {
         let made = tempfile::Builder::new().prefix("balena-simulator-").tempdir_in(&place);
         let cause = match made {
@@ -26,7 +26,7 @@ pub(crate) fn directory() -> io::Result<TempDir> {
             Err(cause) => cause,
         };
         first_kind.get_or_insert(cause.kind());
-        // The cause names the path it tried, which has a name of chance in it.
+        // The full cause contains the random name of the tried path.
         let reason = cause.kind();
         refusals.push(format!("{} ({reason})", place.display()));
     }

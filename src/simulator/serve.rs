@@ -1,4 +1,4 @@
-//! A request on its way to its endpoint: key, body, route, in this order.
+//! The path of a request to its endpoint: key, then body, then route.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::process::Process;
 use super::routes::{self, Endpoint, Route};
 use super::{body, endpoints, form, lock};
 
-/// A request, read whole.
+/// A request, read completely.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -22,11 +22,11 @@ pub(super) struct Call {
     pub(super) body: Bytes,
 }
 
-/// What comes of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Answer(Answer),
-    /// The handler did not expect this: the supervisor dies.
+    /// The handler does not catch this error: the supervisor crashes.
     Crash,
 }
 
@@ -36,11 +36,11 @@ impl From<Answer> for Outcome {
     }
 }
 
-/// A request that may do what it asks for.
+/// A request that passed authentication, body parsing and routing.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) endpoint: Endpoint,
-    /// The id in the path, decoded.
+    /// The decoded id in the path.
     pub(super) parameter: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) body: Value,
@@ -49,7 +49,7 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// A field of the body.
+    /// Returns a field of the body.
     pub(super) fn field(&self, name: &str) -> &Value {
         self.body.get(name).unwrap_or(&Value::Null)
     }
@@ -69,7 +69,7 @@ fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
     let key = keys::presented(&call.query, header).unwrap_or_default();
     let access = match &route {
         Route::To(endpoint, _) if endpoint.is_open() => Access::All,
-        // In local mode nobody is asked for a key.
+        // In local mode no key is required.
         _ if process.machine.settings(|settings| settings.local_mode()) => Access::All,
         _ => lock(&process.machine.keys)
             .access(&key)
@@ -90,7 +90,7 @@ fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
     }
 }
 
-/// The parts of a request line, with the query decoded.
+/// Returns the path and the decoded query of a request target.
 pub(super) fn target(uri: &http::Uri) -> (String, Vec<(String, String)>) {
     (uri.path().to_owned(), form::pairs(uri.query().unwrap_or_default()))
 }

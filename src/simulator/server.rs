@@ -1,4 +1,4 @@
-//! Connections: who is let in, how long they are kept, how they end.
+//! Connections: how they are accepted, kept alive and closed.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,25 +27,25 @@ use super::routes::{self, Endpoint, Route};
 use super::serve::{self, Call, Outcome};
 use super::socket::{Activity, InFlight, Socket};
 
-/// An idle connection is closed after this; the header tells clients.
+/// Idle time after which a connection is closed; the `Keep-Alive` header announces it.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_HEADER: HeaderValue = HeaderValue::from_static("timeout=5");
-/// Head of a request that is still read.
+/// Longest request head, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// Body that is still read, to be refused. More than that is cut off.
+/// Longest body that is read in order to reject it, in bytes. A longer one closes the connection.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
-/// How long an answer may take to leave after the supervisor stopped serving.
+/// Time for a response to be sent after the supervisor stopped serving.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-/// From the beginning of a request to the death of the supervisor in the middle of it.
+/// Time from the start of a request to the injected crash.
 const BEFORE_DEATH: Duration = Duration::from_millis(50);
 
-/// The holder that a lock by fault names.
+/// The lock holder named by the fault [`Fault::Locked`].
 const LOCKED: &str = "Lockfile exists for { appId: 0, service: simulated }";
-/// The words of supervisors that tell of a lock with 503.
+/// Response of older supervisors that report a lock with 503.
 const UPDATES_LOCKED: &str = "Updates are locked: EEXIST: file already exists, open \
 '/mnt/root/tmp/balena-supervisor/services/0/simulated/updates.lock'";
 
-/// How a connection ends when it does not end in order.
+/// How a connection ends irregularly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum End {
     #[default]
@@ -54,7 +54,7 @@ enum End {
     Garbage,
 }
 
-/// The body of an answer, which keeps the connection from counting as idle.
+/// A response body that keeps its connection from counting as idle.
 #[derive(Debug)]
 struct Tracked {
     body: Body,
@@ -108,7 +108,7 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
             response.map(|response| response.map(|body| Tracked { body, _in_flight: in_flight })).map_err(
                 |ending| {
                     *lock(&end) = ending;
-                    // Any error makes hyper give up the connection without a word.
+                    // Any error makes hyper drop the connection without a response.
                     io::Error::other("the connection ends here")
                 },
             )
@@ -125,15 +125,15 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
     let mut stream = connection.into_parts().io.into_stream();
     let end = *lock(&end);
     if end == End::Reset {
-        // Without lingering, closing is resetting.
+        // Zero linger makes the close a reset.
         drop(stream.set_zero_linger());
     } else if end == End::Garbage && !in_order {
-        // The client may be gone, and then this is for nobody.
+        // The client may have disconnected.
         let _ = stream.write_all(b"\x00\x01 balena? 200 perhaps\r\n\xff\xfe\r\n\r\n").await;
     }
 }
 
-/// Resolves when a connection has been idle for too long, or the supervisor stopped serving.
+/// Resolves when a connection was idle for too long or the supervisor stopped serving.
 async fn outstayed(process: &Process, activity: &Activity) {
     let closed = async {
         process.closing().await;
@@ -194,7 +194,7 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
     Ok(framed(answer.begun().await, &method, &head.headers, drip, keep_alive))
 }
 
-/// Frames an answer, and says whether the connection stays.
+/// Frames a response, including whether the connection is kept.
 fn framed(
     answer: Answer,
     method: &Method,
@@ -213,7 +213,7 @@ fn framed(
     response
 }
 
-/// Whether a client expects something else than to be told to go on with its body.
+/// Returns whether the `Expect` header is anything but `100-continue`.
 fn is_unmet(expectation: &HeaderValue) -> bool {
     let expectation = expectation.to_str().unwrap_or_default().to_ascii_lowercase();
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -225,7 +225,7 @@ fn is_unmet(expectation: &HeaderValue) -> bool {
     })
 }
 
-/// A lock's refusal, in the form of the endpoint.
+/// The lock error, in the endpoint's format.
 fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> Answer {
     match endpoint {
         Some(Endpoint::Reboot | Endpoint::Shutdown) => Answer::go(status, "", Some(message)),
@@ -234,7 +234,7 @@ fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> Ans
     }
 }
 
-/// What some faults make of a request before it is handled.
+/// Applies the faults that act before the request is handled.
 async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<Answer>, End> {
     Ok(match fault {
         Some(Fault::ResetBefore) => return Err(End::Reset),
@@ -255,13 +255,13 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
     })
 }
 
-/// Handles the request in a task of its own: what was begun goes on when the client goes away.
+/// Handles the request in its own task: it continues when the client disconnects.
 async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Result<Answer, End> {
     let (sender, receiver) = oneshot::channel();
     let owner = Arc::clone(process);
     process.spawn("request", async move {
         let outcome = serve::handle(&owner, call).await;
-        // The client may have gone away.
+        // The client may have disconnected.
         let _ = sender.send(outcome);
     });
     if let Some(Fault::Restart(downtime)) = fault {
@@ -302,7 +302,7 @@ fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") }
 }
 
-/// Methods outside this list are no HTTP to the supervisor's server.
+/// Methods that Node's HTTP parser knows. It rejects others.
 fn is_known(method: &Method) -> bool {
     const KNOWN: [&str; 35] = [
         "ACL",

@@ -1,14 +1,14 @@
-//! What the supervisor has in its database: configuration, targets and commits. It survives every restart.
+//! The supervisor's database: configuration, targets and commits. It survives restarts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::values;
 
-/// The interval of a device that nobody configured.
+/// Default poll interval.
 const POLL_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// An app as it should be.
+/// The target of an app.
 #[derive(Debug, Clone)]
 pub(super) struct TargetApp {
     pub(super) id: i64,
@@ -39,18 +39,18 @@ pub(super) struct TargetService {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    /// Configuration variables without prefix.
+    /// Configuration variables, without prefix.
     pub(super) config: BTreeMap<String, String>,
-    /// What the cloud wants.
+    /// The target of the cloud.
     pub(super) target: Vec<TargetApp>,
-    /// What a developer wants, in local mode.
+    /// The target of a developer, in local mode.
     pub(super) local_target: Vec<TargetApp>,
-    /// The commit each app has reached.
+    /// The commit that each app has reached.
     pub(super) commits: BTreeMap<i64, String>,
 }
 
 impl Settings {
-    /// A variable by its name without prefix.
+    /// Returns a variable by its name without prefix.
     fn variable(&self, name: &str) -> Option<&str> {
         self.config.get(name).map(String::as_str)
     }
@@ -72,7 +72,7 @@ impl Settings {
         self.flag("SUPERVISOR_INSTANT_UPDATE_TRIGGER", true)
     }
 
-    /// Every operation behaves as if it was forced.
+    /// Whether every operation acts as if forced.
     pub(super) fn lock_override(&self) -> bool {
         self.flag("SUPERVISOR_OVERRIDE_LOCK", false) || self.flag("OVERRIDE_LOCK", false)
     }
@@ -81,7 +81,7 @@ impl Settings {
         self.flag("SUPERVISOR_CONNECTIVITY_CHECK", true)
     }
 
-    /// The journal survives a boot.
+    /// Whether the journal survives a boot.
     pub(super) fn persistent_logging(&self) -> bool {
         self.flag("SUPERVISOR_PERSISTENT_LOGGING", false)
     }
@@ -96,7 +96,7 @@ impl Settings {
             .map_or(POLL_INTERVAL, Duration::from_millis)
     }
 
-    /// The apps to bring about: in local mode the developer's.
+    /// Returns the target apps: those of the developer in local mode, else those of the cloud.
     pub(super) fn wanted(&self) -> &[TargetApp] {
         if self.local_mode() { &self.local_target } else { &self.target }
     }

@@ -1,4 +1,4 @@
-//! A connection's socket, as hyper wants it, with a note of when it was last used.
+//! The socket of a connection for hyper, which records when it was last used.
 
 use std::io;
 use std::pin::Pin;
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 
 use super::lock;
 
-/// Bytes taken from the socket at once.
+/// Size of a read, in bytes.
 const CHUNK: usize = 8 * 1024;
 
-/// When a connection was last used, and whether a request is being handled on it.
+/// When a connection was last used, and whether a request is in progress.
 #[derive(Debug)]
 pub(super) struct Activity(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     last: Instant,
-    /// There has been a request: before that, the connection is not idle but new.
+    /// Whether there was a request. A connection without one is new, not idle.
     requests: bool,
     in_flight: usize,
 }
@@ -33,7 +33,7 @@ impl Activity {
         lock(&self.0).last = Instant::now();
     }
 
-    /// A request came in; it is in flight until the guard is dropped, with the last byte of its answer.
+    /// Marks a request as in progress until the guard is dropped after the last byte of the response.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = lock(&self.0);
         state.requests = true;
@@ -41,7 +41,7 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
-    /// How long it has been idle between two requests. `None` if it is not.
+    /// Returns how long the connection has been idle between two requests; `None` if it is not idle.
     pub(super) fn idle(&self) -> Option<Duration> {
         let state = lock(&self.0);
         (state.in_flight == 0 && state.requests).then(|| state.last.elapsed())
@@ -52,7 +52,7 @@ impl Activity {
     }
 }
 
-/// A request in flight.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Activity>);
 
@@ -94,7 +94,7 @@ impl Read for Socket {
         let mut buffer = ReadBuf::new(chunk.get_mut(..room).unwrap_or_default());
         ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer))?;
         this.activity.touch();
-        // Copying costs little here, and handing out the buffer itself would be unsafe.
+        // A copy is cheap here; handing out hyper's buffer would need unsafe code.
         cursor.put_slice(buffer.filled());
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! Target states that a developer sends in local mode: which kill the supervisor, which are refused, which are taken.
+//! Target states sent by a developer in local mode: accepted, rejected, or crashing the supervisor.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::settings::{TargetApp, TargetRelease, TargetService};
 use super::values;
 
-/// Longest text that names anything.
+/// Longest text of a name.
 const SHORT: usize = 255;
 
-/// A target state that was taken.
+/// An accepted target state.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) name: String,
@@ -18,12 +18,12 @@ pub(super) struct Target {
     pub(super) apps: Vec<TargetApp>,
 }
 
-/// Why one was not.
+/// Why a target state is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Told to the client.
+    /// Rejected with this text.
     Invalid(String),
-    /// Not foreseen: the supervisor dies of it.
+    /// Unhandled: the supervisor crashes.
     Fatal,
 }
 
@@ -32,7 +32,7 @@ fn invalid(what: &str, place: &str, value: Option<&Value>) -> Fault {
     Fault::Invalid(format!("Invalid target state.\nExpecting {what} at {place} but instead got: {value}"))
 }
 
-/// Reads a request body. What it leaves out of the name is kept, out of the rest is empty.
+/// Reads a request body. A missing name keeps the current one; other missing parts are empty.
 pub(super) fn parse(body: &Value, name: &str) -> Result<Target, Fault> {
     let local = body.get("local").filter(|local| !local.is_null());
     let field = |name: &str| local.and_then(|local| local.get(name)).filter(|value| !value.is_null());
@@ -47,10 +47,10 @@ pub(super) fn parse(body: &Value, name: &str) -> Result<Target, Fault> {
     Ok(Target { name, config, apps })
 }
 
-/// An app by its id, as far as it is an object.
+/// The id of an app, and the app if it is an object.
 type UncheckedApp = (String, Option<Map<String, Value>>);
 
-/// The apps as the conversion to the newer format sees them; it looks into whatever it gets.
+/// Converts the apps to the newer format. This step does not check types, and crashes on unexpected ones.
 fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, Fault> {
     let entries: Vec<(String, &Value)> = match apps {
         Value::Object(apps) => apps.iter().map(|(id, app)| (id.clone(), app)).collect(),
@@ -61,7 +61,7 @@ fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, Fault> {
         Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     };
     for (id, app) in &entries {
-        // It finds an app by its id as a number, and nothing if that is spelled in another way.
+        // The conversion looks an app up by its numeric id: an id spelled in another way is not found.
         let found = id.parse::<i64>().is_ok_and(|number| number.to_string() == *id) && !app.is_null();
         let empty_service = app.get("services").and_then(Value::as_object).is_some_and(|services| {
             services.values().any(Value::is_null) && app.get("commit").is_some_and(|commit| *commit != "")
@@ -129,7 +129,7 @@ fn identifier(value: Option<&Value>, place: &str) -> Result<i64, Fault> {
     id.ok_or_else(|| invalid("NumericIdentifier", place, value))
 }
 
-/// An object of texts, with names of letters, digits, `_` and what `also` has.
+/// Reads an object of texts. Names consist of letters, digits, `_` and the characters in `also`.
 fn texts(value: &Value, place: &str, also: &str) -> Result<BTreeMap<String, String>, Fault> {
     let fields = value.as_object().ok_or_else(|| invalid("object", place, Some(value)))?;
     let good_name = |name: &str| {

@@ -1,4 +1,4 @@
-//! Asking the cloud what to run, and telling it tags.
+//! Polling the cloud for the target, and reporting tags to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use super::fixture::Tag;
 use super::lock;
 use super::process::Process;
 
-/// How long the cloud takes to answer.
+/// Response time of the cloud.
 const ANSWER: Duration = Duration::from_millis(20);
-/// Pause before a report of tags is tried again.
+/// Pause before tags are reported again.
 const TAG_RETRY: Duration = Duration::from_secs(15);
 
-/// Polls for ever, once per interval, and if `now` once more at the beginning.
+/// Polls once per interval, and with `now` also at the start. Never returns.
 pub(super) async fn poll(process: &Arc<Process>, now: bool) {
     if now {
         check(process, Trigger::default(), false).await;
@@ -24,13 +24,13 @@ pub(super) async fn poll(process: &Arc<Process>, now: bool) {
     }
 }
 
-/// Answers an update request: starts a check, and does not wait for it.
+/// Starts a check for an update without waiting for it.
 pub(super) fn request(process: &Arc<Process>, trigger: Trigger) {
     let owner = Arc::clone(process);
     process.spawn("update check", async move { check(&owner, trigger, true).await });
 }
 
-/// Asks for the target. A new one calls off what is being applied; an old one is applied again if somebody asked.
+/// Requests the target. A new one cancels the running update; an unchanged one is applied again only if `asked`.
 async fn check(process: &Arc<Process>, trigger: Trigger, asked: bool) {
     tokio::time::sleep(ANSWER).await;
     if !process.machine.online() {
@@ -46,7 +46,7 @@ async fn check(process: &Arc<Process>, trigger: Trigger, asked: bool) {
     }
 }
 
-/// Reports tags once the cloud can be reached.
+/// Reports tags once the cloud is reachable.
 pub(super) fn report_tags(process: &Arc<Process>, tags: Vec<(String, String)>) {
     let owner = Arc::clone(process);
     process.spawn("tags", async move {

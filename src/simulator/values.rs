@@ -1,10 +1,10 @@
-//! How the supervisor reads loosely typed input: the rules are its own, and clients meet every one of them.
+//! The supervisor's conversions of loosely typed input, which follow JavaScript's rules.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A whole number as a JavaScript server holds it, and writes it: exact up to 53 bits, of any size.
+/// A whole number as in JavaScript: exact up to 53 bits, of any size.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(super) struct Integer(f64);
 
@@ -17,7 +17,7 @@ impl Integer {
         self.0 == 0.0
     }
 
-    /// The id that it stands for. Numbers beyond 64 bits become the nearest one that fits: no such id exists.
+    /// Returns the id. Numbers beyond 64 bits saturate: no such id exists.
     pub(super) fn id(self) -> i64 {
         #[expect(clippy::cast_possible_truncation, reason = "it saturates")]
         let id = self.0 as i64;
@@ -37,8 +37,8 @@ impl fmt::Display for Integer {
     }
 }
 
-/// A whole number as JSON number or as text: digits with an optional minus, and zeros only after a point.
-/// A list of one such value counts as the value.
+/// Parses a whole number from a JSON number or text: digits, an optional minus, and only zeros after a point. A list
+/// with one such value counts as the value.
 pub(super) fn integer(value: &Value) -> Option<Integer> {
     match value {
         Value::Number(_) | Value::String(_) | Value::Array(_) => integer_text(&shown(value)),
@@ -46,7 +46,7 @@ pub(super) fn integer(value: &Value) -> Option<Integer> {
     }
 }
 
-/// See [`integer`].
+/// Like [`integer`], from text.
 pub(super) fn integer_text(text: &str) -> Option<Integer> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
@@ -57,7 +57,7 @@ pub(super) fn integer_text(text: &str) -> Option<Integer> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).map(Integer)
 }
 
-/// How JavaScript puts a value into text.
+/// Converts a value to text as JavaScript does.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -83,7 +83,7 @@ fn shown_number(number: f64) -> String {
     }
 }
 
-/// `true`, `1`, and the words `1`, `true`, `on` in any case. Everything else is no.
+/// Returns `true` for `true`, `1`, and the words `1`, `true`, `on` in any case; `false` for everything else.
 pub(super) fn truthy(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => *flag,
@@ -93,17 +93,17 @@ pub(super) fn truthy(value: &Value) -> bool {
     }
 }
 
-/// See [`truthy`].
+/// Like [`truthy`], from text.
 pub(super) fn truthy_text(text: &str) -> bool {
     matches!(text.to_lowercase().as_str(), "1" | "true" | "on")
 }
 
-/// Text that says something; the words `null` and `undefined` do not.
+/// Returns the text of a value; `None` for an empty one and for the words `null` and `undefined`.
 pub(super) fn text(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| !matches!(*text, "" | "null" | "undefined"))
 }
 
-/// A database id: a whole number of at least zero, as JSON number or text.
+/// Parses a database id: a whole number of at least zero, as JSON number or text.
 pub(super) fn identifier(value: &Value) -> Option<u64> {
     let (number, text) = match value {
         Value::Number(number) => (number.as_f64()?, number.to_string()),

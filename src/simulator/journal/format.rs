@@ -29,7 +29,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// By its name; `None` if `journalctl` has no such format.
+    /// Returns the format of this name; `None` if `journalctl` does not know it.
     pub(super) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "short" => Self::Short,
@@ -51,7 +51,7 @@ impl Format {
         })
     }
 
-    /// Formats for programs say nothing where there is nothing.
+    /// Machine-readable formats print nothing for an empty result.
     pub(super) fn says_when_empty(self) -> bool {
         !matches!(
             self,
@@ -59,12 +59,12 @@ impl Format {
         )
     }
 
-    /// Whether the beginning of another boot is marked with a line.
+    /// Whether a line marks the start of another boot.
     pub(super) fn marks_boots(self) -> bool {
         self.says_when_empty()
     }
 
-    /// One entry, with its line end.
+    /// Formats one entry, with its line end.
     pub(super) fn show(self, entry: &Entry, journal: &Journal) -> String {
         let at = TimeZone::UTC.to_datetime(entry.at);
         let (date, time) = (at.date(), at.time());
@@ -111,7 +111,7 @@ impl Format {
     }
 }
 
-/// e.g. `Nov 22`.
+/// Formats a date as `Nov 22`.
 fn month_and_day(date: Date) -> String {
     let month = match date.month() {
         1 => "Jan",
@@ -130,7 +130,7 @@ fn month_and_day(date: Date) -> String {
     format!("{month} {:02}", date.day())
 }
 
-/// e.g. `Sun`.
+/// Formats a weekday as `Sun`.
 fn weekday(date: Date) -> &'static str {
     match date.weekday() {
         Weekday::Monday => "Mon",
@@ -143,19 +143,19 @@ fn weekday(date: Date) -> &'static str {
     }
 }
 
-/// Further lines of a message stand below its first one.
+/// Indents further lines of a message below the first one.
 fn indented(head: &str, message: &str) -> String {
     let indent = format!("\n{}", " ".repeat(head.chars().count()));
     format!("{head}{}", message.replace('\n', &indent))
 }
 
-/// A value with line breaks goes by its length, in binary.
+/// A value with line breaks is written with its length, in binary.
 fn exported(name: &str, value: &str) -> String {
     if !value.contains('\n') {
         return format!("{name}={value}\n");
     }
     let length = u64::try_from(value.len()).unwrap_or_default().to_le_bytes();
-    // Small lengths are text in UTF-8 byte for byte; larger ones would not be, and are not made here.
+    // Lengths below 128 are single UTF-8 bytes; larger ones do not occur here.
     format!("{name}\n{}{value}\n", String::from_utf8_lossy(&length))
 }
 
@@ -170,7 +170,7 @@ fn cursor(entry: &Entry, journal: &Journal) -> String {
     format!("s={};i={number:x};b={boot};m={uptime:x};t={at:x};x={number:x}", journal.machine_id)
 }
 
-/// The fields of an entry, as the journal has them.
+/// Returns the journal fields of an entry.
 fn fields(entry: &Entry, journal: &Journal) -> Vec<(&'static str, String)> {
     let source = &entry.source;
     let at = entry.at.as_microsecond().to_string();

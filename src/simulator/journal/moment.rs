@@ -1,21 +1,21 @@
-//! Times in the syntax of `journalctl`, on a device whose clock is in UTC.
+//! Times in `journalctl`'s syntax, on a device whose clock is in UTC.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Days as `journalctl` knows them: in full, or their first three letters.
+/// Weekdays, which `journalctl` accepts in full or by their first three letters.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const MICRO: i128 = 1;
 const SECOND: i128 = 1_000_000;
 const MINUTE: i128 = 60 * SECOND;
 const HOUR: i128 = 60 * MINUTE;
 const DAY: i128 = 24 * HOUR;
-/// Months and years have one length there.
+/// A month and a year have a fixed length there.
 const YEAR: i128 = 31_557_600 * SECOND;
 const MONTH: i128 = YEAR / 12;
 
-/// A time; `None` if it is none, over which `journalctl` fails.
+/// Parses a time; `None` if it is invalid, for which `journalctl` fails.
 pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
     let today = TimeZone::UTC.to_datetime(now).date();
     let midnight = |date: Option<Date>| TimeZone::UTC.to_timestamp(date?.at(0, 0, 0, 0)).ok();
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
         return shifted(now, span(rest)?);
     }
     let text = text.trim_start();
-    // systemd 255 and later read this form too.
+    // systemd 255 and later also accept this form.
     text.parse().ok().or_else(|| absolute(text.strip_suffix(" UTC").unwrap_or(text), today))
 }
 
@@ -50,7 +50,7 @@ fn shifted(from: Timestamp, micros: i128) -> Option<Timestamp> {
     from.checked_add(SignedDuration::from_micros(i64::try_from(micros).ok()?)).ok()
 }
 
-/// Pairs of number and unit, in microseconds; a bare number is seconds.
+/// Parses pairs of number and unit; returns microseconds. A number without unit is in seconds.
 fn span(text: &str) -> Option<i128> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -96,7 +96,7 @@ fn length(unit: &str) -> Option<i128> {
     })
 }
 
-/// A date, a time of day, or both, perhaps after a weekday that has to be right.
+/// Parses a date, a time of day, or both. A leading weekday must be the right one.
 fn absolute(text: &str, today: Date) -> Option<Timestamp> {
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let named = first.to_lowercase();
@@ -114,7 +114,7 @@ fn absolute(text: &str, today: Date) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(DateTime::from_parts(date, time)).ok()
 }
 
-/// `2026-11-22` or `26-11-22`; days that a month does not have run into the next one.
+/// Parses `2026-11-22` or `26-11-22`. Days beyond the end of a month continue in the next one.
 fn read_date(text: &str) -> Option<Date> {
     let mut parts = text.split('-');
     let year: i16 = parts.next()?.parse().ok()?;
@@ -123,7 +123,7 @@ fn read_date(text: &str) -> Option<Date> {
     if parts.next().is_some() || !(1..=31).contains(&day) || year < 0 {
         return None;
     }
-    // As C reads two digits.
+    // C's rule for two-digit years.
     let year = match year {
         0..69 => year + 2000,
         69..100 => year + 1900,
@@ -133,7 +133,7 @@ fn read_date(text: &str) -> Option<Date> {
     first.checked_add(SignedDuration::from_hours(24 * (day - 1))).ok()
 }
 
-/// `18:17` or `18:17:16` or `18:17:16.5`.
+/// Parses `18:17`, `18:17:16` or `18:17:16.5`.
 fn read_time(text: &str) -> Option<Time> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':').map(str::parse::<i8>);
@@ -151,7 +151,7 @@ fn read_time(text: &str) -> Option<Time> {
 mod tests {
     use super::parse;
 
-    /// What journalctl 252 takes, in UTC, with the time it means.
+    /// Inputs that journalctl 252 accepts, in UTC, with the resulting time.
     #[test]
     fn times_are_read_as_journalctl_reads_them() {
         let now = "2026-11-22T12:00:00Z".parse().expect("a time");

@@ -1,4 +1,4 @@
-//! What is asked of the journal: the arguments that a request makes for `journalctl`, and what they select.
+//! Queries of the journal: the `journalctl` arguments of a request, and what they select.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use super::super::values;
 use super::format::Format;
 use super::{Entry, moment};
 
-/// Lines `--follow` starts with, unless told otherwise.
+/// Default number of lines at the start of `--follow`.
 const FOLLOWED: usize = 10;
-/// Endings of unit names; others are completed to `.service`.
+/// Suffixes of unit names; other names get `.service`.
 const SUFFIXES: [&str; 11] = [
     ".service",
     ".socket",
@@ -27,7 +27,7 @@ const SUFFIXES: [&str; 11] = [
     ".scope",
 ];
 
-/// The arguments of one run of `journalctl`.
+/// The arguments of one `journalctl` run.
 #[derive(Debug)]
 pub(in super::super) struct Query {
     pub(super) follow: bool,
@@ -40,10 +40,10 @@ pub(in super::super) struct Query {
 }
 
 impl Query {
-    /// Reads a request body. Whatever has no text is put into text, as the server does it.
+    /// Reads a request body. Values that are not text are converted, as the server does.
     ///
-    /// `Err` is the failure to start `journalctl` at all: an argument with a zero byte.
-    /// `Ok(None)`: it does not know the format, and says so where nobody hears it.
+    /// `Err`: `journalctl` can't be started, because an argument contains a zero byte. `Ok(None)`: it does not know
+    /// the format; its message goes nowhere.
     pub(in super::super) fn parse(body: &Value) -> Result<Option<Self>, String> {
         let text = |name: &str| match body.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -62,7 +62,7 @@ impl Query {
         Ok(Some(Self { follow, format, count, unit, tag, since, until }))
     }
 
-    /// What the arguments select from a journal with these units; `None` if `journalctl` fails over one of them.
+    /// Returns the selection from a journal with these units; `None` if `journalctl` fails for an argument.
     pub(super) fn select<'a>(&self, units: impl Iterator<Item = &'a str>) -> Option<Selection> {
         let now = jiff::Timestamp::now();
         let time = |text: &Option<String>| match text {
@@ -72,7 +72,7 @@ impl Query {
         let (since, until) = (time(&self.since)?, time(&self.until)?);
         let unasked = if self.follow && since.is_none() { FOLLOWED } else { usize::MAX };
         let count = match self.count {
-            // What is not an `int` is no number to it.
+            // `journalctl` rejects a count beyond the range of `int`.
             Some(count) if count > f64::from(i32::MAX) => return None,
             Some(count) => values::Integer::from(count).id().try_into().ok()?,
             None => unasked,
@@ -85,7 +85,7 @@ impl Query {
     }
 }
 
-/// The units of a name or pattern; `None` if it is none, or a pattern of nothing.
+/// Returns the units of a name or pattern; `None` if the name is invalid or no unit matches the pattern.
 fn named<'a>(unit: &str, known: impl Iterator<Item = &'a str>) -> Option<BTreeSet<String>> {
     if unit.is_empty() {
         return None;
@@ -102,7 +102,7 @@ fn named<'a>(unit: &str, known: impl Iterator<Item = &'a str>) -> Option<BTreeSe
     (!units.is_empty()).then_some(units)
 }
 
-/// Whether a name fits a pattern of `*` and `?`.
+/// Returns whether a name matches a pattern with `*` and `?`.
 fn fits(pattern: &str, name: &str) -> bool {
     let mut rest = name.chars();
     let mut wanted = pattern.chars();
@@ -117,7 +117,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// What a query selects.
+/// The selection of a query.
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) count: usize,
@@ -136,7 +136,7 @@ impl Selection {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at <= until)
     }
 
-    /// Whether an entry is of the unit and has exactly the tag that are asked for.
+    /// Returns whether an entry has the requested unit and tag.
     pub(super) fn fits(&self, entry: &Entry) -> bool {
         self.units.as_ref().is_none_or(|units| units.contains(entry.source.unit))
             && self.tag.as_ref().is_none_or(|tag| *tag == entry.source.identifier)
