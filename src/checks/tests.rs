@@ -1,6 +1,6 @@
 use super::*;
 
-/// Holds of each value whether the check takes it.
+/// Asserts that the check accepts the good values and rejects the bad ones.
 #[track_caller]
 fn table(check: impl Fn(&str) -> Result<()>, good: &[&str], bad: &[&str]) {
     for value in good {

@@ -1,20 +1,20 @@
-//! Keys and addresses that people put into variables: what a file, a shell or a form leaves in them.
+//! Checks of keys and addresses in variables: detects remains of a file, a shell or a form.
 
 use http::Uri;
 
 use crate::error::is_hidden;
 
-/// Bytes of the longest key or token: session tokens have some hundreds.
+/// Longest key or token, in bytes; session tokens have some hundreds.
 const KEY: usize = 4096;
 
-/// What is wrong with a text, and what to do about it. Nothing of the text is in either.
+/// What is wrong with a text, and what to do. Neither contains any of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) why: &'static str,
     pub(crate) remedy: &'static str,
 }
 
-/// What does not belong to any key or address.
+/// Returns what belongs to no key or address.
 fn stray(text: &str) -> Option<Fault> {
     const BREAKS: [char; 2] = ['\r', '\n'];
     let is_quote = |c: char| "\"'`\u{2018}\u{2019}\u{201c}\u{201d}".contains(c);
@@ -22,60 +22,60 @@ fn stray(text: &str) -> Option<Fault> {
     if text.trim().is_empty() {
         fault("it is only white space", "set it, or unset it")
     } else if text.trim_end().contains(BREAKS) {
-        fault("it has a line break in it", "remove the line break: it is one line")
+        fault("it contains a line break", "remove the line break: it is one line")
     } else if text.ends_with(BREAKS) {
         fault("it ends with a line break", "remove the line break at its end")
     } else if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-        fault("it has white space around it", "remove the white space at its beginning and end")
+        fault("it begins or ends with white space", "remove the white space at its beginning and end")
     } else if text.starts_with(is_quote) || text.ends_with(is_quote) {
-        fault("it has quotes around it", "remove the quotes: env files take them as a part of the value")
+        fault("it is in quotes", "remove the quotes: env files treat them as part of the value")
     } else if text.contains(is_hidden) {
-        fault("it has a control character or an invisible one in it", "copy it again")
+        fault("it contains a control or invisible character", "copy it again")
     } else {
         None
     }
 }
 
-/// What keeps a text from being a key, whatever the server.
+/// Returns why a text can't be a key of any server.
 pub(crate) fn key_fault(key: &str) -> Option<Fault> {
     stray(key).or_else(|| {
         (key.len() > KEY).then_some(Fault {
-            why: "it is longer than 4096 bytes, and no key is",
+            why: "it is longer than 4096 bytes, which no key is",
             remedy: "set it to the key alone",
         })
     })
 }
 
-/// What keeps a text from being a key or token of the cloud: those go into a header.
+/// Returns why a text can't be a key or token of the cloud API, which is sent in a header.
 pub(crate) fn token_fault(token: &str) -> Option<Fault> {
     key_fault(token).or_else(|| {
         if token.contains(char::is_whitespace) {
             Some(Fault {
-                why: "it has white space in it",
+                why: "it contains white space",
                 remedy: "set it to the key alone, without `Bearer`",
             })
         } else if token.contains(|c: char| !c.is_ascii_graphic() || "<>{}\"".contains(c)) {
-            Some(Fault { why: "it has characters that no key has", remedy: "copy it again" })
+            Some(Fault { why: "it contains characters that are not valid in a key", remedy: "copy it again" })
         } else {
             None
         }
     })
 }
 
-/// A base address: scheme, host, and where the caller has a use for it a path.
+/// Parses a base address: scheme, host and optional path.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns what is wrong with the address.
 pub(crate) fn base_address(text: &str) -> Result<Uri, &'static str> {
     if let Some(fault) = stray(text) {
         return Err(fault.why);
     }
     if text.contains(char::is_whitespace) {
-        return Err("it has white space in it");
+        return Err("it contains white space");
     }
-    // `Uri` drops it.
+    // `Uri` drops the fragment.
     if text.contains('#') {
-        return Err("it has a fragment (#)");
+        return Err("it contains a fragment (#)");
     }
     let address: Uri = text.parse().map_err(|_| "it is not an address")?;
     if address.scheme().is_none() {
@@ -83,13 +83,13 @@ pub(crate) fn base_address(text: &str) -> Result<Uri, &'static str> {
     }
     let authority = address.authority().ok_or("the host is missing")?.as_str();
     if authority.contains('@') {
-        return Err("it has a user or a password (@)");
+        return Err("it contains a user or a password (@)");
     }
     if address.query().is_some() {
-        return Err("it has a query (?)");
+        return Err("it contains a query (?)");
     }
     let host = address.host().filter(|host| !host.is_empty()).ok_or("the host is missing")?;
-    // `Uri::port` is silent about a port that is none.
+    // `Uri::port` returns `None` for an invalid port.
     let port = authority.strip_prefix(host).filter(|port| !port.is_empty());
     let is_port = |port: &str| {
         let digits = port.strip_prefix(':').unwrap_or_default();
@@ -132,7 +132,7 @@ mod tests {
         for good in ["f1e2d3c4b5a6", "k+1", "a.b-c_d~", &"0".repeat(2000)] {
             assert_eq!((key_fault(good), token_fault(good)), (None, None), "{good}");
         }
-        // What can be encoded in a query.
+        // Characters that can be encoded in a query.
         assert_eq!(key_fault("a b&c=d/+é"), None);
         for (bad, word) in [("Bearer s3cret", "Bearer"), ("s3cret\u{e9}", "copy"), ("<s3cret>", "copy")] {
             assert!(token_fault(bad).unwrap().remedy.contains(word), "{bad}");

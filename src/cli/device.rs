@@ -47,8 +47,8 @@ pub(super) enum DeviceCommand {
     },
     /// Check for an update now
     Update {
-        /// Override update locks; implies --cancel, because a locked update that is already being retried ignores
-        /// --force alone
+        /// Override update locks; implies --cancel, because --force alone has no effect on a
+        /// locked update that is being retried
         #[arg(long)]
         force: bool,
         /// Cancel the running download or update and start again

@@ -179,7 +179,7 @@ impl Http {
             if started.elapsed() + pause >= total {
                 return Err(error);
             }
-            tracing::debug!(%operation, tries, ?pause, %error, "trying again");
+            tracing::debug!(%operation, tries, ?pause, %error, "retrying");
             self.clock.sleep(pause).await;
         }
     }
@@ -338,11 +338,11 @@ pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
     };
     let kind = of_lost(effect, error.sent);
     if kind == ErrorKind::UnknownOutcome {
-        let text = format!("the connection closed before an answer ({error})");
+        let text = format!("the connection closed before a response ({error})");
         return Error::new(kind, text).sent(true).because(error).help(LOOK);
     }
     let message = if error.sent {
-        format!("{host} closed the connection before an answer ({error})")
+        format!("{host} closed the connection before a response ({error})")
     } else {
         format!("can't reach {host} ({error})")
     };
@@ -357,6 +357,6 @@ pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
 }
 
 fn no_answer(outgoing: &Outgoing, limit: Duration) -> Error {
-    let error = Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).sent(true);
+    let error = Error::new(ErrorKind::Timeout, format!("no response within {limit:?}")).sent(true);
     if outgoing.is_read() { error } else { error.help("it may still happen: look before sending it again") }
 }

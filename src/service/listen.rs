@@ -40,7 +40,7 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
         }
         if !told && matches!(obstacle, Obstacle::Connection { .. }) {
             told = true;
-            tracing::warn!(%address, limit = ?CONNECTION_LIMIT, "can't listen yet: {obstacle}; trying again");
+            tracing::warn!(%address, limit = ?CONNECTION_LIMIT, "can't listen yet: {obstacle}; retrying");
         }
         sleep(PAUSE).await;
     }

@@ -1,5 +1,5 @@
-//! What of this device a call acts on, and whether it is there: in an application of one service the supervisor
-//! acts on that one whatever name or image id it is given.
+//! Checks that the service named by a call exists: in an application with one service the supervisor acts on that
+//! service whatever name or image id it gets.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use super::endpoint::{self as e, Endpoint};
 use super::link::Supervisor;
 use super::state::{ApplicationState, ContainerStatus, VersionedState};
 
-/// Names that an error lists.
+/// Maximum number of names in an error.
 const LISTED: usize = 20;
-/// Letters in which two names differ that are meant to be the same.
+/// Edit distance up to which an error suggests a name.
 const TYPOS: usize = 2;
 
-/// An application, or one of its services.
+/// An application or one of its services.
 #[derive(Debug, Clone)]
 pub(super) struct Affected {
     application: ApplicationId,
@@ -26,7 +26,7 @@ pub(super) struct Affected {
     lookup: Lookup,
 }
 
-/// What is looked at before the call is sent.
+/// The check before the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lookup {
     Names,
@@ -47,7 +47,7 @@ impl Affected {
         Self { lookup: Lookup::NamesAndImages, ..self }
     }
 
-    /// Whether a container is one of those that the call acts on.
+    /// Returns whether the call acts on this container.
     pub(super) fn includes(&self, container: &ContainerStatus) -> bool {
         container.app_id.is_none_or(|id| id == self.application)
             && match &self.service {
@@ -57,10 +57,10 @@ impl Affected {
             }
     }
 
-    /// One read. A read that is not answered does not stop the call: the supervisor may still take it.
+    /// Checks with one read. If the read fails, the call is sent anyway: it may still succeed.
     ///
     /// # Errors
-    /// `is_not_found` when the application is there and the service is none of its.
+    /// `is_not_found` if the application exists and has no such service.
     pub(super) async fn check(
         &self,
         supervisor: &Supervisor,
@@ -75,13 +75,13 @@ impl Affected {
                     .help(help))
             }
             Err(error) => {
-                tracing::debug!(%error, "the service could not be looked up before the call");
+                tracing::debug!(%error, "could not check the service before the call");
                 Ok(())
             }
         }
     }
 
-    /// What is missing, and what to do.
+    /// Returns what is missing, and the help text; `None` if nothing is.
     async fn missing(&self, supervisor: &Supervisor, time: &CallTime) -> Result<Option<(String, String)>> {
         match (&self.service, self.lookup) {
             (Some(ServiceSelector::Name(name)), Lookup::Names | Lookup::NamesAndImages) => {
@@ -100,7 +100,7 @@ impl Affected {
 
     fn missing_image(&self, image: ImageId, mut state: VersionedState) -> Option<(String, String)> {
         let known = state.local.remove(&self.application)?.services;
-        // Empty while the supervisor loads.
+        // Empty while the supervisor loads its state.
         if known.is_empty() || known.contains_key(&image) {
             return None;
         }
@@ -109,7 +109,7 @@ impl Affected {
         Some((what, format!("the images of its services are {}", listed(&ids))))
     }
 
-    /// The supervisor lists the services of the target release, of the applications that the key covers.
+    /// The supervisor lists the services of the target release, for the applications in the key's scope.
     fn missing_name(
         &self,
         name: &str,
@@ -117,13 +117,14 @@ impl Affected {
     ) -> Option<(String, String)> {
         let application = states.into_values().find(|state| state.app_id == self.application)?;
         let names: Vec<String> = application.services.into_keys().collect();
-        // None are listed while the supervisor loads.
+        // No service is listed while the supervisor loads its state.
         if names.is_empty() || names.iter().any(|known| known == name) {
             return None;
         }
         let what = format!("application {} has no service \"{}\"", self.application, name.escape_debug());
         let near = names.iter().find(|known| is_near(known, name));
-        let near = near.map_or_else(String::new, |near| format!("is it \"{}\"? ", near.escape_debug()));
+        let near =
+            near.map_or_else(String::new, |near| format!("did you mean \"{}\"? ", near.escape_debug()));
         Some((what, format!("{near}its services are {}", listed(&names))))
     }
 }
@@ -143,13 +144,13 @@ fn listed(names: &[String]) -> String {
     text.join(", ")
 }
 
-/// Whether one name may have been meant by the other.
+/// Returns whether one name may be a misspelling of the other.
 fn is_near(known: &str, name: &str) -> bool {
     let (known, name) = (known.to_lowercase(), name.trim().to_lowercase());
     known == name || distance(&known, &name) <= TYPOS.min(known.chars().count() / 2)
 }
 
-/// Letters to change, add or leave out (Levenshtein).
+/// Returns the Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,4 +1,4 @@
-//! From a status and a body to a value or an error (reference sections 3, 7.5 and 8).
+//! Conversion of a response to a value or an error (reference sections 3, 7.5 and 8).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,27 +18,27 @@ use super::locked::{self, Force};
 use super::redact::redact;
 use super::send::LOOK;
 
-/// Bytes of an unreadable answer that are searched for the key before its beginning is shown.
+/// Number of bytes of an unreadable response that are searched for the key before its beginning is quoted.
 const HEAD_SEARCHED: usize = 4096;
 
-/// A whole answer.
+/// A buffered response.
 pub(crate) struct Answer {
     pub(crate) supervisor: Supervisor,
     pub(crate) endpoint: &'static Endpoint,
     /// Method and path without query, e.g. `GET /v1/device`.
     pub(crate) operation: String,
     pub(crate) status: u16,
-    /// Whether the content type is `text/html`, which says something in one place only: see [`Answer::is_out_of_scope`].
+    /// Whether the content type is `text/html`. It matters in one place: [`Answer::is_out_of_scope`].
     pub(crate) is_html: bool,
-    /// Whether the request overrode locks.
+    /// Whether the request overrode locks, or could have.
     pub(crate) force: Force,
     pub(crate) body: Bytes,
 }
 
 impl Answer {
-    /// The body as a JSON object of type `T`; unknown fields are ignored.
+    /// Parses the body as a JSON object of type `T`; unknown fields are ignored.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        // serde would read a list as the fields of a struct in their order.
+        // serde would read a list as the fields of a struct.
         if self.body.trim_ascii_start().first().is_some_and(|byte| *byte != b'{') {
             return Err(self.unreadable("a JSON object was expected"));
         }
@@ -46,7 +46,7 @@ impl Answer {
     }
 
     fn misfit(&self, misfit: &json::Misfit) -> Error {
-        // serde's own words may quote a value.
+        // serde's message may quote a value.
         let why = if self.endpoint.bears_secrets { "not as expected" } else { &misfit.why };
         match misfit.path.as_str() {
             "" => self.unreadable(why),
@@ -54,11 +54,11 @@ impl Answer {
         }
     }
 
-    /// The error for a success status whose body is not what the contract says.
+    /// Returns the error for a success status with an unexpected body.
     pub(crate) fn unreadable(&self, why: impl std::fmt::Display) -> Error {
-        let mut message = format!("status {} with an answer that can't be read: {why}", self.status);
+        let mut message = format!("status {} with an invalid response: {why}", self.status);
         if self.body.is_empty() {
-            message = format!("status {} with an empty answer", self.status);
+            message = format!("status {} with an empty response", self.status);
         } else if !self.endpoint.bears_secrets {
             let head = self.body.get(..HEAD_SEARCHED).unwrap_or(&self.body);
             let head = self.clean(String::from_utf8_lossy(head));
@@ -68,18 +68,18 @@ impl Answer {
             .operation(self.operation.clone())
             .with_status(self.status)
             .sent(true)
-            .help("is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells")
+            .help("check BALENA_SUPERVISOR_ADDRESS with `balena-agent doctor`")
     }
 
-    /// For answers whose body says nothing that matters, beyond that it is no page of some other server.
+    /// Checks a response whose body has no value, except that it must not be another server's HTML page.
     pub(crate) fn done(&self) -> Result<()> {
         if page(&self.body).is_some() || self.body.trim_ascii_start().first() == Some(&b'<') {
-            return Err(self.unreadable("a page, not a supervisor's answer"));
+            return Err(self.unreadable("an HTML page instead of a response of the supervisor"));
         }
         Ok(())
     }
 
-    /// The error for a failure that is told with a success status.
+    /// Returns the error for a failure that is reported with a success status.
     pub(crate) fn told(&self, words: &str) -> Error {
         let mut words = self.clean(words.into()).into_owned();
         truncate(&mut words, BODY_LIMIT);
@@ -94,12 +94,12 @@ impl Answer {
         redact(text, self.supervisor.secret())
     }
 
-    /// Text of the body, whatever the content type says (§1: dispatch on status and endpoint).
+    /// Returns the body as text, whatever the content type (§1: dispatch on status and endpoint).
     pub(crate) fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 
-    /// The server's own words (§7.5 rule 4): JSON `message`, else JSON `Error`, else the text.
+    /// Returns the server's error message (§7.5 rule 4): JSON `message`, else JSON `Error`, else the text.
     fn words(&self) -> String {
         let parsed: Option<Value> = serde_json::from_slice(&self.body).ok();
         let field = |name: &str| parsed.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -112,7 +112,7 @@ impl Answer {
         words
     }
 
-    /// The error that a refusing status stands for.
+    /// Returns the error for a status that is not a success.
     pub(crate) fn refusal(&self) -> Error {
         let words = self.words();
         let kind = self.refusal_kind(&words);
@@ -127,10 +127,10 @@ impl Answer {
             ErrorKind::NotFound => format!("not found ({status}){said}"),
             ErrorKind::Unsupported => format!("this supervisor does not have it ({status})"),
             ErrorKind::Unreachable => {
-                format!("the supervisor is not there ({status} from what stands in front){said}")
+                format!("the supervisor is down ({status} from a proxy in front of it){said}")
             }
             ErrorKind::UnknownOutcome => {
-                format!("the supervisor gave no answer ({status} from what stands in front){said}")
+                format!("the supervisor sent no response ({status} from a proxy in front of it){said}")
             }
             _ => format!("status {status}{said}"),
         };
@@ -146,21 +146,22 @@ impl Answer {
         if self.endpoint.takes_locks && locked::is_told(self.status, words) {
             return ErrorKind::Locked;
         }
-        // Only a proxy in front answers so: the supervisor behind it is down, or went down (§1.1).
+        // Only a proxy in front sends these: the supervisor behind it is down, or ended during the call (§1.1).
         match of_gateway(self.endpoint.nature.effect(), self.status, words) {
             Some(Gateway::Unknown) => return ErrorKind::UnknownOutcome,
             Some(Gateway::NotPassedOn) => return ErrorKind::Unreachable,
             Some(Gateway::NoAnswer) if self.status == 502 => return ErrorKind::Unreachable,
             Some(Gateway::NoAnswer) | None => {}
         }
-        // Service actions answer 404, the per-app state 409 (also out of scope), container ids 503.
+        // Missing objects: service actions answer 404, the per-app state 409 (also if out of scope), container ids
+        // 503.
         let is_absent = self.endpoint.absent == Some(self.status)
             && (self.status != 503 || words.contains("Could not find service"));
         if is_absent { ErrorKind::NotFound } else { of_status(self.status, words) }
     }
 
-    /// Whether the key is known and does not cover the application. JSON says so everywhere (§3.4); on
-    /// `/v1/apps/…` it is a text that is labelled as HTML, where for an unknown key it is labelled as text.
+    /// Returns whether the key is valid but does not cover the application. v2 endpoints say so in JSON (§3.4).
+    /// `/v1/apps/…` sends a text labelled as HTML; for an unknown key the text is labelled as plain text.
     fn is_out_of_scope(&self) -> bool {
         match self.body.trim_ascii_start().first() {
             Some(b'{') => true,
@@ -176,17 +177,17 @@ impl Answer {
                 "the key is valid, but not for this application: a container's key covers its own application only",
             ),
             ErrorKind::Unauthorized => error.help(
-                "BALENA_SUPERVISOR_API_KEY is not the key that the supervisor knows: it may have been regenerated, \
-                 then the container must be recreated; `balena-agent doctor` tells",
+                "BALENA_SUPERVISOR_API_KEY is not the key that the supervisor knows: it may have been regenerated. \
+                 Then the container must be recreated; check with `balena-agent doctor`",
             ),
             ErrorKind::Unsupported => {
                 error.help(format!("it needs supervisor {} or later; update the supervisor", self.endpoint.since))
             }
             ErrorKind::Unreachable if self.endpoint.nature.changes() => {
-                error.help("it may be restarting; look at the state before sending this again")
+                error.help("it may be restarting; check the state before you send this again")
             }
             ErrorKind::UnknownOutcome => error.help(LOOK),
-            ErrorKind::Unreachable => error.help("it may be restarting; try again, or give the call `.patience()`"),
+            ErrorKind::Unreachable => error.help("it may be restarting; try again, or set `.patience()` on the call"),
             ErrorKind::NotFound => error.help(
                 "`balena-agent supervisor applications` lists the applications and services that the key covers",
             ),
@@ -195,7 +196,7 @@ impl Answer {
     }
 }
 
-/// Cuts at a character boundary.
+/// Truncates at a character boundary.
 fn truncate(text: &mut String, limit: usize) {
     if text.len() > limit {
         let cut = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
@@ -203,15 +204,15 @@ fn truncate(text: &mut String, limit: usize) {
     }
 }
 
-/// The error for a call that got no answer within its deadline; `sent` if any of it may have left.
+/// Returns the error for a call without a response within its deadline; `sent` if any of it may have been sent.
 pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Duration, sent: bool) -> Error {
-    let missing = if sent { "answer" } else { "connection" };
+    let missing = if sent { "response" } else { "connection" };
     let error = Error::new(ErrorKind::Timeout, format!("no {missing} within {deadline:?}"))
         .operation(operation)
         .sent(sent);
     if sent && endpoint.nature.changes() {
-        error.help("it may still happen: look at the state before sending it again")
+        error.help("it may still take effect: check the state before you send it again")
     } else {
-        error.help("the supervisor is busy or stuck; try again, or give the call a longer `.timeout()`")
+        error.help("the supervisor is busy or stuck; try again, or set a longer `.timeout()` on the call")
     }
 }

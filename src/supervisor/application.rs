@@ -18,24 +18,24 @@ use super::state::{VersionedState, null_is_none};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Which service is meant.
+/// Selects a service.
 ///
-/// In an application with a single service the supervisor acts on that one **whatever the selector says**.
+/// In an application with a single service the supervisor acts on that service **whatever the selector is**.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceSelector {
-    /// By its name in the compose file (supervisor ≥ 8.2.2).
+    /// By the service's name in the compose file (supervisor ≥ 8.2.2).
     Name(String),
-    /// By the id of its image in the running release.
+    /// By the id of the service's image in the running release.
     Image(ImageId),
 }
 
 impl ServiceSelector {
-    /// The service with this name in the compose file.
+    /// Selects the service with this name in the compose file.
     pub fn name(name: impl Into<String>) -> Self {
         Self::Name(name.into())
     }
 
-    /// The service that runs this image.
+    /// Selects the service that runs this image.
     pub fn image(id: impl Into<ImageId>) -> Self {
         Self::Image(id.into())
     }
@@ -72,23 +72,24 @@ impl From<i32> for ServiceSelector {
     }
 }
 
-/// The only service of a single-container application, as `GET /v1/apps/:appId` tells it (reference 4.3).
+/// The only service of a single-container application, from `GET /v1/apps/:appId` (reference 4.3).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SingleContainer {
     /// Id of the application.
     #[serde(rename = "appId")]
     pub app_id: ApplicationId,
-    /// Hash of the release.
+    /// Commit hash of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// Id of the container.
     #[serde(default, rename = "containerId", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
-    /// The service's variables but for the keys. User variables may hold secrets: `Debug` shows the names only.
+    /// The service's variables without the API keys. User variables may contain secrets: `Debug` shows the names
+    /// only.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Id or name of the image in the engine; not the numeric image id.
+    /// Id or name of the image in the engine; not the numeric image id of the API.
     #[serde(default, rename = "imageId", skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Id of the release.
@@ -109,10 +110,10 @@ impl std::fmt::Debug for SingleContainer {
     }
 }
 
-/// Stands for the application's id in a path or body until it is known.
+/// Placeholder of the application's id in a path or body until the id is known.
 pub(crate) const APP_ID: &str = ":appId";
 
-/// An application on this device; from [`Supervisor::application`].
+/// An application on this device. Returned by [`Supervisor::application`].
 #[derive(Debug, Clone)]
 pub struct Application {
     supervisor: Supervisor,
@@ -121,31 +122,32 @@ pub struct Application {
 
 #[derive(Debug, Clone, Copy)]
 enum Which {
-    /// The container's own.
+    /// The application of this container.
     Own,
     Id(ApplicationId),
-    /// That of another device, which the cloud is yet to be asked for.
+    /// An application of another device, whose id is not known yet.
     Elsewhere,
 }
 
 impl Supervisor {
-    /// The application that this container belongs to (`BALENA_APP_ID`).
+    /// Returns the application of this container (`BALENA_APP_ID`).
     pub fn application(&self) -> Application {
         Application { supervisor: self.clone(), which: Which::Own }
     }
 
-    /// Another application on this device; the key must cover it.
+    /// Returns another application on this device; the key must cover it.
     pub fn application_by_id(&self, id: impl Into<ApplicationId>) -> Application {
         Application { supervisor: self.clone(), which: Which::Id(id.into()) }
     }
 
-    /// Calls with [`APP_ID`] where the id belongs. They can't be sent as they are.
+    /// Returns an application whose calls contain [`APP_ID`] instead of the id. It must be replaced before they are
+    /// sent.
     pub(crate) fn application_elsewhere(&self) -> Application {
         Application { supervisor: self.clone(), which: Which::Elsewhere }
     }
 
-    /// Container ids by service name, over all applications in the key's scope (`GET /v2/containerId`).
-    /// Services of the same name in two applications collapse to one. Stopped services are listed.
+    /// Returns the container ids by service name, of all applications in the key's scope (`GET /v2/containerId`).
+    /// Services of the same name in two applications share one entry. Stopped services are included.
     pub fn container_ids(&self) -> Call<BTreeMap<String, String>> {
         #[derive(Deserialize)]
         struct Ids {
@@ -157,10 +159,10 @@ impl Supervisor {
         })
     }
 
-    /// Container id of one service (`GET /v2/containerId?service=…`).
+    /// Returns the container id of one service (`GET /v2/containerId?service=…`).
     ///
     /// # Errors
-    /// `is_not_found` when no container of that name is in the key's scope.
+    /// `is_not_found` if no container of that name is in the key's scope.
     pub fn container_id(&self, service: &str) -> Call<String> {
         #[derive(Deserialize)]
         struct Id {
@@ -179,7 +181,7 @@ impl Supervisor {
 }
 
 impl Application {
-    /// The id as the supervisor gets it: our own exactly as in `BALENA_APP_ID`.
+    /// Returns the id for the request; the own one exactly as in `BALENA_APP_ID`.
     fn id(&self) -> Result<String> {
         match self.which {
             Which::Id(id) if id.get() <= 0 => {
@@ -189,21 +191,21 @@ impl Application {
             Which::Elsewhere => Ok(APP_ID.to_owned()),
             Which::Own => {
                 let id = self.supervisor.own_app_id()?;
-                // It becomes part of a path.
+                // The id becomes part of a path.
                 if id.bytes().all(|b| b.is_ascii_digit()) && id.bytes().any(|b| b != b'0') {
                     Ok(id.to_owned())
                 } else {
                     Err(Error::new(
                         crate::ErrorKind::Config,
-                        format!("BALENA_APP_ID is \"{}\", which is no application's id", id.escape_debug()),
+                        format!("BALENA_APP_ID is \"{}\", which is not an application id", id.escape_debug()),
                     )
-                    .help("it is the numeric id of the fleet; a fleet variable of that name overrides balena's own"))
+                    .help("BALENA_APP_ID is the numeric id of the fleet; a fleet variable of that name overrides it"))
                 }
             }
         }
     }
 
-    /// What its calls act on, if that is on this device and known.
+    /// Returns what a call acts on, if it is on this device and its id is known.
     fn affected(&self, service: Option<ServiceSelector>) -> Option<Affected> {
         let application = match self.which {
             Which::Id(id) => id,
@@ -225,67 +227,66 @@ impl Application {
         Ok(self.v2(endpoint, action)?.body(service.body()?))
     }
 
-    /// Restarts all services (`POST /v2/applications/:appId/restart`): stops and removes the containers,
-    /// makes and starts new ones. Volumes stay; stopped services are started too. Calls of this kind and
-    /// [`purge`](Self::purge) wait for each other in this client, since the supervisor lets them cancel
-    /// each other.
+    /// Restarts all services (`POST /v2/applications/:appId/restart`): stops and removes the containers, then creates
+    /// and starts new ones. Volumes are kept; stopped services are started too. This client sends restarts and
+    /// [`purge`](Self::purge) calls one at a time, because the supervisor lets them cancel each other.
     ///
     /// # Errors
-    /// `is_locked` when any service of the application holds an update lock; `is_unknown_outcome` when this
-    /// container is one of those that are restarted.
+    /// `is_locked` if any service of the application holds an update lock; `is_unknown_outcome` if this container is
+    /// among the restarted ones.
     pub fn restart(&self) -> Call<(), Recreating> {
         Call::new(&self.supervisor, self.v2(&e::RESTART, "restart"), data_or_error).on(self.affected(None))
     }
 
-    /// [`restart`](Self::restart) by its first form (`POST /v1/restart`), which every supervisor has.
+    /// Does [`restart`](Self::restart) through the v1 endpoint (`POST /v1/restart`), which every supervisor has.
     pub fn restart_v1(&self) -> Call<(), Recreating> {
         Call::new(&self.supervisor, self.v1(&e::RESTART_V1, "/v1/restart"), data_or_error)
             .on(self.affected(None))
     }
 
-    /// Restarts all services with **empty volumes** (`POST /v2/applications/:appId/purge`). Their data is
-    /// gone, and so is the device-wide `extra-firmware` volume.
+    /// Restarts all services with **empty volumes** (`POST /v2/applications/:appId/purge`). The data in the volumes
+    /// is lost, and so is the device-wide `extra-firmware` volume.
     ///
     /// # Errors
-    /// As [`restart`](Self::restart).
+    /// Those of [`restart`](Self::restart).
     pub fn purge(&self) -> Call<(), Recreating> {
         Call::new(&self.supervisor, self.v2(&e::PURGE, "purge"), data_or_error).on(self.affected(None))
     }
 
-    /// [`purge`](Self::purge) by its first form (`POST /v1/purge`), which every supervisor has.
+    /// Does [`purge`](Self::purge) through the v1 endpoint (`POST /v1/purge`), which every supervisor has.
     pub fn purge_v1(&self) -> Call<(), Recreating> {
         Call::new(&self.supervisor, self.v1(&e::PURGE_V1, "/v1/purge"), data_or_error).on(self.affected(None))
     }
 
-    /// Stops one service, then makes and starts a new container
-    /// (`POST /v2/applications/:appId/restart-service`). Answers 200 also when the engine could not stop the old
-    /// one: [`confirm`](Call::confirm) tells.
+    /// Stops one service, then creates and starts a new container (`POST /v2/applications/:appId/restart-service`).
+    /// The supervisor answers 200 even if the engine could not stop the old container: [`confirm`](Call::confirm)
+    /// checks that.
     ///
-    /// A service's name is looked up before (`GET /v2/applications/state`), since in an application of one service
-    /// the supervisor acts on that one whatever the name; [`unchecked`](Call::unchecked) leaves that out.
+    /// The name of the service is checked first (`GET /v2/applications/state`), because in an application with one
+    /// service the supervisor acts on that one whatever the name. [`unchecked`](Call::unchecked) skips the check.
     ///
     /// # Errors
-    /// `is_not_found` when the service is not there or has no container; `is_locked` when any service of the
-    /// application holds an update lock; `is_unknown_outcome` when it is this very service.
+    /// `is_not_found` if the service does not exist or has no container; `is_locked` if any service of the
+    /// application holds an update lock; `is_unknown_outcome` if it is the service of this container.
     pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), RestartingService> {
         self.on_service(&e::RESTART_SERVICE, "restart-service", service.into())
     }
 
-    /// Stops one service (`POST /v2/applications/:appId/stop-service`). **Answers before it has stopped**,
-    /// and also when the engine fails to stop it: [`Supervisor::wait_for`] tells. A name is looked up before, as
-    /// by [`restart_service`](Self::restart_service).
+    /// Stops one service (`POST /v2/applications/:appId/stop-service`). **The response comes before the service has
+    /// stopped**, and is a success even if the engine fails to stop it: [`Supervisor::wait_for`] waits for it. The
+    /// name is checked first, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// As [`restart_service`](Self::restart_service).
+    /// Those of [`restart_service`](Self::restart_service).
     pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StoppingService> {
         self.on_service(&e::STOP_SERVICE, "stop-service", service.into())
     }
 
-    /// Starts one service (`POST /v2/applications/:appId/start-service`); succeeds when it runs already.
-    /// Update locks do not matter. A name is looked up before, as by [`restart_service`](Self::restart_service).
+    /// Starts one service (`POST /v2/applications/:appId/start-service`). Succeeds if it is already running. Update
+    /// locks do not apply. The name is checked first, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` when the service is not there or has no container.
+    /// `is_not_found` if the service does not exist or has no container.
     pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StartingService> {
         self.on_service(&e::START_SERVICE, "start-service", service.into())
     }
@@ -300,11 +301,11 @@ impl Application {
         Call::new(&self.supervisor, spec, data_or_error).on(self.affected(Some(service)))
     }
 
-    /// State of the services by image id (`GET /v2/applications/:appId/state`).
+    /// Returns the state of the services by image id (`GET /v2/applications/:appId/state`).
     ///
     /// # Errors
-    /// `is_not_found` when the application is not on this device or out of the key's scope: the supervisor
-    /// does not tell which.
+    /// `is_not_found` if the application is not on this device or not in the key's scope: the supervisor does not
+    /// distinguish them.
     pub fn state(&self) -> Call<VersionedState> {
         Call::new(&self.supervisor, self.v2(&e::APPLICATION_STATE, "state"), |answer| answer.json())
     }
@@ -313,22 +314,22 @@ impl Application {
         Ok(Spec::new(endpoint, format!("/v1/apps/{}{action}", self.id()?)))
     }
 
-    /// The only service of a single-container application (`GET /v1/apps/:appId`).
+    /// Returns the only service of a single-container application (`GET /v1/apps/:appId`).
     ///
     /// # Errors
-    /// `is_rejected` for an application with several services.
+    /// `is_rejected` if the application has several services.
     pub fn single_container(&self) -> Call<SingleContainer> {
         Call::new(&self.supervisor, self.single(&e::APP_V1, ""), |answer| answer.json())
     }
 
-    /// Stops the only service of a single-container application (`POST /v1/apps/:appId/stop`) and returns
-    /// its container id.
+    /// Stops the only service of a single-container application (`POST /v1/apps/:appId/stop`). Returns its container
+    /// id.
     pub fn stop_single(&self) -> Call<String, Forceable> {
         Call::new(&self.supervisor, self.single(&e::STOP_V1, "/stop"), container_id)
     }
 
-    /// Starts the only service of a single-container application (`POST /v1/apps/:appId/start`) and returns
-    /// its container id.
+    /// Starts the only service of a single-container application (`POST /v1/apps/:appId/start`). Returns its
+    /// container id.
     pub fn start_single(&self) -> Call<String> {
         Call::new(&self.supervisor, self.single(&e::START_V1, "/start"), container_id)
     }

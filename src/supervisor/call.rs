@@ -1,4 +1,4 @@
-//! One request to the supervisor: built first, sent by `.await`.
+//! One request to the supervisor, which is built first and sent by `.await`.
 
 use std::borrow::Cow;
 use std::future::IntoFuture;
@@ -31,7 +31,7 @@ pub struct Forceable;
 #[derive(Debug)]
 pub struct Updating;
 
-/// Options of a call that makes all containers of an application anew.
+/// Options of a call that recreates all containers of an application.
 #[derive(Debug)]
 pub struct Recreating;
 
@@ -66,19 +66,19 @@ impl sealed::Options for StoppingService {}
 impl sealed::Options for StartingService {}
 
 options! {
-    /// Options of calls that update locks refuse, and that can override them.
+    /// Options of calls that are subject to update locks and can override them.
     TakesForce: Forceable Recreating RestartingService StoppingService;
     /// Options of calls that name a service.
     NamesService: RestartingService StoppingService StartingService;
-    /// Options of calls after which containers are new ones.
+    /// Options of calls that recreate containers.
     MakesContainers: Recreating RestartingService;
 }
 
-/// A call to the supervisor. Nothing is sent before `.await`; `O` says which options it has.
+/// A call to the supervisor. Nothing is sent before `.await`. `O` determines which options it has.
 ///
-/// Every call has a deadline for each try (reads 10 s, device actions 20 s, service actions and host
-/// config 60 s, app restart and purge 300 s) and, unless given [patience](Self::patience), is tried once.
-/// Dropping the future cancels the wait; a change that was already sent may still happen.
+/// Each attempt has a deadline: reads 10 s, device actions 20 s, service actions and host config 60 s, app restart
+/// and purge 300 s. Without [patience](Self::patience) there is one attempt. Dropping the future cancels the wait; a
+/// change that was already sent may still take effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Call<T, O = ()> {
     sending: Sending,
@@ -86,26 +86,26 @@ pub struct Call<T, O = ()> {
     options: PhantomData<fn(O)>,
 }
 
-/// A call without the type of its value: what sends it is compiled once for all of them.
+/// A call without the type of its value, so that the code that sends it is compiled only once.
 pub(crate) struct Sending {
     supervisor: Supervisor,
     pub(crate) spec: Result<Spec>,
     pub(crate) deadline: Option<Duration>,
     patience: Option<Duration>,
-    /// What of this device it acts on, where that can be looked at before.
+    /// What the call acts on, if that can be checked before it is sent.
     affected: Option<Affected>,
 }
 
-/// From a whole answer to the value.
+/// Converts a buffered response to the value.
 pub(crate) type Reader<T> = fn(Answer) -> Result<T>;
 
-/// What is sent.
+/// A request: endpoint, path, query and body.
 pub(crate) struct Spec {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) path: Cow<'static, str>,
-    /// Encoded pairs that follow the key.
+    /// Encoded query parameters after the key.
     pub(crate) query: Option<String>,
-    /// `None` is no body at all, which is not the same as `{}`.
+    /// `None` is no body, which differs from `{}`.
     pub(crate) body: Option<Value>,
 }
 
@@ -119,7 +119,7 @@ impl Spec {
         self
     }
 
-    /// Whether it overrides update locks.
+    /// Returns whether the request overrides update locks.
     pub(crate) fn force(&self) -> Force {
         let given = self.body.as_ref().and_then(|body| body.get("force")) == Some(&Value::Bool(true));
         match (self.endpoint.takes_locks, given) {
@@ -140,7 +140,7 @@ impl Spec {
     }
 }
 
-/// Without values: a body may hold a password, a target state holds every secret there is.
+/// Omits the values: a body may contain a password, a target state contains every secret.
 impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let fields: Option<Vec<&String>> =
@@ -160,43 +160,43 @@ impl<T, O> Call<T, O> {
         Self { sending, read, options: PhantomData }
     }
 
-    /// The same call, which acts on this.
+    /// Returns the same call with what it acts on.
     pub(super) fn on(mut self, affected: Option<Affected>) -> Self {
-        // For a wrong argument nothing is looked at.
+        // An invalid argument needs no check.
         self.sending.affected = affected.filter(|_| self.sending.spec.is_ok());
         self
     }
 
-    /// Keeps trying for this long while the supervisor can't be reached, as during its restart (15–60 s).
+    /// Retries for this long while the supervisor can't be reached, as during its restart (15–60 s).
     ///
-    /// A request that never left is sent again. One that was sent is repeated only if that is safe: reads
-    /// that can't take the supervisor down, and changes with the same effect however often they arrive
-    /// (start-service, tags). Without patience every call fails at once.
+    /// A request that was not sent is always retried. One that was sent is retried only if that is safe: reads that
+    /// can't crash the supervisor, and idempotent changes (start-service, tags). Without patience a call has a single
+    /// attempt.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.sending.patience = Some(patience);
         self
     }
 
-    /// Another deadline for each try than the endpoint's own.
+    /// Replaces the endpoint's deadline of each attempt.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.sending.deadline = Some(deadline);
         self
     }
 
-    /// What is sent, and how the answer is read.
+    /// Returns what sends the request and what reads the response.
     pub(crate) fn into_parts(self) -> (Sending, Reader<T>) {
         (self.sending, self.read)
     }
 
-    /// The same call, of whose answer nothing is wanted.
+    /// Returns the same call without a value.
     pub(crate) fn without_value(self) -> Call<(), O> {
         Call { sending: self.sending, read: data_or_error, options: PhantomData }
     }
 }
 
 impl<T, O: TakesForce> Call<T, O> {
-    /// Overrides update locks: the supervisor deletes the lock files of others and goes on. On reboot and
-    /// shutdown it also ignores a running host OS update.
+    /// Overrides update locks: the supervisor deletes the lock files of others and proceeds. On reboot and shutdown
+    /// it also ignores a running host OS update.
     pub fn force(mut self) -> Self {
         if let Ok(spec) = &mut self.sending.spec {
             spec.set("force", true.into());
@@ -206,16 +206,17 @@ impl<T, O: TakesForce> Call<T, O> {
 }
 
 impl<T, O: NamesService> Call<T, O> {
-    /// Sends it without a look at the service's name first.
+    /// Sends the call without checking the service's name first.
     pub fn unchecked(mut self) -> Self {
         self.sending.affected = self.sending.affected.map(Affected::unchecked);
         self
     }
 
-    /// Looks at an image id too before it is sent (`GET /v2/applications/:appId/state`), as by default at a name.
+    /// Checks an image id too before the call is sent (`GET /v2/applications/:appId/state`); a name is always
+    /// checked.
     ///
     /// # Errors
-    /// `is_not_found` when no service of the application runs this image; nothing was sent then.
+    /// `is_not_found` if no service of the application runs this image; nothing is sent then.
     pub fn checked(mut self) -> Self {
         self.sending.affected = self.sending.affected.map(Affected::checked);
         self
@@ -223,20 +224,20 @@ impl<T, O: NamesService> Call<T, O> {
 }
 
 impl<O: MakesContainers> Call<(), O> {
-    /// Tells whether the containers are new ones: the supervisor answers 200 also when the engine could not stop
-    /// a container. Their ids are read once before and once after (`GET /v2/state/status`); if the engine is ill
-    /// that read can make the supervisor exit.
+    /// Checks that the containers were recreated: the supervisor answers 200 even if the engine could not stop a
+    /// container. Their ids are read before and after (`GET /v2/state/status`). If the engine fails, that read can
+    /// crash the supervisor.
     ///
     /// # Errors
-    /// Those of the call; `is_server` when it was answered with success and a container is the same as before.
+    /// Those of the call; `is_server` if it succeeded and a container is the same as before.
     pub fn confirm(self) -> Confirm<O> {
         Confirm::new(self)
     }
 }
 
 impl<T> Call<T, Updating> {
-    /// Applies the update although update locks are held. While a locked update is already being
-    /// retried, force alone changes nothing: add [`cancel`](Self::cancel) (§8).
+    /// Applies the update in spite of update locks. While a locked update is being retried, force alone has no
+    /// effect: add [`cancel`](Self::cancel) (§8).
     pub fn force(mut self) -> Self {
         if let Ok(spec) = &mut self.sending.spec {
             spec.set("force", true.into());
@@ -244,8 +245,8 @@ impl<T> Call<T, Updating> {
         self
     }
 
-    /// Ends what is being applied or downloaded and starts over; also the way to make the supervisor
-    /// notice at once that a lock is gone.
+    /// Cancels the running download or update and starts again. Also makes the supervisor notice a released lock at
+    /// once.
     pub fn cancel(mut self) -> Self {
         if let Ok(spec) = &mut self.sending.spec {
             spec.set("cancel", true.into());
@@ -269,7 +270,7 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
 }
 
 impl Sending {
-    /// The answer, and how often it had to be sent for it.
+    /// Returns the response and the number of attempts.
     pub(crate) fn answered(self) -> BoxFuture<'static, Result<(Answer, u32)>> {
         Box::pin(async move {
             let time = self.time();
@@ -282,7 +283,7 @@ impl Sending {
         CallTime { deadline: self.deadline, until: self.patience.map(end_of) }
     }
 
-    /// Looks whether the service is there that the call names.
+    /// Checks that the service named by the call exists.
     pub(super) async fn check(&self, time: &CallTime) -> Result<()> {
         match (&self.spec, &self.affected) {
             (Ok(spec), Some(affected)) => affected.check(&self.supervisor, &spec.operation(), time).await,
@@ -290,7 +291,7 @@ impl Sending {
         }
     }
 
-    /// The supervisor, what the call acts on, and what it is called.
+    /// Returns the supervisor, what the call acts on, and the operation's name.
     pub(super) fn about(&self) -> (Supervisor, Option<Affected>, String) {
         let operation = self.spec.as_ref().map(Spec::operation).unwrap_or_default();
         (self.supervisor.clone(), self.affected.clone(), operation)
@@ -301,22 +302,22 @@ impl Sending {
     }
 }
 
-/// The time that a call has, together with the reads around it.
+/// Time limits of a call and of the reads around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallTime {
-    /// For each try.
+    /// Deadline of each attempt.
     pub(super) deadline: Option<Duration>,
-    /// When its patience ends.
+    /// When the patience ends.
     until: Option<Instant>,
 }
 
 impl CallTime {
-    /// What is left of its patience.
+    /// Returns the remaining patience.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// The deadline of a read around it: never longer than the read's own.
+    /// Returns the deadline of a read around the call: at most the read's own.
     pub(super) fn for_read(&self, endpoint: &Endpoint) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.min(endpoint.deadline))
     }
@@ -332,7 +333,7 @@ impl<T, O> std::fmt::Debug for Call<T, O> {
     }
 }
 
-/// The head of an answer, its body still to come.
+/// A streaming response: the head was received, the body was not.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) operation: String,
@@ -340,10 +341,10 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// The next piece of the body, `None` at its end.
+    /// Returns the next chunk of the body, `None` at its end.
     ///
     /// # Errors
-    /// `is_unreachable` when the connection broke.
+    /// `is_unreachable` if the connection breaks.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         self.body.poll_next(cx).map_err(|error| {
             Error::new(ErrorKind::Unreachable, format!("the stream broke ({error})"))

@@ -1,4 +1,4 @@
-//! Whether a restart made new containers: the supervisor answers 200 also when the engine could not stop one.
+//! Checks that a restart recreated the containers: the supervisor answers 200 even if the engine could not stop one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,24 +14,24 @@ use super::endpoint as e;
 use super::link::Supervisor;
 use super::state::{ContainerStatus, StateStatus};
 
-/// What is known of a restart that the supervisor answered with success.
+/// Result of a restart that the supervisor answered with success.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Confirmation {
     /// Every container is a new one.
     Confirmed,
-    /// It could not be looked at, for this reason: the supervisor's word is all there is.
+    /// The containers could not be compared, for this reason. Only the supervisor's response says that it worked.
     NotConfirmed(Error),
 }
 
 impl Confirmation {
-    /// Whether every container is a new one.
+    /// Returns whether every container is a new one.
     pub fn is_confirmed(&self) -> bool {
         matches!(self, Self::Confirmed)
     }
 }
 
-/// A call whose effect is looked at; from [`Call::confirm`]. Nothing is sent before `.await`.
+/// A call whose effect is checked. Returned by [`Call::confirm`]. Nothing is sent before `.await`.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Confirm<O> {
     call: Call<(), O>,
@@ -63,7 +63,7 @@ async fn confirmed(sending: Sending, read: Reader<()>) -> Result<Confirmation> {
     };
     let (answer, attempts) = sending.send(&time).await?;
     read(answer).map_err(|error| error.with_attempts(attempts))?;
-    // Once more only if there is something to compare it with.
+    // The second read is useful only if there is something to compare it with.
     let (affected, before) = match before {
         Ok(before) => before,
         Err(error) => return Ok(Confirmation::NotConfirmed(error)),
@@ -95,16 +95,18 @@ fn compare(
     let were: Vec<&ContainerStatus> =
         before.iter().filter(|one| affected.includes(one) && one.container_id.is_some()).collect();
     if were.is_empty() {
-        return Ok(Confirmation::NotConfirmed(unknown("no container of it was listed before")));
+        return Ok(Confirmation::NotConfirmed(unknown("none of its containers were listed before")));
     }
     let same = were.iter().filter(|was| after.iter().any(|now| now.container_id == was.container_id));
     let same: BTreeSet<&str> = filled(same.map(|was| was.service_name.as_str()));
     if !same.is_empty() {
         let names =
             same.into_iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ");
-        let message = format!("answered with success, and the container did not change (service {names})");
+        let message = format!(
+            "the supervisor answered with success, but the container did not change (service {names})"
+        );
         return Err(Error::new(ErrorKind::Server, message).operation(operation.to_owned()).sent(true).help(
-            "the engine could not stop it, or another restart cancelled this one. Try again; if it stays, look at \
+            "the engine could not stop it, or another restart cancelled this one. Try again; if this persists, check \
              `balena-agent device logs --unit balena.service` and reboot the device",
         ));
     }
@@ -113,7 +115,7 @@ fn compare(
         Some(gone) => {
             let name = gone.service_name.escape_debug();
             Confirmation::NotConfirmed(unknown(format!(
-                "the old container of service {name} is gone, a new one is not there"
+                "the old container of service {name} is gone, but there is no new one"
             )))
         }
         None => Confirmation::Confirmed,

@@ -1,4 +1,4 @@
-//! The device as a whole: its actions and what it tells about itself (reference sections 3.1–3.3).
+//! The device: its actions and properties (reference sections 3.1–3.3).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,53 +19,53 @@ use super::endpoint as e;
 use super::link::Supervisor;
 use super::state::{ServiceStatus, null_is_none};
 
-/// What the supervisor made of an update request.
+/// Result of an update request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateTrigger {
-    /// It asks the cloud now; whether there is an update, and whether it gets applied, shows in the state.
+    /// The supervisor now polls the cloud. The state shows whether there is an update and whether it is applied.
     Started,
-    /// It ignored the request: instant updates are switched off on this device, and the call was not forced.
+    /// The supervisor ignored the request: instant updates are disabled on this device, and the call was not forced.
     Ignored,
-    /// A proxy in front of the supervisor took it; what becomes of it shows in the state.
+    /// A proxy in front of the supervisor accepted the request. The state shows its effect.
     Accepted,
 }
 
-/// The device as `GET /v1/device` tells it (reference 4.1). Fields the supervisor leaves out are `None`.
+/// The device, from `GET /v1/device` (reference 4.1). Fields that the supervisor omits are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeviceState {
-    /// Port of the supervisor API; older supervisors send it as text.
+    /// Port of the supervisor API. Older supervisors send it as text.
     #[serde(default, deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
     pub api_port: Option<u16>,
-    /// Addresses, separated by spaces; IPv6 may be among them.
+    /// IP addresses, separated by spaces; may include IPv6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// MAC addresses, separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac_address: Option<String>,
-    /// Hash of the running release; absent while an update is being applied, or retried.
+    /// Commit hash of the running release; absent while an update is applied or retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Status of the *first service of the first application*; `Running` is shown as `Idle`.
+    /// Status of the *first service of the first application*; `Running` is reported as `Idle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ServiceStatus>,
-    /// Percent, while that service's image is downloaded.
+    /// Progress in percent while that service's image is downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub download_progress: Option<f64>,
-    /// e.g. `balenaOS 6.5.24`.
+    /// Version of the host OS, e.g. `balenaOS 6.5.24`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
     /// Version of the supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervisor_version: Option<String>,
-    /// An update is being applied or waits; with `update_failed`, a locked one looks like this too.
+    /// Whether an update is being applied or is waiting. With `update_failed` it may be blocked by an update lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_pending: Option<bool>,
-    /// The last try to apply failed and will be repeated.
+    /// Whether the last attempt to apply the update failed. The supervisor retries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_failed: Option<bool>,
-    /// The images are here. Absent until the supervisor has finished starting.
+    /// Whether the images are downloaded. Absent until the supervisor has finished starting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_downloaded: Option<bool>,
 }
@@ -74,24 +74,24 @@ pub struct DeviceState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VpnState {
-    /// Whether it is switched on.
+    /// Whether the configuration enables it.
     pub enabled: bool,
     /// Whether it is connected.
     pub connected: bool,
 }
 
-/// What kind of device this is.
+/// Type of the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeviceInfo {
-    /// Architecture, e.g. `aarch64`, or `unknown`.
+    /// CPU architecture, e.g. `aarch64`, or `unknown`.
     pub arch: String,
-    /// Device type slug, or `unknown`.
+    /// Slug of the device type, or `unknown`.
     #[serde(rename = "deviceType")]
     pub device_type: String,
 }
 
-/// A tag of the device as the cloud has it.
+/// A tag of the device in the cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tag {
@@ -104,26 +104,26 @@ pub struct Tag {
 }
 
 impl Supervisor {
-    /// Asks whether the supervisor answers (`GET /ping`; no key needed).
+    /// Checks whether the supervisor answers (`GET /ping`). Needs no key.
     pub fn ping(&self) -> Call<()> {
         Call::new(self, Ok(Spec::new(&e::PING, "/ping")), done)
     }
 
-    /// Whether the supervisor finds itself healthy (`GET /v1/healthy`). That is about its contact with the
-    /// cloud as much as about itself: `false` does not mean that its API is down.
+    /// Returns whether the supervisor reports itself healthy (`GET /v1/healthy`). This includes its contact with the
+    /// cloud: `false` does not mean that its API is down.
     pub fn healthy(&self) -> Call<bool> {
         Call::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), |answer| {
             answer.done().map(|()| answer.status == 200)
         })
     }
 
-    /// Blinks the device's LED for 15 s (`POST /v1/blink`); succeeds on devices without one.
+    /// Blinks the device's LED for 15 s (`POST /v1/blink`). Succeeds on devices without one.
     pub fn blink(&self) -> Call<()> {
         Call::new(self, Ok(Spec::new(&e::BLINK, "/v1/blink")), done)
     }
 
-    /// Makes the supervisor ask the cloud for its target state now (`POST /v1/update`). Returns before
-    /// anything came of it.
+    /// Makes the supervisor poll the cloud for its target state (`POST /v1/update`). Returns before the poll is
+    /// complete.
     pub fn update(&self) -> Call<UpdateTrigger, Updating> {
         let spec = Spec::new(&e::UPDATE, "/v1/update").body(json!({}));
         Call::new(self, Ok(spec), |answer| {
@@ -136,27 +136,27 @@ impl Supervisor {
         })
     }
 
-    /// Reboots the device (`POST /v1/reboot`). After success every further call is refused at once.
+    /// Reboots the device (`POST /v1/reboot`). After success the supervisor rejects every further call.
     ///
     /// # Errors
-    /// `is_locked` when a service holds an update lock or the host OS is being updated; `is_server` when
-    /// the supervisor can't ask the host.
+    /// `is_locked` if a service holds an update lock or the host OS is being updated; `is_server` if the supervisor
+    /// can't reach the host.
     pub fn reboot(&self) -> Call<(), Forceable> {
         Call::new(self, Ok(Spec::new(&e::REBOOT, "/v1/reboot").body(json!({}))), data_or_error)
     }
 
-    /// Shuts the device down (`POST /v1/shutdown`). Somebody has to switch it on again by hand.
+    /// Shuts the device down (`POST /v1/shutdown`). It must be switched on again by hand.
     ///
     /// # Errors
-    /// As [`reboot`](Self::reboot).
+    /// Those of [`reboot`](Self::reboot).
     pub fn shutdown(&self) -> Call<(), Forceable> {
         Call::new(self, Ok(Spec::new(&e::SHUTDOWN, "/v1/shutdown").body(json!({}))), data_or_error)
     }
 
-    /// Replaces the key that this call is made with (`POST /v1/regenerate-api-key`) and returns the new one.
+    /// Replaces the key of this client (`POST /v1/regenerate-api-key`). Returns the new key.
     ///
-    /// The old key is refused at once, also to this client, and the container that holds it is recreated
-    /// with the new one at the next update.
+    /// The old key is invalid at once, also for this client. The container with the old key is recreated with the new
+    /// one at the next update.
     pub fn regenerate_api_key(&self) -> Call<SecretString> {
         Call::new(self, Ok(Spec::new(&e::REGENERATE_API_KEY, "/v1/regenerate-api-key")), |answer| {
             let key = answer.text().trim().to_owned();
@@ -167,12 +167,12 @@ impl Supervisor {
         })
     }
 
-    /// The device's state in short (`GET /v1/device`).
+    /// Returns the device's state (`GET /v1/device`).
     pub fn device(&self) -> Call<DeviceState> {
         Call::new(self, Ok(Spec::new(&e::DEVICE, "/v1/device")), |answer| answer.json())
     }
 
-    /// Version of the supervisor without a leading `v` (`GET /v2/version`); it may carry `+tag`.
+    /// Returns the version of the supervisor without a leading `v` (`GET /v2/version`); may include a `+tag`.
     pub fn version(&self) -> Call<String> {
         #[derive(Deserialize)]
         struct Version {
@@ -184,7 +184,7 @@ impl Supervisor {
         })
     }
 
-    /// Name of the device as last heard from the cloud (`GET /v2/device/name`); works offline.
+    /// Returns the name of the device as last received from the cloud (`GET /v2/device/name`). Works offline.
     pub fn device_name(&self) -> Call<String> {
         #[derive(Deserialize)]
         struct Name {
@@ -196,10 +196,10 @@ impl Supervisor {
         })
     }
 
-    /// The device's tags, asked of the cloud at this moment (`GET /v2/device/tags`).
+    /// Returns the device's tags, which the supervisor requests from the cloud (`GET /v2/device/tags`).
     ///
     /// # Errors
-    /// `is_server` (500) when the supervisor can't reach the cloud.
+    /// `is_server` (500) if the supervisor can't reach the cloud.
     pub fn tags(&self) -> Call<Vec<Tag>> {
         #[derive(Deserialize)]
         struct Tags {
@@ -211,11 +211,11 @@ impl Supervisor {
         })
     }
 
-    /// Sets tags of the device (`PATCH /v2/device/tags`, supervisor ≥ 17.8). They are queued on the device
-    /// and reach the cloud when it can be reached; nothing deletes a tag here.
+    /// Sets tags of the device (`PATCH /v2/device/tags`, supervisor ≥ 17.8). They are queued on the device and sent
+    /// when the cloud is reachable. The supervisor API can't delete tags.
     ///
     /// # Errors
-    /// `is_invalid_argument` for a key that is empty or has white space.
+    /// `is_invalid_argument` if a key is empty or contains white space.
     pub fn set_tags<K: Into<String>, V: Into<String>>(
         &self,
         tags: impl IntoIterator<Item = (K, V)>,
@@ -226,7 +226,7 @@ impl Supervisor {
         Call::new(self, spec, done)
     }
 
-    /// State of the VPN (`GET /v2/device/vpn`).
+    /// Returns the state of the VPN (`GET /v2/device/vpn`).
     pub fn vpn(&self) -> Call<VpnState> {
         #[derive(Deserialize)]
         struct Vpn {
@@ -237,7 +237,7 @@ impl Supervisor {
         })
     }
 
-    /// Architecture and type of the device (`GET /v2/local/device-info`); works outside local mode too.
+    /// Returns architecture and type of the device (`GET /v2/local/device-info`). Works outside local mode too.
     pub fn device_info(&self) -> Call<DeviceInfo> {
         #[derive(Deserialize)]
         struct Info {
@@ -248,21 +248,21 @@ impl Supervisor {
         })
     }
 
-    /// Deletes every volume that no container and no target state of the key's applications refers to
-    /// (`GET /v2/cleanup-volumes`, a GET with an effect). **On a device with several applications this can
-    /// delete unused volumes of the others.** Never sent twice.
+    /// Deletes every volume that no container and no target state of the key's applications uses (`GET
+    /// /v2/cleanup-volumes`, a GET with an effect). **On a device with several applications it can delete unused
+    /// volumes of the others.** Never retried after it was sent.
     pub fn cleanup_volumes(&self) -> Call<()> {
         Call::new(self, Ok(Spec::new(&e::CLEANUP_VOLUMES, "/v2/cleanup-volumes")), done)
     }
 }
 
-/// For calls whose success is told by the status alone.
+/// Reads a response whose status is all that matters.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
 pub(super) fn done(answer: Answer) -> Result<()> {
     answer.done()
 }
 
-/// For answers of the form `{"Data": …, "Error": …}`: an error told in a success status is an error.
+/// Reads a response `{"Data": …, "Error": …}`: an error inside a success status is an error.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
 pub(super) fn data_or_error(answer: Answer) -> Result<()> {
     let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
@@ -272,9 +272,9 @@ pub(super) fn data_or_error(answer: Answer) -> Result<()> {
     }
 }
 
-/// A port as a number or as decimal text.
+/// Deserializes a port from a number or from decimal text.
 pub(super) fn number_or_text<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
-    // A visitor and not an untagged enum: its errors know their place in the text.
+    // A visitor instead of an untagged enum, because its errors keep their position.
     struct Port;
 
     impl Visitor<'_> for Port {

@@ -1,4 +1,4 @@
-//! What the client must know about each endpoint before it calls it (reference sections 3 and 7).
+//! The endpoint table: what the client has to know about each endpoint (reference sections 3 and 7).
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use http::Method;
 
 use crate::http::Effect;
 
-/// What a call does, and so what may be done when it goes wrong.
+/// Effect of a request, which determines whether it may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// Reads; may be sent again.
+    /// Reads; may be retried.
     Read,
-    /// Reads, but its handler can take the supervisor down (§7.4); never sent twice.
+    /// Reads, but the handler can crash the supervisor (§7.4): never sent twice.
     FragileRead,
-    /// Changes something, to the same end however often it arrives.
+    /// An idempotent change; may be retried.
     Repeatable,
-    /// Changes something; never sent twice.
+    /// A change that is not idempotent: never sent twice.
     Change,
 }
 
@@ -24,7 +24,7 @@ impl Nature {
         matches!(self, Self::Repeatable | Self::Change)
     }
 
-    /// The same, as far as a lost answer goes.
+    /// Returns the effect, as far as it matters for a lost response.
     pub(crate) fn effect(self) -> Effect {
         match self {
             Self::Read | Self::FragileRead => Effect::Read,
@@ -44,30 +44,30 @@ impl Nature {
 pub(crate) struct Endpoint {
     pub(crate) method: Method,
     pub(crate) nature: Nature,
-    /// From the request to the end of the answer.
+    /// Time from the request to the end of the response.
     pub(crate) deadline: Duration,
-    /// First supervisor version that has it, as documented.
+    /// First supervisor version with this endpoint, as documented.
     pub(crate) since: &'static str,
-    /// The status that says that the thing is missing which the call names, not the endpoint.
+    /// The status for a missing object, as opposed to a missing endpoint.
     pub(crate) absent: Option<u16>,
-    /// App restart and purge cancel each other (§7.3), so this client sends one at a time.
+    /// App restart and purge cancel each other (§7.3), so this client sends one of them at a time.
     pub(crate) takes_turns: bool,
-    /// Keys or passwords are in the answer: nothing of it may be quoted.
+    /// The response contains keys or passwords: no error may quote it.
     pub(crate) bears_secrets: bool,
-    /// Update locks can refuse it, and `force` overrides them.
+    /// Update locks can block it, and `force` overrides them.
     pub(crate) takes_locks: bool,
-    /// A 401 in text means by its content type whether the key is unknown or does not cover the application.
+    /// The content type of a 401 text shows whether the key is unknown or does not cover the application.
     pub(crate) tells_scope_by_type: bool,
-    /// A 500 is an answer, and means no.
+    /// A 500 is not an error: it means `false`.
     pub(crate) says_no_by_500: bool,
 }
 
 const READ: Duration = Duration::from_secs(10);
-/// Reboot and shutdown wait up to 10 s for a lock; update and blink are no faster when the device is busy.
+/// Reboot and shutdown wait up to 10 s for a lock; update and blink can be as slow on a busy device.
 const DEVICE_ACTION: Duration = Duration::from_secs(20);
-/// 10 s of lock wait, the stop grace of the service, and the start.
+/// 10 s of waiting for the lock, the stop timeout of the service, and the start.
 const SERVICE_ACTION: Duration = Duration::from_secs(60);
-/// Every container of the app, one lock wait without limit.
+/// All containers of the app, with a lock wait without limit.
 const APP_ACTION: Duration = Duration::from_secs(300);
 
 macro_rules! endpoints {
@@ -127,7 +127,7 @@ endpoints! {
 
     APPLICATIONS_STATE = GET Read READ since "7.12.0";
     APPLICATION_STATE = GET Read READ since "7.12.0" : absent(409);
-    // Looks before a change: once, so that nothing waits for them that the change does not wait for.
+    // Checks before a change: sent once, so that they do not add to the time of the change.
     STATE_BEFORE = GET FragileRead READ since "7.12.0";
     IMAGES_BEFORE = GET FragileRead READ since "7.12.0" : absent(409);
     STATE_STATUS = GET FragileRead READ since "9.7.0";

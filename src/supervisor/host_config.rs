@@ -1,4 +1,4 @@
-//! The host's network settings: name and proxy (reference 4.2).
+//! The host's network settings: host name and proxy (reference 4.2).
 
 mod change;
 mod patch;
@@ -25,7 +25,7 @@ pub use patch::{Dns, HostConfigPatch, ProxyPatch};
 const PATH: &str = "/v1/device/host-config";
 
 open_enum! {
-    /// Kind of a proxy.
+    /// Protocol of a proxy.
     ProxyKind {
         /// SOCKS 4.
         Socks4 = "socks4",
@@ -33,7 +33,7 @@ open_enum! {
         Socks5 = "socks5",
         /// HTTP with the CONNECT method.
         HttpConnect = "http-connect",
-        /// HTTP that relays requests.
+        /// HTTP that relays requests, without CONNECT.
         HttpRelay = "http-relay",
     }
 }
@@ -42,7 +42,7 @@ open_enum! {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HostConfig {
-    /// The network part, the only one there is.
+    /// The network settings; the API has no other part.
     #[serde(default)]
     pub network: Network,
 }
@@ -51,10 +51,10 @@ pub struct HostConfig {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Network {
-    /// Name of the host as it is now; a change shows only after the host OS has applied it.
+    /// Current host name. A change shows only after the host OS has applied it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
-    /// The proxy; `None` when there is none. All of its fields are `None` when its file is invalid.
+    /// The proxy; `None` if there is none. All its fields are `None` if the host's proxy file is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
 }
@@ -63,25 +63,25 @@ pub struct Network {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Proxy {
-    /// Its kind.
+    /// Protocol.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProxyKind>,
-    /// Its address.
+    /// IP address or host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// Its port; older supervisors send it as text.
+    /// Port. Older supervisors send it as text.
     #[serde(default, deserialize_with = "number_or_text", skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// User name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
-    /// Password. The supervisor tells it in clear text; it is printed and serialised as `[REDACTED]` here.
+    /// Password. The supervisor sends it in clear text; here it is printed and serialized as `[REDACTED]`.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "redacted")]
     pub password: Option<SecretString>,
-    /// Resolver that is reached through the proxy, `ADDRESS:PORT`.
+    /// Resolver used through the proxy, as `ADDRESS:PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
-    /// Addresses and networks that are reached without the proxy.
+    /// Addresses and networks reached without the proxy.
     #[serde(default, rename = "noProxy", skip_serializing_if = "Option::is_none")]
     pub no_proxy: Option<Vec<String>>,
 }
@@ -106,7 +106,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Supervisor {
-    /// The host's network settings (`GET /v1/device/host-config`).
+    /// Returns the host's network settings (`GET /v1/device/host-config`).
     pub fn host_config(&self) -> Call<HostConfig> {
         Call::new(self, Ok(Spec::new(&e::HOST_CONFIG, PATH)), |answer| answer.json())
     }

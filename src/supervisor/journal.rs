@@ -1,4 +1,4 @@
-//! The host's journal: what is asked for, and its lines (reference section 3.6).
+//! The host's journal: queries and lines (reference section 3.6).
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,12 +15,12 @@ use super::endpoint as e;
 use super::link::Supervisor;
 use super::logs::Cut;
 
-/// Digits of a container's id that the engine's journald driver writes as the tag of every line.
+/// Number of digits of a container id that the engine's journald driver uses as tag.
 const TAG: usize = 12;
-/// Digits of a whole container id.
+/// Number of digits of a full container id.
 const WHOLE: usize = 64;
 
-/// What to read from the journal. By default all of it, in journalctl's `short` format.
+/// A query of the journal. Default: all entries, in journalctl's `short` format.
 #[derive(Debug, Clone, Default)]
 pub struct JournalQuery {
     fields: Map<String, Value>,
@@ -28,7 +28,7 @@ pub struct JournalQuery {
 }
 
 impl JournalQuery {
-    /// The whole journal.
+    /// Creates a query for the whole journal.
     pub fn new() -> Self {
         Self::default()
     }
@@ -47,32 +47,31 @@ impl JournalQuery {
         self
     }
 
-    /// Goes on with new lines as they come, until dropped.
+    /// Follows new lines until the stream is dropped.
     pub fn follow(self) -> Self {
         self.set("follow", true)
     }
 
-    /// Fields in full, also those that can't be printed.
+    /// Shows fields in full, including unprintable ones.
     pub fn all(self) -> Self {
         self.set("all", true)
     }
 
-    /// The last `count` lines only. Zero is refused: the supervisor would take it as "all".
+    /// Limits the output to the last `count` lines. Zero is rejected: the supervisor treats it as "all".
     pub fn count(self, count: u32) -> Self {
         if count == 0 {
-            return self.refuse("count", "it is zero, which the supervisor takes for all");
+            return self.refuse("count", "it is zero, which the supervisor treats as `all`");
         }
         self.set("count", count)
     }
 
-    /// One systemd unit only, e.g. `balena-supervisor.service`.
+    /// Selects one systemd unit, e.g. `balena-supervisor.service`.
     pub fn unit(self, unit: impl Into<String>) -> Self {
         self.set("unit", unit.into())
     }
 
-    /// One container only, by its id ([`Supervisor::container_id`]): the whole id, or its first 12 digits or
-    /// more. The first 12 are sent: the engine marks the lines of a container with these, and the supervisor
-    /// looks for exactly what it is given.
+    /// Selects one container by its id ([`Supervisor::container_id`]): the full id or at least its first 12 digits.
+    /// The first 12 are sent: the engine tags a container's lines with them, and the supervisor matches exactly.
     pub fn container(self, container_id: impl Into<String>) -> Self {
         let id = container_id.into();
         let hex = !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -90,17 +89,17 @@ impl JournalQuery {
         }
     }
 
-    /// Output format of journalctl: `short`, `json`, `cat` … (supervisor ≥ 10.3).
+    /// Sets journalctl's output format: `short`, `json`, `cat` … (supervisor ≥ 10.3).
     pub fn format(self, format: impl Into<String>) -> Self {
         self.set("format", format.into())
     }
 
-    /// From this time on, as journalctl writes it: `2026-11-23 12:00:00`, `-1h` (supervisor ≥ 14.7).
+    /// Selects entries from this time on, in journalctl's syntax: `2026-11-23 12:00:00`, `-1h` (supervisor ≥ 14.7).
     pub fn since(self, since: impl Into<String>) -> Self {
         self.set("since", since.into())
     }
 
-    /// Up to this time (supervisor ≥ 14.7).
+    /// Selects entries up to this time (supervisor ≥ 14.7).
     pub fn until(self, until: impl Into<String>) -> Self {
         self.set("until", until.into())
     }
@@ -120,13 +119,13 @@ impl JournalQuery {
     }
 }
 
-/// How journalctl's remarks are told from the lines of entries.
+/// How journalctl's own messages are distinguished from entries.
 #[derive(Debug)]
 enum Remarks {
-    /// Lines of entries begin with a time, a brace or white space.
+    /// Lines of entries start with a time, a brace or white space.
     AmongEntries,
-    /// Lines of entries are messages as they were written, so they may look like a remark. Then only what
-    /// journalctl prints in that very place counts.
+    /// Lines of entries are messages without prefix, which may look like a journalctl message. Then only messages at
+    /// the position where journalctl prints them count.
     AmongMessages { begun: bool },
 }
 
@@ -147,16 +146,16 @@ impl Remarks {
     }
 }
 
-/// A line of journalctl itself among the entries.
+/// A line printed by journalctl itself among the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remark {
     /// `-- No entries --`.
     NoEntries,
-    /// `-- Boot … --`; whether a whole boot id is in it.
+    /// `-- Boot … --`; `id`: with a full boot id.
     Boot { id: bool },
-    /// `-- Reboot --`, of older versions.
+    /// `-- Reboot --`, in older versions.
     Reboot,
-    /// `-- Journal begins at … --`, and `-- Logs begin at … --` of older versions.
+    /// `-- Journal begins at … --`, or `-- Logs begin at … --` in older versions.
     Begins,
     /// `-- cursor: …`.
     Cursor,
@@ -182,15 +181,16 @@ impl Remark {
     }
 }
 
-/// Whether journalctl itself says this in the `json` format: it is no entry.
+/// Returns whether a line of the `json` format is a message of journalctl and no entry.
 pub(crate) fn is_remark(line: &[u8]) -> bool {
     Remark::read(line).is_some()
 }
 
-/// Lines of the journal as journalctl prints them: a `Stream` of text without line ends. Of a line that is
-/// longer than 256 KiB the rest is dropped. Remarks of journalctl itself, as `-- No entries --`, are left out.
+/// Lines of the journal as journalctl prints them: a `Stream` of text without line ends. Lines are truncated after
+/// 256 KiB. Messages of journalctl itself, e.g. `-- No entries --`, are omitted.
 ///
-/// A bad unit or format is an **empty** stream: the supervisor does not tell. Dropping it ends journalctl.
+/// An invalid unit or format gives an **empty** stream: the supervisor reports no error. Dropping the stream ends
+/// journalctl.
 pub struct JournalLines {
     lines: Cut,
     remarks: Remarks,
@@ -213,7 +213,7 @@ impl Stream for JournalLines {
 }
 
 impl JournalLines {
-    /// The next line; `None` at the end.
+    /// Returns the next line; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<String>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -226,18 +226,18 @@ impl fmt::Debug for JournalLines {
 }
 
 impl Supervisor {
-    /// Reads the host's journal (`POST /v2/journal-logs`): **of the whole host**, not of this application
-    /// only. Needs no update lock and no scope.
+    /// Reads the host's journal (`POST /v2/journal-logs`): entries **of the whole host**, not only of this
+    /// application. Neither update locks nor the key's scope apply.
     ///
     /// # Errors
-    /// `is_invalid_argument` for an empty value, a count of zero, or what is no container id. Those of opening
-    /// it; a stream that breaks later yields `is_unreachable` as its last item.
+    /// `is_invalid_argument` for an empty value, a count of zero or an invalid container id, and the errors of any
+    /// call. A stream that breaks later yields `is_unreachable` as its last item.
     pub async fn journal_logs(&self, query: JournalQuery) -> Result<JournalLines> {
         let remarks = query.remarks();
         Ok(JournalLines { lines: Cut::new(self.open_journal(query).await?), remarks })
     }
 
-    /// The same, not yet cut into lines.
+    /// Opens the journal as an unparsed stream.
     pub(crate) async fn open_journal(&self, query: JournalQuery) -> Result<Opened> {
         self.open_stream(query.spec()?, self.patience()).await
     }
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Lines of one answer in a format, and which of them are left.
+    /// Lines of one response in a format, and those that remain.
     #[test]
     fn remarks_of_journalctl_are_no_lines_of_data() {
         const ENTRY: &str = "Nov 23 12:00:00 host f00dfeedbeef[7]: -- No entries --";

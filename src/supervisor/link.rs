@@ -1,4 +1,4 @@
-//! Where the supervisor is and how it is spoken to: address, key, connections.
+//! Connection to the supervisor: address, key, transport.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::env::{Environment, Malformed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Plain, PlainEndpoint, Transport};
 
-/// The label that gives a container the supervisor's address and a key.
+/// The label that gives a container the supervisor's address and key.
 const LABEL: &str = "io.balena.features.supervisor-api";
 
-/// Characters of a refused address that its error shows.
+/// Number of characters of an invalid address that its error shows.
 const SHOWN: usize = 60;
 
-/// Characters that stay as they are in a query value.
+/// Characters that are not encoded in a query value.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The supervisor of this device. Cheap to clone; clones share connections.
@@ -35,17 +35,17 @@ struct Inner {
     turn: Semaphore,
 }
 
-/// What a request needs.
+/// What every request needs.
 pub(crate) struct Link {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) host: HeaderValue,
-    /// `apikey=…`, encoded. Never printed.
+    /// The encoded `apikey=…` parameter. Never printed.
     pub(crate) query: String,
     address: String,
     key: SecretString,
 }
 
-/// Why there is no supervisor to speak to; kept so that the error can come with the first call.
+/// Why the supervisor can't be used. Kept so that the first call returns the error.
 #[derive(Debug, Clone)]
 enum Missing {
     Variable(&'static str),
@@ -54,10 +54,10 @@ enum Missing {
 }
 
 impl Supervisor {
-    /// The supervisor that the environment tells of.
+    /// Creates the client from the environment.
     ///
-    /// Never fails: without the variables every call fails with [`ErrorKind::Config`], naming the variable
-    /// and the compose label.
+    /// Never fails: if variables are missing, every call fails with [`ErrorKind::Config`], naming the variable and
+    /// the compose label.
     pub fn new(env: &Environment) -> Self {
         Self::build(env, None)
     }
@@ -72,12 +72,12 @@ impl Supervisor {
         }))
     }
 
-    /// Whether the environment has both address and key.
+    /// Returns whether the environment contains both address and key.
     pub fn is_configured(&self) -> bool {
         self.0.link.is_ok()
     }
 
-    /// Base address, e.g. `http://10.114.104.1:48484`.
+    /// Returns the base address, e.g. `http://10.114.104.1:48484`.
     pub fn address(&self) -> Option<&str> {
         self.0.link.as_ref().ok().map(|link| link.address.as_str())
     }
@@ -90,28 +90,28 @@ impl Supervisor {
         self.0.link.as_ref().map_err(Missing::error)
     }
 
-    /// The id of this container's application, as text.
+    /// Returns the id of this container's application as text.
     pub(crate) fn own_app_id(&self) -> Result<&str> {
         self.0.app_id.as_deref().ok_or_else(|| {
             Error::new(
                 ErrorKind::Config,
-                "BALENA_APP_ID is not set, and this call has to name the application",
+                "BALENA_APP_ID is not set, and this call needs the application's id",
             )
             .help("balena sets it in every service container; elsewhere set it to the fleet's numeric id")
         })
     }
 
-    /// The uuid of this device.
+    /// Returns the uuid of this device.
     pub(super) fn own_uuid(&self) -> Option<&str> {
         self.0.uuid.as_deref()
     }
 
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed; `None` would only mean that nobody waits.
+        // The semaphore is never closed; `None` would only mean that no call waits.
         self.0.turn.acquire().await.ok()
     }
 
-    /// The key, to be searched for in a server's words.
+    /// Returns the key, to be redacted in responses.
     pub(super) fn secret(&self) -> &str {
         self.0.link.as_ref().map_or("", |link| link.key.expose_secret())
     }
@@ -139,8 +139,8 @@ impl Link {
     }
 }
 
-/// `http://host[:port]` or `unix:///path`. What follows the port would be lost, so it is refused; but for a path
-/// that ends with a slash: the SDKs take such an address and go by its host and port.
+/// Parses `http://host[:port]` or `unix:///path`. A path after the port would be ignored, so it is rejected, except
+/// for one that ends with a slash: the SDKs accept such an address and use its host and port.
 fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), String> {
     if let Some(path) = address.strip_prefix("unix://") {
         return if path.starts_with('/') {
@@ -152,7 +152,7 @@ fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), 
     let uri = checks::base_address(address)?;
     match uri.scheme_str() {
         Some("http") => {}
-        other => return Err(format!("the supervisor speaks plain http, not {}", other.unwrap_or_default())),
+        other => return Err(format!("the supervisor uses plain HTTP, not {}", other.unwrap_or_default())),
     }
     let authority = uri.authority().ok_or("the host is missing")?;
     if !uri.path().ends_with('/') {
@@ -178,7 +178,7 @@ impl Missing {
             )),
             Self::BadKey(malformed) => malformed.error(),
             Self::BadAddress { variable, address, why } => {
-                // Somebody may have pasted a whole request address, key included, or one with a password.
+                // The value may be a complete request URL with the key, or contain a password.
                 let address = if address.contains('@') { "" } else { address };
                 let (scheme, rest) = match address.split_once("://") {
                     Some((scheme, rest)) => (format!("{scheme}://"), rest),
@@ -196,7 +196,7 @@ impl Missing {
                     ErrorKind::Config,
                     format!("{variable}{is} is not the supervisor's address: {why}"),
                 )
-                .help("it looks like http://10.114.104.1:48484; do not set it yourself on a device")
+                .help("the form is http://10.114.104.1:48484; on a device the label sets it, do not override it")
             }
         }
     }

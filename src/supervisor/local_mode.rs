@@ -1,4 +1,4 @@
-//! The target state that local mode is driven with (reference section 3.6).
+//! The target state of a device in local mode (reference section 3.6).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::device::done;
 use super::endpoint as e;
 use super::link::Supervisor;
 
-/// What the device is to become, as [`Supervisor::local_target_state`] reads it.
+/// The target state, as returned by [`Supervisor::local_target_state`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TargetState {
@@ -21,7 +21,7 @@ pub struct TargetState {
     pub local: LocalTarget,
 }
 
-/// Name, settings and applications of a target state.
+/// Name, configuration and applications of a target state.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocalTarget {
     /// Name of the device.
@@ -30,8 +30,8 @@ pub struct LocalTarget {
     /// Device configuration, without the `BALENA_` prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, String>>,
-    /// Applications by id. When read, this is the supervisor's internal form, **with every service's
-    /// variables and keys**; `Debug` shows the ids only.
+    /// Applications by id. When read, this is the supervisor's internal format, **including the variables and keys of
+    /// every service**; `Debug` shows only the ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apps: Option<Map<String, Value>>,
 }
@@ -47,11 +47,11 @@ impl fmt::Debug for LocalTarget {
 }
 
 impl Supervisor {
-    /// Reads the target state (`GET /v2/local/target-state`), in any mode.
+    /// Returns the target state (`GET /v2/local/target-state`), in any mode.
     ///
-    /// **The answer holds every secret of every service**: all variables, every `BALENA_API_KEY` and every
-    /// `BALENA_SUPERVISOR_API_KEY`. For tools of local mode only: never log it, never hand it on. Nothing
-    /// else in this library calls it.
+    /// **The response contains every secret of every service**: all variables, every `BALENA_API_KEY` and every
+    /// `BALENA_SUPERVISOR_API_KEY`. Only for local-mode tools: never log it or pass it on. No other function of this
+    /// library calls it.
     pub fn local_target_state(&self) -> Call<TargetState> {
         #[derive(Deserialize)]
         struct Target {
@@ -63,16 +63,16 @@ impl Supervisor {
     }
 
     /// Sets the target state of a device in local mode (`POST /v2/local/target-state`). A `config` without
-    /// `SUPERVISOR_LOCAL_MODE: "1"` switches local mode **off**; one that is left out does so too, and is
-    /// refused here for that reason.
+    /// `SUPERVISOR_LOCAL_MODE: "1"` switches local mode **off**. An absent `config` would do so too, so it is
+    /// rejected here.
     ///
     /// # Errors
-    /// `is_rejected` (400) outside local mode, or for a state that the supervisor can't read.
+    /// `is_rejected` (400) outside local mode, or for a state that the supervisor can't parse.
     pub fn set_local_target_state(&self, target: &LocalTarget) -> Call<(), Forceable> {
         let spec = if target.config.is_none() {
             Err(Error::argument(
                 "target",
-                "without `config` the device would leave local mode; give one, if empty",
+                "without `config` the device would leave local mode; set one, even an empty one",
             ))
         } else {
             Ok(Spec::new(&e::SET_TARGET_STATE, "/v2/local/target-state").body(json!({ "local": target })))

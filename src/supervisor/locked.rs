@@ -1,31 +1,31 @@
-//! What a refusal by an update lock tells: who holds it, and what to do.
+//! Explains a rejection by an update lock: the holder, and what to do.
 
 use crate::error::{Error, LockHolder};
 
-/// Whether the call overrides locks.
+/// Whether a call overrides locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Force {
-    /// The call was forced.
+    /// The call is forced.
     Given,
-    /// It can be.
+    /// The call could be forced.
     Offered,
-    /// The endpoint does not take it.
+    /// The endpoint has no force option.
     NotTaken,
 }
 
-/// Whether a failure means that a lock is held: some supervisors answer 503 and this text instead of 423.
+/// Returns whether a failure means that a lock is held: some supervisors answer 503 with this text instead of 423.
 pub(crate) fn is_told(status: u16, words: &str) -> bool {
     status == 503 && words.contains("Updates are locked")
 }
 
-/// Says who holds the lock, and what to do about it.
+/// Adds the holder of the lock and the help text to the error.
 pub(crate) fn explain(error: Error, force: Force) -> Error {
     let holder = lock_holder(error.body().unwrap_or_default());
     let help = match (&holder, force) {
         (Some(LockHolder::SupervisorOperation { .. }), _) => "try again when that operation has ended",
         (Some(LockHolder::HostOsUpdate), _) => "try again when the host OS update has ended",
         (_, Force::Given) => {
-            "it was overridden and stays: the lock is a directory with something in it, which the supervisor \
+            "force had no effect: the lock is a directory with something in it, which the supervisor \
              can't remove. Have the service that holds it remove it, or delete \
              /tmp/balena-supervisor/services/APP_ID/SERVICE/updates.lock (or resin-updates.lock) on the host"
         }
@@ -37,11 +37,11 @@ pub(crate) fn explain(error: Error, force: Force) -> Error {
     error.held_by(holder).help(help)
 }
 
-/// Who holds the lock, from the texts that may be matched (§7.5 rule 3), or from the path of the lock file in the
+/// Parses the holder from the messages that may be matched (§7.5 rule 3), or from the path of the lock file in the
 /// text.
 fn lock_holder(words: &str) -> Option<LockHolder> {
     if let Some((_, rest)) = words.split_once("Lockfile exists for { appId: ") {
-        // A lock directory may have any name: the rest up to the last brace is the service's.
+        // A lock directory may have any name: the service is all text up to the last brace.
         let (app_id, service) = rest.split_once(", service: ")?;
         let (service, _) = service.rsplit_once(" }")?;
         return Some(LockHolder::Service { app_id: app_id.parse().ok()?, service: service.to_owned() });
@@ -56,7 +56,7 @@ fn lock_holder(words: &str) -> Option<LockHolder> {
     words.match_indices("updates.lock").find_map(|(at, _)| of_path(words.get(..at)?))
 }
 
-/// `…/<appId>/<service>/` before the name of the file, which is `updates.lock` or `resin-updates.lock`.
+/// Parses `…/<appId>/<service>/`, which precedes the file name `updates.lock` or `resin-updates.lock`.
 fn of_path(before: &str) -> Option<LockHolder> {
     let directory = before.strip_suffix("resin-").unwrap_or(before).strip_suffix('/')?;
     let (above, service) = directory.rsplit_once('/')?;

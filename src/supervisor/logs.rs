@@ -1,4 +1,4 @@
-//! The logs of local mode, and how a stream is cut into lines (reference section 3.6).
+//! The logs of local mode, and the splitting of a stream into lines (reference section 3.6).
 
 use std::fmt;
 use std::pin::Pin;
@@ -36,20 +36,19 @@ pub struct LocalLog {
     pub is_system: Option<bool>,
 }
 
-/// Logs of the services in local mode: a `Stream` that never ends. Lines that can't be read are skipped
-/// and counted.
+/// Logs of the services in local mode: a `Stream` without end. Lines that can't be parsed are skipped and counted.
 pub struct LocalLogs {
     lines: Cut,
     skipped: u64,
 }
 
 impl LocalLogs {
-    /// Lines that could not be read so far.
+    /// Returns the number of skipped lines so far.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// The next message.
+    /// Returns the next message.
     pub async fn next(&mut self) -> Option<Result<LocalLog>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -62,7 +61,7 @@ impl Stream for LocalLogs {
         loop {
             let Some(line) = ready!(self.lines.poll_line(cx)).transpose()? else { return Poll::Ready(None) };
             match serde_json::from_slice(&line) {
-                // serde would read a list as the fields in their order.
+                // serde would read a list as the fields of a struct.
                 Ok(log) if line.trim_ascii_start().first() == Some(&b'{') => {
                     return Poll::Ready(Some(Ok(log)));
                 }
@@ -80,18 +79,18 @@ impl fmt::Debug for LocalLogs {
 }
 
 impl Supervisor {
-    /// Follows the services' logs in local mode (`GET /v2/local/logs`). Outside local mode it stays silent
+    /// Follows the services' logs in local mode (`GET /v2/local/logs`). Outside local mode the stream stays silent
     /// after its first message.
     ///
     /// # Errors
-    /// As [`journal_logs`](Self::journal_logs).
+    /// Those of [`journal_logs`](Self::journal_logs), except `is_invalid_argument`.
     pub async fn local_logs(&self) -> Result<LocalLogs> {
         let opened = self.open_stream(Spec::new(&e::LOCAL_LOGS, "/v2/local/logs"), self.patience()).await?;
         Ok(LocalLogs { lines: Cut::new(opened), skipped: 0 })
     }
 }
 
-/// A body, line by line.
+/// Splits a body into lines.
 pub(super) struct Cut {
     opened: Opened,
     lines: Lines,
@@ -109,7 +108,7 @@ impl Cut {
                 return Poll::Ready(Some(Ok(line)));
             }
             if self.ended {
-                // A last line without an end is a line all the same.
+                // A last line without a line end counts too.
                 return Poll::Ready(self.lines.rest().map(Ok));
             }
             match ready!(self.opened.poll_next(cx)) {

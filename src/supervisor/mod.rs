@@ -1,8 +1,8 @@
-//! The device's own supervisor: every endpoint of its HTTP API, and update locks.
+//! The supervisor of this device: every endpoint of its HTTP API, and update locks.
 //!
-//! The contract is the supervisor API of balena-supervisor 19 (and what is documented of older ones).
-//! Reached with [`Balena::supervisor`](crate::Balena::supervisor); most programs need only
-//! [`Balena::device`](crate::Balena::device), which has the names of the SDKs.
+//! The contract is the API of balena-supervisor 19, and the documentation of older versions. Use
+//! [`Balena::supervisor`](crate::Balena::supervisor) to get a client. Most programs need only
+//! [`Balena::device`](crate::Balena::device), which has the function names of the SDKs.
 
 mod affected;
 mod answer;

@@ -1,4 +1,4 @@
-//! Trying again while the supervisor is gone.
+//! Retries while the supervisor can't be reached.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::error::{Error, Result};
 
 use super::endpoint::Nature;
 
-/// First pause between tries; it doubles up to [`LONGEST_PAUSE`].
+/// First pause between attempts; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A limit so far away that it is none, where a caller means "for ever".
+/// Stands for an unlimited wait, within the range of the clock.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// The moment at which a wait of this length ends.
+/// Returns the end of a wait of this length.
 pub(super) fn end_of(wait: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(wait).unwrap_or_else(|| now + FAR)
 }
 
-/// Tries until it succeeds, fails for good, or the patience runs out. Tells how often it tried.
+/// Retries until success, a permanent failure, or the end of the patience. Returns the number of attempts.
 pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
     nature: Nature,
     patience: Option<Duration>,
@@ -36,20 +36,20 @@ pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
             Err(error) => error.with_attempts(attempts),
         };
         let now = Instant::now();
-        // The last try is at the very end, so that a short patience is no shorter than it says.
+        // The last attempt is at the very end, so that a short patience is not shortened further.
         let wake = match until {
             Some(until) if may_try_again(&error, nature) && now < until => until.min(now + pause),
             _ => return Err(error),
         };
-        tracing::debug!(attempts, %error, "the supervisor is not there, trying again");
+        tracing::debug!(attempts, %error, "the supervisor can't be reached, retrying");
         tokio::time::sleep_until(wake).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         attempts += 1;
     }
 }
 
-/// What never left may always be sent again. What left only if the supervisor is, or was, going down, and if
-/// it does no harm to arrive twice.
+/// A request that was not sent may always be retried. One that was sent may be retried only if the supervisor is or
+/// was going down and the request is safe to send twice.
 fn may_try_again(error: &Error, nature: Nature) -> bool {
     if !error.was_sent() {
         return error.is_unreachable() || error.is_timeout();
@@ -65,7 +65,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    /// Tries against a supervisor that is gone for a while; how often, how long, and what came of it.
+    /// Runs attempts against a supervisor that is away for a while. Returns their number, the time taken, and the
+    /// result.
     async fn bridge(
         gone: Duration,
         patience: Option<Duration>,
@@ -112,7 +113,7 @@ mod tests {
             for error in [refused, connects_slowly] {
                 let (tries, took, result) = bridge(MINUTE, Some(2 * MINUTE), nature, error).await;
                 result.unwrap();
-                // At once when it is back, to the longest pause; and not hammered meanwhile.
+                // Recovers within the longest pause, without too many attempts meanwhile.
                 assert!((MINUTE..=MINUTE + LONGEST_PAUSE).contains(&took), "{took:?}");
                 assert!((30..=40).contains(&tries), "{tries} tries");
             }

@@ -1,14 +1,14 @@
-//! Takes the key out of a server's words, should it echo the address or the request.
+//! Removes the key from the text of a response, in case the server echoes the URL or the request.
 
 use std::borrow::Cow;
 
 const REDACTED: &str = "[REDACTED]";
 
-/// How much longer than the key its longest spelling is: a character as `\u0041`.
+/// Factor between the longest spelling of a key and the key: a character may be `\u0041`.
 pub(super) const SPELLING: usize = 6;
 
-/// The text without the secret, however it is spelled: as it is, percent-encoded, as a form, escaped as in
-/// JSON, in Rust's `Debug` or in HTML, or a mixture.
+/// Returns the text without the secret, in any spelling: as it is, percent-encoded, form-encoded, or escaped as in
+/// JSON, Rust's `Debug` or HTML, or mixed.
 pub(super) fn redact<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
     if secret.is_empty() {
         return text;
@@ -37,7 +37,7 @@ pub(super) fn redact<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
     }
 }
 
-/// How many bytes at the start of the text spell the secret.
+/// Returns how many bytes at the start of the text spell the secret.
 fn spelled(text: &str, secret: &str) -> Option<usize> {
     let mut rest = text;
     for c in secret.chars() {
@@ -46,7 +46,7 @@ fn spelled(text: &str, secret: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// The text after one character of the secret. Spellings first: `&amp;` starts with `&`.
+/// Returns the text after one character of the secret. Escapes first: `&amp;` starts with `&`.
 fn after(text: &str, c: char) -> Option<&str> {
     after_spelling(text, c).or_else(|| text.strip_prefix(c))
 }

@@ -1,4 +1,4 @@
-//! Sending a request to the supervisor, and what becomes of it when there is no answer.
+//! Sends requests to the supervisor, and handles missing and incomplete responses.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::link::Link;
 use super::patience::with_patience;
 use super::redact::SPELLING;
 
-/// Largest answer that is read into memory.
+/// Largest buffered response, in bytes.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 
-/// Status, content type and unread body of an answer.
+/// Status, content type and unread body of a response.
 struct Head {
     status: u16,
     is_html: bool,
@@ -29,7 +29,8 @@ struct Head {
 }
 
 impl Supervisor {
-    /// Sends and reads the whole answer, and tells how often it had to. Not generic: compiled once for every endpoint.
+    /// Sends the request and reads the response. Returns also the number of attempts. Not generic, so it is compiled
+    /// once for all endpoints.
     pub(crate) async fn answer(
         &self,
         spec: Spec,
@@ -37,7 +38,7 @@ impl Supervisor {
         patience: Option<Duration>,
     ) -> Result<(Answer, u32)> {
         let link = self.link()?;
-        // Held until the answer is there, so that the next app restart or purge starts after this one.
+        // Held until the response is complete: the next app restart or purge starts after this one.
         let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
         let each = deadline.unwrap_or(spec.endpoint.deadline);
         with_patience(spec.endpoint.nature, patience, || async {
@@ -52,7 +53,7 @@ impl Supervisor {
         .await
     }
 
-    /// Sends and hands the body over unread, for streams.
+    /// Sends the request and returns the unread body, for streams.
     pub(crate) async fn open_stream(&self, spec: Spec, patience: Option<Duration>) -> Result<Opened> {
         let link = self.link()?;
         let each = spec.endpoint.deadline;
@@ -73,11 +74,11 @@ impl Supervisor {
         .map(|(opened, _)| opened)
     }
 
-    /// One exchange, up to the head of the answer.
+    /// Runs one attempt up to the head of the response.
     async fn open(&self, link: &Link, spec: &Spec, left: &AtomicBool) -> Result<Head> {
         let started = Instant::now();
         let result = match link.transport.send_noting(request(link, spec)?, left).await {
-            // The server may close an idle connection just as it is used again; a read can simply be sent anew.
+            // The server may close an idle connection just as it is reused; a read is then simply sent again.
             Err(error) if error.reused && (!error.sent || spec.endpoint.nature == Nature::Read) => {
                 let mut request = request(link, spec)?;
                 request.extensions_mut().insert(FreshConnection);
@@ -106,13 +107,13 @@ impl Supervisor {
         let says_no = spec.endpoint.says_no_by_500 && status == 500;
         let refused = !(200..300).contains(&status) && !says_no;
         let body = if refused {
-            // Some more than is kept, so that no key is cut in two and then not recognised.
+            // Reads more than is kept, so that no key is cut in two and then not recognized.
             body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
         } else {
             body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
                 BodyError::Transport(error) => self.broken(spec, Some(status), error),
                 BodyError::TooLong(limit) => {
-                    Error::new(ErrorKind::Decode, format!("the answer is longer than {limit} bytes"))
+                    Error::new(ErrorKind::Decode, format!("the response is longer than {limit} bytes"))
                         .operation(spec.operation())
                         .with_status(status)
                         .sent(true)
@@ -126,17 +127,18 @@ impl Supervisor {
         if refused { Err(answer.refusal()) } else { Ok(answer) }
     }
 
-    /// No answer, or half of one: nothing happened, it may have happened, or a read just failed.
+    /// Returns the error for a missing or incomplete response: nothing was sent, the outcome is unknown, or a read
+    /// failed.
     fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
         let address = self.address().unwrap_or_default();
         let kind = of_lost(spec.endpoint.nature.effect(), cause.sent);
-        let when = if status.is_some() { "in mid-answer" } else { "before an answer" };
+        let when = if status.is_some() { "in the middle of the response" } else { "before a response" };
         let (kind, message, help) = if !cause.sent {
             (kind, format!("can't reach the supervisor at {address} ({cause})"), GONE)
         } else if kind == ErrorKind::UnknownOutcome {
             (kind, format!("the connection closed {when} ({cause})"), LOOK)
         } else if cause.is_garbled() {
-            (ErrorKind::Decode, format!("what listens at {address} does not speak HTTP ({cause})"), WHOSE)
+            (ErrorKind::Decode, format!("the server at {address} does not speak HTTP ({cause})"), WHOSE)
         } else {
             (kind, format!("the supervisor at {address} closed the connection {when} ({cause})"), GONE)
         };
@@ -149,11 +151,10 @@ impl Supervisor {
     }
 }
 
-const GONE: &str = "it restarts within a minute if the device is well; the label \
-                    io.balena.features.supervisor-api opens the way to it";
-pub(super) const LOOK: &str =
-    "it may have happened, and may have ended the caller: look at the state before sending it again";
-const WHOSE: &str = "is BALENA_SUPERVISOR_ADDRESS really the supervisor's? `balena-agent doctor` tells";
+const GONE: &str = "the supervisor restarts within a minute on a healthy device; the \
+                    service needs the label io.balena.features.supervisor-api";
+pub(super) const LOOK: &str = "it may have taken effect, and may have restarted this container: check the state before you send it again";
+const WHOSE: &str = "check BALENA_SUPERVISOR_ADDRESS with `balena-agent doctor`";
 
 fn request(link: &Link, spec: &Spec) -> Result<crate::http::Request> {
     let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
@@ -181,11 +182,11 @@ fn request(link: &Link, spec: &Spec) -> Result<crate::http::Request> {
     if spec.endpoint.nature != Nature::Read {
         request = request.extension(FreshConnection);
     }
-    // Every part was checked when it was made; what is left is a service name with odd characters.
+    // Each part was checked before; only a service name with unusual characters can fail here.
     request
         .body(body)
-        .map_err(|_| Error::argument("path", "it can't be part of an address").operation(spec.operation()))
+        .map_err(|_| Error::argument("path", "it can't be part of a URL").operation(spec.operation()))
 }
 
-/// Neutral: a proxy in front of newer supervisors routes by `Supervisor/…` (§1.1).
+/// Neutral on purpose: a proxy in front of newer supervisors routes by a user agent `Supervisor/…` (§1.1).
 const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));

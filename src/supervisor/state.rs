@@ -13,67 +13,67 @@ use super::link::Supervisor;
 use super::time::WrittenTime;
 
 open_enum! {
-    /// Status of a service, in the supervisor's mixed spelling.
+    /// Status of a service. The supervisor's spelling is not uniform.
     ServiceStatus {
-        /// It runs.
+        /// The container runs.
         Running = "Running",
-        /// Running, as `GET /v1/device` words it.
+        /// `Running` in `GET /v1/device`.
         Idle = "Idle",
-        /// It is being stopped.
+        /// The container is being stopped.
         Stopping = "Stopping",
-        /// It is being started.
+        /// The container is being started.
         Starting = "Starting",
-        /// Its container is being made.
+        /// The container is being created.
         Installing = "Installing",
-        /// Its container is made.
+        /// The container is created.
         Installed = "Installed",
-        /// Its image is being downloaded.
+        /// The image is being downloaded.
         Downloading = "Downloading",
-        /// Its image is here.
+        /// The image is downloaded.
         Downloaded = "Downloaded",
-        /// It hands over to the container of the next release.
+        /// The container hands over to that of the next release.
         HandingOver = "Handing over",
-        /// It waits for the handover.
+        /// The container waits for the handover.
         AwaitingHandover = "Awaiting handover",
         /// The update was aborted.
         Aborted = "Aborted",
-        /// The engine could not remove it.
+        /// The engine could not remove the container.
         Dead = "Dead",
-        /// Its container exists and was never started.
+        /// The container was never started.
         Created = "created",
-        /// It has ended, or was stopped.
+        /// The container has ended or was stopped.
         Exited = "exited",
-        /// It is paused.
+        /// The container is paused.
         Paused = "paused",
-        /// The engine restarts it.
+        /// The engine restarts the container.
         Restarting = "restarting",
-        /// Its container is being removed.
+        /// The container is being removed.
         Removing = "removing",
     }
 }
 
 open_enum! {
-    /// How far an application's update is.
+    /// Progress of an application's update.
     UpdateStatus {
-        /// The release was refused by the device.
+        /// The device rejected the release.
         Rejected = "rejected",
         /// Images are being downloaded.
         Downloading = "downloading",
-        /// All images are here; it is not being applied yet, e.g. because of an update lock.
+        /// All images are downloaded; the update is not applied yet, e.g. because of an update lock.
         Downloaded = "downloaded",
         /// Containers are being replaced.
         ApplyingChanges = "applying changes",
-        /// It was aborted.
+        /// The update was aborted.
         Aborted = "aborted",
-        /// Nothing to do.
+        /// The application is up to date.
         Done = "done",
     }
 }
 
 open_enum! {
-    /// Whether the supervisor is at work.
+    /// Whether the supervisor is applying a target state.
     AppState {
-        /// It applies a target state, or waits to try again.
+        /// The supervisor applies a target state, or waits to retry.
         Applying = "applying",
         /// Current and target state are the same.
         Applied = "applied",
@@ -83,47 +83,47 @@ open_enum! {
 open_enum! {
     /// Status of an image.
     ImageStatus {
-        /// It is being downloaded.
+        /// The image is being downloaded.
         Downloading = "Downloading",
-        /// It is here.
+        /// The image is downloaded.
         Downloaded = "Downloaded",
-        /// It is being deleted.
+        /// The image is being deleted.
         Deleting = "Deleting",
     }
 }
 
-/// One application in `GET /v2/applications/state`. The fields are those of the **target** release.
+/// An application in `GET /v2/applications/state`. The fields are those of the **target** release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ApplicationState {
     /// Id of the application.
     #[serde(rename = "appId")]
     pub app_id: ApplicationId,
-    /// Uuid of the application (supervisor ≥ 17.7).
+    /// Uuid of the application. Absent before supervisor 17.7.
     #[serde(default, rename = "appUuid", skip_serializing_if = "Option::is_none")]
     pub app_uuid: Option<String>,
-    /// Hash of the target release.
+    /// Commit hash of the target release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// How far the update is (supervisor ≥ 17.7).
+    /// Progress of the update. Absent before supervisor 17.7.
     #[serde(default, rename = "updateStatus", skip_serializing_if = "Option::is_none")]
     pub update_status: Option<UpdateStatus>,
-    /// The services of the target release by name.
+    /// Services of the target release, by name.
     #[serde(default, deserialize_with = "null_is_none")]
     pub services: BTreeMap<String, ServiceState>,
 }
 
-/// One service in [`ApplicationState`].
+/// A service in [`ApplicationState`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceState {
-    /// Its status; an empty `Other` where the supervisor does not say.
+    /// Status; an empty `Other` if the supervisor sends none.
     #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
-    /// Its image (supervisor ≥ 17.7).
+    /// Image reference. Absent before supervisor 17.7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Percent, while the image is downloaded.
+    /// Download progress of the image in percent; absent otherwise.
     #[serde(default, rename = "downloadProgress")]
     pub download_progress: Option<f64>,
     /// Id of the release.
@@ -131,38 +131,38 @@ pub struct ServiceState {
     pub release_id: Option<ReleaseId>,
 }
 
-/// One application in `GET /v2/applications/:appId/state`.
+/// The response of `GET /v2/applications/:appId/state`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VersionedState {
-    /// Hash of the running release.
+    /// Commit hash of the running release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Applications by id; one of them.
+    /// Applications by id; contains one.
     #[serde(default, deserialize_with = "null_is_none")]
     pub local: BTreeMap<ApplicationId, ImageState>,
 }
 
-/// The services of an application by image id.
+/// Services of an application, by image id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageState {
-    /// Services of the running release, and of the next one as its images arrive.
+    /// Services of the running release, and of the next one once their images are known.
     #[serde(default, deserialize_with = "null_is_none")]
     pub services: BTreeMap<ImageId, ImageServiceState>,
 }
 
-/// One service in [`ImageState`].
+/// A service in [`ImageState`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageServiceState {
-    /// Its status; an empty `Other` where the supervisor does not say.
+    /// Status; an empty `Other` if the supervisor sends none.
     #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
     /// Id of the release.
     #[serde(default, rename = "releaseId", skip_serializing_if = "Option::is_none")]
     pub release_id: Option<ReleaseId>,
-    /// Percent, while the image is downloaded.
+    /// Download progress of the image in percent; absent otherwise.
     #[serde(default)]
     pub download_progress: Option<f64>,
 }
@@ -171,10 +171,10 @@ pub struct ImageServiceState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StateStatus {
-    /// Whether the supervisor is at work.
+    /// Whether the supervisor is applying a target state.
     #[serde(rename = "appState")]
     pub app_state: AppState,
-    /// Percent over all images, while there is a download.
+    /// Download progress over all images in percent; absent without a download.
     #[serde(default, rename = "overallDownloadProgress")]
     pub overall_download_progress: Option<f64>,
     /// The containers.
@@ -183,16 +183,16 @@ pub struct StateStatus {
     /// The images.
     #[serde(default, deserialize_with = "null_is_none")]
     pub images: Vec<ImageStatusRow>,
-    /// Hash of the running release.
+    /// Commit hash of the running release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }
 
-/// One container in [`StateStatus`].
+/// A container in [`StateStatus`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ContainerStatus {
-    /// Its status; an empty `Other` where the supervisor does not say.
+    /// Status; an empty `Other` if the supervisor sends none.
     #[serde(default = "unsaid", deserialize_with = "word")]
     pub status: ServiceStatus,
     /// Name of the service.
@@ -207,19 +207,19 @@ pub struct ContainerStatus {
     /// Id of the service.
     #[serde(default, rename = "serviceId", skip_serializing_if = "Option::is_none")]
     pub service_id: Option<ServiceId>,
-    /// Id of the container; a restart changes it.
+    /// Id of the container. A restart of the service changes it.
     #[serde(default, rename = "containerId", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
-    /// When the container was made.
+    /// When the container was created.
     #[serde(default, rename = "createdAt", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<WrittenTime>,
 }
 
-/// One image in [`StateStatus`].
+/// An image in [`StateStatus`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageStatusRow {
-    /// Registry name.
+    /// Image reference with its registry.
     pub name: String,
     /// Id of the application.
     #[serde(default, rename = "appId", skip_serializing_if = "Option::is_none")]
@@ -230,24 +230,24 @@ pub struct ImageStatusRow {
     /// Id of the image.
     #[serde(default, rename = "imageId", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<ImageId>,
-    /// Id of the image in the engine.
+    /// Id of the image in the engine, `sha256:…`.
     #[serde(default, rename = "dockerImageId", skip_serializing_if = "Option::is_none")]
     pub docker_image_id: Option<String>,
-    /// Its status.
+    /// Status of the image.
     pub status: ImageStatus,
-    /// Percent, while it is downloaded.
+    /// Download progress in percent; absent otherwise.
     #[serde(default, rename = "downloadProgress")]
     pub download_progress: Option<f64>,
 }
 
-/// Lists and maps: null is an empty one.
+/// Deserializes a list or map; null becomes an empty one.
 pub(super) fn null_is_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     input: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(input).map(Option::unwrap_or_default)
 }
 
-/// One service without a status must not hide the state of all others.
+/// Deserializes a status; a missing one must not make the state of all services unreadable.
 fn word<'de, D: Deserializer<'de>>(input: D) -> Result<ServiceStatus, D::Error> {
     Option::deserialize(input).map(|status| status.unwrap_or_else(unsaid))
 }
@@ -257,16 +257,16 @@ fn unsaid() -> ServiceStatus {
 }
 
 impl Supervisor {
-    /// State of every application in the key's scope by name (`GET /v2/applications/state`). The one to
-    /// poll: it can't take the supervisor down. Every call inspects every container, so poll gently.
+    /// Returns the state of every application in the key's scope, by name (`GET /v2/applications/state`). Use this
+    /// one for polling: it can't crash the supervisor. Every call inspects every container, so do not poll too often.
     pub fn applications_state(&self) -> Call<BTreeMap<String, ApplicationState>> {
         Call::new(self, Ok(Spec::new(&e::APPLICATIONS_STATE, "/v2/applications/state")), |answer| {
             answer.json()
         })
     }
 
-    /// Containers and images of the first application (`GET /v2/state/status`). If the engine is ill this
-    /// call can make the supervisor exit: prefer [`applications_state`](Self::applications_state) for polling.
+    /// Returns containers and images of the first application (`GET /v2/state/status`). If the engine fails, this
+    /// call can crash the supervisor: use [`applications_state`](Self::applications_state) for polling.
     pub fn state_status(&self) -> Call<StateStatus> {
         Call::new(self, Ok(Spec::new(&e::STATE_STATUS, "/v2/state/status")), |answer| answer.json())
     }

@@ -1,11 +1,11 @@
-//! A time as the supervisor wrote it.
+//! A time with its original text.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A point in time together with the text in which it came (RFC 3339), which is what it is written as again:
+/// A time with the text in which it was received (RFC 3339). It is serialized as that text, so
 /// `2026-11-23T12:00:00.820Z` keeps its digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WrittenTime {
@@ -14,12 +14,12 @@ pub struct WrittenTime {
 }
 
 impl WrittenTime {
-    /// The point in time.
+    /// Returns the time.
     pub fn time(&self) -> Timestamp {
         self.time
     }
 
-    /// The text in which it came.
+    /// Returns the text as received.
     pub fn as_str(&self) -> &str {
         &self.text
     }

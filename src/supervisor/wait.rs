@@ -1,4 +1,4 @@
-//! Waiting for what an answer does not tell: that the supervisor is ready, that a service has stopped.
+//! Waiting for states that no response reports: the supervisor is ready, a service has stopped.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use super::link::Supervisor;
 use super::patience::end_of;
 use super::state::ServiceStatus;
 
-/// Between two looks. Every look makes the supervisor inspect every container.
+/// Polling interval. On each poll the supervisor inspects every container.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long the last look may take, which begins when the limit is reached.
+/// Deadline of the last poll, which starts at the end of the limit.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
-/// What a look has found.
+/// Result of a poll.
 enum Look {
     Done,
-    /// What is there instead.
+    /// The current state instead.
     NotYet(String),
 }
 
 impl Supervisor {
-    /// Waits until the supervisor answers and has loaded its state, at most `limit`. It answers pings some
-    /// seconds before that; a restart takes 15–60 s on a device, so two minutes are a good limit. The last look is
-    /// at the end of `limit`, and may take up to 3 s; with a limit of zero there is one look.
+    /// Waits until the supervisor answers and has loaded its state. It answers pings some seconds before that. A
+    /// restart takes 15–60 s on a device, so two minutes are a good limit. The last poll starts at the end of `limit`
+    /// and may take up to 3 s; with a limit of zero there is one poll.
     ///
     /// # Errors
-    /// `is_timeout` after `limit`, with what was seen last, and the last failure as source; others at once if waiting can't help
-    /// (no variables, wrong key).
+    /// `is_timeout` after `limit`, with the last seen state in the text and the last failure as source; other errors
+    /// at once if waiting can't help (missing variables, wrong key).
     pub async fn wait_ready(&self, limit: Duration) -> Result<()> {
         self.wait_until(limit, "the supervisor to be ready", async || {
             Ok(if self.has_loaded().await? {
@@ -41,27 +41,30 @@ impl Supervisor {
         .await
     }
 
-    /// Waits until a service has this status, at most `limit`: stop answers before the service has stopped,
-    /// and after a restart it takes its time to run. Bridges a supervisor that restarts meanwhile. Case does not
-    /// matter, and `Idle` is `Running`. The last look is at the end of `limit`, and may take up to 3 s; with a limit
-    /// of zero there is one look.
+    /// Waits until a service has this status: a stop call returns before the service has stopped, and a restarted
+    /// service needs time to run. Continues across a restart of the supervisor. Case is ignored, and `Idle` equals
+    /// `Running`. The last poll starts at the end of `limit` and may take up to 3 s; with a limit of zero there is
+    /// one poll.
     ///
     /// # Errors
-    /// `is_not_found` when this application (without `BALENA_APP_ID`: any in the key's scope) has no such
-    /// service; `is_timeout` after `limit`, with the status that was seen last.
+    /// `is_not_found` if this application (without `BALENA_APP_ID`: any in the key's scope) has no such service;
+    /// `is_timeout` after `limit`, with the last seen status.
     pub async fn wait_for(&self, service: &str, status: ServiceStatus, limit: Duration) -> Result<()> {
         self.wait_until(limit, &format!("service {service} to be {status}"), async || {
             let found = match self.status_of(service).await? {
                 Some(found) => found,
-                // It answers some seconds before it knows its applications (reference 7.2).
+                // The supervisor answers some seconds before it knows its applications (reference 7.2).
                 None if !self.has_loaded().await? => {
                     return Ok(Look::NotYet("the supervisor is loading its state".into()));
                 }
                 None => self.status_of(service).await?.ok_or_else(|| {
-                    Error::new(ErrorKind::NotFound, format!("no service \"{}\" here", service.escape_debug()))
-                        .operation("GET /v2/applications/state")
-                        .sent(true)
-                        .help("`balena-agent supervisor applications` lists the services")
+                    Error::new(
+                        ErrorKind::NotFound,
+                        format!("no service \"{}\" on this device", service.escape_debug()),
+                    )
+                    .operation("GET /v2/applications/state")
+                    .sent(true)
+                    .help("`balena-agent supervisor applications` lists the services")
                 })?,
             };
             Ok(if same(&found, &status) { Look::Done } else { Look::NotYet(format!("it is {found}")) })
@@ -70,7 +73,7 @@ impl Supervisor {
     }
 
     async fn has_loaded(&self) -> Result<bool> {
-        // Absent as long as the supervisor loads (reference 4.1).
+        // Absent while the supervisor loads its state (reference 4.1).
         Ok(self.device().patience(Duration::ZERO).await?.update_downloaded.is_some())
     }
 
@@ -91,7 +94,7 @@ impl Supervisor {
         let mut seen = None;
         let mut failed = None;
         loop {
-            // A look may hang on a supervisor that is stuck; the caller's limit holds all the same.
+            // A poll may hang on a stuck supervisor; the caller's limit applies anyway.
             let end = until.max(Instant::now() + LAST_LOOK);
             match tokio::time::timeout_at(end, look()).await {
                 Ok(Ok(Look::Done)) => return Ok(()),
@@ -104,13 +107,13 @@ impl Supervisor {
             }
             let now = Instant::now();
             if now >= until {
-                let seen = seen.map_or_else(String::new, |seen| format!("; seen last: {seen}"));
+                let seen = seen.map_or_else(String::new, |seen| format!("; last seen: {seen}"));
                 let error =
                     Error::new(ErrorKind::Timeout, format!("waited {limit:?} for {what}{seen}")).sent(true);
                 return Err(match failed {
                     Some(failed) => error.help(format!("last: {}", failed.summary())).because(failed),
                     None => {
-                        error.help("give it longer, or look at the state: `balena-agent supervisor status`")
+                        error.help("use a longer limit, or check the state: `balena-agent supervisor status`")
                     }
                 });
             }
@@ -119,7 +122,7 @@ impl Supervisor {
     }
 }
 
-/// Whether two words mean the same status.
+/// Returns whether two statuses mean the same.
 fn same(found: &ServiceStatus, wanted: &ServiceStatus) -> bool {
     let word = |status: &ServiceStatus| match status.as_str() {
         idle if idle.eq_ignore_ascii_case("idle") => "running".to_owned(),

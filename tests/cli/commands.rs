@@ -208,6 +208,6 @@ async fn doctor_tries_the_lock_and_keeps_to_the_timeout() {
     let begun = std::time::Instant::now();
     let output = run(&environment, &["--timeout", "200ms", "doctor"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("no answer within 200ms"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("no response within 200ms"), "{}", stdout(&output));
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }

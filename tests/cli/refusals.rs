@@ -131,7 +131,7 @@ async fn answers_that_are_none() {
     assert_fails(
         &run(&environment, &["--timeout", "500ms", "device", "state"]).await,
         7,
-        &["no answer within"],
+        &["no response within"],
     );
     device.clear_faults();
     device.inject(Injection::new(Fault::Status(500)).times(1));

@@ -45,7 +45,7 @@ async fn a_service_that_is_not_there_is_left_alone() {
         let known = &before[0].0;
         let near = format!("{known}s");
         let output = run(&environment, &["device", "restart-service", &near]).await;
-        assert_fails(&output, 3, &[&near, &format!("is it \"{known}\"?")]);
+        assert_fails(&output, 3, &[&near, &format!("did you mean \"{known}\"?")]);
         // A look that fails stops nothing.
         device.inject(Injection::new(Fault::Status(503)).times(1).on("/v2/applications/state"));
         let output = run(&environment, &["device", "restart-service", known]).await;
@@ -89,7 +89,7 @@ async fn waits_take_words_in_any_case_and_tell_what_they_saw() {
     assert_fails(&output, 2, &["runing", "Running", "exited", "Awaiting handover"]);
     for limit in ["0s", "600ms"] {
         let output = run(&environment, &["supervisor", "wait-for", "main", "handing-over", limit]).await;
-        assert_fails(&output, 7, &["Handing over", "seen last: it is Running"]);
+        assert_fails(&output, 7, &["Handing over", "last seen: it is Running"]);
     }
 }
 

@@ -49,7 +49,7 @@ fn chunked(rest: &str) -> Turn {
 #[expect(clippy::type_complexity, reason = "a table")]
 fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
     vec![
-        ("silence", Turn::silence, TIMEOUT, "no answer within 250ms"),
+        ("silence", Turn::silence, TIMEOUT, "no response within 250ms"),
         ("slow head", || drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), TIMEOUT, "no answer"),
         (
             "slow body",
@@ -60,19 +60,24 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
             TIMEOUT,
             "no answer",
         ),
-        ("nothing", Turn::close, BROKEN, "closed the connection before an answer"),
-        ("half a status line", || cut("HTTP/1.1 20"), BROKEN, "before an answer"),
-        ("half a head", || cut("HTTP/1.1 200 OK\r\nContent-Le"), BROKEN, "before an answer"),
-        ("no body", || cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), BROKEN, "in mid-answer"),
+        ("nothing", Turn::close, BROKEN, "closed the connection before a response"),
+        ("half a status line", || cut("HTTP/1.1 20"), BROKEN, "before a response"),
+        ("half a head", || cut("HTTP/1.1 200 OK\r\nContent-Le"), BROKEN, "before a response"),
+        (
+            "no body",
+            || cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+            BROKEN,
+            "in the middle of the response",
+        ),
         (
             "half a body",
             || cut("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\""),
             BROKEN,
-            "in mid-answer",
+            "in the middle of the response",
         ),
-        ("no last chunk", || chunked("2\r\n{}\r\n"), BROKEN, "in mid-answer"),
-        ("half a chunk", || chunked("5\r\n{}"), BROKEN, "in mid-answer"),
-        ("bad chunk", || chunked("zz\r\n{}\r\n0\r\n\r\n"), BROKEN, "in mid-answer"),
+        ("no last chunk", || chunked("2\r\n{}\r\n"), BROKEN, "in the middle of the response"),
+        ("half a chunk", || chunked("5\r\n{}"), BROKEN, "in the middle of the response"),
+        ("bad chunk", || chunked("zz\r\n{}\r\n0\r\n\r\n"), BROKEN, "in the middle of the response"),
         ("another protocol", || cut("SSH-2.0-OpenSSH_9.9\r\n"), NOT_HTTP, "does not speak HTTP"),
         ("TLS", || cut(*b"\x15\x03\x01\x00\x02\x02\x46"), NOT_HTTP, "does not speak HTTP"),
         ("no status", || cut("HTTP/1.1 abc\r\n\r\n"), NOT_HTTP, "does not speak HTTP"),
@@ -100,8 +105,8 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
             both(ErrorKind::Server),
             "500: Oh (an HTML",
         ),
-        ("no content", || Turn::answer(204, None, ""), NO_VALUE, "empty answer"),
-        ("empty", || Turn::text(200, ""), NO_VALUE, "empty answer"),
+        ("no content", || Turn::answer(204, None, ""), NO_VALUE, "empty response"),
+        ("empty", || Turn::text(200, ""), NO_VALUE, "empty response"),
         ("text", || Turn::text(200, "OK"), NO_VALUE, "begins with \"OK\""),
         ("list", || Turn::json(200, &json!([1])), NO_VALUE, "begins with \"[1]\""),
         ("null", || Turn::json(200, &json!(null)), NO_VALUE, "begins with \"null\""),
@@ -205,7 +210,7 @@ async fn a_gateway_leaves_a_change_unknown_unless_it_had_no_connection() {
             assert_eq!(error.kind(), kind, "{status} {words}: {error}");
             assert!(error.was_sent() && error.status() == Some(status), "{error}");
         }
-        let looks = errors[2].advice().is_some_and(|advice| advice.contains("look at the state"));
+        let looks = errors[2].advice().is_some_and(|advice| advice.contains("check the state"));
         assert!(looks, "{}", errors[2]);
     }
 }
@@ -349,7 +354,7 @@ async fn every_call_has_its_deadline() {
         assert!(!early, "{endpoint:?} gave up before {limit:?}");
         let Poll::Ready(Err(error)) = late else { panic!("{endpoint:?} waits longer than {limit:?}") };
         assert!(error.is_timeout() && error.was_sent(), "{endpoint:?}: {error:?}");
-        assert!(error.to_string().contains(&format!("no answer within {limit:?}")), "{error}");
+        assert!(error.to_string().contains(&format!("no response within {limit:?}")), "{error}");
     }
 }
 

@@ -93,9 +93,9 @@ async fn a_service_that_is_not_there_is_told_before_anything_is_sent() {
             assert!(error.is_not_found() && !error.was_sent(), "{action} {name}: {error:?}");
             let text = error.to_string();
             assert!(text.contains(name) && services.iter().all(|known| text.contains(known)), "{text}");
-            assert_eq!(text.contains("is it "), near.is_some(), "{text}");
+            assert_eq!(text.contains("did you mean "), near.is_some(), "{text}");
             if let Some(near) = near {
-                assert!(text.contains(&format!("is it \"{near}\"?")), "{text}");
+                assert!(text.contains(&format!("did you mean \"{near}\"?")), "{text}");
             }
             assert_eq!(asked(&server), [STATE], "{action}");
         }

@@ -222,7 +222,7 @@ async fn a_wait_ends_with_a_last_look_and_says_what_it_saw() {
         let limit = Duration::from_millis(limit);
         let (result, seen, took) = waits("Stopping", "exited", limit).await;
         let error = result.unwrap_err();
-        assert!(error.is_timeout() && error.to_string().contains("seen last: it is Stopping"), "{error}");
+        assert!(error.is_timeout() && error.to_string().contains("last seen: it is Stopping"), "{error}");
         assert_eq!(seen, looks, "{limit:?}");
         assert!((limit..limit + Duration::from_secs(2)).contains(&took), "{limit:?} took {took:?}");
     }

@@ -207,7 +207,7 @@ async fn no_failure_of_the_connection_shows_the_key() {
     let named = Supervisor::new(&environment("http://does-not-exist.invalid:48484", KEY));
     seen.error(&named.ping().deadline(Duration::from_secs(5)).await.unwrap_err());
     drop(guard);
-    assert!(seen.text().contains("trying again"), "no log was collected");
+    assert!(seen.text().contains("retrying"), "no log was collected");
     seen.hold_no_key();
 }
 

@@ -136,7 +136,7 @@ fn the_named_owner_is_alive_or_it_is_said() {
     for (content, in_use, free, words) in [
         (with(&[]), Some(true), Some(true), "held by flasher"),
         (with(&[("pid", json!(ended.id()))]), Some(false), Some(false), "has ended"),
-        (with(&[("process_started", json!(7))]), Some(false), Some(false), "is another one now"),
+        (with(&[("process_started", json!(7))]), Some(false), Some(false), "is now another process"),
         (with(&[("boot_id", json!("other"))]), Some(false), Some(false), "has rebooted"),
         (with(&[("pid_namespace", elsewhere.clone())]), None, Some(false), ""),
         (with(&[("pid_namespace", elsewhere), ("pid", json!(ended.id()))]), None, Some(false), ""),
@@ -153,7 +153,7 @@ fn the_named_owner_is_alive_or_it_is_said() {
             let said = match in_use {
                 Some(true) => "held by flasher (service main, ",
                 Some(false) => "held by a program that was started by flasher (service main, ",
-                None => "(whether that process is alive can't be seen from here)",
+                None => "(whether that process is alive is not visible from here)",
             };
             assert!(file.to_string().contains(said) && file.to_string().contains(words), "{file}");
             assert!(error.to_string().contains(said) && error.to_string().contains(words), "{error}");
@@ -167,7 +167,7 @@ fn the_named_owner_is_alive_or_it_is_said() {
             assert_eq!(file.state, state, "{content}");
             assert_eq!(file.to_string().starts_with("left behind by flasher"), stale, "{file}");
             assert!(file.to_string().contains(words), "{file}");
-            assert_eq!(file.to_string().contains("can't be seen from here"), free.is_none(), "{file}");
+            assert_eq!(file.to_string().contains("is not visible from here"), free.is_none(), "{file}");
         }
     }
     assert_eq!(holder.child.id(), pid);
@@ -204,7 +204,7 @@ fn a_holder_in_another_pid_namespace_is_not_mistaken_for_one_of_ours() {
     let file = dir.lock().status().unwrap().file.unwrap();
     // There it is process 1; here that is somebody else, who lives.
     assert_eq!((file.owner.as_ref().unwrap().pid, file.owner_alive), (1, None), "{file}");
-    assert!(file.to_string().contains("can't be seen from here"), "{file}");
+    assert!(file.to_string().contains("is not visible from here"), "{file}");
     holder.go_on();
     holder.expect("released").ends_well();
 }

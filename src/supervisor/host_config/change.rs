@@ -1,4 +1,4 @@
-//! The request that changes the host's settings: built first, sent by `.await`.
+//! The request that changes the host's settings, which is built first and sent by `.await`.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -15,37 +15,37 @@ use crate::supervisor::link::Supervisor;
 use super::patch::HostConfigPatch;
 use super::replace;
 
-/// What a change of the host settings came to.
+/// Result of a change of the host settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostConfigOutcome {
-    /// The settings are stored. The host applies them.
+    /// The settings are stored; the host applies them.
     Stored,
-    /// They were stored already, and nothing was sent: only with [`SetHostConfig::if_changed`].
+    /// The settings were already stored, and nothing was sent. Only with [`SetHostConfig::if_changed`].
     Unchanged,
 }
 
-/// How long a request may take.
+/// Time limits of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Limits {
     pub(crate) deadline: Option<Duration>,
     pub(crate) patience: Option<Duration>,
 }
 
-/// The settings of a host, wherever it is.
+/// Access to the host settings, directly or through the cloud.
 pub(crate) trait HostSettings: Send + Sync {
-    /// Sends one request and returns its answer.
+    /// Sends one request and returns its response.
     fn send(&self, spec: Spec, limits: Limits) -> BoxFuture<'_, Result<Answer>>;
 
-    /// The error of an answer that can't be read, with advice that fits the way to the host.
+    /// Adds help for this kind of access to the error of an unreadable response.
     fn explained(&self, error: Error) -> Error {
         error
     }
 
-    /// What the host is called by default: the beginning of its uuid.
+    /// Returns the default host name: the beginning of the device's uuid.
     fn default_name(&self) -> Option<&str>;
 
-    /// Whether the way to it may lead through the proxy that is changed.
+    /// Whether requests to the host may pass through the proxy that is changed.
     fn is_behind_its_proxy(&self) -> bool;
 }
 
@@ -69,24 +69,24 @@ impl HostSettings for Supervisor {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// The proxy is replaced, or removed, as a whole.
+    /// Replaces or removes the proxy as a whole.
     Whole,
-    /// So, and only what is another one.
+    /// The same, but sends only what differs.
     IfChanged,
-    /// One request, which the supervisor merges.
+    /// Sends one request, which the supervisor merges.
     Unchecked,
 }
 
 /// A change of the host settings. Nothing is sent before `.await`.
 ///
-/// The supervisor merges what it is sent into what it has stored: user name, password and the list of what is
-/// reached without a proxy stay unless they are named. So a proxy without a login, and the removal of a proxy,
-/// read the settings first. If something has to vanish that can't be overwritten, two requests are sent: the
-/// first takes the old proxy away, the second sets the new one. If the second fails, the old proxy is set again
-/// (for up to a minute), and the error says what holds.
+/// The supervisor merges a request into the stored settings: user name, password and the list of exceptions stay
+/// unless the request names them. A proxy without login and the removal of a proxy therefore read the settings first.
+/// If a stored value must be deleted and can't be overwritten, two requests are sent: the first removes the old
+/// proxy, the second sets the new one. If the second fails, the old proxy is restored (retried for up to a minute),
+/// and the error says which settings are in force.
 ///
-/// **Between the two the host has no proxy.** Do not drop the future before it is ready: the `balena-agent` command,
-/// for one, ends on a signal only after it.
+/// **Between the two requests the host has no proxy.** Do not drop the future before it is complete. The
+/// `balena-agent` command delays its end on a signal until then.
 #[must_use = "nothing is sent before `.await`"]
 pub struct SetHostConfig {
     host: Result<Arc<dyn HostSettings>>,
@@ -101,30 +101,30 @@ impl SetHostConfig {
         Self { host, patch: patch.clone(), mode: Mode::Whole, force: false, limits: Limits::default() }
     }
 
-    /// Overrides update locks: the supervisor deletes the lock files of others and goes on.
+    /// Overrides update locks: the supervisor deletes the lock files of others and proceeds.
     pub fn force(self) -> Self {
         Self { force: true, ..self }
     }
 
-    /// Sends only what differs from what is stored, and nothing if nothing does: the supervisor restarts the
-    /// host's proxy, or the engine, even for a change of nothing. The host name is compared with the one in force.
+    /// Sends only settings that differ from the stored ones, and nothing if none does: the supervisor restarts the
+    /// host's proxy or the engine even if nothing changes. The host name is compared with the current one.
     pub fn if_changed(self) -> Self {
         Self { mode: Mode::IfChanged, ..self }
     }
 
-    /// Sends one request without reading anything first: what the new proxy does not name stays as it is stored,
-    /// such as the old login; a removed proxy leaves its list of exceptions behind.
+    /// Sends one request without reading the settings first. Values that the new proxy does not name stay stored,
+    /// e.g. the old login; a removed proxy keeps its list of exceptions.
     pub fn unchecked(self) -> Self {
         Self { mode: Mode::Unchecked, ..self }
     }
 
-    /// Another deadline for each request than 10 s for the read and 60 s for a change.
+    /// Replaces the deadlines of each request: 10 s for the read, 60 s for a change.
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { limits: Limits { deadline: Some(deadline), ..self.limits }, ..self }
     }
 
-    /// Keeps trying for this long while the supervisor can't be reached, as [`Call::patience`](crate::supervisor::Call::patience); changes
-    /// nothing on the way through the cloud.
+    /// Retries for this long while the supervisor can't be reached, as
+    /// [`Call::patience`](crate::supervisor::Call::patience). Has no effect through the cloud.
     pub fn patience(self, patience: Duration) -> Self {
         Self { limits: Limits { patience: Some(patience), ..self.limits }, ..self }
     }
@@ -143,7 +143,7 @@ impl IntoFuture for SetHostConfig {
     }
 }
 
-/// Without values: a password may be among them.
+/// Omits the values: they may include a password.
 impl fmt::Debug for SetHostConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetHostConfig")
@@ -158,9 +158,9 @@ impl Supervisor {
     /// Changes the host's network settings (`PATCH /v1/device/host-config`).
     ///
     /// # Errors
-    /// `is_invalid_argument` for settings that the supervisor would store and the host can't work with; `is_locked`
-    /// when any service of any application holds an update lock. The text says what holds where a proxy was to be
-    /// replaced in two steps.
+    /// `is_invalid_argument` if the supervisor would store a setting that the host can't use; `is_locked` if any
+    /// service of any application holds an update lock. If a replacement in two steps fails, the text says which
+    /// settings are in force.
     pub fn set_host_config(&self, patch: &HostConfigPatch) -> SetHostConfig {
         SetHostConfig::new(Ok(Arc::new(self.clone())), patch)
     }

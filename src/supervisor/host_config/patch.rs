@@ -1,4 +1,4 @@
-//! What is to be changed in the host's settings, and whether the host can work with it.
+//! Changes of the host's settings, and checks that the host can use them.
 
 use std::net::SocketAddr;
 
@@ -12,23 +12,23 @@ use super::{Proxy, ProxyKind};
 
 /// Name of the argument in errors.
 const PROXY: &str = "proxy";
-/// Bytes of a user name or password that SOCKS 5 has room for (RFC 1929).
+/// Longest user name or password of SOCKS 5, in bytes (RFC 1929).
 const SOCKS5_LIMIT: usize = 255;
-/// The resolver that the supervisor takes for `true`.
+/// The resolver that the supervisor uses for `true`.
 const DEFAULT_RESOLVER: &str = "8.8.8.8:53";
 
-/// How names are resolved behind a proxy.
+/// Name resolution behind a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dns {
-    /// Not through the proxy.
+    /// Without the proxy.
     Off,
-    /// Through the proxy, at 8.8.8.8.
+    /// Through the proxy, with the resolver 8.8.8.8.
     Default,
-    /// Through the proxy, at this resolver: an IPv4 address and a port.
+    /// Through the proxy, with this resolver (IPv4).
     At(SocketAddr),
 }
 
-/// A complete proxy, to be set with [`HostConfigPatch::proxy`]. It replaces the one that is there as a whole.
+/// A complete proxy for [`HostConfigPatch::proxy`]. It replaces the stored one as a whole.
 #[derive(Debug, Clone)]
 pub struct ProxyPatch {
     kind: ProxyKind,
@@ -40,27 +40,27 @@ pub struct ProxyPatch {
 }
 
 impl ProxyPatch {
-    /// A proxy of this kind at this address, without login, without its own resolver, for every destination.
+    /// Creates a proxy without login, resolver and exceptions.
     ///
-    /// The address is one IP address (IPv6 without brackets) or the name of a host, and nothing else.
+    /// `ip` is a single IP address (IPv6 without brackets) or host name.
     pub fn new(kind: ProxyKind, ip: impl Into<String>, port: u16) -> Self {
         Self { kind, ip: ip.into(), port, login: None, dns: Dns::Off, no_proxy: Vec::new() }
     }
 
-    /// User name and password. The host's file has no way to write `"`, `;`, `=`, `{`, `}`, a backslash or a
-    /// control character in them, so these are refused.
+    /// Sets user name and password. Both must not contain `"`, `;`, `=`, `{`, `}`, a backslash or a control
+    /// character, which the host's file can't represent.
     pub fn login(mut self, login: impl Into<String>, password: SecretString) -> Self {
         self.login = Some((login.into(), password));
         self
     }
 
-    /// How names are resolved (supervisor ≥ 16.6).
+    /// Sets the name resolution (supervisor ≥ 16.6).
     pub fn dns(mut self, dns: Dns) -> Self {
         self.dns = dns;
         self
     }
 
-    /// Addresses and networks (`10.0.0.0/8`) that are reached without the proxy.
+    /// Sets the addresses and networks (`10.0.0.0/8`) to reach without the proxy.
     pub fn no_proxy<S: Into<String>>(mut self, destinations: impl IntoIterator<Item = S>) -> Self {
         self.no_proxy = destinations.into_iter().map(Into::into).collect();
         self
@@ -70,11 +70,11 @@ impl ProxyPatch {
         self.login.is_some()
     }
 
-    /// The supervisor stores nonsense with a 200, and then the host's proxy does not start: so it is checked here.
+    /// Checks the settings: the supervisor stores invalid ones with a 200, and the host's proxy then fails to start.
     fn check(&self) -> Result<()> {
         if let ProxyKind::Other(kind) = &self.kind {
             let kind = shown(kind);
-            let why = format_args!("kind \"{kind}\" is none of socks4, socks5, http-connect, http-relay");
+            let why = format_args!("kind \"{kind}\" is not one of socks4, socks5, http-connect, http-relay");
             return Err(Error::argument(PROXY, why));
         }
         checks::proxy_address(PROXY, &self.ip)?;
@@ -101,23 +101,26 @@ impl ProxyPatch {
             return Err(Error::argument("password", "it is empty, and SOCKS 5 has no empty password"));
         }
         if matches!(self.kind, ProxyKind::HttpConnect | ProxyKind::HttpRelay) && login.contains(':') {
-            return Err(Error::argument("login", "it has a colon in it, where HTTP begins the password"));
+            return Err(Error::argument(
+                "login",
+                "it contains a colon, which HTTP uses to separate the password",
+            ));
         }
-        // None of them is shown: it may be the password.
+        // The value is not shown: it may be the password.
         for (name, text) in [("login", login), ("password", password)] {
             if text.contains(|c: char| c.is_control() || "\";={}\\".contains(c)) {
-                let why = "it has a character in it that the host's file can't hold: one of \" ; = { } \\, or a control character";
+                let why = "it contains a character that the host's file can't represent: one of \" ; = { } \\, or a control character";
                 return Err(Error::argument(name, why));
             }
             if self.kind == ProxyKind::Socks5 && text.len() > SOCKS5_LIMIT {
-                let why = format_args!("it has {} bytes, and SOCKS 5 takes {SOCKS5_LIMIT}", text.len());
+                let why = format_args!("it has {} bytes; SOCKS 5 allows {SOCKS5_LIMIT}", text.len());
                 return Err(Error::argument(name, why));
             }
         }
         Ok(())
     }
 
-    /// What is sent: every key that can be named, since the supervisor merges.
+    /// Returns the request body: with every field that can be set, because the supervisor merges.
     pub(super) fn body(&self) -> Value {
         let dns = match self.dns {
             Dns::Off => Value::Bool(false),
@@ -137,7 +140,7 @@ impl ProxyPatch {
         Value::Object(fields)
     }
 
-    /// Whether this is what is stored already.
+    /// Returns whether this is the stored proxy.
     pub(super) fn is(&self, stored: &Proxy) -> bool {
         let resolver = match self.dns {
             Dns::Off => None,
@@ -163,7 +166,7 @@ impl ProxyPatch {
     }
 }
 
-/// The proxy that is stored, as the body of a request that stores it again.
+/// Returns the request body that stores this proxy again.
 pub(super) fn again(stored: &Proxy) -> Value {
     let mut fields = match json!(stored) {
         Value::Object(fields) => fields,
@@ -177,14 +180,14 @@ pub(super) fn again(stored: &Proxy) -> Value {
     Value::Object(fields)
 }
 
-/// What becomes of the proxy.
+/// Change of the proxy.
 #[derive(Debug, Clone)]
 pub(super) enum ProxyChange {
     Remove,
     Set(ProxyPatch),
 }
 
-/// A change of the host settings. What is not named stays.
+/// A change of the host settings. Settings that are not named stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct HostConfigPatch {
     pub(super) hostname: Option<String>,
@@ -192,31 +195,31 @@ pub struct HostConfigPatch {
 }
 
 impl HostConfigPatch {
-    /// A change of nothing.
+    /// Creates a patch without changes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Another host name (RFC 1123, at most 64 characters). Every service with host networking is recreated, and
-    /// on balenaOS the engine restarts: this container may go down.
+    /// Sets the host name (RFC 1123, at most 64 characters). Services with host networking are recreated, and on
+    /// balenaOS the engine restarts: this container may be restarted.
     pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
         self.hostname = Some(hostname.into());
         self
     }
 
-    /// The host name that is made of the first seven characters of the device's uuid.
+    /// Resets the host name to the first seven characters of the device's uuid.
     pub fn reset_hostname(mut self) -> Self {
         self.hostname = Some(String::new());
         self
     }
 
-    /// Another proxy.
+    /// Sets the proxy.
     pub fn proxy(mut self, proxy: ProxyPatch) -> Self {
         self.proxy = Some(ProxyChange::Set(proxy));
         self
     }
 
-    /// No proxy, and no stored list of what is reached without one.
+    /// Removes the proxy and the stored list of exceptions.
     pub fn remove_proxy(mut self) -> Self {
         self.proxy = Some(ProxyChange::Remove);
         self
@@ -239,7 +242,7 @@ impl HostConfigPatch {
         }
     }
 
-    /// The body of one request: the host name, and this for a proxy.
+    /// Returns the body of one request: the host name and this proxy.
     pub(super) fn with(&self, proxy: Option<Value>) -> Value {
         let mut network = Map::new();
         if let Some(hostname) = &self.hostname {

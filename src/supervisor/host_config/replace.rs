@@ -1,4 +1,4 @@
-//! A proxy that is replaced as a whole, by a supervisor that merges (reference 4.2).
+//! Replaces a proxy as a whole, although the supervisor merges requests (reference 4.2).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use super::change::{HostConfigOutcome, HostSettings, Limits, Mode};
 use super::patch::{self, HostConfigPatch, ProxyChange};
 use super::{HostConfig, Network, PATH, Proxy};
 
-/// Pauses before each try to set the old proxy again: about a minute, in which a supervisor restarts.
+/// Pauses in seconds before each attempt to restore the old proxy: about a minute, enough for a restart of the
+/// supervisor.
 const PAUSES: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
-/// How requests to a host are sent.
+/// Sends requests to a host.
 pub(super) struct Sender {
     pub(super) host: Arc<dyn HostSettings>,
     pub(super) force: bool,
@@ -72,7 +73,7 @@ pub(super) async fn run(sender: &Sender, patch: HostConfigPatch, mode: Mode) -> 
     Ok(HostConfigOutcome::Stored)
 }
 
-/// Only what is another than it is.
+/// Returns only the settings that differ from the stored ones.
 fn differing(patch: HostConfigPatch, stored: &Network, default_name: Option<&str>) -> HostConfigPatch {
     let HostConfigPatch { hostname, proxy } = patch;
     let current = stored.hostname.as_deref();
@@ -88,7 +89,7 @@ fn differing(patch: HostConfigPatch, stored: &Network, default_name: Option<&str
     HostConfigPatch { hostname, proxy }
 }
 
-/// The requests that a change takes.
+/// The requests of a change.
 enum Plan {
     One(Value),
     Two(Box<TwoSteps>),
@@ -108,7 +109,7 @@ impl Plan {
                     back: only(&patch::again(&old)),
                     tries: PAUSES.len(),
                     cuts_off: true,
-                    between: "the host has no proxy now: set one again, or the device may stay out of reach",
+                    between: "the host has no proxy now: set one again, or the device may stay unreachable",
                     unknown: "it is not known whether the host has the old proxy, the new one or none",
                     wanted: patch.proxy.clone(),
                 }))
@@ -117,8 +118,8 @@ impl Plan {
             (Some(ProxyChange::Remove), _) if mode == Mode::Unchecked => {
                 Self::One(patch.with(Some(json!({}))))
             }
-            // A list alone is a change of the list where there is a proxy, and its removal where the list is the
-            // same: so this takes a list away that may have stayed behind.
+            // A request with only a list changes the list and, if the list is unchanged, removes the proxy. Both are
+            // right here: it deletes a list that may be left over.
             (Some(ProxyChange::Remove), None) => Self::One(patch.with(Some(no_list()))),
             (Some(ProxyChange::Remove), Some(old)) => match old.no_proxy.filter(|list| !list.is_empty()) {
                 None => Self::One(patch.with(Some(json!({})))),
@@ -141,17 +142,17 @@ fn only(proxy: &Value) -> Value {
     json!({ "network": { "proxy": proxy } })
 }
 
-/// What has to vanish goes first, then comes what is to hold.
+/// Two requests: the first deletes what must be removed, the second sets the new values.
 struct TwoSteps {
     first: Value,
     second: Value,
-    /// Makes it as it was.
+    /// The request that restores the old settings.
     back: Value,
-    /// How often that is tried.
+    /// Number of attempts to restore.
     tries: usize,
-    /// Whether the host has no proxy after the first step, although it is to have one.
+    /// Whether the host has no proxy after the first step, although it needs one.
     cuts_off: bool,
-    /// What holds after the first step.
+    /// What is in force after the first step.
     between: &'static str,
     unknown: &'static str,
     wanted: Option<ProxyChange>,
@@ -173,7 +174,7 @@ impl TwoSteps {
         Err(self.put_back(sender, error).await)
     }
 
-    /// Whether the settings are what the second step makes of them.
+    /// Returns whether the settings equal the result of the second step.
     fn holds(&self, now: &Network) -> bool {
         match (&self.wanted, &now.proxy) {
             (Some(ProxyChange::Set(wanted)), Some(stored)) => wanted.is(stored),
@@ -182,26 +183,26 @@ impl TwoSteps {
         }
     }
 
-    /// Makes it as it was, and says whether that worked.
+    /// Restores the old settings. Returns the error with a note on whether that worked.
     async fn put_back(&self, sender: &Sender, error: Error) -> Error {
         let mut known = !may_have_happened(&error);
-        tracing::warn!(%error, "the host's proxy can't be changed, the old settings are stored again");
+        tracing::warn!(%error, "the host's proxy can't be changed; restoring the old settings");
         for pause in PAUSES.iter().take(self.tries) {
             tokio::time::sleep(Duration::from_secs(*pause)).await;
             match sender.change(self.back.clone()).await {
                 Ok(()) => return error.noting("the old proxy is set again"),
                 Err(again) => {
                     known &= !may_have_happened(&again);
-                    tracing::warn!(error = %again, "the old settings of the host's proxy can't be stored");
+                    tracing::warn!(error = %again, "the old settings of the host's proxy can't be restored");
                 }
             }
         }
         let holds = if known { self.between } else { self.unknown };
-        error.noting(format_args!("the old settings can't be stored again either: {holds}"))
+        error.noting(format_args!("the old settings can't be restored either: {holds}"))
     }
 }
 
-/// Whether the request may have had its effect.
+/// Returns whether the request may have taken effect.
 fn may_have_happened(error: &Error) -> bool {
     error.is_unknown_outcome() || (error.is_timeout() && error.was_sent())
 }
@@ -225,7 +226,7 @@ mod tests {
     use crate::supervisor::link::Supervisor;
     use crate::supervisor::{ProxyKind, ProxyPatch};
 
-    /// A host with a proxy that has a login. Of its answers to changes the given ones come first, then refusals.
+    /// A host whose proxy has a login. It answers changes with the given responses first, then with errors.
     struct Host {
         changes: Mutex<Vec<Option<ErrorKind>>>,
         sent: Mutex<usize>,
@@ -295,7 +296,7 @@ mod tests {
             assert!(error.to_string().contains(told), "{error}");
             assert_eq!(sent, 2 + PAUSES.len());
         }
-        // A supervisor that comes back within the minute gets the old proxy.
+        // A supervisor that returns within the minute gets the old proxy.
         let mut changes = vec![None, Some(ErrorKind::Unreachable)];
         changes.extend([Some(ErrorKind::Unreachable); 5]);
         changes.push(None);

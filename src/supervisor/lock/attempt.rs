@@ -1,4 +1,4 @@
-//! One try to take the lock.
+//! One attempt to take the lock.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,14 +16,14 @@ use super::owner::LockOwner;
 use super::status::{self, LockFile, LockState, LockStatus, Seen, judge, same};
 use super::{AcquireLock, StalePolicy, trouble};
 
-/// Everybody may see who holds the lock; only the maker may write.
+/// Mode of the lock file: everyone may read who holds the lock; only its owner may write.
 const MODE: u32 = 0o644;
-/// Goes at a lock that others take and release between our steps.
+/// Number of rounds when others take and release the lock between the steps.
 const GOES: u32 = 4;
 
 pub(super) enum Attempt {
     Held(HeldLock),
-    /// Somebody has it; `None` if it was never the same one for long enough to look at.
+    /// Another holder has it; `None` if the holder changed too often to identify it.
     Busy(Option<LockFile>),
 }
 
@@ -45,9 +45,10 @@ impl AcquireLock {
         Ok(Attempt::Busy(None))
     }
 
-    /// Takes what is free, or stale and to be taken over. `None` if somebody was faster.
+    /// Takes a free lock, or a stale one if the policy allows. Returns `None` if another process was faster.
     fn take(&self, status: &LockStatus) -> Result<Option<HeldLock>> {
-        // A stale lock under the other name goes only when ours is there: something locks all the time.
+        // A stale lock under the other name is deleted only after this one exists, so that a lock exists all the
+        // time.
         let left = match &status.legacy {
             Some(legacy) => match self.adopt(&legacy.path)? {
                 Some(left) => Some(left),
@@ -58,8 +59,8 @@ impl AcquireLock {
         let held = if status.file.is_some() { self.adopt(&self.lock.path)? } else { self.create()? };
         drop(left);
         let Some(held) = held else { return Ok(None) };
-        // Two that take different names at once both see this, and both let go. The supervisor can't get
-        // its second name any more and lets go by itself.
+        // Two processes that take different names at the same time both see this and both release. The supervisor
+        // then can't get its second name and releases the first, too.
         let other = status::read(&self.lock, "take")?.legacy;
         Ok(other.is_none_or(|other| other.state == LockState::Supervisor).then_some(held))
     }
@@ -68,11 +69,11 @@ impl AcquireLock {
         LockOwner::here(self.lock.service.as_deref(), self.owner.as_deref(), self.reason.as_deref())
     }
 
-    /// Makes the lock file. `None` if somebody was faster.
+    /// Creates the lock file. Returns `None` if another process was faster.
     ///
-    /// The file gets its `flock` and its content before it gets its name, by `link`, which is as exclusive
-    /// as `O_EXCL`. So there is no moment in which it exists and looks abandoned, to another process that
-    /// may take over, to the host OS, or after a crash of ours.
+    /// The file gets its `flock` and content first and its name last, by `link`, which is as exclusive as `O_EXCL`.
+    /// So at no time does a file exist that looks stale: to another process that may take over, to the host OS, or
+    /// after a crash of this process.
     fn create(&self) -> Result<Option<HeldLock>> {
         let path = &self.lock.path;
         let trouble = |cause| trouble::directory(&self.lock, "take", cause);
@@ -80,9 +81,9 @@ impl AcquireLock {
         let (draft, file) = Draft::beside(path, MODE).map_err(trouble)?;
         let file =
             Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| trouble(errno.into()))?;
-        // On a full disk the lock is worth more than the note in it: it locks with any content.
+        // On a full disk the lock matters more than its content: it locks with any content.
         if let Err(error) = write_owner(&file, &owner) {
-            tracing::debug!(path = %path.display(), %error, "the owner is not noted in the lock");
+            tracing::debug!(path = %path.display(), %error, "can't write the owner into the lock file");
         }
         match draft.appear_as(path) {
             Ok(()) => Ok(Some(HeldLock::new(path.clone(), file, owner))),
@@ -91,10 +92,10 @@ impl AcquireLock {
         }
     }
 
-    /// Makes a stale lock file ours. `None` if it turns out not to be stale, or not to be there.
+    /// Takes over a stale lock file. Returns `None` if it is not stale or does not exist any more.
     ///
-    /// The file stays and changes hands by its `flock`: to delete it and make another would let the
-    /// supervisor in between, and two that take over could delete each other's.
+    /// The file stays and changes its holder by `flock`. Deleting it and creating a new one would let the supervisor
+    /// proceed in between, and two processes that take over could delete each other's file.
     fn adopt(&self, path: &Path) -> Result<Option<HeldLock>> {
         let trouble = |cause| trouble::directory(&self.lock, "take over", cause);
         let file = match status::open(path, true) {
@@ -110,7 +111,7 @@ impl AcquireLock {
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(trouble(errno.into())),
         };
-        // From here on no other holder of this library can come; look once more at what we really have.
+        // From here on no other holder of this library can take it; check once more which file was locked.
         let meta = file.metadata().map_err(trouble)?;
         let seen = Seen { owner: status::read_owner(&file), flock: Some(false) };
         let found = judge(&self.lock, path, &meta, seen);
@@ -144,14 +145,15 @@ fn not_ours(path: &Path, cause: io::Error) -> Error {
     .because(cause)
 }
 
-/// Whether we could remove it in the end: in a sticky directory only its owner can, the directory's, and root.
+/// Returns whether this process could delete the file: in a sticky directory only the owner of the file or the
+/// directory, and root can.
 fn may_delete(meta: &fs::Metadata, path: &Path) -> bool {
     let user = nix::unistd::geteuid();
     let sticky = |directory: fs::Metadata| directory.mode() & 0o1000 != 0 && directory.uid() != user.as_raw();
     user.is_root() || meta.uid() == user.as_raw() || !fs::metadata(directory_of(path)).is_ok_and(sticky)
 }
 
-/// Written over what is there and then cut, never emptied first: a crash in between leaves a line.
+/// Overwrites the content and then truncates: after a crash in between, the line is still readable.
 fn write_owner(file: &File, owner: &LockOwner) -> io::Result<()> {
     let line = owner.to_line();
     file.write_all_at(&line, 0)?;

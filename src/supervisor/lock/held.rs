@@ -1,4 +1,4 @@
-//! A lock that is ours.
+//! A lock held by this process.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,22 +15,21 @@ use super::status::same;
 use super::trouble;
 use super::watch::LockWatch;
 
-/// An update lock that is held until this is dropped.
+/// An update lock that is held until this value is dropped.
 ///
-/// A panic that unwinds releases it; a process that is killed, or aborts, does not, and the lock file then
-/// stays until [`take_over_stale`](super::AcquireLock::take_over_stale) or a reboot of the device. So end
-/// on SIGTERM in an orderly way.
+/// A panic that unwinds releases it. If the process is killed or aborts, the lock file stays until
+/// [`take_over_stale`](super::AcquireLock::take_over_stale) or a reboot of the device. Handle SIGTERM to avoid that.
 ///
-/// The supervisor asks before it acts, and with `force` it deletes the lock and acts all the same: whoever
-/// must know [looks](Self::is_held) or [waits for it](Self::lost).
+/// The supervisor checks the lock before it acts. With `force` it deletes the lock and acts:
+/// [`is_held`](Self::is_held) and [`lost`](Self::lost) detect that.
 ///
-/// Releasing does not make the supervisor act at once: it notices at its next try, minutes later at worst,
-/// unless it is told with [`Supervisor::update`](crate::supervisor::Supervisor::update) and `cancel`.
+/// After the release the supervisor acts at its next attempt, which may be minutes later. Call
+/// [`Supervisor::update`](crate::supervisor::Supervisor::update) with `cancel` to make it act at once.
 #[derive(Debug)]
 #[must_use = "dropping it releases the lock"]
 pub struct HeldLock {
     path: PathBuf,
-    /// Has the `flock`, and keeps the inode from being used again, so that it identifies our file.
+    /// Holds the `flock`. The open file also prevents reuse of its inode number, which identifies the file.
     file: Flock<File>,
     owner: LockOwner,
     released: bool,
@@ -41,18 +40,18 @@ impl HeldLock {
         Self { path, file, owner, released: false }
     }
 
-    /// Where the lock file is.
+    /// Returns the path of the lock file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the lock file says of us.
+    /// Returns the holder as written in the lock file.
     pub fn owner(&self) -> &LockOwner {
         &self.owner
     }
 
-    /// Whether it is still ours: `false` once the file was deleted or replaced, as `force` does. Costs two
-    /// system calls.
+    /// Returns whether the lock is still held: `false` once the file was deleted or replaced, as by `force`. Costs
+    /// two system calls.
     pub fn is_held(&self) -> bool {
         match (fs::symlink_metadata(&self.path), self.file.metadata()) {
             (Ok(there), Ok(ours)) => same(&there, &ours),
@@ -60,8 +59,8 @@ impl HeldLock {
         }
     }
 
-    /// Lets the programs that this process starts from now on keep the `flock` too: if we are killed, the
-    /// lock counts as in use until they have ended. Once it is released their `flock` is on no lock any more.
+    /// Lets programs started by this process from now on inherit the `flock`: if this process is killed, the lock
+    /// counts as in use until they end. After a release their `flock` has no effect.
     #[cfg(feature = "cli")]
     pub(crate) fn share_with_children(&self) -> Result<()> {
         fcntl(&*self.file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| {
@@ -72,9 +71,9 @@ impl HeldLock {
         Ok(())
     }
 
-    /// Resolves when the lock is not ours any more: at once where inotify works, within a second elsewhere.
-    /// Meant for `select!`, beside the work that the lock guards. The supervisor does not wait for anyone:
-    /// what `force` was for follows within moments. Needs a tokio runtime with I/O and time.
+    /// Resolves when the lock is lost: immediately if inotify works, else within a second. For `select!` next to the
+    /// guarded work. The supervisor does not wait: the forced action follows within moments. Requires a tokio runtime
+    /// with I/O and time.
     pub async fn lost(&self) {
         let mut watch = LockWatch::new(&self.path);
         while self.is_held() {
@@ -82,11 +81,11 @@ impl HeldLock {
         }
     }
 
-    /// Releases the lock and tells how that went; dropping it only logs that.
+    /// Releases the lock and returns the result. Dropping the lock releases it too, and only logs an error.
     ///
     /// # Errors
-    /// `is_conflict` when it had been taken away before, so that the work it guarded was not guarded to the
-    /// end; somebody else's lock that is there now is left alone. `is_io` when the file can't be deleted.
+    /// `is_conflict` if the lock was lost before, so that the work was not guarded to the end; another holder's lock
+    /// is left alone. `is_io` if the file can't be deleted.
     pub fn release(mut self) -> Result<()> {
         self.give_up()
     }
@@ -98,15 +97,15 @@ impl HeldLock {
         if !self.is_held() {
             return Err(trouble::taken_away(&self.path));
         }
-        // Deleted first and the `flock` given back after: a file of ours without `flock` would look stale.
-        // Between the look and this, `force` may still put another file there; no system call does both.
+        // The file is deleted before the `flock` is released: a file without `flock` would look stale. Between the
+        // check and the delete, `force` and another holder may replace the file; no system call does both at once.
         match fs::remove_file(&self.path) {
             Ok(()) => Ok(()),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(trouble::taken_away(&self.path)),
             Err(cause) => {
                 let error = Error::new(ErrorKind::Io, format!("the lock file can't be deleted ({cause})"))
                     .operation(format!("release update lock {}", self.path.display()))
-                    .help(format!("it locks on until the device reboots: `rm {}`", self.path.display()))
+                    .help(format!("it stays locked until the device reboots: `rm {}`", self.path.display()))
                     .because(cause);
                 Err(error)
             }
@@ -116,11 +115,11 @@ impl HeldLock {
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        // Nobody is left to tell but the log, and a lock that stays is news.
+        // There is no caller to return the error to, and a lock that remains is important.
         match self.give_up() {
             Ok(()) => {}
             Err(error) if error.is_conflict() => tracing::debug!(%error, "update lock"),
-            Err(error) => tracing::warn!(%error, "an update lock stays behind"),
+            Err(error) => tracing::warn!(%error, "an update lock was not released"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Update locks: one file, two mechanisms (supervisor API reference, section 5).
 //!
-//! The supervisor asks whether the file **exists**; the host OS, before it reboots into an update, asks
-//! whether somebody has an exclusive `flock` **on** it. [`HeldLock`] is both at once. Who holds the lock is
-//! written into the file: neither side reads its content, and so it can't outlive or contradict the lock.
+//! The supervisor checks whether the file **exists**. The host OS, before it reboots into an update, checks whether
+//! an exclusive `flock` is held **on** it. [`HeldLock`] provides both. The holder is described in the file itself:
+//! nothing else reads the content, so it can't outlive or contradict the lock.
 
 mod attempt;
 mod held;
@@ -31,20 +31,19 @@ pub use held::HeldLock;
 pub use owner::LockOwner;
 pub use status::{LockFile, LockState, LockStatus, PathKind};
 
-/// The user that the supervisor takes its own locks as. It treats every lock of this user as its own.
+/// User id of the supervisor's own locks. It treats every lock of this user as its own.
 const SUPERVISOR_UID: u32 = 65534;
-/// The name that the supervisor and the host OS look for, and the older one that only the supervisor knows.
+/// The lock file name known to the supervisor and the host OS, and an older one that only the supervisor knows.
 const NAME: &str = "updates.lock";
 const LEGACY_NAME: &str = "resin-updates.lock";
 
-/// This service's update lock.
+/// The update lock of this service.
 ///
-/// While it is held, the supervisor neither updates, restarts, stops nor purges any service of the
-/// application, and neither reboots nor shuts the device down; nor does a host OS update reboot it.
-/// Downloads go on, and so does the supervisor's own update. `force` takes the lock away: see
-/// [`HeldLock::lost`].
+/// While it is held, the supervisor does not update, restart, stop or purge any service of the application and does
+/// not reboot or shut down the device; a host OS update does not reboot it either. Downloads continue, and so does
+/// the update of the supervisor itself. `force` removes the lock: see [`HeldLock::lost`].
 ///
-/// No label is needed; the directory is mounted into every service. It is emptied by a reboot.
+/// No label is needed: the directory is mounted into every service. A reboot empties it.
 #[derive(Debug, Clone)]
 pub struct UpdateLock {
     path: PathBuf,
@@ -61,16 +60,16 @@ impl UpdateLock {
         }
     }
 
-    /// Where the lock file is, or will be.
+    /// Returns the path of the lock file, whether it exists or not.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes the lock, waiting as long as somebody else holds it. A release is noticed at once where inotify
-    /// works, within a second elsewhere. To wait needs a tokio runtime with I/O and time.
+    /// Takes the lock, and waits while another holder has it. A release is noticed immediately if inotify works, else
+    /// within a second. Waiting requires a tokio runtime with I/O and time.
     ///
-    /// A lock under the other name ([`LockStatus::legacy`]) holds this one too: the supervisor takes either
-    /// for the lock of the application, and so does whoever made it.
+    /// A lock under the other name ([`LockStatus::legacy`]) blocks this one too: the supervisor treats both as the
+    /// lock of the application, and so does the program that created it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -89,9 +88,9 @@ impl UpdateLock {
     ///     .reason("writing the modem's firmware")
     ///     .timeout(Duration::from_secs(60))
     ///     .await?;
-    /// // Nobody restarts us here, unless with force:
+    /// The supervisor does not restart this service here, unless forced:
     /// assert!(held.is_held());
-    /// // Dropping it does the same, but can't tell whether the lock was ours to the end.
+    /// Dropping it releases it too, but does not report whether the lock was held to the end.
     /// held.release()?;
     /// assert!(!balena.update_lock().status()?.is_locked());
     /// # std::fs::remove_dir_all(&directory)?;
@@ -100,12 +99,11 @@ impl UpdateLock {
     /// ```
     ///
     /// # Errors
-    /// `is_locked` when the [timeout](AcquireLock::timeout) ran out (never without one), or when the lock
-    /// is stale, so that waiting is in vain, or is to be taken over and is another user's;
-    /// [`lock_holder`](crate::Error::lock_holder) tells who.
-    /// `is_config` when there is no such directory, the path has a name that does not lock, or this process
-    /// runs as user 65534, whose locks the supervisor takes for its own. `is_io` when the directory can't
-    /// be written: no permission, read-only, full.
+    /// `is_locked` if the [timeout](AcquireLock::timeout) has expired (never without one), if the lock is stale, so
+    /// that waiting does not help, or if it is to be taken over and belongs to another user;
+    /// [`lock_holder`](crate::Error::lock_holder) returns the holder. `is_config` if there is no such directory, the
+    /// file name does not lock, or this process runs as user 65534, whose locks the supervisor treats as its own.
+    /// `is_io` if the directory can't be written: no permission, read-only, full.
     pub fn acquire(&self) -> AcquireLock {
         AcquireLock {
             lock: self.clone(),
@@ -116,11 +114,11 @@ impl UpdateLock {
         }
     }
 
-    /// Whether the lock could be taken if it were free. Tries it with a file of another name, which locks
-    /// nothing and is gone again: modes and mount options alone don't tell.
+    /// Checks whether the lock could be taken if it were free. Creates and deletes a file of another name, which does
+    /// not lock: modes and mount options alone are not sufficient.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire), apart from `is_locked`.
+    /// Those of [`acquire`](Self::acquire) except `is_locked`.
     #[cfg(feature = "cli")]
     pub(crate) fn try_directory(&self) -> Result<()> {
         trouble::check(self)?;
@@ -128,16 +126,15 @@ impl UpdateLock {
         draft.map(drop).map_err(|cause| trouble::directory(self, "take", cause))
     }
 
-    /// Who holds the lock, as far as can be seen from here. Changes nothing.
+    /// Returns who holds the lock, as far as visible from here. Changes nothing.
     ///
     /// # Errors
-    /// `is_config` when there is no such directory or the path has a name that does not lock, `is_io` when it
-    /// can't be read.
+    /// `is_config` if there is no such directory or the file name does not lock; `is_io` if it can't be read.
     pub fn status(&self) -> Result<LockStatus> {
         status::read(self, "look at")
     }
 
-    /// The other name that locks.
+    /// Returns the path of the other lock file name.
     fn other_path(&self) -> PathBuf {
         let ours = self.path.file_name();
         let other = if ours.is_some_and(|name| name == LEGACY_NAME) { NAME } else { LEGACY_NAME };
@@ -145,14 +142,14 @@ impl UpdateLock {
     }
 }
 
-/// What becomes of a lock that its holder left behind.
+/// How to handle a lock that its holder left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StalePolicy {
     Refuse,
     TakeOver,
 }
 
-/// Taking an update lock. Nothing happens before `.await` or [`try_now`](Self::try_now).
+/// The acquisition of an update lock. Nothing happens before `.await` or [`try_now`](Self::try_now).
 ///
 /// Dropping the future ends the wait and leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -166,43 +163,42 @@ pub struct AcquireLock {
 }
 
 impl AcquireLock {
-    /// Waits this long at most; then the error is `is_locked` and says who holds it. Without, it waits
-    /// for ever.
+    /// Sets the longest wait. After it the error is `is_locked` and names the holder. Without it the wait is
+    /// unlimited.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Who takes the lock, in words for those who find it held; the program's name if not given.
-    /// Up to 200 characters, readable by every service user that sees the directory.
+    /// Sets the name of the holder for readers of the lock; default: the program's name. Up to 200 characters,
+    /// readable by every service user with access to the directory.
     pub fn owner(mut self, owner: impl AsRef<str>) -> Self {
         self.owner = Some(tidy(owner.as_ref()));
         self
     }
 
-    /// Why the lock is taken, in words for those who find it held. Up to 200 characters.
+    /// Sets the reason for readers of the lock. Up to 200 characters.
     pub fn reason(mut self, reason: impl AsRef<str>) -> Self {
         self.reason = Some(tidy(reason.as_ref()));
         self
     }
 
-    /// Takes the lock over from a holder of this library and this service that was killed.
+    /// Takes the lock over if its holder was killed, and was of this library and this service.
     ///
-    /// A lock file outlives its maker, and then locks until the next reboot. Ours can be told from one
-    /// that is in use: every holder keeps an `flock` on the file as long as it lives. A lock is taken over
-    /// only if the file says that this library made it for this service, nobody has an `flock` on it, and
-    /// that process is gone, or was in another container or before a reboot. The lock exists all the time
-    /// meanwhile, and of several that try one gets it. Locks of the supervisor and of other programs are
-    /// never touched.
+    /// A lock file outlives its holder and then locks until the next reboot. A stale file is recognizable because
+    /// every holder keeps an `flock` on it while it lives. The lock is taken over only if the file says that this
+    /// library created it for this service, no process has an `flock` on it, and the holder has ended, or ran in
+    /// another container or before a reboot. The lock exists all the time meanwhile, and of several processes that
+    /// try, one gets it. Locks of the supervisor and of other programs are never touched.
     ///
-    /// Right for a program that finishes or undoes at its start what a crash interrupted. Wrong if the lock
-    /// guards something that must be looked at by a person after a crash.
+    /// Use it if the program finishes or undoes at its start what a crash interrupted. Do not use it if a person must
+    /// inspect the result of a crash.
     pub fn take_over_stale(mut self) -> Self {
         self.stale = StalePolicy::TakeOver;
         self
     }
 
-    /// Says what becomes of a lock that its holder left behind.
+    /// Sets how a lock left behind is handled.
     #[cfg(feature = "cli")]
     pub(crate) fn stale(mut self, stale: StalePolicy) -> Self {
         self.stale = stale;
@@ -212,7 +208,7 @@ impl AcquireLock {
     /// Takes the lock now or fails with `is_locked`, without waiting and without a runtime.
     ///
     /// # Errors
-    /// As [`UpdateLock::acquire`].
+    /// Those of [`UpdateLock::acquire`].
     pub fn try_now(self) -> Result<HeldLock> {
         match self.attempt()? {
             Attempt::Held(held) => Ok(held),
@@ -222,7 +218,7 @@ impl AcquireLock {
 
     async fn wait(self) -> Result<HeldLock> {
         let started = Instant::now();
-        // A timeout beyond what the clock can count is none.
+        // A timeout beyond the range of the clock counts as none.
         let until = self.timeout.and_then(|timeout| started.checked_add(timeout));
         let mut watch = None;
         loop {
@@ -230,7 +226,7 @@ impl AcquireLock {
                 Attempt::Held(held) => return Ok(held),
                 Attempt::Busy(file) => file,
             };
-            // Nobody is left to release it.
+            // No holder is left to release it.
             if self.stale == StalePolicy::Refuse
                 && file.as_ref().is_some_and(|file| file.state == LockState::Stale)
             {
@@ -246,7 +242,7 @@ impl AcquireLock {
                 continue;
             };
             match until {
-                // The last look is at the very end, so that a short timeout is no shorter than it says.
+                // The last check is at the very end, so that a short timeout is not shortened further.
                 Some(until) => drop(tokio::time::timeout_at(until, watch.changed()).await),
                 None => watch.changed().await,
             }

@@ -1,4 +1,4 @@
-//! Who holds a lock: the line in the lock file.
+//! The holder of a lock, as written in the lock file.
 
 use std::fmt;
 use std::fs;
@@ -10,41 +10,42 @@ use crate::error::is_hidden;
 
 use super::process::{self, Seen};
 
-/// Characters of an owner or reason that are kept: a line on a screen or two.
+/// Longest owner or reason, in characters.
 const TEXT_LIMIT: usize = 200;
-/// Bytes of a lock file that are read; our line is shorter, and what is longer is not ours.
+/// Number of bytes read from a lock file. The line of this library is shorter.
 pub(super) const LINE_LIMIT: u64 = 8 * 1024;
-/// Says that the maker keeps an `flock` as long as it lives. Only such a lock can be recognised as stale.
+/// Marks a file of this library, whose holder keeps an `flock` while it lives. Only such a lock can be recognized as
+/// stale.
 const MAKER: &str = "balena-agent/1";
 
-/// Who holds a lock, in the holder's own words. Made by this library; other programs' locks have none.
+/// The holder of a lock, in its own words. Only locks of this library have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LockOwner {
     /// Name of the service (`BALENA_SERVICE_NAME`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// Host name of the container, normally the short form of its id.
+    /// Host name of the container, by default the short form of its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Id of the process, as its container counts.
+    /// Process id inside its container.
     pub pid: u32,
-    /// When that process started, in clock ticks since boot. Ids are reused, in containers soon.
+    /// Start time of the process, in clock ticks since boot. Distinguishes it from a later process with the same id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_started: Option<u64>,
-    /// The kernel's number of the process's PID namespace, within which its id means something.
+    /// Id of the process's PID namespace, in which the process id is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_namespace: Option<u64>,
-    /// The kernel's id of the boot that the process ran in.
+    /// The kernel's id of the boot in which the process ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
-    /// Name of the program, without its arguments: they may hold secrets.
+    /// Name of the program, without its arguments, which may contain secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// Who, as given when the lock was taken.
+    /// Name of the holder, as set when the lock was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Why, as given when the lock was taken.
+    /// Reason, as set when the lock was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the lock was taken, by the device's clock, which may have been wrong.
@@ -58,7 +59,7 @@ struct Line<T> {
 }
 
 impl LockOwner {
-    /// This process, now.
+    /// Describes this process at this time.
     pub(super) fn here(service: Option<&str>, owner: Option<&str>, reason: Option<&str>) -> Self {
         let now = Timestamp::now();
         Self {
@@ -74,12 +75,12 @@ impl LockOwner {
             }),
             owner: owner.map(tidy),
             reason: reason.map(tidy),
-            // For people: whole seconds.
+            // For people, whole seconds suffice.
             since: Timestamp::from_second(now.as_second()).unwrap_or(now),
         }
     }
 
-    /// The content of a lock file. One line, so that shorter content written over longer still reads.
+    /// Returns the content of the lock file: one line, so that it is readable even if longer old content follows.
     pub(super) fn to_line(&self) -> Vec<u8> {
         let line = Line { maker: MAKER.to_owned(), owner: self };
         let mut line = serde_json::to_vec(&line).unwrap_or_default();
@@ -87,14 +88,15 @@ impl LockOwner {
         line
     }
 
-    /// Reads the content of a lock file. `None` if it is not ours: empty, another program's, damaged.
+    /// Parses the content of a lock file. Returns `None` if it is not of this library: empty, of another program, or
+    /// damaged.
     pub(super) fn from_content(content: &[u8]) -> Option<Self> {
         let line = content.split(|byte| *byte == b'\n').next()?;
         let line: Line<Self> = serde_json::from_slice(line).ok()?;
         if line.maker != MAKER {
             return None;
         }
-        // Whoever may write the file may write anything into it, and it ends on somebody's terminal.
+        // Any writer of the file controls the text, which may be printed on a terminal.
         let owner = line.owner;
         Some(Self {
             service: owner.service.as_deref().map(tidy),
@@ -107,7 +109,7 @@ impl LockOwner {
         })
     }
 
-    /// Whether this is the process that asks.
+    /// Returns whether this describes the current process.
     pub(super) fn is_this_process(&self, here: &Self) -> bool {
         self.pid == here.pid
             && self.process_started == here.process_started
@@ -118,12 +120,12 @@ impl LockOwner {
     fn same_namespace(&self, here: &Self) -> bool {
         match (self.pid_namespace, here.pid_namespace) {
             (Some(theirs), Some(ours)) => theirs == ours,
-            // An earlier version did not note it.
+            // Earlier versions did not write it.
             _ => !differ(self.container.as_ref(), here.container.as_ref()),
         }
     }
 
-    /// What became of its process, seen from `here`.
+    /// Returns whether the process is alive, as visible from `here`.
     pub(super) fn life(&self, here: &Self) -> Life {
         if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
             return Life::Ended("the device has rebooted since it was taken".to_owned());
@@ -134,7 +136,7 @@ impl LockOwner {
         match (process::look(self.pid), self.process_started) {
             (Seen::Ended, _) => Life::Ended(format!("its holder, process {}, has ended", self.pid)),
             (Seen::Started(now), Some(then)) if now != then => {
-                Life::Ended(format!("its holder has ended; process {} is another one now", self.pid))
+                Life::Ended(format!("its holder has ended; process id {} is now another process", self.pid))
             }
             (Seen::Started(_), Some(_)) => Life::Alive,
             _ => Life::Unknown,
@@ -142,15 +144,15 @@ impl LockOwner {
     }
 }
 
-/// Whether the process that a lock file names is alive.
+/// Whether the process named in a lock file is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Life {
     Alive,
-    /// It has ended, for this reason.
+    /// It has ended; the text says how that is known.
     Ended(String),
-    /// It ran, or runs, in another container or PID namespace: its id says nothing here.
+    /// It runs or ran in another container or PID namespace, where its id has another meaning.
     Elsewhere,
-    /// There is a process of this id, which may be another one.
+    /// A process with this id exists, but it may be another one.
     Unknown,
 }
 
@@ -163,7 +165,7 @@ fn read_line(path: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// One line of bounded length without characters that can't be seen.
+/// Returns one line of bounded length without invisible characters.
 pub(super) fn tidy(text: &str) -> String {
     text.chars().take(TEXT_LIMIT).map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
@@ -234,11 +236,11 @@ mod tests {
             life => panic!("{life:?}"),
         };
         let reused = LockOwner { process_started: Some(1), ..here() };
-        assert!(ended(&reused).contains("another one now") && !reused.is_this_process(&me));
+        assert!(ended(&reused).contains("now another process") && !reused.is_this_process(&me));
         assert!(ended(&LockOwner { pid: u32::MAX, ..here() }).contains("has ended"));
         assert!(ended(&LockOwner { boot_id: Some("other".into()), ..here() }).contains("rebooted"));
 
-        // Another namespace, whatever the names of the containers; the names where that is not noted.
+        // Another namespace, whatever the container names; the names count if no namespace was written.
         let other = Some("0123456789ab".to_owned());
         let moved = [
             LockOwner { pid_namespace: Some(1), ..here() },
@@ -248,7 +250,7 @@ mod tests {
             assert!(moved.life(&me) == Life::Elsewhere && !moved.is_this_process(&me));
         }
         assert_eq!(LockOwner { container: other, ..here() }.life(&me), Life::Alive);
-        // Not known is no proof.
+        // An unknown value proves nothing.
         let unknown = LockOwner { process_started: None, pid_namespace: None, container: None, ..here() };
         assert_eq!(unknown.life(&me), Life::Unknown);
     }

@@ -1,4 +1,4 @@
-//! Which process this is, and whether another one is alive.
+//! Identity of this process, and whether another one is alive.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,43 +7,43 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-/// What can be seen of a process by its id.
+/// What is visible of a process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// It is there, and started at this time, in clock ticks since boot.
+    /// The process exists and started at this time, in clock ticks since boot.
     Started(u64),
-    /// It is there. More than that this user may not see.
+    /// The process exists. This user may not see more.
     There,
-    /// There is none, or one that has ended and that its parent has not yet asked about.
+    /// There is no such process, or it is a zombie.
     Ended,
-    /// The processes of this container can't be looked at.
+    /// The processes of this container are not visible.
     Unknown,
 }
 
-/// When this process started, in clock ticks since boot.
+/// Returns the start time of this process, in clock ticks since boot.
 pub(super) fn own_start() -> Option<u64> {
     started("self").and_then(|(_, started)| started)
 }
 
-/// The kernel's number of this process's PID namespace: ids of processes mean something within one only.
+/// Returns the id of this process's PID namespace. Process ids are valid only within one namespace.
 pub(super) fn own_namespace() -> Option<u64> {
     fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino())
 }
 
-/// Looks for a process of this PID namespace.
+/// Looks up a process of this PID namespace.
 pub(super) fn look(pid: u32) -> Seen {
-    // `/proc` may be another namespace's, and its ids too.
+    // `/proc` may be that of another namespace, with other ids.
     let ours =
         fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == &*std::process::id().to_string());
     if !ours {
         return Seen::Unknown;
     }
     match started(&pid.to_string()) {
-        // A zombie: it does nothing any more, and a parent that never asks keeps it for ever.
+        // A zombie: the process has ended, but its parent has not waited for it.
         Some(('Z' | 'X', _)) => Seen::Ended,
         Some((_, Some(started))) => Seen::Started(started),
         Some((_, None)) => Seen::There,
-        // `/proc` may hide the processes of other users; the kernel knows.
+        // `/proc` may hide the processes of other users; `kill` does not.
         None => match i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), None)) {
             Ok(Ok(()) | Err(Errno::EPERM)) if pid != 0 => Seen::There,
             _ => Seen::Ended,
@@ -51,11 +51,11 @@ pub(super) fn look(pid: u32) -> Seen {
     }
 }
 
-/// State and start time of a process; `None` if it is not there.
+/// Returns state and start time of a process; `None` if it does not exist.
 fn started(process: &str) -> Option<(char, Option<u64>)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The second field is the name in brackets and may hold brackets and spaces itself; the state is the
-    // first after it, and `starttime` field 22, so the 20th.
+    // The second field is the name in parentheses, which may contain parentheses and spaces. The state is the first
+    // field after it; `starttime` is field 22, so the 20th after it.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -74,7 +74,7 @@ mod tests {
         for nobody in [0, u32::MAX, i32::MAX as u32] {
             assert_eq!(look(nobody), Seen::Ended, "{nobody}");
         }
-        // Ended, and not yet waited for.
+        // Ended, but its parent has not waited for it.
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let by = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while look(child.id()) != Seen::Ended {

@@ -1,4 +1,4 @@
-//! Looking at a lock without touching it.
+//! Reads the state of a lock without changing it.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -17,102 +17,101 @@ use crate::fs::directory_of;
 use super::owner::{LINE_LIMIT, Life, LockOwner};
 use super::{SUPERVISOR_UID, UpdateLock, trouble};
 
-/// Looks at a file that changes hands under our eyes. Each is a handful of system calls.
+/// Maximum number of attempts to read a file that changes meanwhile. Each takes a few system calls.
 const LOOKS: u32 = 4;
 
-/// What is known of an update lock at one moment.
+/// State of an update lock at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LockStatus {
-    /// Where the lock file is, or would be.
+    /// Path of the lock file, whether it exists or not.
     pub path: PathBuf,
-    /// The state for the supervisor, and for [`acquire`](UpdateLock::acquire): that of whichever of
-    /// [`file`](Self::file) and [`legacy`](Self::legacy) keeps the lock from being taken.
+    /// State for the supervisor and for [`acquire`](UpdateLock::acquire): that of [`file`](Self::file) or
+    /// [`legacy`](Self::legacy), whichever blocks the lock.
     pub state: LockState,
-    /// What is at the path.
+    /// The file at the path.
     pub file: Option<LockFile>,
-    /// What is beside it under the other name: `resin-updates.lock` locks just as `updates.lock` does,
-    /// except that the host OS ignores it.
+    /// The file with the other name: `resin-updates.lock` locks like `updates.lock`, except that the host OS ignores
+    /// it.
     pub legacy: Option<LockFile>,
 }
 
 impl LockStatus {
-    /// Whether anything locks.
+    /// Returns whether anything locks.
     pub fn is_locked(&self) -> bool {
         self.state != LockState::Free
     }
 
-    /// What keeps the lock from being taken. Of two that are there it is the one in use; what is stale may
-    /// be taken over.
+    /// Returns what blocks the lock. If both files exist, the one in use; a stale one may be taken over.
     pub(super) fn obstacle(&self) -> Option<&LockFile> {
         let mut files = self.file.iter().chain(&self.legacy);
         files.clone().find(|file| file.state != LockState::Stale).or_else(|| files.next())
     }
 }
 
-/// Who holds a lock.
+/// Holder of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LockState {
-    /// Nobody.
+    /// No holder.
     Free,
     /// This process.
     ThisProcess,
-    /// The supervisor, for as long as it updates, restarts, reboots. It lets go by itself.
+    /// The supervisor, during an update, restart or reboot. It releases the lock by itself.
     Supervisor,
     /// Another program.
     Held,
-    /// Nobody any more: it was left behind by a holder of this library that is gone. See
+    /// No living holder: a process of this library left it behind. See
     /// [`take_over_stale`](super::AcquireLock::take_over_stale).
     Stale,
 }
 
-/// What is at the path of a lock. Whatever it is, it locks.
+/// Type of the directory entry at a lock's path. Every type locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PathKind {
-    /// A file.
+    /// A regular file.
     File,
-    /// A directory. `force` does not remove it unless it is empty.
+    /// A directory. `force` removes it only if it is empty.
     Directory,
-    /// A symbolic link, wherever it leads.
+    /// A symbolic link, whatever its target.
     Symlink,
     /// A socket, pipe or device.
     Other,
 }
 
-/// One name that locks.
+/// A file with one of the lock names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LockFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Who holds it.
+    /// Holder of the lock.
     pub state: LockState,
-    /// What it is.
+    /// Type of the directory entry.
     pub kind: PathKind,
-    /// The user that owns it; 65534 is the supervisor.
+    /// User id of its owner; 65534 is the supervisor.
     pub uid: u32,
-    /// Since when: as the holder says, else the time of the file's last change.
+    /// When the lock was taken, according to the holder; else the time of the file's last change.
     pub since: Option<Timestamp>,
     /// Seconds since then, by the device's clock; 0 if the clock was set back.
     pub age_seconds: Option<u64>,
-    /// Whether somebody has an `flock` on it, which is what stops the host OS from rebooting. `None` if
-    /// it can't be asked, e.g. because the file may not be read.
+    /// Whether a process has an `flock` on it, which prevents the host OS from rebooting. `None` if that can't be
+    /// checked, e.g. because the file is not readable.
     pub flock: Option<bool>,
-    /// What the holder says of itself. Only locks of this library have it.
+    /// The holder's description of itself. Only locks of this library have it.
     pub owner: Option<LockOwner>,
-    /// Whether the process that [`owner`](Self::owner) names is alive. `None` if that can't be known from
-    /// here, because it is in another container or PID namespace.
+    /// Whether the process named in [`owner`](Self::owner) is alive. `None` if that is not visible from here, because
+    /// it is in another container or PID namespace.
     pub owner_alive: Option<bool>,
-    /// How it is known that the process that [`owner`](Self::owner) names is gone.
+    /// How it is known that the process named in [`owner`](Self::owner) has ended.
     pub stale: Option<String>,
 }
 
 impl LockFile {
-    /// The holder in the words of [`Error::lock_holder`](crate::Error::lock_holder).
+    /// Returns the holder for [`Error::lock_holder`](crate::Error::lock_holder).
     pub(super) fn holder(&self, app_id: Option<i64>) -> LockHolder {
         match app_id {
             Some(app_id) if self.state == LockState::Supervisor => LockHolder::SupervisorOperation { app_id },
@@ -143,7 +142,7 @@ impl fmt::Display for LockFile {
         let who = self.who();
         match (self.state, &self.stale) {
             (LockState::ThisProcess, _) => write!(f, "held by this process, {who}"),
-            // Its descriptor was handed on to a program that lives.
+            // The holder's file descriptor was inherited by a program that is still alive.
             (_, Some(why)) if self.flock == Some(true) => {
                 write!(f, "held by a program that was started by {who}; {why}")
             }
@@ -152,7 +151,7 @@ impl fmt::Display for LockFile {
                 write!(f, "held by {who}")?;
                 let unknown = self.owner.is_some() && self.owner_alive.is_none();
                 f.write_str(if unknown {
-                    " (whether that process is alive can't be seen from here)"
+                    " (whether that process is alive is not visible from here)"
                 } else {
                     ""
                 })
@@ -172,12 +171,12 @@ impl fmt::Display for LockStatus {
     }
 }
 
-/// Looks at both names. The one answer to who holds a lock; `verb` is what it is asked for.
+/// Reads both files. `verb` names the operation in errors.
 pub(super) fn read(lock: &UpdateLock, verb: &str) -> Result<LockStatus> {
-    // "Free" would be true of a file that locks nothing, and of no use.
+    // "Free" would be true but useless for a file that does not lock.
     trouble::check_place(lock, verb)?;
     let trouble = |cause| trouble::directory(lock, verb, cause);
-    // A missing directory is not a free lock: nothing in it would lock.
+    // A missing directory is not a free lock: no file in it could lock.
     if !fs::metadata(directory_of(&lock.path)).map_err(trouble)?.is_dir() {
         return Err(trouble(Errno::ENOTDIR.into()));
     }
@@ -188,17 +187,17 @@ pub(super) fn read(lock: &UpdateLock, verb: &str) -> Result<LockStatus> {
     Ok(status)
 }
 
-/// What is at this path; `None` if nothing.
+/// Returns the state of the file at this path; `None` if there is none.
 pub(super) fn look(lock: &UpdateLock, path: &Path) -> io::Result<Option<LockFile>> {
     for _ in 0..LOOKS {
         let Some(meta) = at(path)? else { return Ok(None) };
         let seen = Seen::of(path, &meta);
-        // Released, forced away or taken anew between two questions: the answers don't belong together.
+        // The file was released, removed or replaced between two reads: the results do not belong together.
         if at(path)?.is_some_and(|now| same(&now, &meta)) {
             return Ok(Some(judge(lock, path, &meta, seen)));
         }
     }
-    // Busy hands; enough to say that it is held.
+    // The file changes too often; it is enough to report it as held.
     Ok(at(path)?.map(|meta| judge(lock, path, &meta, Seen { owner: None, flock: None })))
 }
 
@@ -214,7 +213,7 @@ pub(super) fn same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Opens what should be a regular file; never follows a link, never waits for the other end of a pipe.
+/// Opens a file that should be regular: follows no link and does not block on a pipe.
 pub(super) fn open(path: &Path, write: bool) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -229,7 +228,7 @@ pub(super) fn read_owner(file: &File) -> Option<LockOwner> {
     LockOwner::from_content(&content)
 }
 
-/// What only the open file can tell.
+/// Properties that need the open file.
 pub(super) struct Seen {
     pub(super) owner: Option<LockOwner>,
     pub(super) flock: Option<bool>,
@@ -243,8 +242,8 @@ impl Seen {
         }
         let Ok(file) = open(path, false) else { return nothing };
         let owner = read_owner(&file);
-        // Shared, and given back at once: two looks don't disturb each other, nor a holder. The host OS,
-        // should it ask in this very moment, asks again 5 s later.
+        // A shared `flock`, released at once: it disturbs neither another reader nor a holder. If the host OS checks
+        // in this moment, it retries after 5 s.
         let flock = match Flock::lock(file, FlockArg::LockSharedNonblock) {
             Ok(_free) => Some(false),
             Err((_, Errno::EWOULDBLOCK)) => Some(true),
@@ -254,7 +253,7 @@ impl Seen {
     }
 }
 
-/// Puts together what was seen.
+/// Combines what was read.
 pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen) -> LockFile {
     let here = LockOwner::here(lock.service.as_deref(), None, None);
     let kind = if meta.is_file() {
@@ -270,11 +269,11 @@ pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen)
     let (owner_alive, stale) = match life {
         Some(Life::Alive) => (Some(true), None),
         Some(Life::Ended(why)) => (Some(false), Some(why)),
-        // Who made it keeps an `flock` as long as it lives, and that is seen from everywhere.
+        // Its creator keeps an `flock` while it lives, which is visible from every container.
         Some(Life::Elsewhere) if seen.flock == Some(false) => {
             let container = seen.owner.as_ref().and_then(|owner| owner.container.as_deref());
             let container = container.map(|name| format!(" ({name})")).unwrap_or_default();
-            (Some(false), Some(format!("its holder ran in another container{container}, and has let go")))
+            (Some(false), Some(format!("its holder ran in another container{container} and has ended")))
         }
         Some(Life::Elsewhere | Life::Unknown) | None => (None, None),
     };

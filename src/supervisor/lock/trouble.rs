@@ -1,4 +1,4 @@
-//! The words for what goes wrong with a lock, for the person who reads them at night.
+//! Error messages of update locks.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use super::{LEGACY_NAME, NAME, SUPERVISOR_UID, UpdateLock};
 const NO_DIRECTORY: &str = "the supervisor mounts /tmp/balena into every service of a balena device; elsewhere set \
      BALENA_APP_LOCK_PATH to a file updates.lock in a directory that exists";
 
-/// Refuses a place where a file would lock nothing.
+/// Rejects a path at which a file would not lock.
 pub(super) fn check_place(lock: &UpdateLock, verb: &str) -> Result<()> {
     let path = &lock.path;
     let refuse = |message: String, help: &'static str| {
@@ -31,19 +31,19 @@ pub(super) fn check_place(lock: &UpdateLock, verb: &str) -> Result<()> {
     }
     if ![Some(OsStr::new(NAME)), Some(OsStr::new(LEGACY_NAME))].contains(&path.file_name()) {
         return refuse(
-            format!("a file of this name locks nothing: the supervisor looks for {NAME} and {LEGACY_NAME}"),
+            format!("a file of this name locks nothing: the supervisor checks only {NAME} and {LEGACY_NAME}"),
             "unset BALENA_APP_LOCK_PATH: the supervisor sets it to /tmp/balena/updates.lock",
         );
     }
     Ok(())
 }
 
-/// Refuses what could be made and yet would not lock.
+/// Rejects a lock that could be created but would not lock.
 pub(super) fn check(lock: &UpdateLock) -> Result<()> {
     check_place(lock, "take")?;
     if nix::unistd::geteuid().as_raw() == SUPERVISOR_UID {
         let message = format!(
-            "user {SUPERVISOR_UID} (nobody) can't hold an update lock: the supervisor takes every lock of this user for a leftover of its own and deletes it"
+            "user {SUPERVISOR_UID} (nobody) can't hold an update lock: the supervisor treats every lock of this user as a leftover of its own and deletes it"
         );
         return Err(Error::new(ErrorKind::Config, message).operation(operation(lock, "take")).help(
             "run the service as another user: `user:` in the compose file, or USER in the Dockerfile",
@@ -52,12 +52,12 @@ pub(super) fn check(lock: &UpdateLock) -> Result<()> {
     Ok(())
 }
 
-/// The lock is held. `waited` if we did.
+/// Returns the error for a held lock. `waited` if there was a wait.
 pub(super) fn locked(lock: &UpdateLock, file: Option<&LockFile>, waited: Option<Duration>) -> Error {
     let mut message = match file {
         Some(file) if file.path == lock.path => file.to_string(),
         Some(file) => format!("{}: {file}", file.path.display()),
-        None => "it changes hands all the time".to_owned(),
+        None => "its holder changes all the time".to_owned(),
     };
     if let Some(waited) = waited {
         message = format!("{message} (waited {:.1} s)", waited.as_secs_f64());
@@ -76,31 +76,31 @@ fn advice(file: Option<&LockFile>) -> String {
             "this process has it already: share that one, or drop it first".to_owned()
         }
         (LockState::Supervisor, _) => {
-            "the supervisor is at work on the application and lets go by itself: wait longer (`.timeout()`)"
+            "the supervisor holds it during an operation and releases it by itself: wait longer (`.timeout()`)"
                 .to_owned()
         }
         (LockState::Stale, _) => {
-            "take it over with `.take_over_stale()` if what it guarded is in order".to_owned()
+            "take it over with `.take_over_stale()` if the work that it guarded is complete or can be repeated".to_owned()
         }
         (_, PathKind::Directory) => {
             format!(
-                "if nobody needs it, `rm -r {path}`: it locks, and not even force removes it unless it is empty"
+                "if it is not needed, `rm -r {path}`: it locks, and not even force removes it unless it is empty"
             )
         }
         _ if file.flock == Some(true) => {
-            "its holder is alive: wait longer (`.timeout()`), or make it let go; `balena-agent lock status` shows more"
+            "its holder is alive: wait longer (`.timeout()`), or end it; `balena-agent lock status` shows more"
                 .to_owned()
         }
         _ if file.stale.is_some() => {
-            format!("its holder was another service's: if what it guarded is in order, `rm {path}`")
+            format!("its holder was of another service: if the work that it guarded is complete, `rm {path}`")
         }
         _ => format!(
-            "nothing shows whether its maker is still at work: if it is not, `rm {path}`, since a lock file stays until somebody deletes it or the device reboots"
+            "it is unknown whether its creator is still running: if not, `rm {path}`, because a lock file stays until it is deleted or the device reboots"
         ),
     }
 }
 
-/// The directory of the lock, or what is in it, can't be used.
+/// Returns the error for a directory, or a file in it, that can't be used.
 pub(super) fn directory(lock: &UpdateLock, verb: &str, cause: io::Error) -> Error {
     let directory = directory_of(&lock.path);
     let shown = directory.display();
@@ -123,14 +123,14 @@ pub(super) fn directory(lock: &UpdateLock, verb: &str, cause: io::Error) -> Erro
                 ErrorKind::Io,
                 format!("user {user} may not use {shown}{whose} ({cause})"),
                 Some(
-                    "after a reboot of the device the directory is root's alone until the supervisor next takes its locks: let the service start as root and `chmod 1777` the directory before it changes its user, or run it as root",
+                    "after a reboot of the device only root can write to the directory until the supervisor next takes its locks: let the service start as root and `chmod 1777` the directory before it changes its user, or run it as root",
                 ),
             )
         }
-        // What a file system without hard links says.
+        // The error of a file system without hard links.
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => (
             ErrorKind::Io,
-            format!("the file system of {shown} refuses ({cause})"),
+            format!("the file system of {shown} does not support it ({cause})"),
             Some("use a directory on tmpfs or on a file system with hard links, as it is on a device"),
         ),
         _ => (ErrorKind::Io, format!("{shown}: {cause}"), advice_on(&cause)),
@@ -142,11 +142,11 @@ pub(super) fn directory(lock: &UpdateLock, verb: &str, cause: io::Error) -> Erro
     }
 }
 
-/// Ours was there and is not ours any more.
+/// Returns the error for a lock that was lost before its release.
 pub(super) fn taken_away(lock: &std::path::Path) -> Error {
     Error::new(ErrorKind::Conflict, "the lock was taken away before it was released")
         .operation(format!("release update lock {}", lock.display()))
-        .help("somebody used force or BALENA_SUPERVISOR_OVERRIDE_LOCK, or deleted the file: what it was to guard may have been interrupted")
+        .help("a forced call, BALENA_SUPERVISOR_OVERRIDE_LOCK or a program removed the lock file: the guarded work may have been interrupted")
 }
 
 fn operation(lock: &UpdateLock, verb: &str) -> String {

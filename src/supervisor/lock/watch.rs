@@ -1,4 +1,4 @@
-//! Tells when a lock file changes: by inotify, with a slow look beside it.
+//! Notices changes of a lock file: by inotify, and by polling as a fallback.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -14,16 +14,16 @@ use crate::fs::directory_of;
 
 use super::{LEGACY_NAME, NAME};
 
-/// Pause between two looks beside inotify, which does not tell everything: not what another host does in a
-/// network file system, and not the end of a process that has the lock file not open.
+/// Polling interval besides inotify, which misses some changes: those of other hosts on a network file system, and
+/// the end of a process that does not have the lock file open.
 const BESIDE: Duration = Duration::from_secs(5);
-/// Pause between two looks without inotify; it doubles up to [`LONGEST_PAUSE`].
+/// Polling interval without inotify; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Events that come closer together than this wake us once.
+/// Events within this time cause one wake-up.
 const TOGETHER: Duration = Duration::from_millis(10);
 
-/// What may end a lock: its file is deleted, moved, replaced, or closed by a holder that ends.
+/// Events that may end a lock: the file is deleted, moved, replaced, or closed by a holder that ends.
 const ENDS: AddWatchFlags = AddWatchFlags::IN_DELETE
     .union(AddWatchFlags::IN_MOVE)
     .union(AddWatchFlags::IN_CLOSE_WRITE)
@@ -37,11 +37,11 @@ pub(super) struct LockWatch {
     directory: PathBuf,
     events: Option<AsyncFd<Events>>,
     pause: Duration,
-    /// When events woke us last.
+    /// When events last caused a wake-up.
     woken: Option<Instant>,
 }
 
-/// inotify as a file descriptor that tokio can wait for.
+/// inotify as a file descriptor for tokio.
 #[derive(Debug)]
 struct Events(Inotify);
 
@@ -52,27 +52,27 @@ impl AsRawFd for Events {
 }
 
 impl LockWatch {
-    /// Begins to watch. What happens from now on ends [`changed`](Self::changed), so look after this.
+    /// Starts to watch. Later events end [`changed`](Self::changed), so read the lock after this call.
     pub(super) fn new(lock: &Path) -> Self {
         let directory = directory_of(lock).to_owned();
         let events = match watch(&directory) {
             Ok(events) => Some(events),
             Err(error) => {
                 tracing::debug!(directory = %directory.display(), %error,
-                    "inotify does not work here: the lock is looked at once a second");
+                    "inotify does not work here: polling the lock once a second");
                 None
             }
         };
         Self { directory, events, pause: FIRST_PAUSE, woken: None }
     }
 
-    /// Resolves when a lock file has changed, or when it is time to look anyway: at most a few seconds
-    /// later. Dropping it loses no event.
+    /// Resolves when a lock file has changed, or at the polling interval of at most a few seconds. Dropping the
+    /// future loses no event.
     pub(super) async fn changed(&mut self) {
         let Some(events) = &self.events else {
             sleep(self.pause).await;
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-            // The limit of inotify may be free again, the directory be there again.
+            // The inotify limit may have freed up, or the directory may exist again.
             self.events = watch(&self.directory).ok();
             return;
         };
@@ -102,13 +102,13 @@ impl LockWatch {
     }
 }
 
-/// What a bunch of events says.
+/// What a batch of events means.
 enum Told {
-    /// Nothing of a lock file.
+    /// No lock file has changed.
     Nothing,
     /// A lock file has changed.
     Change,
-    /// The directory is gone, or inotify fails: this watch tells nothing any more.
+    /// The directory is gone, or inotify failed: this watch delivers no more events.
     End,
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Less than what it takes without inotify, and than what is looked beside it.
+    /// Shorter than the polling intervals with and without inotify.
     const AT_ONCE: Duration = Duration::from_millis(200);
 
     async fn told(watch: &mut LockWatch) -> bool {
@@ -194,7 +194,7 @@ mod tests {
             fs::rename(&path, &other).unwrap();
             assert!(told(&mut watch).await, "it is moved away");
         }
-        // The directory is another one now: watched as well.
+        // The directory was replaced: the new one is watched too.
         fs::remove_file(&other).unwrap();
         fs::remove_dir(&dir).unwrap();
         assert!(told(&mut watch).await, "the directory is gone");
