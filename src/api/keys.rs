@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::core::Core;
 use crate::error::{Error, Result, shown};
@@ -19,6 +18,7 @@ use crate::odata::{Key, Query};
 use super::key_value::ParentKey;
 use super::read::{Found, Target};
 use super::resource::Resource;
+use super::rows::{Application, Device};
 
 /// A row of any resource, with its id only.
 #[derive(Deserialize)]
@@ -196,7 +196,7 @@ impl DeviceKey {
                 Target::one::<R>(Some(Key::of("uuid", uuid.as_str())), defaults, self)
             }
             Self::Name(start) => {
-                let by_uuid = Query::from_json(&json!({ "$filter": { "uuid": { "$startswith": start } } }))?;
+                let by_uuid = Query::new().filter(Device::UUID.starts_with(start));
                 Target::one::<R>(None, by_uuid.merge(defaults)?, self)
             }
         })
@@ -211,8 +211,8 @@ impl ApplicationKey {
             Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
             Self::Name(name) => {
                 let name = name.to_lowercase();
-                let by_name = json!({ "$filter": { "$or": [{ "slug": name }, { "uuid": name }] } });
-                Target::one::<R>(None, defaults.merge(Query::from_json(&by_name)?)?, self)
+                let by_name = Application::SLUG.eq(&name).or(Application::UUID.eq(&name));
+                Target::one::<R>(None, defaults.merge(Query::new().filter(by_name))?, self)
             }
         })
     }
@@ -251,6 +251,6 @@ macro_rules! parent {
         }
     };
 }
-parent!(DeviceKey is super::rows::Device);
-parent!(ApplicationKey is super::rows::Application);
+parent!(DeviceKey is Device);
+parent!(ApplicationKey is Application);
 parent!(OrganizationKey is super::rows::Organization);
