@@ -5,11 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -63,25 +67,18 @@ impl Trust {
     /// # Errors
     /// What the layer below can't do.
     pub(super) fn config(self) -> Result<ClientConfig, Box<dyn StdError + Send + Sync>> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = ring::default_provider();
         let verifier = Verifier {
             algorithms: provider.signature_verification_algorithms,
             named: self.named,
-            public: public(self.roots, provider.clone())?,
+            roots: self.roots,
         };
-        Ok(ClientConfig::builder_with_provider(provider)
+        Ok(ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth())
     }
-}
-
-fn public(
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, rustls::client::VerifierBuilderError> {
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()
 }
 
 /// The certificates in a PEM text, OpenSSL's trusted ones too: a certificate with its trust behind it.
@@ -92,16 +89,32 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     all.map(|der| first_element(&der).map_or(der.clone(), |first| first.to_vec().into())).collect()
 }
 
-/// rustls's own verifier, and after it the server's certificate that was named itself. There, name and dates
-/// count as ever, and that the server has the key; who signed it does not matter, nor what else it is good for.
+/// Does the checks of rustls's own verifier. A certificate that fails them is accepted if it was named itself, its
+/// name and dates fit and the server has its key; who signed it and what else it is good for do not matter.
+/// rustls's verifier also reads lists of revoked certificates: 16 KB of code, and this program has no such list.
 #[derive(Debug)]
 struct Verifier {
-    public: Arc<WebPkiServerVerifier>,
+    roots: RootCertStore,
     named: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
+    /// Whether an authority vouches for the certificate under this name.
+    fn signed(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
     fn named<'a>(&self, certificate: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
         let is_named = self.named.iter().any(|named| named == certificate);
         is_named.then(|| Certificate::read(certificate)).flatten()
@@ -114,17 +127,16 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let public =
-            self.public.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match (public, self.named(end_entity)) {
+        let signed = self.signed(end_entity, intermediates, server_name, now);
+        match (signed, self.named(end_entity)) {
             (Err(_), Some(certificate)) => {
                 certificate.check(server_name, now)?;
                 Ok(ServerCertVerified::assertion())
             }
-            (public, _) => public,
+            (signed, _) => signed,
         }
     }
 
@@ -134,8 +146,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let public = self.public.verify_tls12_signature(message, certificate, signed);
-        let (Err(refused), Some(named)) = (&public, self.named(certificate)) else { return public };
+        let usual = verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        let (Err(refused), Some(named)) = (&usual, self.named(certificate)) else { return usual };
         // The layer below can't read the certificate: the key in it is the same.
         let mapping = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let mut fitting = mapping
@@ -151,14 +163,14 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let public = self.public.verify_tls13_signature(message, certificate, signed);
-        let (Err(_), Some(named)) = (&public, self.named(certificate)) else { return public };
+        let usual = verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        let (Err(_), Some(named)) = (&usual, self.named(certificate)) else { return usual };
         let key = SubjectPublicKeyInfoDer::from(named.key_info);
         verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.public.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
