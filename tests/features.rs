@@ -23,7 +23,7 @@ fn taken(features: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     (words(lines(&[])), on.map(str::to_owned).collect())
 }
 
-const CLI: &[&str] = &["clap", "clap_builder", "tracing-subscriber", "anstyle"];
+const CLI: &[&str] = &["clap", "clap_builder", "anstyle"];
 const SERVICE: &[&str] = &["axum", "axum-core", "tokio-tungstenite", "tungstenite"];
 const SIMULATOR: &[&str] = &["tempfile"];
 const TLS: &[&str] = &["rustls", "ring", "webpki-roots", "tokio-rustls"];
