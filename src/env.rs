@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::checks::{self, Fault};
 use crate::error::{Error, ErrorKind, Result};
+use crate::maps::filled;
 
 /// Path of a service's update lock, unless `BALENA_APP_LOCK_PATH` names another.
 pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
@@ -191,10 +192,10 @@ impl Environment {
             })?;
             names.insert(suffix, value);
         }
-        let resin_only = resin.keys().filter(|name| !balena.contains_key(*name)).cloned().collect();
+        let resin_only = filled(resin.keys().filter(|name| !balena.contains_key(*name)).cloned());
         // A later entry replaces an earlier one, so `BALENA_*` comes last.
-        last.append(&mut resin);
-        last.append(&mut balena);
+        last.extend(resin);
+        last.extend(balena);
         let read: Self = envy::from_iter(last).map_err(|cause| {
             Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").because(cause)
         })?;

@@ -296,8 +296,8 @@ fn commit(number: i64) -> String {
 /// Returns the release of this number for the default fixture; only `main` has new content.
 fn next_releases(number: i64) -> Vec<(i64, Release)> {
     let apps = Fixture::small().apps.into_values().flatten();
-    apps.filter_map(|mut app| {
-        let mut release = app.releases.remove("update")?;
+    apps.filter_map(|app| {
+        let mut release = app.releases.get("update")?.clone();
         release.id = number;
         release.commit = commit(number);
         for (name, service) in &mut release.services {

@@ -1,6 +1,6 @@
 //! Update locks: real files in a real directory, so that lock clients and the simulated supervisor share them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -25,7 +25,7 @@ const OPEN_TO_ALL: u32 = 0o1777;
 pub(super) struct Locks {
     root: PathBuf,
     /// Files created by the supervisor: without the privilege to give them to [`OWNER`], this is the only record.
-    own: Mutex<BTreeSet<PathBuf>>,
+    own: Mutex<Vec<PathBuf>>,
 }
 
 /// A file in a lock directory.
@@ -146,15 +146,23 @@ impl Locks {
         opened.write_all(b"0")?;
         // Only root may change the owner. The file is recorded as the supervisor's in either case.
         let _ = std::os::unix::fs::chown(file, Some(OWNER), Some(OWNER));
-        lock(&self.own).insert(file.to_owned());
+        let mut own = lock(&self.own);
+        if !own.iter().any(|known| known == file) {
+            own.push(file.to_owned());
+        }
         Ok(())
     }
 
     pub(super) fn release(&self, held: Held) {
         for file in held.files {
-            remove(&file);
-            lock(&self.own).remove(&file);
+            self.remove(&file);
         }
+    }
+
+    /// Removes a lock file from the disk and from the record.
+    fn remove(&self, file: &Path) {
+        remove(file);
+        lock(&self.own).retain(|known| known != file);
     }
 
     /// Returns lock files that an earlier supervisor left behind.
@@ -180,8 +188,7 @@ impl Locks {
 
     pub(super) fn clean(&self, app: i64) {
         for file in self.leftovers(app) {
-            remove(&file);
-            lock(&self.own).remove(&file);
+            self.remove(&file);
         }
     }
 

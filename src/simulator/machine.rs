@@ -20,6 +20,7 @@ use super::parts::{EngineCall, Run, Spec, Timings};
 use super::process::Process;
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Power, lock, server};
+use crate::maps::filled;
 use crate::tasks::TaskSet;
 
 /// Time without a connection after which the supervisor reports that it has none.
@@ -141,7 +142,7 @@ impl Machine {
             let name = value.strip_prefix("{key:").and_then(|name| name.strip_suffix('}'));
             name.and_then(|name| keys.value(name)).map_or(value.clone(), str::to_owned)
         };
-        Some(env.into_iter().map(|(name, value)| (name, fill(value))).collect())
+        Some(filled(env.into_iter().map(|(name, value)| (name, fill(value)))))
     }
 
     /// See [`super::Device::offer_update`].

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::maps::filled;
+
 use super::values;
 
 const DEFAULT_DNS: &str = "8.8.8.8";
@@ -94,18 +96,15 @@ fn block<'file>(file: &'file str, name: &str) -> Option<&'file str> {
 }
 
 fn fields(block: &str) -> Map<String, Value> {
-    block
-        .lines()
-        .map(|line| line.strip_suffix(';').unwrap_or(line))
-        .filter_map(|line| {
-            let mut parts = line.split('=').map(str::trim);
-            let (name, value) = (parts.next()?, parts.next()?);
-            let reserved = RESERVED.iter().any(|reserved| name.contains(reserved));
-            let value = if secret(name) { value.replace('"', "") } else { value.to_owned() };
-            let empty = value.is_empty() && !secret(name);
-            (!name.is_empty() && !empty && !reserved).then(|| (name.to_owned(), value.into()))
-        })
-        .collect()
+    let lines = block.lines().map(|line| line.strip_suffix(';').unwrap_or(line));
+    filled(lines.filter_map(|line| {
+        let mut parts = line.split('=').map(str::trim);
+        let (name, value) = (parts.next()?, parts.next()?);
+        let reserved = RESERVED.iter().any(|reserved| name.contains(reserved));
+        let value = if secret(name) { value.replace('"', "") } else { value.to_owned() };
+        let empty = value.is_empty() && !secret(name);
+        (!name.is_empty() && !empty && !reserved).then(|| (name.to_owned(), value.into()))
+    }))
 }
 
 #[cfg(test)]

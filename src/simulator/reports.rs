@@ -104,8 +104,8 @@ pub(super) fn device(process: &Process) -> Result<Json, Failure> {
 
 /// `GET /v2/applications/:appId/state`; `None` for an unknown app.
 pub(super) fn application(process: &Process, app: i64) -> Result<Option<Json>, Failure> {
-    let mut apps = by_image(process)?;
-    let Some(services) = apps.remove(&app) else { return Ok(None) };
+    let mut apps = by_image(process)?.into_iter();
+    let Some((_, services)) = apps.find(|(id, _)| *id == app) else { return Ok(None) };
     let told = |(id, image): (i64, OfImage)| {
         let state = object([
             ("status", image.status.into()),

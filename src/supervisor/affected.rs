@@ -92,14 +92,14 @@ impl Affected {
             (Some(ServiceSelector::Image(image)), Lookup::NamesAndImages) => {
                 let path = format!("/v2/applications/{}/state", self.application);
                 let answer = read(supervisor, Spec::new(&e::IMAGES_BEFORE, path), time).await?;
-                Ok(self.missing_image(*image, answer.json()?))
+                Ok(self.missing_image(*image, &answer.json()?))
             }
             _ => Ok(None),
         }
     }
 
-    fn missing_image(&self, image: ImageId, mut state: VersionedState) -> Option<(String, String)> {
-        let known = state.local.remove(&self.application)?.services;
+    fn missing_image(&self, image: ImageId, state: &VersionedState) -> Option<(String, String)> {
+        let known = &state.local.get(&self.application)?.services;
         // Empty while the supervisor loads its state.
         if known.is_empty() || known.contains_key(&image) {
             return None;

@@ -81,7 +81,7 @@ impl Supervisor {
         let own_app: Option<i64> = self.own_app_id().ok().and_then(|id| id.parse().ok());
         let states = self.applications_state().patience(Duration::ZERO).await?;
         let mut own = states.into_values().filter(|app| own_app.is_none_or(|id| app.app_id.get() == id));
-        Ok(own.find_map(|mut app| app.services.remove(service)).map(|service| service.status))
+        Ok(own.find_map(|app| app.services.get(service).map(|service| service.status.clone())))
     }
 
     async fn wait_until(
