@@ -180,7 +180,10 @@ zigbuild() {
         # Nothing unwinds, and nobody reads the addresses of a backtrace of a stripped binary: docs/size.md.
         library=("-Zbuild-std=std,panic_abort" -Zbuild-std-features=optimize_for_size)
         # zig would link at a fixed address.
-        flags+=(-Cforce-unwind-tables=no -Clink-arg=-pie)
+        flags+=(-Cforce-unwind-tables=no -Clink-arg=-pie "-Clinker=$root/packaging/linker")
+        export PACKAGING_TARGET=$target
+        # Every processor with these instructions has the shorter ones too (Thumb-2). The older one of rpi has not.
+        [ "$target" != armv7-unknown-linux-musleabihf ] || flags+=(-Ctarget-feature=+thumb-mode)
     fi
     (
         cd "$tree" || exit

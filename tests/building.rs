@@ -118,6 +118,37 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
+/// The line that zig tells is run again with more options; what goes wrong on the way is said.
+#[test]
+fn the_linker_runs_the_line_that_zig_tells_or_says_why_not() {
+    let machine = Machine::new();
+    machine.program("python-zig", "echo \"$*\" >\"$HOME/run\"");
+    let link = |zig: &str| {
+        machine.program("zigcc", zig);
+        let mut command = Command::new(machine.path("tree/packaging/linker"));
+        command.args(["a.o", "-o", "out", "-pie"]).env("PACKAGING_TARGET", "arm-musl");
+        command.env("PATH", format!("{}:{}", machine.path("bin").display(), env!("PATH")));
+        command
+            .env("CARGO_TARGET_ARM_MUSL_LINKER", machine.path("bin/zigcc"))
+            .env("HOME", machine.path("home"));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let told = "echo 'ld.lld -r -o start.o s.o'; echo \"ld.lld -pie -o out a.o libc.a\"; echo done";
+    assert_eq!(link(told), (Some(0), String::new()));
+    assert_eq!(
+        text(&machine.path("home/run")),
+        "ld.lld -pie -o out a.o libc.a -z pack-relative-relocs --icf=all\n"
+    );
+    for (zig, said) in [
+        ("echo 'ld.lld -o other a.o'", "zig does not tell how it links out"),
+        ("echo 'ar rcs libc.a'; echo 'error: no libc' >&2; exit 1", "error: no libc"),
+    ] {
+        let (code, errors) = link(zig);
+        assert!(code == Some(1) && errors.contains(said) && !errors.contains("ar rcs"), "{errors}");
+    }
+}
+
 #[test]
 fn what_is_built_comes_with_its_sums_and_sizes() {
     let machine = Machine::new();
