@@ -270,10 +270,10 @@ fn clock_alone() -> Finding {
         return Finding::fail(
             "clock",
             format!(
-                "it says {}",
+                "the time is {}",
                 jiff::Timestamp::from_second(i64::try_from(now).unwrap_or(0)).unwrap_or_default()
             ),
-            "the device has not got the time from the network yet: TLS to the cloud fails until then",
+            "the device has no time from the network yet: TLS to the cloud fails until then",
         );
     }
     Finding::ok("clock", "it has been set")
@@ -349,9 +349,11 @@ async fn cloud(env: &Environment, limit: Duration) -> Vec<Finding> {
                 "the device key was revoked, or the device was deleted or moved",
             ),
             Ok((status, _)) => {
-                Finding::warn("cloud key", format!("can't tell: status {status}"), "try again later")
+                Finding::warn("cloud key", format!("can't check the key: status {status}"), "try again later")
             }
-            Err(cause) => Finding::warn("cloud key", format!("can't tell: {cause}"), "try again later"),
+            Err(cause) => {
+                Finding::warn("cloud key", format!("can't check the key: {cause}"), "try again later")
+            }
         });
     }
     findings

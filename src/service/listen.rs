@@ -184,7 +184,7 @@ pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
         let help = "set AGENT_LISTEN to an address of this machine; a link-local one names its interface: [fe80::1%2]:48485";
         (ErrorKind::Config, "no socket can listen on such an address", help)
     } else {
-        (ErrorKind::Io, "the system rejects it", "AGENT_LISTEN says where to listen")
+        (ErrorKind::Io, "the system rejects it", "set AGENT_LISTEN to another address or port")
     };
     Error::new(kind, format!("can't listen on {address}: {what} ({cause})")).because(cause).help(help)
 }

@@ -190,7 +190,7 @@ fn write_applications(text: &mut Text, applications: &Applications) {
     let mut family = text.family(
         "balena_update_progress_ratio",
         Kind::Gauge,
-        "How much of the service's next image is downloaded, while it is.",
+        "Download progress of the service's next image, 0 to 1; absent without a download.",
     );
     for (application, service, state) in services(applications) {
         if let Some(percent) = state.download_progress {

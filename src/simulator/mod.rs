@@ -12,7 +12,7 @@
 //! let env = device.environment("main").unwrap_or_default();
 //! assert_eq!(env.get("BALENA_SUPERVISOR_ADDRESS"), Some(&device.address()));
 //!
-//! The next request is answered with 503, the one after it normally.
+//! // The next request is answered with 503, the one after it normally.
 //! device.inject(Injection::new(Fault::Status(503)).times(1));
 //! # Ok(())
 //! # }

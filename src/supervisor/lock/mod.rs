@@ -88,9 +88,9 @@ impl UpdateLock {
     ///     .reason("writing the modem's firmware")
     ///     .timeout(Duration::from_secs(60))
     ///     .await?;
-    /// The supervisor does not restart this service here, unless forced:
+    /// // The supervisor does not restart this service here, unless forced:
     /// assert!(held.is_held());
-    /// Dropping it releases it too, but does not report whether the lock was held to the end.
+    /// // Dropping it releases it too, but does not report whether the lock was held to the end.
     /// held.release()?;
     /// assert!(!balena.update_lock().status()?.is_locked());
     /// # std::fs::remove_dir_all(&directory)?;
@@ -131,7 +131,7 @@ impl UpdateLock {
     /// # Errors
     /// `is_config` if there is no such directory or the file name does not lock; `is_io` if it can't be read.
     pub fn status(&self) -> Result<LockStatus> {
-        status::read(self, "look at")
+        status::read(self, "read")
     }
 
     /// Returns the path of the other lock file name.
