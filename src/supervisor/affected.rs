@@ -11,12 +11,8 @@ use super::application::ServiceSelector;
 use super::call::{CallTime, Spec};
 use super::endpoint::{self as e, Endpoint};
 use super::link::Supervisor;
-use super::state::{ApplicationState, ContainerStatus, VersionedState};
-
-/// Maximum number of names in an error.
-const LISTED: usize = 20;
-/// Edit distance up to which an error suggests a name.
-const TYPOS: usize = 2;
+use super::service_names::{listed, no_such_service, quoted};
+use super::state::{ApplicationState, ContainerStatus, ServiceStatus, VersionedState};
 
 /// An application or one of its services.
 #[derive(Debug, Clone)]
@@ -60,20 +56,12 @@ impl Affected {
     /// Checks with one read. If the read fails, the call is sent anyway: it may still succeed.
     ///
     /// # Errors
-    /// `is_not_found` if the application exists and has no such service.
-    pub(super) async fn check(
-        &self,
-        supervisor: &Supervisor,
-        operation: &str,
-        time: &CallTime,
-    ) -> Result<()> {
-        match self.missing(supervisor, time).await {
+    /// `is_not_found` if the application exists and has no such service; `is_conflict` if the call starts the service
+    /// and its image is still being downloaded.
+    pub(super) async fn check(&self, supervisor: &Supervisor, call: &Spec, time: &CallTime) -> Result<()> {
+        match self.obstacle(supervisor, call.endpoint, time).await {
             Ok(None) => Ok(()),
-            Ok(Some((what, help))) => {
-                Err(Error::new(ErrorKind::NotFound, format!("{what}; nothing was sent"))
-                    .operation(operation.to_owned())
-                    .help(help))
-            }
+            Ok(Some(error)) => Err(error.noting("nothing was sent").operation(call.operation())),
             Err(error) => {
                 tracing::debug!(%error, "could not check the service before the call");
                 Ok(())
@@ -81,111 +69,94 @@ impl Affected {
         }
     }
 
-    /// Returns what is missing, and the help text; `None` if nothing is.
-    async fn missing(&self, supervisor: &Supervisor, time: &CallTime) -> Result<Option<(String, String)>> {
+    /// Returns why the call can't have its effect; `None` if it can.
+    async fn obstacle(
+        &self,
+        supervisor: &Supervisor,
+        call: &Endpoint,
+        time: &CallTime,
+    ) -> Result<Option<Error>> {
         match (&self.service, self.lookup) {
             (Some(ServiceSelector::Name(name)), Lookup::Names | Lookup::NamesAndImages) => {
                 let spec = Spec::new(&e::STATE_BEFORE, "/v2/applications/state");
                 let answer = read(supervisor, spec, time).await?;
-                Ok(self.missing_name(name, answer.json()?))
+                Ok(self.obstacle_to_name(name, call, answer.json()?))
             }
             (Some(ServiceSelector::Image(image)), Lookup::NamesAndImages) => {
                 let path = format!("/v2/applications/{}/state", self.application);
                 let answer = read(supervisor, Spec::new(&e::IMAGES_BEFORE, path), time).await?;
-                Ok(self.missing_image(*image, &answer.json()?))
+                Ok(self.obstacle_to_image(*image, call, &answer.json()?))
             }
             _ => Ok(None),
         }
     }
 
-    fn missing_image(&self, image: ImageId, state: &VersionedState) -> Option<(String, String)> {
+    fn obstacle_to_image(&self, image: ImageId, call: &Endpoint, state: &VersionedState) -> Option<Error> {
         let known = &state.local.get(&self.application)?.services;
         // Empty while the supervisor loads its state.
-        if known.is_empty() || known.contains_key(&image) {
+        if known.is_empty() {
             return None;
         }
-        let ids: Vec<String> = known.keys().map(ToString::to_string).collect();
-        let what = format!("no service of application {} runs image {image}", self.application);
-        Some((what, format!("the images of its services are {}", listed(&ids))))
+        if !known.contains_key(&image) {
+            let ids: Vec<String> = known.keys().map(ToString::to_string).collect();
+            let what = format!("no service of application {} runs image {image}", self.application);
+            let help = format!("the images of its services are {}", listed(&ids));
+            return Some(Error::new(ErrorKind::NotFound, what).help(help));
+        }
+        // The response does not say which service the image belongs to.
+        let downloading = known.values().any(|service| service.status == ServiceStatus::Downloading);
+        (call.needs_image && downloading).then(|| {
+            let what = format!("an image of application {} is still being downloaded", self.application);
+            not_yet(call, &what)
+                .help("give the service's name instead of its image id, or wait for the update")
+        })
     }
 
     /// The supervisor lists the services of the target release, for the applications in the key's scope.
-    fn missing_name(
+    fn obstacle_to_name(
         &self,
         name: &str,
+        call: &Endpoint,
         states: BTreeMap<String, ApplicationState>,
-    ) -> Option<(String, String)> {
+    ) -> Option<Error> {
         let application = states.into_values().find(|state| state.app_id == self.application)?;
-        let names: Vec<String> = application.services.into_keys().collect();
-        // No service is listed while the supervisor loads its state.
-        if names.is_empty() || names.iter().any(|known| known == name) {
-            return None;
+        match application.services.get(name) {
+            Some(service) if call.needs_image && service.status == ServiceStatus::Downloading => {
+                let what = format!(
+                    "the image of service {} for the next release is still being downloaded",
+                    quoted(name)
+                );
+                Some(not_yet(call, &what).help(
+                    "wait until the update is applied (`balena-agent supervisor wait-for SERVICE running`), or restart \
+                     the whole application, which keeps its release until then",
+                ))
+            }
+            Some(_) => None,
+            // No service is listed while the supervisor loads its state.
+            None if application.services.is_empty() => None,
+            None => Some(no_such_service(
+                &format_args!("application {}", self.application),
+                name,
+                application.services.keys(),
+                application.progress(),
+            )),
         }
-        let what = format!("application {} has no service \"{}\"", self.application, name.escape_debug());
-        let near = names.iter().find(|known| is_near(known, name));
-        let near =
-            near.map_or_else(String::new, |near| format!("did you mean \"{}\"? ", near.escape_debug()));
-        Some((what, format!("{near}its services are {}", listed(&names))))
     }
+}
+
+/// Returns the error for a service whose image is not on the device yet: the supervisor starts a service from the
+/// image of the target release only.
+fn not_yet(call: &Endpoint, what: &str) -> Error {
+    let then = if call.takes_locks {
+        "the supervisor would remove the container now, and could not start another one"
+    } else {
+        "the supervisor can't start it before that has ended"
+    };
+    Error::new(ErrorKind::Conflict, format!("{what}: {then}"))
 }
 
 async fn read(supervisor: &Supervisor, spec: Spec, time: &CallTime) -> Result<Answer> {
     let endpoint: &Endpoint = spec.endpoint;
     let (answer, _) = supervisor.answer(spec, time.for_read(endpoint), time.patience()).await?;
     Ok(answer)
-}
-
-fn listed(names: &[String]) -> String {
-    let mut text: Vec<String> =
-        names.iter().take(LISTED).map(|name| name.escape_debug().to_string()).collect();
-    if names.len() > LISTED {
-        text.push(format!("and {} more", names.len() - LISTED));
-    }
-    text.join(", ")
-}
-
-/// Returns whether one name may be a misspelling of the other.
-fn is_near(known: &str, name: &str) -> bool {
-    let (known, name) = (known.to_lowercase(), name.trim().to_lowercase());
-    known == name || distance(&known, &name) <= TYPOS.min(known.chars().count() / 2)
-}
-
-/// Returns the Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (line, letter) in a.chars().enumerate() {
-        let mut above = std::iter::once(line + 1).collect::<Vec<_>>();
-        for (pair, other) in row.windows(2).zip(&b) {
-            if let ([diagonal, up], Some(left)) = (pair, above.last()) {
-                let changed = diagonal + usize::from(letter != *other);
-                above.push(changed.min(up + 1).min(left + 1));
-            }
-        }
-        row = above;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names_are_told() {
-        for (known, name, near) in [
-            ("main", "mian", true),
-            ("main", "Main", true),
-            ("main", " main", true),
-            ("main", "mains", true),
-            ("main", "man", true),
-            ("main", "worker", false),
-            ("a", "b", false),
-            ("ab", "ba", false),
-            ("database", "databse", true),
-        ] {
-            assert_eq!(is_near(known, name), near, "{known} {name}");
-        }
-        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
-    }
 }

@@ -124,6 +124,11 @@ impl Answer {
         let message = match kind {
             ErrorKind::Locked => format!("locked ({status}){said}"),
             ErrorKind::Unauthorized => format!("refused the key ({status}){said}"),
+            ErrorKind::NotFound if self.lacks_image(&words) => {
+                format!(
+                    "the image of the service's next release is not on the device yet ({status}, no text)"
+                )
+            }
             ErrorKind::NotFound => format!("not found ({status}){said}"),
             ErrorKind::Unsupported => format!("this supervisor does not have it ({status})"),
             ErrorKind::Unreachable => {
@@ -160,6 +165,12 @@ impl Answer {
         if is_absent { ErrorKind::NotFound } else { of_status(self.status, words) }
     }
 
+    /// Returns whether the engine had no image to start the service from. The supervisor passes the engine's 404 on
+    /// with an empty body; its own 404s have a text.
+    fn lacks_image(&self, words: &str) -> bool {
+        self.endpoint.needs_image && self.status == 404 && words.is_empty()
+    }
+
     /// Returns whether the key is valid but does not cover the application. v2 endpoints say so in JSON (§3.4).
     /// `/v1/apps/…` sends a text labelled as HTML; for an unknown key the text is labelled as plain text.
     fn is_out_of_scope(&self) -> bool {
@@ -188,6 +199,13 @@ impl Answer {
             }
             ErrorKind::UnknownOutcome => error.help(LOOK),
             ErrorKind::Unreachable => error.help("it may be restarting; try again, or set `.patience()` on the call"),
+            ErrorKind::NotFound if self.lacks_image(error.body().unwrap_or_default()) => {
+                error.help(if self.endpoint.takes_locks {
+                    "the old container is removed: the supervisor creates a new one after the download"
+                } else {
+                    "nothing is changed: the supervisor starts the service after the download"
+                })
+            }
             ErrorKind::NotFound => error.help(
                 "`balena-agent supervisor applications` lists the applications and services that the key covers",
             ),

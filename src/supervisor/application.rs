@@ -18,6 +18,9 @@ use super::state::{VersionedState, null_is_none};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Maximum length of a service name in a query, in bytes.
+const LONGEST_NAME: usize = 1024;
+
 /// Selects a service.
 ///
 /// In an application with a single service the supervisor acts on that service **whatever the selector is**.
@@ -171,6 +174,9 @@ impl Supervisor {
         }
         let spec = if service.trim().is_empty() {
             Err(Error::argument("service", "the name is empty"))
+        } else if service.len() > LONGEST_NAME {
+            let why = format_args!("it has {} bytes, and no name of a service is that long", service.len());
+            Err(Error::argument("service", why))
         } else {
             let mut spec = Spec::new(&e::CONTAINER_ID, "/v2/containerId");
             spec.query = Some(format!("service={}", utf8_percent_encode(service, QUERY)));
@@ -266,8 +272,10 @@ impl Application {
     /// service the supervisor acts on that one whatever the name. [`unchecked`](Call::unchecked) skips the check.
     ///
     /// # Errors
-    /// `is_not_found` if the service does not exist or has no container; `is_locked` if any service of the
-    /// application holds an update lock; `is_unknown_outcome` if it is the service of this container.
+    /// `is_not_found` if the service does not exist or has no container; `is_conflict` while the image of its next
+    /// release is being downloaded: the supervisor would remove the container and could not start a new one before the
+    /// end of the download (with [`unchecked`](Call::unchecked) it does that, and answers 404); `is_locked` if any
+    /// service of the application holds an update lock; `is_unknown_outcome` if it is the service of this container.
     pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), RestartingService> {
         self.on_service(&e::RESTART_SERVICE, "restart-service", service.into())
     }
@@ -277,7 +285,7 @@ impl Application {
     /// name is checked first, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// Those of [`restart_service`](Self::restart_service).
+    /// Those of [`restart_service`](Self::restart_service), except `is_conflict`.
     pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StoppingService> {
         self.on_service(&e::STOP_SERVICE, "stop-service", service.into())
     }
@@ -286,7 +294,8 @@ impl Application {
     /// locks do not apply. The name is checked first, as by [`restart_service`](Self::restart_service).
     ///
     /// # Errors
-    /// `is_not_found` if the service does not exist or has no container.
+    /// `is_not_found` if the service does not exist or has no container; `is_conflict` while the image of its next
+    /// release is being downloaded, even if it runs.
     pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StartingService> {
         self.on_service(&e::START_SERVICE, "start-service", service.into())
     }

@@ -286,7 +286,7 @@ impl Sending {
     /// Checks that the service named by the call exists.
     pub(super) async fn check(&self, time: &CallTime) -> Result<()> {
         match (&self.spec, &self.affected) {
-            (Ok(spec), Some(affected)) => affected.check(&self.supervisor, &spec.operation(), time).await,
+            (Ok(spec), Some(affected)) => affected.check(&self.supervisor, spec, time).await,
             _ => Ok(()),
         }
     }

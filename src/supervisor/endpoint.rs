@@ -58,6 +58,8 @@ pub(crate) struct Endpoint {
     pub(crate) takes_locks: bool,
     /// The content type of a 401 text shows whether the key is unknown or does not cover the application.
     pub(crate) tells_scope_by_type: bool,
+    /// Starts a service from the image of the target release. Without that image the answer is 404 with an empty body.
+    pub(crate) needs_image: bool,
     /// A 500 is not an error: it means `false`.
     pub(crate) says_no_by_500: bool,
 }
@@ -82,6 +84,7 @@ macro_rules! endpoints {
             bears_secrets: false,
             takes_locks: false,
             tells_scope_by_type: false,
+            needs_image: false,
             says_no_by_500: false,
         }, $($($flag $(($value))?)+)?);)*
     };
@@ -118,11 +121,11 @@ endpoints! {
     PURGE_V1 = POST Change APP_ACTION since "1.1.0" : takes_turns takes_locks;
     RESTART = POST Change APP_ACTION since "7.0.0" : takes_turns takes_locks;
     PURGE = POST Change APP_ACTION since "7.0.0" : takes_turns takes_locks;
-    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404) takes_locks;
+    RESTART_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404) takes_locks needs_image;
     STOP_SERVICE = POST Change SERVICE_ACTION since "7.0.0" : absent(404) takes_locks;
-    START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : absent(404);
+    START_SERVICE = POST Repeatable SERVICE_ACTION since "7.0.0" : absent(404) needs_image;
     STOP_V1 = POST Change SERVICE_ACTION since "1.8.0" : absent(404) takes_locks tells_scope_by_type;
-    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : absent(404) tells_scope_by_type;
+    START_V1 = POST Repeatable SERVICE_ACTION since "1.8.0" : absent(404) tells_scope_by_type needs_image;
     APP_V1 = GET Read READ since "1.8.0" : bears_secrets tells_scope_by_type;
 
     APPLICATIONS_STATE = GET Read READ since "7.12.0";

@@ -21,6 +21,7 @@ mod logs;
 mod patience;
 mod redact;
 mod send;
+mod service_names;
 mod state;
 mod time;
 mod wait;
@@ -49,6 +50,10 @@ pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
 pub(crate) use locked::{Force, explain as explain_lock, is_told as tells_lock};
 pub use logs::{LocalLog, LocalLogs};
+#[cfg(feature = "cli")]
+pub(crate) use service_names::no_such_service;
+#[cfg(feature = "cli")]
+pub(crate) use state::Progress;
 pub use state::{
     AppState, ApplicationState, ContainerStatus, ImageServiceState, ImageState, ImageStatus, ImageStatusRow,
     ServiceState, ServiceStatus, StateStatus, UpdateStatus, VersionedState,

@@ -113,6 +113,23 @@ pub struct ApplicationState {
     pub services: BTreeMap<String, ServiceState>,
 }
 
+impl ApplicationState {
+    /// Returns whether an update is running.
+    pub(super) fn progress(&self) -> Progress {
+        match &self.update_status {
+            None | Some(UpdateStatus::Done) => Progress::Settled,
+            Some(_) => Progress::Updating,
+        }
+    }
+}
+
+/// Whether an application is being updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Settled,
+    Updating,
+}
+
 /// A service in [`ApplicationState`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

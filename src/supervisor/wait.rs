@@ -5,10 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ApplicationId;
 
 use super::link::Supervisor;
 use super::patience::end_of;
-use super::state::ServiceStatus;
+use super::service_names::{no_such_service, quoted};
+use super::state::{ApplicationState, ContainerStatus, Progress, ServiceStatus};
 
 /// Polling interval. On each poll the supervisor inspects every container.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,29 +45,40 @@ impl Supervisor {
 
     /// Waits until a service has this status: a stop call returns before the service has stopped, and a restarted
     /// service needs time to run. Continues across a restart of the supervisor. Case is ignored, and `Idle` equals
-    /// `Running`. The last poll starts at the end of `limit` and may take up to 3 s; with a limit of zero there is
-    /// one poll.
+    /// `Running`. During an update the status is that of the next release, whose image is downloaded first; but `exited`
+    /// means the container that exists. The last poll starts at the end of `limit` and may take up to 3 s; with a
+    /// limit of zero there is one poll.
     ///
     /// # Errors
-    /// `is_not_found` if this application (without `BALENA_APP_ID`: any in the key's scope) has no such service;
-    /// `is_timeout` after `limit`, with the last seen status.
+    /// `is_invalid_argument` for an empty name; `is_not_found` if this application (without `BALENA_APP_ID`: any in
+    /// the key's scope) has no such service and is not being updated; `is_timeout` after `limit`, with the last seen
+    /// status.
     pub async fn wait_for(&self, service: &str, status: ServiceStatus, limit: Duration) -> Result<()> {
-        self.wait_until(limit, &format!("service {service} to be {status}"), async || {
-            let found = match self.status_of(service).await? {
-                Some(found) => found,
+        if service.trim().is_empty() {
+            return Err(Error::argument("service", "the name is empty"));
+        }
+        self.wait_until(limit, &format!("service {} to be {status}", quoted(service)), async || {
+            let found = match self.find(service).await? {
+                Ok(found) => found,
                 // The supervisor answers some seconds before it knows its applications (reference 7.2).
-                None if !self.has_loaded().await? => {
+                Err(_) if !self.has_loaded().await? => {
                     return Ok(Look::NotYet("the supervisor is loading its state".into()));
                 }
-                None => self.status_of(service).await?.ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        format!("no service \"{}\" on this device", service.escape_debug()),
-                    )
-                    .operation("GET /v2/applications/state")
-                    .sent(true)
-                    .help("`balena-agent supervisor applications` lists the services")
-                })?,
+                Err(_) => match self.find(service).await? {
+                    Ok(found) => found,
+                    Err((Progress::Settled, missing)) => return Err(missing),
+                    // During an update a service is listed once its download has started.
+                    Err((Progress::Updating, missing)) => {
+                        return Ok(Look::NotYet(format!("{}, and an update is running", missing.message())));
+                    }
+                },
+            };
+            // This is the image of the next release, not the container that still exists.
+            let hidden = matches!(found, ServiceStatus::Downloading | ServiceStatus::Downloaded);
+            let found = if hidden && same(&ServiceStatus::Exited, &status) {
+                self.container_status(service).await?.unwrap_or(found)
+            } else {
+                found
             };
             Ok(if same(&found, &status) { Look::Done } else { Look::NotYet(format!("it is {found}")) })
         })
@@ -77,11 +90,39 @@ impl Supervisor {
         Ok(self.device().patience(Duration::ZERO).await?.update_downloaded.is_some())
     }
 
-    async fn status_of(&self, service: &str) -> Result<Option<ServiceStatus>> {
-        let own_app: Option<i64> = self.own_app_id().ok().and_then(|id| id.parse().ok());
+    /// Returns the status of a service's container. Called only after [`find`](Self::find) succeeded: this read ends the
+    /// supervisor if the engine fails, and that one is refused then (reference 7.4).
+    async fn container_status(&self, service: &str) -> Result<Option<ServiceStatus>> {
+        let own_app = self.own_app();
+        let status = self.state_status().patience(Duration::ZERO).await?;
+        let is_it = |container: &ContainerStatus| {
+            let app = container.app_id.map(ApplicationId::get);
+            container.service_name == service && (own_app.is_none() || app.is_none() || app == own_app)
+        };
+        Ok(status.containers.into_iter().find(is_it).map(|container| container.status))
+    }
+
+    fn own_app(&self) -> Option<i64> {
+        self.own_app_id().ok().and_then(|id| id.parse().ok())
+    }
+
+    /// Returns the status of a service, or the error if it is not listed.
+    async fn find(&self, service: &str) -> Result<std::result::Result<ServiceStatus, (Progress, Error)>> {
+        let own_app = self.own_app();
         let states = self.applications_state().patience(Duration::ZERO).await?;
-        let mut own = states.into_values().filter(|app| own_app.is_none_or(|id| app.app_id.get() == id));
-        Ok(own.find_map(|app| app.services.get(service).map(|service| service.status.clone())))
+        let is_own = |app: &ApplicationState| own_app.is_none_or(|id| app.app_id.get() == id);
+        let own: Vec<ApplicationState> = states.into_values().filter(is_own).collect();
+        if let Some(found) = own.iter().find_map(|app| app.services.get(service)) {
+            return Ok(Ok(found.status.clone()));
+        }
+        let updating = own.iter().any(|app| app.progress() == Progress::Updating);
+        let progress = if updating { Progress::Updating } else { Progress::Settled };
+        let names = own.iter().flat_map(|app| app.services.keys());
+        let place = own_app.map_or_else(|| "this device".to_owned(), |id| format!("application {id}"));
+        let missing = no_such_service(&place, service, names, progress)
+            .operation("GET /v2/applications/state")
+            .sent(true);
+        Ok(Err((progress, missing)))
     }
 
     async fn wait_until(

@@ -226,3 +226,69 @@ async fn a_restart_that_can_t_be_looked_at_is_not_confirmed() {
     let app = balena(&server).supervisor().application();
     assert!(app.restart_service(ServiceSelector::name("main")).confirm().await.unwrap_err().is_locked());
 }
+
+/// Our application while the image of `main` is being downloaded.
+fn downloading(update: &str) -> Turn {
+    let services = json!({
+        "main": {"status": "Downloading", "downloadProgress": 5},
+        "helper": {"status": "Downloaded"},
+    });
+    Turn::json(200, &json!({"demo": {"appId": 1_234_567, "updateStatus": update, "services": services}}))
+}
+
+#[tokio::test]
+async fn a_service_is_not_taken_down_while_the_image_for_its_start_is_missing() {
+    for action in ACTIONS.iter().filter(|action| !action.ends_with("confirm")) {
+        let stops = action.contains("stop");
+        for (name, passes) in [("main", stops), ("helper", true)] {
+            let server = Scripted::new([downloading("downloading"), ok()]);
+            let result = act(&balena(&server), action, name).await;
+            assert_eq!(server.requests().len(), if passes { 2 } else { 1 }, "{action} {name}");
+            match result {
+                Ok(()) => assert!(passes, "{action} {name}"),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(!passes && error.is_conflict() && !error.was_sent(), "{action} {name}: {text}");
+                    assert!(text.contains("\"main\"") && text.contains("downloaded"), "{text}");
+                }
+            }
+        }
+        // Not all services are listed then.
+        let server = Scripted::new([downloading("downloading")]);
+        let error = act(&balena(&server), action, "worker").await.unwrap_err();
+        assert!(error.is_not_found() && error.to_string().contains("an update is running"), "{error}");
+    }
+    let images = json!({"5": {"status": "Running"}, "6": {"status": "Downloading"}});
+    let images = || Turn::json(200, &json!({"local": {"1234567": {"services": images}}}));
+    let server = Scripted::new([images(), images(), ok()]);
+    let app = balena(&server).supervisor().application();
+    let error = app.restart_service(5).checked().await.unwrap_err();
+    assert!(error.is_conflict() && !error.was_sent() && error.to_string().contains("name"), "{error}");
+    app.stop_service(5).checked().await.unwrap();
+}
+
+/// The engine's 404 is passed on without a text; the supervisor's own has one.
+#[tokio::test]
+async fn an_image_that_is_not_there_yet_is_told_from_a_missing_service() {
+    for (words, image) in [("", true), ("Service not found", false)] {
+        let server = Scripted::new((0..3).map(|_| Turn::text(404, words)));
+        let app = balena(&server).supervisor().application();
+        let main = ServiceSelector::name("main");
+        for (error, text) in [
+            (
+                app.restart_service(main.clone()).unchecked().await.unwrap_err(),
+                "the old container is removed",
+            ),
+            (app.start_service(main).unchecked().await.unwrap_err(), "nothing is changed"),
+            (app.start_single().await.unwrap_err(), "nothing is changed"),
+        ] {
+            assert!(error.is_not_found() && error.was_sent(), "{error}");
+            assert_eq!(
+                error.to_string().contains("the image of the service's next release"),
+                image,
+                "{error}"
+            );
+            assert_eq!(error.to_string().contains(text), image, "{error}");
+        }
+    }
+}
