@@ -215,13 +215,16 @@ impl Supervisor {
     /// when the cloud is reachable. The supervisor API can't delete tags.
     ///
     /// # Errors
-    /// `is_invalid_argument` if a key is empty or contains white space.
+    /// `is_invalid_argument` if a key is empty or contains white space, or a value is longer than the cloud accepts.
     pub fn set_tags<K: Into<String>, V: Into<String>>(
         &self,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Call<()> {
         let tags: BTreeMap<String, String> = filled(tags.into_iter().map(|(k, v)| (k.into(), v.into())));
-        let checked = tags.keys().try_for_each(|key| checks::tag_key("tags", key));
+        let checked = tags.iter().try_for_each(|(key, value)| {
+            checks::tag_key("tags", key)?;
+            checks::tag_value("tags", value)
+        });
         let spec = checked.map(|()| Spec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags)));
         Call::new(self, spec, done)
     }

@@ -1,5 +1,7 @@
 //! What is refused before anything is sent, and with which words.
 
+use std::time::Duration;
+
 use balena_agent::supervisor::{
     HostConfigPatch, JournalQuery, LocalTarget, ProxyKind, ProxyPatch, ServiceSelector, Supervisor,
 };
@@ -138,6 +140,16 @@ async fn arguments_are_refused_by_their_names() {
         named(app.restart_service(id).force().await.unwrap_err(), "service");
     }
     named(supervisor.set_tags([("good", "x"), ("a b", "y")]).await.unwrap_err(), "tags");
+    let long = "x".repeat(100_000);
+    for name in ["", " ", &long] {
+        named(supervisor.container_id(name).await.unwrap_err(), "service");
+    }
+    for name in ["", "\t"] {
+        let status = balena_agent::supervisor::ServiceStatus::Running;
+        named(supervisor.wait_for(name, status, Duration::ZERO).await.unwrap_err(), "service");
+    }
+    // The cloud takes no longer value, and the supervisor would try to bring it there for ever.
+    named(supervisor.set_tags([("good", "x"), ("long", &*long)]).await.unwrap_err(), "tags");
     named(supervisor.journal_logs(JournalQuery::new().count(0)).await.unwrap_err(), "count");
     named(supervisor.journal_logs(JournalQuery::new().unit("")).await.unwrap_err(), "unit");
     named(supervisor.journal_logs(JournalQuery::new().container("")).await.unwrap_err(), "containerId");

@@ -151,14 +151,17 @@ async fn a_stream_that_is_dropped_closes_its_connection() {
     assert_eq!(connections(&server), [0, 1]);
 }
 
+/// More than the sockets between them hold, so that the request can't have been written.
+fn long_tags() -> Vec<(String, String)> {
+    (0..1700).map(|tag| (format!("tag{tag}"), "x".repeat(10_000))).collect()
+}
+
 #[tokio::test]
 async fn an_answer_that_comes_before_the_whole_request_counts_and_spoils_nothing() {
-    // More than the sockets between them hold, so that the request can't have been written.
-    let long = "x".repeat(16 * 1024 * 1024);
     let refusal = Turn::text(400, "too long").early().then(End::Hold);
     let server = Scripted::new([refusal, version("1")]);
     let supervisor = client(&server.url());
-    let error = supervisor.set_tags([("a", &long)]).await.unwrap_err();
+    let error = supervisor.set_tags(long_tags()).await.unwrap_err();
     assert!(error.is_rejected() && error.body() == Some("too long"), "{error:?}");
     let next = tokio::time::timeout(20 * MOMENT, supervisor.version().into_future()).await;
     assert_eq!(next.expect("it waits for the old request").unwrap(), "1");
@@ -166,9 +169,8 @@ async fn an_answer_that_comes_before_the_whole_request_counts_and_spoils_nothing
 
 #[tokio::test]
 async fn a_server_that_hangs_up_on_a_long_request_leaves_the_outcome_open() {
-    let long = "x".repeat(16 * 1024 * 1024);
     let server = Scripted::new([Turn::raw("", End::Close).early()]);
-    let error = client(&server.url()).set_tags([("a", &long)]).await.unwrap_err();
+    let error = client(&server.url()).set_tags(long_tags()).await.unwrap_err();
     assert!(error.is_unknown_outcome() && error.was_sent(), "{error:?}");
     assert_eq!(server.requests().len(), 1);
 }
