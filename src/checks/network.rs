@@ -1,7 +1,7 @@
 //! Checks of host names and addresses: the host's configuration files contain them unquoted.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::error::{Error, Result};
 
@@ -64,18 +64,22 @@ pub(crate) fn proxy_address(argument: &'static str, address: &str) -> Result<()>
 }
 
 fn unfit_address(address: &str) -> Option<Cow<'static, str>> {
-    if let Ok(address) = address.parse::<IpAddr>() {
-        let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
-        let nobody = address.is_unspecified() || address.is_multicast() || broadcast;
+    if let Ok(address) = address.parse::<Ipv4Addr>() {
+        let nobody = address.is_unspecified() || address.is_multicast() || address.is_broadcast();
         return nobody.then(|| "it can't belong to a host".into());
     }
     let inside = address.strip_prefix('[').and_then(|inside| inside.strip_suffix(']'));
-    Some(match inside.map(str::parse::<IpAddr>) {
-        Some(Ok(IpAddr::V6(address))) => format!("write it without brackets, {address}").into(),
+    Some(match inside.unwrap_or(address).parse::<Ipv6Addr>() {
+        Ok(_) => {
+            "redsocks on the host does not support IPv6 addresses: give an IPv4 address or a host name".into()
+        }
+        _ if address.is_empty() => "it is empty".into(),
         _ if address.contains("://") => "write it without a scheme".into(),
         _ if address.contains('/') => "write it without a path".into(),
         _ if address.contains([',', ' ']) => "only one address is allowed".into(),
-        _ if address.contains(':') => "it contains a port, or is not an IPv6 address".into(),
+        _ if address.contains(':') => {
+            "it contains a colon: give the port separately; IPv6 is not supported".into()
+        }
         _ if address.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
             "an IPv4 address is four numbers from 0 to 255 with dots between them".into()
         }

@@ -33,7 +33,7 @@ fn proxy_addresses() {
     let long = format!("{}.example", "a".repeat(64));
     table(
         |address| proxy_address("x", address),
-        &["10.0.0.1", "127.0.0.1", "fd00::1", "::1", "proxy", "proxy.example.com", "my-proxy.lan", "a_b"],
+        &["10.0.0.1", "127.0.0.1", "proxy", "proxy.example.com", "my-proxy.lan", "a_b"],
         &[
             "",
             "u:p@10.0.0.2",
@@ -45,6 +45,8 @@ fn proxy_addresses() {
             "010.0.0.1",
             "10.0.0.1,10.0.0.2",
             "10.0.0.1 10.0.0.2",
+            "fd00::1",
+            "::1",
             "[fd00::1]",
             "[::1",
             "fe80::1%eth0",
@@ -71,8 +73,21 @@ fn proxy_addresses() {
             &long,
         ],
     );
-    let error = proxy_address("proxy", "[fd00::1]").unwrap_err().to_string();
-    assert!(error.contains("write it without brackets, fd00::1"), "{error}");
+    for (address, why) in [
+        ("fd00::1", "does not support IPv6"),
+        ("::1", "does not support IPv6"),
+        ("::ffff:10.0.0.1", "does not support IPv6"),
+        ("[fd00::1]", "does not support IPv6"),
+        ("fe80::1%eth0", "it contains a colon"),
+        ("10.0.0.1:1080", "it contains a colon"),
+        ("", "it is empty"),
+        ("10.0.0.256", "an IPv4 address is four numbers"),
+        ("10.0.0.1,10.0.0.2", "only one address is allowed"),
+        ("224.0.0.1", "it can't belong to a host"),
+    ] {
+        let error = proxy_address("proxy", address).unwrap_err().to_string();
+        assert!(error.contains(why), "{address}: {error}");
+    }
     let error = proxy_address("proxy", "u:pa55@10.0.0.2").unwrap_err().to_string();
     assert!(!error.contains("pa55"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! The arguments of `device set-host-config`.
 
+mod address;
+
 use std::future::IntoFuture as _;
 use std::io::Read as _;
 
@@ -7,7 +9,7 @@ use clap::Args;
 
 use crate::api::device::Local;
 use crate::error::{Error, Result};
-use crate::supervisor::{Dns, HostConfigOutcome, HostConfigPatch, ProxyKind, ProxyPatch};
+use crate::supervisor::{Dns, HostConfigOutcome, HostConfigPatch, ProxyPatch};
 
 use super::Context;
 use super::device::Force;
@@ -23,7 +25,8 @@ pub(super) struct HostConfigArguments {
     #[arg(long)]
     hostname: Option<String>,
     /// Proxy, replaces the stored one: TYPE://ADDRESS:PORT, with type socks4, socks5, http-connect or http-relay, and
-    /// one IP address or host name
+    /// one IPv4 address or host name. If the stored proxy has a login and this one has none, the old one is removed
+    /// first: if the command is killed then (SIGKILL, power loss), the host has no proxy until it is run again
     #[arg(long, value_name = "PROXY", conflicts_with = "remove_proxy")]
     proxy: Option<String>,
     /// User name for the proxy; its password is read from stdin
@@ -91,13 +94,8 @@ impl HostConfigArguments {
     }
 
     fn proxy(&self, text: &str) -> Result<ProxyPatch> {
-        let form = || Error::argument("--proxy", "must be TYPE://ADDRESS:PORT, e.g. socks5://192.0.2.1:1080");
-        let (kind, address) = text.split_once("://").ok_or_else(form)?;
-        let (ip, port) = address.rsplit_once(':').ok_or_else(form)?;
-        // `parse` also accepts a sign.
-        let port = if port.starts_with('+') { None } else { port.parse().ok() };
-        let port = port.ok_or_else(form)?;
-        let mut proxy = ProxyPatch::new(ProxyKind::from(kind), ip, port).no_proxy(self.no_proxy.iter());
+        let (kind, ip, port) = address::read(text)?;
+        let mut proxy = ProxyPatch::new(kind, ip, port).no_proxy(self.no_proxy.iter());
         match self.proxy_dns.as_deref() {
             None => {}
             Some("default") => proxy = proxy.dns(Dns::Default),

@@ -85,8 +85,10 @@ pub(super) enum Mode {
 /// proxy, the second sets the new one. If the second fails, the old proxy is restored (retried for up to a minute),
 /// and the error says which settings are in force.
 ///
-/// **Between the two requests the host has no proxy.** Do not drop the future before it is complete. The
-/// `balena-agent` command delays its end on a signal until then.
+/// **Between the two requests the host has no proxy**, because the supervisor removes a login only together with the
+/// whole proxy. If the process is killed then (SIGKILL, power loss), the host has no proxy until the same change is
+/// made again, which is safe. Do not drop the future before it is complete. The `balena-agent` command delays its end
+/// on a signal until then.
 #[must_use = "nothing is sent before `.await`"]
 pub struct SetHostConfig {
     host: Result<Arc<dyn HostSettings>>,

@@ -42,7 +42,7 @@ pub struct ProxyPatch {
 impl ProxyPatch {
     /// Creates a proxy without login, resolver and exceptions.
     ///
-    /// `ip` is a single IP address (IPv6 without brackets) or host name.
+    /// `ip` is a single IPv4 address or host name: redsocks on the host does not support IPv6.
     pub fn new(kind: ProxyKind, ip: impl Into<String>, port: u16) -> Self {
         Self { kind, ip: ip.into(), port, login: None, dns: Dns::Off, no_proxy: Vec::new() }
     }
