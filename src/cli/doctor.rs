@@ -62,9 +62,14 @@ impl Finding {
                 .advice()
                 .unwrap_or("read the supervisor's log on the host: `journalctl -u balena-supervisor`")
         };
+        // That is this command.
+        let advice = HERE.iter().fold(advice.to_owned(), |advice, sentence| advice.replace(sentence, ""));
         Self::fail(check, error.summary().to_string(), advice)
     }
 }
+
+/// How errors send their reader here.
+const HERE: [&str; 2] = ["; check with `balena-agent doctor`", " with `balena-agent doctor`"];
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -121,6 +121,12 @@ async fn doctor_tells_what_is_wrong() {
     }
     environment.insert("BALENA_APP_ID".into(), own);
 
+    // What it advises is something else than to run it.
+    let key = environment.insert("BALENA_SUPERVISOR_API_KEY".into(), "ffffffff".into()).unwrap();
+    let report = stdout(&run(&environment, &["doctor"]).await);
+    assert!(report.contains("FAIL  supervisor key") && !report.contains("balena-agent doctor"), "{report}");
+    environment.insert("BALENA_SUPERVISOR_API_KEY".into(), key);
+
     let address =
         environment.insert("BALENA_SUPERVISOR_ADDRESS".into(), device.address() + "/base/").unwrap();
     let output = run(&environment, &["doctor"]).await;

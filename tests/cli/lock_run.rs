@@ -63,26 +63,15 @@ async fn lock_run_releases_when_it_is_told_to_stop() {
     assert_eq!(device.locks(), []);
 }
 
+/// All that end a program that does not listen for them, and that can be listened for.
+const SIGNALS: &str =
+    "SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGALRM SIGVTALRM SIGPROF SIGXCPU SIGXFSZ SIGIO SIGPWR SIGSTKFLT";
+
 #[tokio::test]
 async fn a_signal_never_leaves_the_lock_behind() {
     let (device, environment) = device().await;
     std::fs::create_dir_all(device.lock_directory(1, "main")).unwrap();
-    // All that end a program that does not listen for them, and that can be listened for.
-    for signal in [
-        Signal::SIGHUP,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-        Signal::SIGALRM,
-        Signal::SIGVTALRM,
-        Signal::SIGPROF,
-        Signal::SIGXCPU,
-        Signal::SIGXFSZ,
-        Signal::SIGIO,
-        Signal::SIGPWR,
-        Signal::SIGSTKFLT,
-    ] {
+    for signal in SIGNALS.split(' ').map(|name| name.parse::<Signal>().unwrap()) {
         let mut child =
             agent(&environment, &["lock", "run", "--", "/bin/sh", "-c", "echo ready; exec /bin/sleep 60"])
                 .stdout(Stdio::piped())

@@ -26,3 +26,15 @@ fn an_old_supervisor_is_told_what_it_lacks() {
     assert!(old.found.contains("setting tags") && !old.found.contains("journal"), "{}", old.found);
     assert_eq!(supervisor_version("x").result, Verdict::Warn);
 }
+
+#[test]
+fn nobody_is_sent_here_who_is_here_already() {
+    for (advice, left) in [
+        ("check the address with `balena-agent doctor`", "check the address"),
+        ("recreate it; check with `balena-agent doctor`", "recreate it"),
+        ("`balena-agent lock status` shows more", "`balena-agent lock status` shows more"),
+    ] {
+        let error = crate::Error::new(crate::ErrorKind::Unauthorized, "refused").help(advice);
+        assert_eq!(Finding::from_error("x", &error).fix.as_deref(), Some(left));
+    }
+}

@@ -88,8 +88,14 @@ fn advice(file: Option<&LockFile>) -> String {
             )
         }
         _ if file.flock == Some(true) => {
-            "its holder is alive: wait longer (`.timeout()`), or end it; `balena-agent lock status` shows more"
-                .to_owned()
+            let who = match (&file.stale, file.owner_alive) {
+                (Some(_), _) => "a program that it started is alive and has it",
+                (None, Some(true)) => "its holder is alive",
+                (None, _) => "a process that is alive has it in use",
+            };
+            format!(
+                "{who}: wait longer (`.timeout()`), or end it; `balena-agent lock status` shows more"
+            )
         }
         _ if file.stale.is_some() => {
             format!("its holder was of another service: if the work that it guarded is complete, `rm {path}`")
