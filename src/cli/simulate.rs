@@ -27,9 +27,9 @@ pub(super) use action::Action;
 use control::Control;
 use env_file::EnvFile;
 
-/// The service whose variables are printed.
-const SERVICE: &str = "main";
-/// Its application.
+/// The default services, and whether each may use the supervisor: those of `Fixture::small`.
+const SERVICES: [(&str, bool); 3] = [("main", true), ("helper", true), ("plain", false)];
+/// Their application.
 const APP: i64 = 1;
 /// Interval between two releases.
 const NEXT_RELEASE: Duration = Duration::from_secs(30);
@@ -58,6 +58,10 @@ pub(super) struct SimulateArguments {
     /// runs
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Names of the services, separated by commas, instead of main, helper and plain; the variables are those of the
+    /// first one
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = parse_service)]
+    services: Vec<String>,
     /// Publish a new release every 30 s, which the device downloads and applies
     #[arg(long)]
     releases: bool,
@@ -91,8 +95,9 @@ impl SimulateArguments {
                 () = signals.next() => Ok((Output::silent(), exit::INTERRUPTED)),
             };
         }
+        let services = services(&self.services)?;
         let directory = directory()?;
-        let mut simulation = Simulation::start_in(self.port, directory).await?;
+        let mut simulation = Simulation::start_in(self.port, directory, &services).await?;
         // The device works without it: the length of a socket path is limited.
         let control = simulation.control();
         if let Err(error) = &control {
@@ -147,11 +152,36 @@ impl CtlArguments {
             )
         })?;
         let told = control::send(&path, &context.arguments).await?;
-        if told == serde_json::json!({ "ok": true }) {
-            return Ok(Output::done("done"));
+        match self.action {
+            Action::State => action::shown_state(&told),
+            _ if told == serde_json::json!({ "ok": true }) => Ok(Output::done("done")),
+            _ => Output::data(&told),
         }
-        Output::data(&told)
     }
+}
+
+/// Parses the name of a service in a compose file.
+fn parse_service(name: &str) -> std::result::Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !name.is_empty() && name.len() <= 63 && name.chars().all(fits) {
+        return Ok(name.to_owned());
+    }
+    Err("a service name has 1 to 63 letters, digits, dots, hyphens and underscores")
+}
+
+/// Returns the given services, all of which may use the supervisor, or the default ones.
+fn services(named: &[String]) -> Result<Vec<(&str, bool)>> {
+    if named.is_empty() {
+        return Ok(SERVICES.to_vec());
+    }
+    let mut services: Vec<(&str, bool)> = Vec::new();
+    for name in named {
+        if services.iter().any(|(known, _)| known == name) {
+            return Err(Error::argument("--services", format_args!("{name} is given twice")));
+        }
+        services.push((name, true));
+    }
+    Ok(services)
 }
 
 /// Returns the next signal that would end this process without removing its files, other than a stop signal.
@@ -202,6 +232,9 @@ pub(super) struct Simulation {
     device: Device,
     variables: BTreeMap<String, String>,
     pub(super) balena: Balena,
+    fixture: Fixture,
+    /// The service whose variables are printed: the first one.
+    service: String,
     /// Number of the next release.
     next_release: AtomicI64,
     /// Directory of the locks and the control socket. Removed with the device.
@@ -212,14 +245,16 @@ impl Simulation {
     /// Starts a device on this port, or on a free one if it is 0.
     #[cfg(feature = "service")]
     pub(super) async fn start(port: u16) -> Result<Self> {
-        Self::start_in(port, directory()?).await
+        Self::start_in(port, directory()?, &SERVICES).await
     }
 
-    async fn start_in(port: u16, directory: TempDir) -> Result<Self> {
+    async fn start_in(port: u16, directory: TempDir, services: &[(&str, bool)]) -> Result<Self> {
         let lock_root = directory.path().join("locks");
         std::fs::create_dir(&lock_root)
             .map_err(|cause| io_error(&format!("can't make {}", lock_root.display()), cause))?;
+        let fixture = Fixture::fleet(services);
         let device = Device::builder()
+            .fixture(fixture.clone())
             .port(port)
             .lock_root(&lock_root)
             .journal(20)
@@ -236,9 +271,11 @@ impl Simulation {
                 Error::new(ErrorKind::Io, format!("can't start the simulated device: {cause}"))
                     .help("choose another --port, or leave it out")
             })?;
-        let variables = device.environment(SERVICE).unwrap_or_default();
+        let service = services.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default();
+        let variables = device.environment(&service).unwrap_or_default();
         let balena = Balena::builder().environment(Environment::from_vars(variables.clone())?).build();
-        Ok(Self { device, variables, balena, next_release: AtomicI64::new(2), directory })
+        let next_release = AtomicI64::new(2);
+        Ok(Self { device, variables, balena, fixture, service, next_release, directory })
     }
 
     /// Opens the control socket and adds its path to the variables.
@@ -271,10 +308,28 @@ impl Simulation {
         }
     }
 
+    /// Returns the release of this number; only the first service has new content.
+    fn next_releases(&self, number: i64) -> Vec<(i64, Release)> {
+        let apps = self.fixture.apps.values().flatten();
+        apps.filter_map(|app| {
+            let mut release = app.releases.get("update")?.clone();
+            release.id = number;
+            release.commit = commit(number);
+            for (name, service) in &mut release.services {
+                service.image_id = number * 1000 + service.service_id;
+                if *name == self.service {
+                    service.image = format!("registry.example.com/v2/{name}{number}@sha256:{name}{number}");
+                }
+            }
+            Some((app.id, release))
+        })
+        .collect()
+    }
+
     /// Publishes a release and notifies the device. Returns its commit.
     async fn offer_next(&self) -> String {
         let number = self.next_release.fetch_add(1, Ordering::Relaxed);
-        for (app, release) in next_releases(number) {
+        for (app, release) in self.next_releases(number) {
             self.device.offer_update(app, &release);
         }
         // The cloud also notifies the device when a release is finished.
@@ -291,22 +346,4 @@ impl Simulation {
 
 fn commit(number: i64) -> String {
     format!("{number:032x}")
-}
-
-/// Returns the release of this number for the default fixture; only `main` has new content.
-fn next_releases(number: i64) -> Vec<(i64, Release)> {
-    let apps = Fixture::small().apps.into_values().flatten();
-    apps.filter_map(|app| {
-        let mut release = app.releases.get("update")?.clone();
-        release.id = number;
-        release.commit = commit(number);
-        for (name, service) in &mut release.services {
-            service.image_id = number * 1000 + service.service_id;
-            if name == SERVICE {
-                service.image = format!("registry.example.com/v2/{name}{number}@sha256:{name}{number}");
-            }
-        }
-        Some((app.id, release))
-    })
-    .collect()
 }

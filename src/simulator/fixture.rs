@@ -159,11 +159,16 @@ impl Fixture {
 
     /// Returns the default fixture: app `1`, services `main`, `helper` (both with a key) and `plain` (without one).
     pub fn small() -> Self {
+        Self::fleet(&[("main", true), ("helper", true), ("plain", false)])
+    }
+
+    /// A fleet like [`small`](Self::small) of these services, and whether each has a key.
+    pub(crate) fn fleet(services: &[(&str, bool)]) -> Self {
         let services = |image_base: i64, content: &str| {
-            let all = [("main", 1, true), ("helper", 2, true), ("plain", 3, false)];
-            filled(all.map(|(name, id, supervisor_api)| {
-                // Only `main` differs between the releases, as in most real updates.
-                let content = if name == "main" { content } else { "1" };
+            filled((1..).zip(services).map(|(id, (name, supervisor_api))| {
+                let (name, supervisor_api) = (*name, *supervisor_api);
+                // Only the first one differs between the releases, as in most real updates.
+                let content = if id == 1 { content } else { "1" };
                 let service = Service {
                     service_id: id,
                     image_id: image_base + id,

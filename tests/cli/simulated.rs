@@ -359,3 +359,29 @@ async fn an_image_with_nothing_but_the_binary_is_enough() {
     assert_fails(&output, 1, &["directory", "/tmp", "TMPDIR"]);
     assert!(!text.contains("--port"), "{text}");
 }
+
+#[tokio::test]
+async fn two_devices_do_not_share_a_file() {
+    let scratch = Scratch::new("shared");
+    let file = scratch.0.join("device.env");
+    let arguments = ["simulate", "--env-file", file.to_str().unwrap()];
+    let (mut child, variables) = with_file(&scratch, &file).await;
+    for _ in 0..2 {
+        let second = run(&scratch.environment(), &arguments).await;
+        assert_fails(&second, 5, &["device.env", "another simulated device", "--env-file"]);
+    }
+    assert_eq!(run(&variables, &["device", "ping"]).await.status.code(), Some(0));
+    assert!(file.exists());
+
+    // What a device has left that was killed is no hindrance.
+    child.kill().await.unwrap();
+    assert!(file.exists());
+    let before = std::fs::read_to_string(&file).unwrap();
+    let mut next = agent(&scratch.environment(), &arguments).stderr(Stdio::null()).spawn().unwrap();
+    while std::fs::read_to_string(&file).unwrap() == before {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    kill(pid(&next), Signal::SIGTERM).unwrap();
+    assert_eq!(next.wait().await.unwrap().code(), Some(0));
+    assert!(!file.exists());
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::cli::output::Output;
 use crate::cli::parse_duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::simulator::{EngineCall, Fault, Injection, Timings};
@@ -29,9 +30,8 @@ pub(in crate::cli) enum Action {
     EngineRecovers,
     /// Create an update lock in a service's lock directory
     Lock {
-        /// Name of the service
-        #[arg(default_value = super::SERVICE)]
-        service: String,
+        /// Name of the service; by default the first one
+        service: Option<String>,
     },
     /// Remove all update locks of all holders
     Unlock,
@@ -224,7 +224,7 @@ impl Action {
                 device.break_engine(call);
             }
             Self::EngineRecovers => device.recover_engine(),
-            Self::Lock { service } => lock(simulation, &service)?,
+            Self::Lock { service } => lock(simulation, service.as_deref().unwrap_or(&simulation.service))?,
             Self::Unlock => device.remove_locks(),
             Self::Reboot => device.reboot(),
             Self::ShutDown => device.shut_down(),
@@ -267,6 +267,16 @@ fn lock(simulation: &Simulation, service: &str) -> Result<()> {
         }
         Err(cause) => Err(Error::new(ErrorKind::Io, format!("create {}: {cause}", file.display()))),
     }
+}
+
+/// Formats the state for people: one table each for containers, locks and requests.
+pub(super) fn shown_state(state: &Value) -> Result<Output> {
+    let part = |name: &str| state.get(name).cloned().unwrap_or_default();
+    Output::data(state)?
+        .fields(&json!({ "address": part("address") }))?
+        .rows(&["service", "status", "id"], &part("containers"), "no containers")?
+        .rows(&["service", "file"], &part("locks"), "no locks")?
+        .rows(&["method", "path", "count"], &part("requests"), "no requests yet")
 }
 
 fn state(simulation: &Simulation) -> Value {

@@ -1,9 +1,11 @@
 //! The device's variables as shell lines, for a file and for the terminal.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs;
 
 /// Returns one `NAME=value` line per variable, in POSIX shell syntax.
@@ -26,15 +28,38 @@ fn quoted(value: &str) -> String {
 pub(super) struct EnvFile {
     path: PathBuf,
     text: String,
+    /// Locked while this device runs.
+    _held: Option<File>,
 }
 
 impl EnvFile {
     /// Writes the file atomically. Only this user can read it, because it contains a key.
+    ///
+    /// # Errors
+    /// `is_conflict` if a running simulated device uses the file, or an error of writing it.
     pub(super) fn write(path: PathBuf, variables: &BTreeMap<String, String>) -> Result<Self> {
+        // The directory is locked so that two devices that start at once check one after the other.
+        let directory =
+            File::open(fs::directory_of(&path)).and_then(|directory| directory.lock().map(|()| directory));
+        if is_held(&path) {
+            let message =
+                format!("{} has the variables of another simulated device, which runs", path.display());
+            let help = "give this one another --env-file, or end that one";
+            return Err(Error::new(ErrorKind::Conflict, message).help(help));
+        }
         let text = lines(variables, "");
         fs::write_atomic(&path, text.as_bytes(), fs::PRIVATE)?;
-        Ok(Self { path, text })
+        // On a file system without locks the device runs all the same.
+        let held = File::open(&path).and_then(|file| file.lock().map(|()| file)).ok();
+        drop(directory);
+        Ok(Self { path, text, _held: held })
     }
+}
+
+/// Whether the device that wrote this file is running.
+fn is_held(path: &PathBuf) -> bool {
+    let tried: io::Result<_> = File::open(path).map(|file| file.try_lock());
+    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
 }
 
 impl Drop for EnvFile {
