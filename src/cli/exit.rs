@@ -4,6 +4,8 @@ use crate::error::ErrorKind;
 
 pub(super) const OK: u8 = 0;
 pub(super) const FAILED: u8 = 1;
+/// The exit code that a shell reports for a command that SIGPIPE ended.
+pub(super) const READER_GONE: u8 = 141;
 #[cfg(feature = "simulator")]
 pub(super) const INTERRUPTED: u8 = 130;
 
@@ -22,6 +24,7 @@ Exit codes:
   75   too many requests, try again later
   78   a variable, label or file is missing or wrong
   130  interrupted; by another signal, 128 and its number
+  141  stdout was closed before everything was printed, e.g. by `| head`
 lock run and simulate -- COMMAND end with the exit code of the command; lock run ends with 5 if the command succeeded but the lock was lost meanwhile.
 run and simulate end with 0 after a stop signal.";
 

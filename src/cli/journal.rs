@@ -1,4 +1,7 @@
-//! `balena-agent device logs`: prints the host's journal, and follows it across restarts of the supervisor.
+//! `balena-agent device logs`: prints the host's journal, and follows it across restarts of the supervisor and of a
+//! service.
+
+mod followed;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::supervisor::{JournalLines, JournalQuery};
 
 use super::Context;
-use super::output::{self, Output, Reader};
+use super::output::{self, Output};
+
+use followed::Followed;
 
 /// Number of last entries requested again after an interruption.
 const AGAIN: u32 = 1000;
@@ -40,7 +45,7 @@ pub(super) struct Logs {
     /// Print only the entries of this systemd unit
     #[arg(long)]
     unit: Option<String>,
-    /// Print only the entries of this service's current container
+    /// Print only the entries of this service's current container; with --follow, also of the containers that replace it
     #[arg(long, conflicts_with = "unit")]
     service: Option<String>,
     /// Output format of journalctl: short, json, cat …
@@ -56,72 +61,104 @@ pub(super) struct Logs {
 
 /// Why a stream ended.
 enum End {
-    /// Nothing reads stdout any more.
-    Reader,
     /// journalctl or the supervisor ended; `None` if the response was complete.
     Stream(Option<Error>),
+    /// The service has another container now.
+    Moved,
 }
 
 impl Logs {
     pub(super) async fn run(self, context: &Context) -> Result<Output> {
-        let container = match &self.service {
-            Some(service) => Some(context.timed(context.balena.supervisor().container_id(service)).await?),
+        let mut followed = match self.service.as_deref() {
+            Some(service) if service.trim().is_empty() => {
+                return Err(Error::argument("--service", "the name is empty"));
+            }
+            Some(service) => Some(Followed::new(context, service).await?),
             None => None,
         };
         let mut printed = Printed::default();
         let mut pause = FIRST_PAUSE;
         let mut heard = Instant::now();
-        let mut lines = self.open(context, container.as_deref(), &mut printed).await?;
+        let mut lines = match self.open(context, followed.as_ref(), &mut printed).await {
+            // The supervisor sends no response head before the first line.
+            Err(error) if self.follow && context.timeout.is_none() && error.is_timeout() => {
+                self.open_again(context, followed.as_ref(), &mut printed, &mut pause, heard).await?
+            }
+            opened => opened?,
+        };
         loop {
             let (opened, told) = (Instant::now(), printed.count);
-            let error = match self.print(context, &mut lines, &mut printed).await? {
-                End::Reader => return Ok(Output::silent()),
-                End::Stream(error) => error,
-            };
-            let nothing = printed.count == 0 && opened.elapsed() < AT_ONCE && error.is_none();
-            if !self.follow || nothing {
-                return error.map_or_else(|| Ok(end(&printed)), Err);
-            }
-            if printed.count > told || opened.elapsed() > LONGEST_PAUSE {
-                (pause, heard) = (FIRST_PAUSE, Instant::now());
-            }
-            let mut why = error
-                .map_or_else(|| "the supervisor ended the stream".to_owned(), |e| e.summary().to_string());
-            output::remark(&format!("{why}; opening it again"));
-            lines = loop {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                match self.open(context, container.as_deref(), &mut printed).await {
-                    Ok(lines) => break lines,
-                    Err(error) if is_passing(&error) && heard.elapsed() < PATIENCE => {
-                        why = error.summary().to_string();
-                        tracing::debug!(why, "can't open the journal, retrying");
-                    }
-                    Err(error) => return Err(error),
+            match self.print(context, &mut lines, &mut printed, followed.as_mut()).await? {
+                End::Moved => {
+                    (pause, heard) = (FIRST_PAUSE, Instant::now());
+                    printed.begin_anew();
+                    let service = followed.as_ref().map_or("", Followed::service);
+                    output::remark(&format!("service {service} runs in another container now"));
                 }
-            };
+                End::Stream(error) => {
+                    let nothing = printed.count == 0 && opened.elapsed() < AT_ONCE && error.is_none();
+                    if !self.follow || nothing {
+                        return error.map_or_else(|| Ok(end(&printed)), Err);
+                    }
+                    if printed.count > told || opened.elapsed() > LONGEST_PAUSE {
+                        (pause, heard) = (FIRST_PAUSE, Instant::now());
+                    }
+                    let ended = || "the supervisor ended the stream".to_owned();
+                    let why = error.map_or_else(ended, |error| error.summary().to_string());
+                    output::remark(&format!("{why}; opening it again"));
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    if let Some(followed) = &mut followed
+                        && followed.has_moved(context).await
+                    {
+                        printed.begin_anew();
+                    }
+                }
+            }
+            lines = self.open_again(context, followed.as_ref(), &mut printed, &mut pause, heard).await?;
+        }
+    }
+
+    /// Opens the journal, with retries.
+    async fn open_again(
+        &self,
+        context: &Context,
+        followed: Option<&Followed>,
+        printed: &mut Printed,
+        pause: &mut Duration,
+        heard: Instant,
+    ) -> Result<JournalLines> {
+        loop {
+            match self.open(context, followed, printed).await {
+                Err(error) if is_passing(&error) && heard.elapsed() < PATIENCE => {
+                    tracing::debug!(%error, "can't open the journal, retrying");
+                }
+                opened => return opened,
+            }
+            tokio::time::sleep(*pause).await;
+            *pause = (*pause * 2).min(LONGEST_PAUSE);
         }
     }
 
     async fn open(
         &self,
         context: &Context,
-        container: Option<&str>,
+        followed: Option<&Followed>,
         printed: &mut Printed,
     ) -> Result<JournalLines> {
         let mut query = JournalQuery::new();
         if self.follow {
             query = query.follow();
         }
-        let again = printed.begin_again().then_some(AGAIN);
+        let again = (printed.begin_again() || printed.anew).then_some(AGAIN);
         if let Some(count) = again.max(self.count) {
             query = query.count(count);
         }
         if let Some(unit) = &self.unit {
             query = query.unit(unit);
         }
-        if let Some(container) = container {
-            query = query.container(container);
+        if let Some(followed) = followed {
+            query = query.container(followed.container());
         }
         if let Some(format) = &self.format {
             query = query.format(format);
@@ -132,10 +169,17 @@ impl Logs {
         if let Some(until) = &self.until {
             query = query.until(until);
         }
-        context.balena.device().journal_logs(Local, query).await
+        context.within("POST /v2/journal-logs", context.balena.device().journal_logs(Local, query)).await
     }
 
-    async fn print(&self, context: &Context, lines: &mut JournalLines, printed: &mut Printed) -> Result<End> {
+    async fn print(
+        &self,
+        context: &Context,
+        lines: &mut JournalLines,
+        printed: &mut Printed,
+        followed: Option<&mut Followed>,
+    ) -> Result<End> {
+        let mut followed = followed.filter(|_| self.follow);
         let show = |line: String| {
             if context.printer.is_json() {
                 output::json_line(&json!({ "line": line }).to_string())
@@ -144,11 +188,21 @@ impl Logs {
             }
         };
         loop {
-            let next = if printed.holds_back() {
-                tokio::time::timeout(QUIET, lines.next()).await
-            } else {
-                Ok(lines.next().await)
+            let next = match &followed {
+                _ if printed.holds_back() => tokio::time::timeout(QUIET, lines.next()).await,
+                Some(followed) => tokio::time::timeout_at(followed.due(), lines.next()).await,
+                None => Ok(lines.next().await),
             };
+            match (&next, &mut followed) {
+                (Ok(_), Some(followed)) => followed.heard(),
+                (Err(_), Some(followed)) if !printed.holds_back() => {
+                    if followed.has_moved(context).await {
+                        return Ok(End::Moved);
+                    }
+                    continue;
+                }
+                _ => {}
+            }
             let ready = match next {
                 Ok(Some(Ok(line))) => printed.new_line(line).into_iter().collect(),
                 Ok(Some(Err(error))) if !self.follow || !is_passing(&error) => return Err(error),
@@ -158,9 +212,7 @@ impl Logs {
                 Err(_) => printed.gap(),
             };
             for line in ready {
-                if show(line)? == Reader::Gone {
-                    return Ok(End::Reader);
-                }
+                show(line)?;
             }
         }
     }
@@ -187,6 +239,8 @@ struct Printed {
     count: u64,
     last: VecDeque<u64>,
     again: Option<Again>,
+    /// No line of the journal that is read now was printed before it was opened.
+    anew: bool,
     keys: RandomState,
 }
 
@@ -210,6 +264,13 @@ impl Printed {
         }
         self.again = Some(Again { known, held: Some(VecDeque::new()) });
         true
+    }
+
+    /// From now on another container's journal is read: no line of it was printed.
+    fn begin_anew(&mut self) {
+        self.last.clear();
+        self.again = None;
+        self.anew = true;
     }
 
     fn holds_back(&self) -> bool {

@@ -42,6 +42,11 @@ pub(super) enum LockCommand {
 }
 
 impl LockCommand {
+    /// Whether the command waits for the lock. A limit of zero then means one attempt.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Run { .. })
+    }
+
     /// Returns the output and the exit code.
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         match self {

@@ -97,6 +97,16 @@ struct Context {
     printer: Printer,
 }
 
+impl Context {
+    /// Applies `--timeout` to a call that has no deadline option.
+    async fn within<T>(&self, operation: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(limit) = self.timeout else { return call.await };
+        let late = || Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}"));
+        let answered = tokio::time::timeout(limit, call).await;
+        answered.unwrap_or_else(|_| Err(late().operation(operation).sent(true)))
+    }
+}
+
 /// Runs the command line and returns the exit code. The binary calls only this function.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -127,12 +137,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let error = files::explained(error);
-            printer.error(&error);
-            ExitCode::from(exit::code(error.kind()))
-        }
+        Err(error) => failed(printer, error),
     }
+}
+
+/// Prints the error and returns its exit code. A closed stdout is not reported.
+fn failed(printer: Printer, error: Error) -> ExitCode {
+    if output::is_reader_gone(&error) {
+        return ExitCode::from(exit::READER_GONE);
+    }
+    let error = files::explained(error);
+    printer.error(&error);
+    ExitCode::from(exit::code(error.kind()))
 }
 
 /// Prints help or version to stdout, or a usage error. clap returns all three as errors.
@@ -141,8 +157,7 @@ fn said_by_the_parser(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         text.lines().for_each(output::remark);
     } else if let Err(error) = output::line(text.trim_end()) {
-        Printer::new(false).error(&error);
-        return ExitCode::from(exit::code(error.kind()));
+        return failed(Printer::new(false), error);
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::FAILED))
 }
@@ -171,8 +186,24 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether the command waits for something. `--timeout` is then the limit.
+    fn waits(&self) -> bool {
+        match self {
+            Self::Lock(command) => command.waits(),
+            Self::Supervisor(command) => command.waits(),
+            _ => false,
+        }
+    }
+}
+
 impl Cli {
     async fn run(self, arguments: Vec<OsString>, printer: Printer, signals: Option<Signals>) -> Result<u8> {
+        if self.global.timeout == Some(Duration::ZERO) && !self.command.waits() {
+            let why = "0s leaves no time for an answer; only what waits takes it, for one look: `lock run`, `supervisor \
+                       wait-for`, `supervisor wait-ready`";
+            return Err(Error::argument("--timeout", why));
+        }
         let mut builder = Balena::builder().environment(Environment::from_process()?);
         if let Some(wait) = self.global.wait {
             builder = builder.patience(wait);

@@ -1,6 +1,6 @@
 //! The output of all commands: data on stdout, everything else on stderr.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
@@ -112,8 +112,7 @@ impl Printer {
         }
         if self.json {
             let data = output.data.clone().unwrap_or_else(|| json!({ "ok": true }));
-            json_line(&data.to_string())?;
-            return Ok(());
+            return json_line(&data.to_string());
         }
         let text = match (&output.shown, &output.data) {
             (Some(shown), _) => shown.clone(),
@@ -144,7 +143,7 @@ impl Printer {
         if self.json {
             let error = json!({ "error": {
                 "kind": error.kind().as_str(),
-                "message": error.summary().to_string(),
+                "message": with_flags(&error.summary().to_string()),
                 "help": error.advice().map(with_flags),
                 "status": error.status(),
                 "exit_code": code,
@@ -156,28 +155,48 @@ impl Printer {
     }
 }
 
-/// Replacements for library calls in help texts: the option of the command line instead.
-const FLAGS: [(&str, &str); 4] = [
+/// Replacements for library calls and arguments in error texts: the option of the command line instead.
+const FLAGS: [(&str, &str); 15] = [
     ("`.patience()`", "--wait"),
     ("`.timeout()`", "--timeout"),
     ("`.force()`", "--force"),
     ("with `.take_over_stale()`", "by leaving out --refuse-stale"),
+    ("argument `hostname`", "argument `--hostname`"),
+    ("argument `proxy`", "argument `--proxy`"),
+    ("argument `login`", "argument `--proxy-login`"),
+    ("argument `password`", "password of `--proxy-login`"),
+    ("argument `dns`", "argument `--proxy-dns`"),
+    ("argument `no_proxy`", "argument `--no-proxy`"),
+    ("argument `count`", "argument `--count`"),
+    ("argument `unit`", "argument `--unit`"),
+    ("argument `format`", "argument `--format`"),
+    ("argument `since`", "argument `--since`"),
+    ("argument `until`", "argument `--until`"),
 ];
 
 fn with_flags(text: &str) -> String {
     FLAGS.iter().fold(text.to_owned(), |text, (option, flag)| text.replace(option, flag))
 }
 
-/// Whether stdout is still read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
-    There,
-    /// The reader closed the pipe, e.g. `… | head`. This counts as success and ends a stream.
-    Gone,
+/// The reader closed the pipe, e.g. `… | head`. This ends the command with an exit code of its own and no message.
+#[derive(Debug)]
+struct ReaderGone;
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stdout was closed")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Whether the command ended because stdout was closed.
+pub(super) fn is_reader_gone(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<ReaderGone>)
 }
 
 /// Prints text to stdout. Invisible characters are escaped, except tabs and line ends.
-pub(super) fn line(text: &str) -> Result<Reader> {
+pub(super) fn line(text: &str) -> Result<()> {
     if !text.contains(|c| is_hidden(c) && !is_form(c)) {
         return write(text);
     }
@@ -196,15 +215,17 @@ fn is_form(c: char) -> bool {
 }
 
 /// Prints one line of JSON.
-pub(super) fn json_line(json: &str) -> Result<Reader> {
+pub(super) fn json_line(json: &str) -> Result<()> {
     write(&visible_json(json))
 }
 
-fn write(text: &str) -> Result<Reader> {
+fn write(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(Reader::There),
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Io, ReaderGone.to_string()).because(ReaderGone))
+        }
         Err(cause) => {
             let advice = advice_on(&cause).unwrap_or("check where stdout is redirected to");
             Err(io_error("can't write to stdout", cause).help(advice))

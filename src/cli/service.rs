@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::service::{self, Config};
 
 use super::Context;
-use super::output::{self, Output, Reader};
+use super::output::{self, Output};
 use super::signals::Signals;
 
 // The address of the service.
@@ -94,9 +94,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
     let mut events = service::subscribe(listen.config().local_address()?).await?;
     while let Some(event) = events.next().await {
-        if output::json_line(&event?)? == Reader::Gone {
-            break;
-        }
+        output::json_line(&event?)?;
     }
     Ok(Output::silent())
 }

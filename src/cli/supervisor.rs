@@ -7,15 +7,15 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::supervisor::{Application, Call, ServiceStatus};
+use crate::supervisor::{Application, Call, Progress, ServiceStatus, no_such_service};
 
 use super::Context;
 use super::device::{Force, Yes, recreated, services};
 use super::exit;
-use super::output::{self, Output, Reader};
+use super::output::{self, Output};
 
 /// Default limit of `wait-ready` and `wait-for`: a supervisor restart takes up to a minute.
-const WAIT_LIMIT: &str = "2m";
+const WAIT_LIMIT: Duration = Duration::from_secs(120);
 
 const CONTAINER_COLUMNS: &[&str] = &["serviceName", "status", "imageId", "createdAt", "containerId"];
 const IMAGE_COLUMNS: &[&str] =
@@ -98,9 +98,9 @@ pub(super) enum SupervisorCommand {
     },
     /// Wait until the supervisor answers and has loaded its state
     WaitReady {
-        /// Longest wait
-        #[arg(default_value = WAIT_LIMIT, value_parser = super::parse_duration)]
-        limit: Duration,
+        /// Longest wait; default is --timeout, else 2m
+        #[arg(value_parser = super::parse_duration)]
+        limit: Option<Duration>,
     },
     /// Wait until a service has a status, e.g. `main Running`
     WaitFor {
@@ -108,9 +108,9 @@ pub(super) enum SupervisorCommand {
         service: String,
         /// The status as `applications` shows it: Running, exited, Stopping …
         status: String,
-        /// Longest wait
-        #[arg(default_value = WAIT_LIMIT, value_parser = super::parse_duration)]
-        limit: Duration,
+        /// Longest wait; default is --timeout, else 2m
+        #[arg(value_parser = super::parse_duration)]
+        limit: Option<Duration>,
     },
     /// Follow the services' logs in local mode (GET /v2/local/logs)
     LocalLogs,
@@ -152,9 +152,7 @@ impl SupervisorCommand {
             Self::ContainerId { service: None } => {
                 Output::data(&context.timed(supervisor.container_ids()).await?)?
             }
-            Self::ContainerId { service: Some(name) } => {
-                Output::data(&context.timed(supervisor.container_id(&name)).await?)?
-            }
+            Self::ContainerId { service: Some(name) } => Output::data(&context.container_of(&name).await?)?,
             Self::SingleContainer { app_id } => {
                 Output::data(&context.timed(application(app_id).single_container()).await?)?
             }
@@ -192,26 +190,23 @@ impl SupervisorCommand {
                     .note("this key is valid from now on; the old one is rejected")
             }
             Self::WaitReady { limit } => {
-                supervisor.wait_ready(limit).await?;
+                supervisor.wait_ready(context.wait_limit(limit)).await?;
                 Output::done("the supervisor is ready")
             }
             Self::WaitFor { service, status, limit } => {
                 let status = known(&status)?;
-                supervisor.wait_for(&service, ServiceStatus::from(status), limit).await?;
+                supervisor.wait_for(&service, ServiceStatus::from(status), context.wait_limit(limit)).await?;
                 Output::done(format!("service {service} is {status}"))
             }
             Self::LocalLogs => {
-                let mut logs = supervisor.local_logs().await?;
+                let mut logs = context.within("GET /v2/local/logs", supervisor.local_logs()).await?;
                 while let Some(log) = logs.next().await {
                     let log = log?;
                     let service = log.service_name.as_deref().unwrap_or("supervisor");
-                    let reader = if context.printer.is_json() {
-                        output::json_line(&json!(log).to_string())
+                    if context.printer.is_json() {
+                        output::json_line(&json!(log).to_string())?;
                     } else {
-                        output::line(&format!("{service}: {}", output::plain(&log.message)))
-                    };
-                    if reader? == Reader::Gone {
-                        break;
+                        output::line(&format!("{service}: {}", output::plain(&log.message)))?;
                     }
                 }
                 Output::silent()
@@ -234,7 +229,32 @@ fn known(word: &str) -> Result<&'static str> {
     })
 }
 
+impl SupervisorCommand {
+    /// Whether the command waits for something. A limit of zero then means one check.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::WaitReady { .. } | Self::WaitFor { .. })
+    }
+}
+
 impl Context {
+    /// Returns the limit of a wait: the shorter one of the command's own and `--timeout`.
+    fn wait_limit(&self, own: Option<Duration>) -> Duration {
+        own.into_iter().chain(self.timeout).min().unwrap_or(WAIT_LIMIT)
+    }
+
+    /// Returns the id of a service's container.
+    pub(super) async fn container_of(&self, service: &str) -> Result<String> {
+        if service.trim().is_empty() {
+            return Err(Error::argument("SERVICE", "the name is empty"));
+        }
+        // All ids are requested so that an error can list the services.
+        let mut ids = self.timed(self.balena.supervisor().container_ids()).await?;
+        ids.remove(service).ok_or_else(|| {
+            let missing = no_such_service(&"this device", service, ids.keys(), Progress::Settled);
+            missing.operation("GET /v2/containerId").sent(true)
+        })
+    }
+
     /// Applies the deadline of `--timeout`.
     pub(super) fn timed<T, O>(&self, call: Call<T, O>) -> Call<T, O> {
         match self.timeout {

@@ -2,8 +2,10 @@
 #![cfg(all(feature = "cli", feature = "service", feature = "simulator"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
+mod arguments;
 mod commands;
 mod hints;
+mod inside;
 mod lock_run;
 mod refusals;
 mod running;
@@ -11,4 +13,5 @@ mod services;
 mod simulated;
 mod support;
 mod surroundings;
+mod updating;
 mod visible;

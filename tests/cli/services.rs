@@ -261,3 +261,50 @@ async fn the_journal_of_a_service_is_its_containers() {
     kill(pid(&child), Signal::SIGTERM).unwrap();
     child.wait().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_journal_of_a_service_goes_on_in_its_next_container() {
+    let (device, environment) = device().await;
+    for (round, restart) in
+        [&["restart-service", "helper"][..], &["restart"], &["purge", "--yes"]].into_iter().enumerate()
+    {
+        let (mut child, mut lines) = follow(&environment, &["--service", "helper", "-n", "1"]);
+        let before = format!("before restart {round}");
+        device.write_service_log(1, "helper", &before);
+        while !next(&mut lines).await.ends_with(&before) {}
+        let output = run(&environment, &[&["device"], restart].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{restart:?}: {}", stderr(&output));
+        for part in ["first", "second"] {
+            let after = format!("{part} line after restart {round}");
+            device.write_service_log(1, "helper", &after);
+            loop {
+                let line = next(&mut lines).await;
+                assert!(!line.ends_with(&before), "{restart:?}: it comes twice: {line}");
+                if line.ends_with(&after) {
+                    break;
+                }
+            }
+        }
+        kill(pid(&child), Signal::SIGTERM).unwrap();
+        child.wait().await.unwrap();
+        // While lines come, nobody asks: these reads can end the supervisor.
+        assert!(device.request_count("GET", "/v2/containerId") <= 4 * (round + 1), "{restart:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_for_another_container_spares_a_supervisor_whose_engine_is_ill() {
+    let (device, environment) = device().await;
+    let (mut child, mut lines) = follow(&environment, &["--service", "helper"]);
+    device.write_service_log(1, "helper", "before");
+    while !next(&mut lines).await.ends_with("before") {}
+    device.break_engine(EngineCall::ListContainers);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(device.request_count("GET", "/v2/containerId"), 1);
+    assert!(device.request_count("GET", "/v2/applications/state") > 0);
+    device.recover_engine();
+    device.write_service_log(1, "helper", "after");
+    while !next(&mut lines).await.ends_with("after") {}
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    child.wait().await.unwrap();
+}

@@ -115,6 +115,9 @@ impl Devices {
     /// the same name for the same action. [`resume`](Batch::resume) does not repeat actions without a response
     /// unless [`retry_unknown`](Batch::retry_unknown) is set. Duplicates of a key are run once.
     ///
+    /// An item is `done` when its call came back without an error: nobody looks what came of it unless the call does
+    /// (`.confirm()`, where it has that).
+    ///
     /// ```no_run
     /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {
     /// let reboot = balena.device().each(ids, "reboot", |devices, device| devices.reboot(device).force());
