@@ -182,7 +182,7 @@ async fn a_gateway_leaves_a_change_unknown_and_only_that() {
                 };
                 assert_eq!(error.kind(), expected, "{call} {status} {body}: {error}");
                 assert!(error.status() == Some(status) && error.was_sent(), "{call}: {error}");
-                let looks = error.advice().is_some_and(|advice| advice.contains("may have happened"));
+                let looks = error.advice().is_some_and(|advice| advice.contains("may have taken effect"));
                 assert_eq!(looks, expected == ErrorKind::UnknownOutcome, "{call}: {error}");
                 let text = error.to_string();
                 assert_eq!(text.contains("no TLS between Cloudflare"), matches!(status, 525 | 526), "{text}");

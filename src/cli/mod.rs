@@ -101,7 +101,7 @@ impl Context {
     /// Applies `--timeout` to a call that has no deadline option.
     async fn within<T>(&self, operation: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
         let Some(limit) = self.timeout else { return call.await };
-        let late = || Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}"));
+        let late = || Error::new(ErrorKind::Timeout, format!("no response within {limit:?}"));
         let answered = tokio::time::timeout(limit, call).await;
         answered.unwrap_or_else(|_| Err(late().operation(operation).sent(true)))
     }

@@ -87,7 +87,7 @@ impl Refusals {
 }
 
 /// What to do about an unknown outcome.
-pub(crate) const LOOK: &str = "it may have happened: look before sending it again";
+pub(crate) const LOOK: &str = "it may have taken effect: check before you send it again";
 
 /// Whether the server wants a login that is not old.
 pub(crate) fn wants_fresh_login(error: &Error) -> bool {

@@ -83,7 +83,7 @@ mod tests {
     fn alive_while_the_observer_keeps_its_own_word() {
         let ten = Duration::from_secs(10);
         assert!(liveness(Duration::from_secs(39), ten).is_ok());
-        assert!(liveness(Duration::from_secs(41), ten).unwrap_err().contains("no progress for 41 s"));
+        assert!(liveness(Duration::from_secs(41), ten).unwrap_err().contains("not polled for 41 s"));
         assert!(liveness(Duration::from_secs(41), Duration::from_secs(30)).is_ok());
     }
 

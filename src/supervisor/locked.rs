@@ -25,8 +25,8 @@ pub(crate) fn explain(error: Error, force: Force) -> Error {
         (Some(LockHolder::SupervisorOperation { .. }), _) => "try again when that operation has ended",
         (Some(LockHolder::HostOsUpdate), _) => "try again when the host OS update has ended",
         (_, Force::Given) => {
-            "force had no effect: the lock is a directory with something in it, which the supervisor \
-             can't remove. Have the service that holds it remove it, or delete \
+            "the lock remains: it is a directory that is not empty, which the supervisor can't \
+             remove. Have the service that holds it remove it, or delete \
              /tmp/balena-supervisor/services/APP_ID/SERVICE/updates.lock (or resin-updates.lock) on the host"
         }
         (_, Force::Offered) => {

@@ -148,7 +148,7 @@ async fn answers_that_are_none() {
     assert_fails(
         &run(&environment, &["device", "restart-service", "main"]).await,
         8,
-        &["it may have happened"],
+        &["it may have taken effect"],
     );
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn check(exchange: &Exchange, error: &Error) -> Result<(), String> {
     if error.retry_after().map(|wait| wait.as_secs()) != wait {
         return Err(format!("to wait {:?}: {text}", error.retry_after()));
     }
-    if expected == ErrorKind::UnknownOutcome && !advice.contains("may have happened") {
+    if expected == ErrorKind::UnknownOutcome && !advice.contains("may have taken effect") {
         return Err(format!("no advice: {text}"));
     }
     match needed.iter().find(|(part, text)| !text.contains(part.as_str())) {

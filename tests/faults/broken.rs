@@ -50,7 +50,7 @@ fn chunked(rest: &str) -> Turn {
 fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
     vec![
         ("silence", Turn::silence, TIMEOUT, "no response within 250ms"),
-        ("slow head", || drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), TIMEOUT, "no answer"),
+        ("slow head", || drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), TIMEOUT, "no response"),
         (
             "slow body",
             || {
@@ -58,7 +58,7 @@ fn table() -> Vec<(&'static str, fn() -> Turn, Fate, &'static str)> {
                 Turn::drip([head, b"{".to_vec(), b" ".to_vec()], DEADLINE / 5, End::Hold)
             },
             TIMEOUT,
-            "no answer",
+            "no response",
         ),
         ("nothing", Turn::close, BROKEN, "closed the connection before a response"),
         ("half a status line", || cut("HTTP/1.1 20"), BROKEN, "before a response"),
