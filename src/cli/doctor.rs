@@ -62,13 +62,13 @@ impl Finding {
                 .advice()
                 .unwrap_or("read the supervisor's log on the host: `journalctl -u balena-supervisor`")
         };
-        // That is this command.
+        // This command need not refer to itself.
         let advice = HERE.iter().fold(advice.to_owned(), |advice, sentence| advice.replace(sentence, ""));
         Self::fail(check, error.summary().to_string(), advice)
     }
 }
 
-/// How errors send their reader here.
+/// Parts of help texts that refer to this command.
 const HERE: [&str; 2] = ["; check with `balena-agent doctor`", " with `balena-agent doctor`"];
 
 impl std::fmt::Display for Finding {

@@ -63,7 +63,7 @@ pub(super) struct Logs {
 enum End {
     /// journalctl or the supervisor ended; `None` if the response was complete.
     Stream(Option<Error>),
-    /// The service has another container now.
+    /// The service's container was replaced.
     Moved,
 }
 
@@ -93,7 +93,7 @@ impl Logs {
                     (pause, heard) = (FIRST_PAUSE, Instant::now());
                     printed.begin_anew();
                     let service = followed.as_ref().map_or("", Followed::service);
-                    output::remark(&format!("service {service} runs in another container now"));
+                    output::remark(&format!("service {service} has a new container"));
                 }
                 End::Stream(error) => {
                     let nothing = printed.count == 0 && opened.elapsed() < AT_ONCE && error.is_none();
@@ -239,7 +239,7 @@ struct Printed {
     count: u64,
     last: VecDeque<u64>,
     again: Option<Again>,
-    /// No line of the journal that is read now was printed before it was opened.
+    /// Whether no line of the current journal was printed before it was opened.
     anew: bool,
     keys: RandomState,
 }
@@ -266,7 +266,7 @@ impl Printed {
         true
     }
 
-    /// From now on another container's journal is read: no line of it was printed.
+    /// Starts with the journal of another container, of which no line was printed.
     fn begin_anew(&mut self) {
         self.last.clear();
         self.again = None;

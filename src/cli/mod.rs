@@ -200,8 +200,8 @@ impl Command {
 impl Cli {
     async fn run(self, arguments: Vec<OsString>, printer: Printer, signals: Option<Signals>) -> Result<u8> {
         if self.global.timeout == Some(Duration::ZERO) && !self.command.waits() {
-            let why = "0s leaves no time for an answer; only what waits takes it, for one look: `lock run`, `supervisor \
-                       wait-for`, `supervisor wait-ready`";
+            let why = "0s leaves no time for a response; only commands that wait accept it, for a single check: `lock run`, \
+                       `supervisor wait-for`, `supervisor wait-ready`";
             return Err(Error::argument("--timeout", why));
         }
         let mut builder = Balena::builder().environment(Environment::from_process()?);

@@ -58,8 +58,8 @@ pub(super) struct SimulateArguments {
     /// runs
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Names of the services, separated by commas, instead of main, helper and plain; the variables are those of the
-    /// first one
+    /// Names of the services, separated by commas; default: main, helper, plain. The variables are those of the first
+    /// one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = parse_service)]
     services: Vec<String>,
     /// Publish a new release every 30 s, which the device downloads and applies

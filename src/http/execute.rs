@@ -358,5 +358,9 @@ pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
 
 fn no_answer(outgoing: &Outgoing, limit: Duration) -> Error {
     let error = Error::new(ErrorKind::Timeout, format!("no response within {limit:?}")).sent(true);
-    if outgoing.is_read() { error } else { error.help("it may still happen: look before sending it again") }
+    if outgoing.is_read() {
+        error
+    } else {
+        error.help("it may still take effect: check before you send it again")
+    }
 }

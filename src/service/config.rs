@@ -26,14 +26,14 @@ const MOST_CLIENTS: usize = 1024;
 /// Built from defaults or from the environment; setters override both. No value is checked before
 /// [`bind`](super::bind), which reports all faults in one error.
 ///
-/// | setting | variable | default | least and most |
+/// | setting | variable | default | range |
 /// |---|---|---|---|
 /// | [`listen`](Self::listen) | `AGENT_LISTEN` | `127.0.0.1:48485` | |
-/// | [`poll_quick`](Self::poll_quick) | `AGENT_POLL_QUICK` | `2s` | `10ms`, `1h` |
-/// | [`poll_slow`](Self::poll_slow) | `AGENT_POLL_SLOW` | `10s` | `poll_quick`, `1h` |
-/// | [`poll_away`](Self::poll_away) | `AGENT_POLL_AWAY` | `30s` | `poll_slow`, `1h` |
-/// | [`heartbeat`](Self::heartbeat) | `AGENT_EVENTS_HEARTBEAT` | `30s` | `10ms`, `60s` |
-/// | [`events_clients`](Self::events_clients) | `AGENT_EVENTS_CLIENTS` | `32` | 1, 1024 |
+/// | [`poll_quick`](Self::poll_quick) | `AGENT_POLL_QUICK` | `2s` | `10ms` to `1h` |
+/// | [`poll_slow`](Self::poll_slow) | `AGENT_POLL_SLOW` | `10s` | `poll_quick` to `1h` |
+/// | [`poll_away`](Self::poll_away) | `AGENT_POLL_AWAY` | `30s` | `poll_slow` to `1h` |
+/// | [`heartbeat`](Self::heartbeat) | `AGENT_EVENTS_HEARTBEAT` | `30s` | `10ms` to `60s` |
+/// | [`events_clients`](Self::events_clients) | `AGENT_EVENTS_CLIENTS` | `32` | 1 to 1024 |
 /// | what the command `run` logs: `warn`, `info` or `debug` | `AGENT_LOG` | `info` | |
 #[derive(Debug, Clone)]
 #[must_use]

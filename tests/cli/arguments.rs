@@ -27,7 +27,7 @@ async fn a_timeout_of_zero_is_refused_or_means_one_look() {
     ];
     for arguments in refused {
         let output = run(&environment, &[&["--timeout", "0s"], *arguments].concat()).await;
-        assert_fails(&output, 2, &["--timeout", "no time for an answer"]);
+        assert_fails(&output, 2, &["--timeout", "no time for a response"]);
     }
     assert_eq!(device.requests(), []);
     for (arguments, code) in [

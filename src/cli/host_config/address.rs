@@ -5,17 +5,17 @@ use std::net::Ipv6Addr;
 use crate::error::{Error, Result};
 use crate::supervisor::ProxyKind;
 
-const FORM: &str = "write TYPE://ADDRESS:PORT, as socks5://192.0.2.1:1080";
+const FORM: &str = "write TYPE://ADDRESS:PORT, e.g. socks5://192.0.2.1:1080";
 
-/// Type, address and port. Whether a host can have the address is checked where it is sent.
+/// Parses type, address and port. The address itself is checked when the request is made.
 ///
 /// # Errors
-/// `is_invalid_argument` with what is wrong; nothing that may be a password is repeated.
+/// `is_invalid_argument` with what is wrong; text that may be a password is not quoted.
 pub(super) fn read(text: &str) -> Result<(ProxyKind, &str, u16)> {
     let refuse = |why: &dyn std::fmt::Display| Err(Error::argument("--proxy", format_args!("{why}: {FORM}")));
-    // What stands before an @ may be a password.
+    // Text before an `@` may be a password.
     if text.contains('@') {
-        let why = "there is a user in it: give the user with --proxy-login and the password on stdin";
+        let why = "it contains a user: pass the user with --proxy-login and the password on stdin";
         return Err(Error::argument("--proxy", why));
     }
     let Some((kind, place)) = text.split_once("://") else { return refuse(&"the type is missing") };
@@ -25,14 +25,16 @@ pub(super) fn read(text: &str) -> Result<(ProxyKind, &str, u16)> {
     let kind = ProxyKind::from(kind);
     if let ProxyKind::Other(kind) = &kind {
         let kind = crate::error::shown(kind);
-        return refuse(&format_args!("type \"{kind}\" is none of socks4, socks5, http-connect, http-relay"));
+        return refuse(&format_args!(
+            "type \"{kind}\" is not one of socks4, socks5, http-connect, http-relay"
+        ));
     }
     if place.contains(['/', '?', '#']) {
-        return refuse(&"there is a path, or another address, behind the address");
+        return refuse(&"a path or another address follows the address");
     }
     if place.starts_with('[') || place.parse::<Ipv6Addr>().is_ok() {
         return refuse(
-            &"the address is an IPv6 one, and redsocks on the host takes IPv4 addresses and host names only",
+            &"redsocks on the host does not support IPv6 addresses: use an IPv4 address or a host name",
         );
     }
     let (address, port) = place.rsplit_once(':').map_or((place, None), |(a, p)| (a, Some(p)));
@@ -60,8 +62,8 @@ mod tests {
             ("10.0.0.1:1080", "the type is missing"),
             ("://10.0.0.1:1080", "the type is missing"),
             ("", "the type is missing"),
-            ("http://10.0.0.1:3128", "type \"http\" is none of socks4"),
-            ("SOCKS5://10.0.0.1:1080", "type \"SOCKS5\" is none of"),
+            ("http://10.0.0.1:3128", "type \"http\" is not one of socks4"),
+            ("SOCKS5://10.0.0.1:1080", "type \"SOCKS5\" is not one of"),
             ("socks5://", "the address is missing"),
             ("socks5://:", "the address is missing"),
             ("socks5://:1080", "the address is missing"),
@@ -75,16 +77,16 @@ mod tests {
             ("socks5://host:-1", "the port \"-1\" is not a number"),
             ("socks5://host:socks", "the port \"socks\" is not a number"),
             ("socks5://host: 1080", "the port \" 1080\" is not a number"),
-            ("socks5://fd00::1", "the address is an IPv6 one"),
-            ("socks5://fd00::1:1080", "the address is an IPv6 one"),
-            ("socks5://[fd00::1]:1080", "the address is an IPv6 one"),
-            ("socks5://[fd00::1]", "the address is an IPv6 one"),
-            ("socks5://10.0.0.1:1080/", "there is a path"),
-            ("socks5://10.0.0.1/path:1080", "there is a path"),
-            ("http-connect://http://10.0.0.1:3128", "there is a path, or another address"),
-            ("socks5://u:pa55@10.0.0.1:1080", "there is a user in it: give the user with --proxy-login"),
-            ("u:pa55@10.0.0.1:1080", "there is a user in it"),
-            ("u:pa55@socks5://10.0.0.1:1080", "there is a user in it"),
+            ("socks5://fd00::1", "does not support IPv6 addresses"),
+            ("socks5://fd00::1:1080", "does not support IPv6 addresses"),
+            ("socks5://[fd00::1]:1080", "does not support IPv6 addresses"),
+            ("socks5://[fd00::1]", "does not support IPv6 addresses"),
+            ("socks5://10.0.0.1:1080/", "a path or another address"),
+            ("socks5://10.0.0.1/path:1080", "a path or another address"),
+            ("http-connect://http://10.0.0.1:3128", "a path or another address follows"),
+            ("socks5://u:pa55@10.0.0.1:1080", "it contains a user: pass the user with --proxy-login"),
+            ("u:pa55@10.0.0.1:1080", "it contains a user"),
+            ("u:pa55@socks5://10.0.0.1:1080", "it contains a user"),
         ] {
             let error = read(text).unwrap_err();
             let shown = error.to_string();

@@ -1,4 +1,4 @@
-//! The service whose journal is followed: a restart or an update gives it another container.
+//! The service whose journal is followed. A restart or an update replaces its container.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use crate::cli::Context;
 use crate::error::Result;
 
-/// From the last line to the first look whether it comes from the right container; doubles up to the longest.
+/// Pauses between the last line and the checks of the container; the first one doubles up to the longest.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A service, and the container in which it was seen last.
+/// A service and its last known container.
 #[derive(Debug)]
 pub(super) struct Followed {
     service: String,
@@ -21,6 +21,8 @@ pub(super) struct Followed {
 }
 
 impl Followed {
+    /// Looks up the container of this service.
+    ///
     /// # Errors
     /// `is_not_found` if the service has no container.
     pub(super) async fn new(context: &Context, service: &str) -> Result<Self> {
@@ -37,18 +39,18 @@ impl Followed {
         &self.service
     }
 
-    /// When to look again.
+    /// Returns when the next check is due.
     pub(super) fn due(&self) -> Instant {
         self.due
     }
 
-    /// Its container has written a line: there is no need to look for another one.
+    /// Records a line of the container, which delays the next check.
     pub(super) fn heard(&mut self) {
         self.pause = FIRST_LOOK;
         self.due = Instant::now() + FIRST_LOOK;
     }
 
-    /// Whether it runs in another container now. A look that is not answered finds nothing.
+    /// Returns whether the service has another container now. A failed check counts as no.
     pub(super) async fn has_moved(&mut self, context: &Context) -> bool {
         let found = self.found(context).await;
         self.pause = (self.pause * 2).min(LONGEST);
@@ -65,8 +67,8 @@ impl Followed {
 
     async fn found(&self, context: &Context) -> Option<String> {
         let supervisor = context.balena.supervisor();
-        // Container ids are a read that ends the supervisor if the engine fails. This one asks the engine for the
-        // same, and is refused then (reference 7.4).
+        // The read of container ids crashes the supervisor if the engine fails. This one uses the same engine call
+        // and then only answers with an error (reference 7.4).
         supervisor.applications_state().patience(Duration::ZERO).await.ok()?;
         supervisor.container_ids().patience(Duration::ZERO).await.ok()?.remove(&self.service)
     }

@@ -38,18 +38,17 @@ impl EnvFile {
     /// # Errors
     /// `is_conflict` if a running simulated device uses the file, or an error of writing it.
     pub(super) fn write(path: PathBuf, variables: &BTreeMap<String, String>) -> Result<Self> {
-        // The directory is locked so that two devices that start at once check one after the other.
+        // The directory is locked so that two devices that start at once do not check at the same time.
         let directory =
             File::open(fs::directory_of(&path)).and_then(|directory| directory.lock().map(|()| directory));
         if is_held(&path) {
-            let message =
-                format!("{} has the variables of another simulated device, which runs", path.display());
-            let help = "give this one another --env-file, or end that one";
+            let message = format!("{} is in use by another simulated device that is running", path.display());
+            let help = "use another --env-file, or end the other device";
             return Err(Error::new(ErrorKind::Conflict, message).help(help));
         }
         let text = lines(variables, "");
         fs::write_atomic(&path, text.as_bytes(), fs::PRIVATE)?;
-        // On a file system without locks the device runs all the same.
+        // On a file system without locks the file is not protected.
         let held = File::open(&path).and_then(|file| file.lock().map(|()| file)).ok();
         drop(directory);
         Ok(Self { path, text, _held: held })
