@@ -110,7 +110,8 @@ async fn each_version_has_its_own_name_for_the_release_that_a_device_is_pinned_t
     for (version, column) in
         [(ApiVersion::V6, "should_be_running__release"), (ApiVersion::V7, "is_pinned_on__release")]
     {
-        let (balena, transport) = cloud(version, r#"{"d":[{}]}"#);
+        let row = r#"{"d":[{"should_be_running__release":null,"is_pinned_on__release":null}]}"#;
+        let (balena, transport) = cloud(version, row);
         assert!(balena.device().is_tracking_application_release(5).await.unwrap());
         let asked = transport.asked.lock().unwrap();
         let version = version.as_str();

@@ -16,7 +16,8 @@ impl Query {
     /// Returns the path of a requested column that a row of the response lacks, such as
     /// `belongs_to__application/slug`. A null value is present.
     pub(crate) fn missing_in(&self, row: &Value) -> Option<String> {
-        let lacks = |name: &&String| *name != "*" && row.get(name.as_str()).is_none();
+        // An `id` is often selected only to leave out all other columns.
+        let lacks = |name: &&String| !matches!(name.as_str(), "*" | "id") && row.get(name.as_str()).is_none();
         if let Some(name) = self.select.iter().find(lacks) {
             return Some(name.clone());
         }
