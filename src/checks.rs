@@ -62,6 +62,25 @@ pub(crate) fn any_key(argument: &'static str, key: &str) -> Result<()> {
     if key.is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }
 
+/// Checks the uuid of a device to register. The server takes any text.
+pub(crate) fn new_uuid(argument: &'static str, uuid: &str) -> Result<()> {
+    any_key(argument, uuid)?;
+    if !matches!(uuid.len(), 32 | 62) || uuid.contains(|c: char| !matches!(c, '0'..='9' | 'a'..='f')) {
+        return refuse(
+            argument,
+            uuid,
+            "is no uuid: those are 32 or 62 of the digits 0-9 and a-f, in lowercase",
+        );
+    }
+    Ok(())
+}
+
+/// Checks a key or token of the cloud. The error does not show it.
+pub(crate) fn token(argument: &'static str, token: &str) -> Result<()> {
+    let fault = token_fault(token);
+    fault.map_or(Ok(()), |fault| Err(Error::argument(argument, fault.why).help(fault.remedy)))
+}
+
 /// Checks the key of a tag.
 pub(crate) fn tag_key(argument: &'static str, key: &str) -> Result<()> {
     any_key(argument, key)?;

@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use kind::ErrorKind;
+use shown::excerpt;
 pub(crate) use shown::{is_hidden, shown};
 
 /// Result of a call of this library.
@@ -282,9 +283,9 @@ impl Error {
         impl fmt::Display for Summary<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 if let Some(operation) = &self.0.operation {
-                    write!(f, "{}: ", shown(operation))?;
+                    write!(f, "{}: ", excerpt(operation))?;
                 }
-                write!(f, "{}", shown(&self.0.message))?;
+                write!(f, "{}", excerpt(&self.0.message))?;
                 if self.0.attempts > 1 {
                     write!(f, " (after {} attempts)", self.0.attempts)?;
                 }
@@ -299,7 +300,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.summary())?;
         match &self.0.help {
-            Some(help) => write!(f, "; {}", shown(help)),
+            Some(help) => write!(f, "; {}", excerpt(help)),
             None => Ok(()),
         }
     }

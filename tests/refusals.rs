@@ -1,5 +1,5 @@
 //! What the cloud's refusals become: an error of the right kind, in words that say what to do.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +15,7 @@ struct Cloud {
     status: u16,
     body: String,
     asked: Arc<Mutex<Vec<String>>>,
+    targets: Arc<Mutex<Vec<String>>>,
 }
 
 impl Transport for Cloud {
@@ -24,6 +25,7 @@ impl Transport for Cloud {
         // What only finds out the ids that an action needs.
         let is_look_up = call == "GET /v6/device(5)";
         self.asked.lock().unwrap().push(call);
+        self.targets.lock().unwrap().push(request.uri().to_string());
         let (status, body) = if is_look_up {
             (200, r#"{"d":[{"id":5,"uuid":"u","belongs_to__application":[{"id":7}]}]}"#.to_owned())
         } else {
@@ -35,7 +37,7 @@ impl Transport for Cloud {
 }
 
 fn cloud(status: u16, body: &str) -> (Balena, Cloud) {
-    let cloud = Cloud { status, body: body.to_owned(), asked: Arc::default() };
+    let cloud = Cloud { status, body: body.to_owned(), asked: Arc::default(), targets: Arc::default() };
     let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
     (builder.transport(Arc::new(cloud.clone())).build(), cloud)
 }
@@ -92,7 +94,8 @@ async fn a_404_of_rows_or_of_whose_token_it_is_never_means_that_a_thing_is_missi
         r#""Application doesn't exist or you have no access to it.""#,
     ] {
         for version in [ApiVersion::V6, ApiVersion::V7] {
-            let cloud = Cloud { status: 404, body: body.to_owned(), asked: Arc::default() };
+            let cloud =
+                Cloud { status: 404, body: body.to_owned(), asked: Arc::default(), targets: Arc::default() };
             let settings = Settings { api_version: version, ..Settings::default() };
             let builder = Balena::builder().token("t0ken".into()).retry(Retry::never()).settings(settings);
             let balena = builder.transport(Arc::new(cloud)).build();
@@ -204,7 +207,7 @@ async fn a_gateway_leaves_a_change_unknown_and_only_that() {
 #[tokio::test(start_paused = true)]
 async fn what_may_be_sent_again_is_after_every_answer_of_a_gateway() {
     for status in [408, 425, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530] {
-        let cloud = Cloud { status, body: String::new(), asked: Arc::default() };
+        let cloud = Cloud { status, body: String::new(), asked: Arc::default(), targets: Arc::default() };
         let balena = Balena::builder().token("t0ken".into()).transport(Arc::new(cloud.clone())).build();
         balena.device().get_all().await.unwrap_err();
         balena.device().rename(3, "x").await.unwrap_err();
@@ -315,9 +318,51 @@ async fn a_bare_500_names_what_the_server_may_not_know() {
     assert!(balena.device().get_all().await.unwrap_err().advice().is_none());
 }
 
+#[tokio::test]
+async fn a_uuid_is_looked_for_in_lowercase() {
+    for (uuid, asked) in [
+        ("8DEB12A58E3B6D3920DB1C2B6303D1FF", "uuid='8deb12a58e3b6d3920db1c2b6303d1ff'"),
+        ("8DEB12A", "8deb12a"),
+        ("Zebra-Zebra", "Zebra-Zebra"),
+    ] {
+        let (balena, cloud) = cloud(200, r#"{"d":[{"id":5,"uuid":"8deb12a58e3b6d3920db1c2b6303d1ff"}]}"#);
+        balena.device().get(uuid).await.unwrap();
+        balena.device().rename(uuid, "x").await.unwrap();
+        let targets = cloud.targets.lock().unwrap().clone();
+        assert!(targets[0].contains(asked), "{targets:?}");
+    }
+}
+
 /// Sends reads on to another host, where nobody is.
 #[derive(Debug)]
 struct Redirecting;
+
+/// In a network without names.
+#[derive(Debug)]
+struct Nameless(&'static str);
+
+impl Transport for Nameless {
+    fn send(&self, _request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let cause = self.0.into();
+        Box::pin(async move { Err(TransportError { sent: false, reused: false, cause }) })
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_told_with_what_to_look_at() {
+    for (cause, is_unknown) in [
+        ("failed to lookup address information: Name or service not known", true),
+        ("failed to lookup address information: Temporary failure in name resolution", true),
+        ("Connection refused (os error 111)", false),
+    ] {
+        let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+        let balena = builder.transport(Arc::new(Nameless(cause))).build();
+        let error = balena.device().get_all().await.unwrap_err();
+        let advice = error.advice().unwrap();
+        assert!(error.is_unreachable() && advice.contains("is the device online"), "{error}");
+        assert_eq!(advice.contains("is BALENA_API_URL right?"), is_unknown, "{error}");
+    }
+}
 
 impl Transport for Redirecting {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {

@@ -190,3 +190,54 @@ async fn what_is_wrong_from_the_start_is_not_sent() {
     }
     assert_eq!(cloud.asked(), [""; 0]);
 }
+
+#[tokio::test]
+async fn what_is_no_uuid_or_no_key_is_not_registered() {
+    let upper = UUID.to_uppercase();
+    let long = "a".repeat(100_000);
+    for uuid in
+        ["", "a", &UUID[..31], &UUID[..61], &upper, &UUID.replace('8', "g"), &format!(" {UUID}"), &long]
+    {
+        let cloud = Cloud::failing(None);
+        let balena = cloud.client(|builder| builder.token("session".to_owned().into()));
+        let error = balena.device().register(7, uuid).await.unwrap_err();
+        assert!(error.is_invalid_argument() && error.to_string().contains("`uuid`"), "{error}");
+        assert!(error.to_string().len() < 300 && cloud.asked().is_empty(), "{error}");
+    }
+    for key in ["", "two words", "\"quoted\"", "a\u{7f}b", "k\u{e9}y", "line\nbreak"] {
+        let cloud = Cloud::failing(None);
+        let error = cloud.client(|builder| builder).device().register(7, UUID).provisioning_key(key).await;
+        let error = error.unwrap_err();
+        assert!(error.is_invalid_argument() && error.to_string().contains("`provisioning_key`"), "{error}");
+        assert!(cloud.asked().is_empty() && (key.is_empty() || !error.to_string().contains(key)), "{error}");
+    }
+    // 32 digits are a uuid too.
+    let cloud = Cloud::failing(None);
+    let balena = cloud.client(|builder| builder.token("session".to_owned().into()));
+    balena.device().register(7, &UUID[..32]).await.unwrap();
+}
+
+/// Registers, and says that it was another device.
+#[derive(Debug)]
+struct Confused(Arc<Cloud>);
+
+impl Transport for Confused {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        if request.uri().path() != "/device/register" {
+            return self.0.send(request);
+        }
+        let answer = json!({ "id": 9, "uuid": "0".repeat(62), "api_key": "devices-key" }).to_string();
+        let body = Body::new(stream::iter([Ok(answer.into())]));
+        Box::pin(async move { Ok(http::Response::builder().status(201).body(body).unwrap()) })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_for_another_device_is_an_error() {
+    let cloud = Cloud::failing(None);
+    let builder = Balena::builder().retry(Retry::never()).token("session".to_owned().into());
+    let balena = builder.transport(Arc::new(Confused(cloud))).build();
+    let error = balena.device().register(7, UUID).await.unwrap_err();
+    assert!(error.is_decode() && error.was_sent() && error.to_string().contains("another device"), "{error}");
+    assert!(!error.to_string().contains("devices-key") && !format!("{error:#?}").contains("devices-key"));
+}

@@ -137,7 +137,7 @@ macro_rules! key {
     )*};
 }
 key! {
-    /// Key of a device: its id, its full uuid (32 or 62 digits), or the start of its uuid.
+    /// Key of a device: its id, its full uuid (32 or 62 digits), or the start of its uuid. Case does not matter.
     DeviceKey(DeviceId) "device"
 }
 
@@ -187,16 +187,22 @@ impl DeviceKey {
         matches!(text.chars().count(), 32 | 62)
     }
 
+    /// Returns a uuid as the server stores it: in lowercase. The server compares exactly.
+    pub(crate) fn as_stored(uuid: &str) -> String {
+        let is_uuid = uuid.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_uuid { uuid.to_ascii_lowercase() } else { uuid.to_owned() }
+    }
+
     /// Returns the target of a read of this device, with these default options.
     pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
         self.check()?;
         Ok(match self {
             Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
             Self::Name(uuid) if Self::is_whole_uuid(uuid) => {
-                Target::one::<R>(Some(Key::of("uuid", uuid.as_str())), defaults, self)
+                Target::one::<R>(Some(Key::of("uuid", Self::as_stored(uuid))), defaults, self)
             }
             Self::Name(start) => {
-                let by_uuid = Query::new().filter(Device::UUID.starts_with(start));
+                let by_uuid = Query::new().filter(Device::UUID.starts_with(Self::as_stored(start)));
                 Target::one::<R>(None, by_uuid.merge(defaults)?, self)
             }
         })

@@ -166,7 +166,8 @@ async fn an_answer_that_cant_be_read_shows_neither_the_token_nor_a_new_key() {
     let (balena, _) = Always::answering(
         r#"{"d":[{"id":7,"is_for__device_type":[{"slug":"x"}]}],"id":"9","uuid":"u","api_key":"s3cr3t"}"#,
     );
-    let error = balena.device().register(7, "8deb12a5").provisioning_key("k".to_owned()).await.unwrap_err();
+    let device = balena.device().register(7, "8deb12a58e3b6d3920db1c2b6303d1ff");
+    let error = device.provisioning_key("k".to_owned()).await.unwrap_err();
     assert!(error.is_decode() && error.to_string().contains("may be registered"), "{error}");
     assert!(!format!("{error:?} {error:#?}").contains("s3cr3t"), "{error:#?}");
 }

@@ -156,7 +156,8 @@ impl Printer {
 }
 
 /// Replacements for library calls and arguments in error texts: the option of the command line instead.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 16] = [
+    ("`.deadline()`", "--timeout"),
     ("`.patience()`", "--wait"),
     ("`.timeout()`", "--timeout"),
     ("`.force()`", "--force"),

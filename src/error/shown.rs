@@ -8,6 +8,22 @@ pub(crate) fn shown(text: &str) -> impl fmt::Display + '_ {
     Shown(text)
 }
 
+/// Characters of a part of an error's text that are shown; a longer one was made of somebody's input.
+const LONGEST: usize = 2000;
+/// Characters of such a part that stand before and behind what is left out.
+const HEAD: usize = 1200;
+const TAIL: usize = 600;
+
+/// Returns a part of an error's text as [`shown`] does, and cuts the middle of one that is too long.
+pub(crate) fn excerpt(text: &str) -> impl fmt::Display + '_ {
+    let at = |(at, _): (usize, char)| at;
+    let tail =
+        text.char_indices().rev().nth(TAIL - 1).map(at).filter(|_| text.chars().nth(LONGEST).is_some());
+    let cut =
+        tail.and_then(|tail| Some((text.get(..text.char_indices().nth(HEAD).map(at)?)?, text.get(tail..)?)));
+    Excerpt { text, cut }
+}
+
 /// Returns whether a reader can't see the character.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -18,6 +34,20 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{2060}'..='\u{206f}'
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
+}
+
+struct Excerpt<'a> {
+    text: &'a str,
+    cut: Option<(&'a str, &'a str)>,
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cut {
+            Some((head, tail)) => write!(f, "{} … {}", shown(head), shown(tail)),
+            None => shown(self.text).fmt(f),
+        }
+    }
 }
 
 struct Shown<'a>(&'a str);
@@ -40,6 +70,20 @@ mod tests {
     fn what_can_be_seen_is_shown_as_it_is_written() {
         for text in ["O'Brien \"x\" é", "e\u{301} ☃ \\ 温度 हिन्दी", "👍🏽", ""] {
             assert_eq!(shown(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_error_is_cut_in_its_middle() {
+        for length in [0, 1, LONGEST - 1, LONGEST] {
+            let text = "é".repeat(length);
+            assert_eq!(excerpt(&text).to_string(), text);
+        }
+        for length in [LONGEST + 1, 100_000] {
+            let text = format!("begin{}\u{1b}end", "é".repeat(length));
+            let shown = excerpt(&text).to_string();
+            assert!(shown.starts_with("beginé") && shown.contains("é … é") && shown.ends_with("é\\u{1b}end"));
+            assert!(shown.chars().count() <= LONGEST, "{}", shown.chars().count());
         }
     }
 

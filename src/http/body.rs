@@ -40,6 +40,14 @@ impl Body {
         Self(Content::Whole(Some(bytes)))
     }
 
+    /// All of it, if it is there and was not handed on.
+    pub(super) fn whole_bytes(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Content::Whole(bytes) => bytes.as_ref(),
+            Content::Frames(_) => None,
+        }
+    }
+
     /// The next piece, or `None` at the end.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
         match &mut self.0 {

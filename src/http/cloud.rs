@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use http::{Uri, header};
-use hyper_util::client::proxy::matcher::Matcher;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
-use super::proxies;
+use super::proxies::{self, Direct, Routes};
 use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -52,42 +51,30 @@ impl Way {
     /// # Errors
     /// `is_config` for a proxy or certificates that can't be used, `is_io` for a file that can't be read.
     pub(crate) fn check(&self) -> Result<()> {
-        self.proxies()?;
+        self.routes()?;
         #[cfg(feature = "rustls-ring")]
         super::tls::Trust::of(&self.authorities)?;
         Ok(())
     }
 
-    fn proxies(&self) -> Result<Vec<reqwest::Proxy>> {
-        type Make = fn(reqwest::Url) -> reqwest::Result<reqwest::Proxy>;
-        let kinds: [(&str, &Option<SecretString>, Make); 2] = [
-            ("https", &self.https_proxy, |url| reqwest::Proxy::https(url)),
-            ("http", &self.http_proxy, |url| reqwest::Proxy::http(url)),
-        ];
-        let mut proxies = Vec::new();
-        for (scheme, address, make) in kinds {
-            let Some(address) = address else { continue };
-            let direct = proxies::direct(self.no_proxy.as_deref())?;
-            let address = proxies::address(address.expose_secret(), scheme)?;
-            let proxy = make(address).map_err(|cause| {
-                let text = format!("the proxy for {scheme} addresses is none");
-                Error::new(ErrorKind::Config, text).because(cause.without_url())
-            })?;
-            proxies.push(proxy.no_proxy(reqwest::NoProxy::from_string(&direct)));
+    /// `None` without a proxy.
+    fn routes(&self) -> Result<Option<Routes>> {
+        let of = |address: &Option<SecretString>, scheme| {
+            address.as_ref().map(|address| proxies::address(address.expose_secret(), scheme)).transpose()
+        };
+        let (https, http) = (of(&self.https_proxy, "https")?, of(&self.http_proxy, "http")?);
+        if https.is_none() && http.is_none() {
+            return Ok(None);
         }
-        Ok(proxies)
+        Ok(Some(Routes { https, http, direct: Direct::of(self.no_proxy.as_deref())? }))
     }
 
     /// Host and port of the proxy that leads there, if one does.
     fn proxy_to(&self, url: &Uri) -> Option<String> {
-        let address = |proxy: &Option<SecretString>| {
-            proxy.as_ref().map(|proxy| proxy.expose_secret().trim().to_owned()).unwrap_or_default()
-        };
-        let proxies = Matcher::builder().https(address(&self.https_proxy)).http(address(&self.http_proxy));
-        let direct = proxies::direct(self.no_proxy.as_deref()).ok()?;
-        let proxy = proxies.no(direct).build().intercept(url)?;
-        let host = proxy.uri().host()?;
-        Some(proxy.uri().port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        let routes = self.routes().ok()??;
+        let proxy = routes.to(&url.to_string().parse().ok()?)?;
+        let host = proxy.host_str()?;
+        Some(proxy.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }
 }
 
@@ -134,8 +121,8 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false);
-    for proxy in way.proxies()? {
-        builder = builder.proxy(proxy);
+    if let Some(routes) = way.routes()? {
+        builder = builder.proxy(reqwest::Proxy::custom(move |url| routes.to(url).cloned()));
     }
     #[cfg(feature = "rustls-ring")]
     let builder = builder.tls_backend_preconfigured(super::tls::Trust::of(&way.authorities)?.config()?);

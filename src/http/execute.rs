@@ -14,9 +14,11 @@ use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use super::cloud::THROUGH;
 use super::exposed::{self, PlainHttp, is_exposed, is_secret};
 use super::limiter::Limiter;
+use super::media_type::media_type;
 use super::opened::Opened;
 use super::outcome::{Effect, TOO_EARLY, is_passing, of_lost};
-use super::refusal::{LOOK, Refusals, refusal};
+use super::page::foreign_page;
+use super::refusal::{LOOK, Refusals, page_instead, refusal};
 use super::retry::{Budget, Retry};
 use super::{Request, Response, Transport, TransportError};
 
@@ -222,16 +224,35 @@ impl Http {
                 continue;
             }
             let (head, body) = answer.into_parts();
+            let status = head.status.as_u16();
             if !head.status.is_success() {
                 let body = body.collect_some(BODY_LIMIT).await;
-                let status = head.status.as_u16();
                 return Err(refusal(outgoing, status, &head.headers, &body, self.clock.now()));
             }
             let opened = Opened::new(operation, outgoing, authority(url), head, body);
-            return if wanted == Wanted::All { opened.read().await } else { Ok(opened) };
+            let page = match wanted {
+                Wanted::All => {
+                    let opened = opened.read().await?;
+                    match opened.whole_body().filter(|body| foreign_page(body).is_some()) {
+                        Some(page) => page.clone(),
+                        None => return Ok(opened),
+                    }
+                }
+                Wanted::Head if is_page_instead(&opened.headers, url) => opened.beginning().await,
+                Wanted::Head => return Ok(opened),
+            };
+            return Err(page_instead(outgoing, status, &page));
         }
         Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
     }
+}
+
+/// Whether a page comes where something else was asked for: a file whose name says that it is a page is one.
+fn is_page_instead(headers: &HeaderMap, url: &Uri) -> bool {
+    const HTML: &str = "text/html";
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_html = kind.trim_start().get(..HTML.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(HTML));
+    is_html && media_type(url.path()) != Some(HTML)
 }
 
 fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Result<Request> {
@@ -347,11 +368,17 @@ pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
         format!("can't reach {host} ({error})")
     };
     let proxied = message.contains(THROUGH);
+    // In the words of every resolver.
+    let is_unknown_host = message.contains("lookup address") || message.contains("name resolution");
     let lost = Error::new(kind, message).sent(error.sent).because(error);
     if proxied {
         return lost.help(
             "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
         );
+    }
+    if is_unknown_host {
+        return lost
+            .help("is the device online? is BALENA_API_URL right? the name of the host is not known here");
     }
     lost.help("is the device online, is its clock right, and is the host the right one?")
 }

@@ -43,7 +43,7 @@ pub(crate) use media_type::media_type;
 pub(crate) use multipart::Form;
 pub(crate) use opened::Opened;
 pub(crate) use outcome::{Effect, Gateway, may_have_happened, of_gateway, of_lost, of_status};
-pub(crate) use page::page;
+pub(crate) use page::{foreign_page, page};
 pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
 pub(crate) use refusal::{Refusals, wants_fresh_login};
 pub(crate) use retry::Budget;

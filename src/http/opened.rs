@@ -9,7 +9,7 @@ use http::HeaderMap;
 use secrecy::SecretString;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::execute::{Outgoing, Reply, lost};
 use super::outcome::Effect;
@@ -125,6 +125,16 @@ impl Opened {
     pub(super) async fn read(mut self) -> Result<Self> {
         self.body = Body::whole(self.collect().await?);
         Ok(self)
+    }
+
+    /// The body, once it was [`read`](Self::read).
+    pub(super) fn whole_body(&self) -> Option<&Bytes> {
+        self.body.whole_bytes()
+    }
+
+    /// What there is of the body, as far as it is kept of an error.
+    pub(super) async fn beginning(self) -> Bytes {
+        self.body.collect_some(BODY_LIMIT).await
     }
 
     async fn collect(&mut self) -> Result<Bytes> {

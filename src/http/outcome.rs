@@ -83,11 +83,14 @@ pub(crate) fn of_gateway(effect: Effect, status: u16, words: &str) -> Option<Gat
     ];
     Some(if has_no_connection.iter().any(|text| words.contains(text)) {
         Gateway::NotPassedOn
-    } else if effect == Effect::Change {
-        Gateway::Unknown
     } else {
-        Gateway::NoAnswer
+        without_answer(effect)
     })
+}
+
+/// What it means that something in between answers instead of the server.
+pub(super) fn without_answer(effect: Effect) -> Gateway {
+    if effect == Effect::Change { Gateway::Unknown } else { Gateway::NoAnswer }
 }
 
 /// The kind of error for a connection that closed before the answer was whole; `sent` if any of the request may
@@ -100,7 +103,8 @@ pub(crate) fn of_lost(effect: Effect, sent: bool) -> ErrorKind {
 pub(crate) fn may_have_happened(error: &Error) -> bool {
     let is_unanswered = match error.kind() {
         ErrorKind::UnknownOutcome => return true,
-        ErrorKind::Timeout => true,
+        // Of a write nothing is read but whether a page came instead of the answer.
+        ErrorKind::Timeout | ErrorKind::Decode => true,
         ErrorKind::Server => error.status().is_some_and(has_no_answer),
         _ => false,
     };

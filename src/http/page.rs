@@ -16,11 +16,11 @@ const MARKS: [&str; 7] = ["<!doctype html", "<html", "<head", "<title", "<body",
 /// The page in a few words, if it is one: its title, where it has one. `Error`, Express's only title, says
 /// less than the line below it.
 pub(crate) fn page(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body.get(..SEARCHED).unwrap_or(body));
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    if !text.starts_with('<') {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii_start();
+    if body.first() != Some(&b'<') {
         return None;
     }
+    let text = &*String::from_utf8_lossy(body.get(..SEARCHED).unwrap_or(body));
     // As long as the text itself: offsets in one are offsets in the other.
     let lower = text.to_ascii_lowercase();
     if !MARKS.iter().any(|mark| lower.contains(mark)) {
@@ -29,6 +29,20 @@ pub(crate) fn page(body: &[u8]) -> Option<String> {
     let title = within(text, &lower, "title").filter(|title| title != "Error");
     let said = title.or_else(|| within(text, &lower, "pre")).or_else(|| within(text, &lower, "title"));
     Some(said.map_or(UNTITLED.to_owned(), |said| format!("{} (an HTML page)", shown(&said))))
+}
+
+/// The page that came instead of an answer, in a few words that say whose it is.
+pub(crate) fn foreign_page(body: &[u8]) -> Option<String> {
+    page(body).map(of_something_in_front)
+}
+
+/// The same for a body that is said to be a page.
+pub(super) fn foreign(body: &[u8]) -> String {
+    foreign_page(body).unwrap_or_else(|| UNTITLED.to_owned())
+}
+
+fn of_something_in_front(said: String) -> String {
+    if said == UNTITLED { said } else { format!("{said}, from something in front of the API") }
 }
 
 /// The text in the first element of this name, on one line; `None` when nothing is in it.

@@ -2,13 +2,14 @@
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, RetryAfter};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, RetryAfter};
 
 use super::execute::Outgoing;
-use super::outcome::{Effect, Gateway, of_cloudflare, of_gateway, of_status};
+use super::outcome::{Effect, Gateway, of_cloudflare, of_gateway, of_status, without_answer};
+use super::page::foreign;
 use super::words::{status_and_words, words};
 
 /// How the server says that a login is too old for what was asked for.
@@ -103,13 +104,7 @@ pub(super) fn refusal(
     body: &[u8],
     now: Timestamp,
 ) -> Error {
-    let mut words = words(body);
-    if let Some(token) = &outgoing.token {
-        // A server that echoes the request must not put the token into our text.
-        if !token.expose_secret().is_empty() && words.contains(token.expose_secret()) {
-            words = words.replace(token.expose_secret(), "[REDACTED]");
-        }
-    }
+    let words = without_token(outgoing, words(body));
     let error =
         outgoing.what.error(status, words, outgoing.effect()).with_retry_after(retry_after(headers, now));
     if !error.is_unauthorized() || wants_fresh_login(&error) {
@@ -120,6 +115,26 @@ pub(super) fn refusal(
     } else {
         "the token is wrong or expired, or it does not cover this: the server does not tell them apart"
     })
+}
+
+/// A server that echoes the request must not put the token into our text.
+fn without_token(outgoing: &Outgoing, words: String) -> String {
+    match outgoing.token.as_ref().map(ExposeSecret::expose_secret) {
+        Some(token) if !token.is_empty() && words.contains(token) => words.replace(token, "[REDACTED]"),
+        _ => words,
+    }
+}
+
+/// The error for a page of something else, which came with a success status instead of the server's answer.
+pub(super) fn page_instead(outgoing: &Outgoing, status: u16, body: &[u8]) -> Error {
+    let page = without_token(outgoing, foreign(body));
+    let text = format!("status {status} with an answer that can't be read: it is {page}");
+    let words = without_token(outgoing, words(body.get(..BODY_LIMIT).unwrap_or(body)));
+    let error = Error::new(ErrorKind::Decode, text).with_status(status).with_body(words).sent(true);
+    match without_answer(outgoing.effect()) {
+        Gateway::Unknown => error.noting("it is not known whether it took effect").help(LOOK),
+        _ => error.help("is the address of the API right, and no proxy or portal in between?"),
+    }
 }
 
 /// `Retry-After` as seconds or as a date.

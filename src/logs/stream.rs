@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Line, Lines, Retry};
+use crate::http::{BoxFuture, Line, Lines, Retry, foreign_page};
 
 use super::line::LogLine;
 use super::seen::{Seen, Verdict};
@@ -176,7 +176,7 @@ impl LogStream {
         let resumes = self.resumes() && error.as_ref().is_none_or(is_passing);
         if let Some(rest) = self.lines.rest() {
             // A partial line is sent again in full.
-            if !resumes || self.source.read(&rest).is_ok() {
+            if !resumes || self.source.read(&rest).is_ok() || foreign_page(&rest).is_some() {
                 self.line(&rest);
             }
         }
@@ -252,7 +252,21 @@ impl LogStream {
                     self.events.push_back(LogEvent::Line(line));
                 }
             }
-            Err(why) => self.skip(text, format_args!("a line can't be read: {why}")),
+            Err(why) => match foreign_page(text) {
+                Some(page) => {
+                    let text = format!("a log can't be read: it is {page}");
+                    let error = self.of_the_feed(Error::new(ErrorKind::Decode, text));
+                    self.state = State::Ended(Some(error.help("is no proxy or portal in between?")));
+                }
+                None => self.skip(text, format_args!("a line can't be read: {why}")),
+            },
+        }
+    }
+
+    fn of_the_feed(&self, error: Error) -> Error {
+        match &self.state {
+            State::Open(open) => error.operation(open.feed.operation().to_owned()).sent(true),
+            _ => error.sent(true),
         }
     }
 
@@ -265,11 +279,8 @@ impl LogStream {
             String::from_utf8_lossy(text.get(..SHOWN * 4).unwrap_or(text)).chars().take(SHOWN).collect();
         let error =
             Error::new(ErrorKind::Decode, format!("{why}; it begins with \"{}\"", head.escape_debug()));
-        let error = match &self.state {
-            State::Open(open) => error.operation(open.feed.operation().to_owned()),
-            _ => error,
-        };
-        self.events.push_back(LogEvent::Skipped(error.sent(true)));
+        let error = self.of_the_feed(error);
+        self.events.push_back(LogEvent::Skipped(error));
     }
 }
 

@@ -155,11 +155,10 @@ pub(super) fn values(document: &Document) -> Values {
 /// Checks a token, and removes the trailing line break of a token read from a file.
 pub(crate) fn checked(token: &SecretString) -> Result<SecretString> {
     let text = token.expose_secret().trim();
-    match checks::token_fault(text) {
-        _ if text.is_empty() => Err(Error::argument("token", "it is empty")),
-        Some(fault) => Err(Error::argument("token", fault.why).help(fault.remedy)),
-        None => Ok(text.into()),
+    if text.is_empty() {
+        return Err(Error::argument("token", "it is empty"));
     }
+    checks::token("token", text).map(|()| text.into())
 }
 
 pub(super) fn is_whole(values: &Values) -> bool {

@@ -231,6 +231,6 @@ pub(crate) fn no_answer(endpoint: &Endpoint, operation: String, deadline: Durati
     if sent && endpoint.nature.changes() {
         error.help("it may still take effect: check the state before you send it again")
     } else {
-        error.help("the supervisor is busy or stuck; try again, or set a longer `.timeout()` on the call")
+        error.help("the supervisor is busy or stuck; try again, or set a longer `.deadline()` on the call")
     }
 }

@@ -1,7 +1,8 @@
 //! Logging in: what is refused, what is no token, and what is never shown.
 
 use balena_agent::secrecy::ExposeSecret as _;
-use balena_agent::{Balena, Credentials, Error, ErrorKind, Retry};
+use balena_agent::{ApiVersion, Balena, Credentials, Error, ErrorKind, Retry};
+use serde_json::json;
 use tracing::Level;
 
 use crate::record::Recorder;
@@ -22,6 +23,7 @@ async fn exchanges(balena: &Balena) -> Vec<(&'static str, Option<Error>)> {
         ("enable", factor.enable(PASSWORD).await.err()),
         ("challenge", factor.challenge(PASSWORD).await.err()),
         ("disable", factor.disable(PASSWORD).await.err()),
+        ("refresh_login", auth.refresh_login(PASSWORD).await.err()),
     ]
 }
 
@@ -105,7 +107,9 @@ async fn an_answer_that_is_no_token_is_never_kept() {
 async fn a_token_that_comes_is_kept_where_it_is_promised() {
     for body in ["new-token", "\"new-token\"", "new-token\n"] {
         let cloud = Cloud::new(move |_, _| answer(200, body));
-        for (index, kept) in [false, true, false, false, false, true, true, true].into_iter().enumerate() {
+        for (index, kept) in
+            [false, true, false, false, false, true, true, true, true].into_iter().enumerate()
+        {
             let balena = cloud.client(Some("old"));
             let auth = balena.auth();
             match index {
@@ -116,7 +120,8 @@ async fn a_token_that_comes_is_kept_where_it_is_promised() {
                 4 => drop(auth.two_factor().verify("1").await.unwrap()),
                 5 => drop(auth.two_factor().enable("1").await.unwrap()),
                 6 => auth.two_factor().challenge("1").await.unwrap(),
-                _ => drop(auth.two_factor().disable("x").await.unwrap()),
+                7 => drop(auth.two_factor().disable("x").await.unwrap()),
+                _ => auth.refresh_login("x").await.unwrap(),
             }
             let expected = if kept { "new-token" } else { "old" };
             assert_eq!(token_of(&balena).as_deref(), Some(expected), "{index}");
@@ -132,6 +137,7 @@ async fn no_text_repeats_a_password_a_code_or_a_token() {
         format!("wrong password {PASSWORD} for me"),
         format!(r#"{{"message":"wrong","password":{json}}}"#),
         format!("<html>{html}</html>"),
+        format!("<title>{html}</title>"),
         "password=p%26ss%20%22w%22%2F%C3%A9%3Cx%3E".to_owned(),
     ];
     for body in repeated {
@@ -143,6 +149,12 @@ async fn no_text_repeats_a_password_a_code_or_a_token() {
                 assert_silent(what, &error.unwrap(), &secrets);
             }
         }
+    }
+    // A page with status 200.
+    let page = format!("<title>wrong password {html}</title>");
+    let cloud = Cloud::new(move |_, _| answer(200, page.clone()));
+    for (what, error) in exchanges(&cloud.client(Some("t0ken-0f-old"))).await {
+        assert_silent(what, &error.unwrap(), &[PASSWORD, &html, "p&ss", "p&amp;ss"]);
     }
     // The server repeats the token of the request.
     let cloud = Cloud::new(|_, _| answer(401, "bad token t0ken-0f-old"));
@@ -204,6 +216,29 @@ async fn a_login_is_sent_once_and_not_sent_on() {
     assert!(error.is_unknown_outcome(), "{error}");
     assert_eq!(broken.asked(), ["POST /login_"]);
     assert_eq!(broken.tokens(), [""], "a login has no token of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_is_made_fresh_with_the_password_and_sent_once() {
+    for api_version in [ApiVersion::V6, ApiVersion::V7] {
+        let cloud = Cloud::new(|_, _| answer(200, "fresh-token"));
+        let balena = cloud.client_of(Some("old"), api_version);
+        balena.auth().refresh_login(PASSWORD).await.unwrap();
+        assert_eq!(cloud.asked(), ["POST /user/v1/refresh-token"]);
+        assert_eq!(
+            (cloud.tokens(), cloud.bodies()),
+            (vec!["old".to_owned()], vec![json!({ "password": PASSWORD })])
+        );
+        assert_eq!(token_of(&balena).as_deref(), Some("fresh-token"));
+    }
+    let broken = Cloud::new(|_, _| Answer::Breaks);
+    let balena = broken.client(Some("old"));
+    let error = balena.auth().refresh_login(PASSWORD).await.unwrap_err();
+    assert!(error.is_unknown_outcome() && broken.asked().len() == 1, "{error}");
+    assert_eq!(token_of(&balena).as_deref(), Some("old"));
+    let nobody = Cloud::new(|_, _| answer(200, "fresh-token"));
+    let error = nobody.client(None).auth().refresh_login(PASSWORD).await.unwrap_err();
+    assert!(error.is_unauthorized() && nobody.asked().is_empty(), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,7 @@ struct Inner {
     /// How long each answer takes.
     delay: Duration,
     asked: Mutex<Vec<(String, String)>>,
+    bodies: Mutex<Vec<serde_json::Value>>,
     now: Mutex<Timestamp>,
     monotonic: Mutex<Instant>,
 }
@@ -48,6 +49,7 @@ impl Cloud {
             answers: Box::new(answers),
             delay: Duration::from_millis(5),
             asked: Mutex::default(),
+            bodies: Mutex::default(),
             now: Mutex::new("2024-06-15T12:00:00Z".parse().unwrap()),
             monotonic: Mutex::new(Instant::now()),
         }))
@@ -61,6 +63,11 @@ impl Cloud {
     /// The tokens that they came with.
     pub(crate) fn tokens(&self) -> Vec<String> {
         self.0.asked.lock().unwrap().iter().map(|(_, token)| token.clone()).collect()
+    }
+
+    /// What they sent, as JSON.
+    pub(crate) fn bodies(&self) -> Vec<serde_json::Value> {
+        self.0.bodies.lock().unwrap().clone()
     }
 
     pub(crate) fn forget(&self) {
@@ -106,6 +113,8 @@ impl Transport for Cloud {
         let call = format!("{} {}", request.method(), request.uri().path());
         let token = request.headers().get("authorization").map(|value| value.to_str().unwrap());
         let token = token.unwrap_or_default().trim_start_matches("Bearer ").to_owned();
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        self.0.bodies.lock().unwrap().push(body);
         let before = {
             let mut asked = self.0.asked.lock().unwrap();
             asked.push((call.clone(), token));

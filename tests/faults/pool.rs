@@ -133,6 +133,7 @@ async fn a_call_that_is_dropped_in_mid_body_leaves_nothing_behind() {
     supervisor.version().await.unwrap();
     let error = supervisor.version().deadline(15 * MOMENT).await.unwrap_err();
     assert!(error.is_timeout() && error.was_sent());
+    assert!(error.advice().is_some_and(|advice| advice.contains("`.deadline()`")), "{error}");
     tokio::time::sleep(8 * MOMENT).await;
     assert_eq!(supervisor.version().await.unwrap(), "right");
     assert_eq!(connections(&server), [0, 0, 1]);

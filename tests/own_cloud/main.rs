@@ -146,10 +146,10 @@ async fn what_no_proxy_names_is_reached_without_one() {
         ("api.own.invalid", "x.y own.invalid"),
         ("127.0.0.0.1.invalid", "*"),
         ("192.0.2.1:1", "*"),
-        ("192.0.2.1:1", "192.0.2.1:8080"),
+        ("192.0.2.1:1", "192.0.2.1:1"),
         ("[100::1]:1", "*"),
         ("[100::1]:1", "[100::1]"),
-        ("[100::1]:1", "[100::1]:443"),
+        ("[100::1]:1", "[100::1]:1"),
         ("[100::1]:1", "100::/64"),
     ] {
         let settings = Settings {
@@ -161,11 +161,12 @@ async fn what_no_proxy_names_is_reached_without_one() {
         drop(ask(at("").settings(settings).environment(env)).await.unwrap_err());
         assert_eq!(proxy.asked(), [""; 0], "{host} {list}");
     }
-    for list in ["n.invalid", "own.invalid.x", "10.0.0.0/8", ""] {
+    let others = ["n.invalid", "own.invalid.x", "10.0.0.0/8", "", "*.api.own.invalid", "own.invalid:8080"];
+    for list in others {
         let env = environment([("HTTP_PROXY", &*address), ("NO_PROXY", list)]);
         ask(at("http://api.own.invalid").environment(env)).await.unwrap();
     }
-    assert_eq!(proxy.asked().len(), 4);
+    assert_eq!(proxy.asked().len(), others.len());
 }
 
 #[tokio::test]

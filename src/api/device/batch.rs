@@ -38,7 +38,9 @@ impl ListedRow for Device {
         key.check()?;
         match key {
             DeviceKey::Id(id) => Ok(Named::Id(id.get())),
-            DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid) => Ok(Named::By("uuid", uuid.clone())),
+            DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid) => {
+                Ok(Named::By("uuid", DeviceKey::as_stored(uuid)))
+            }
             DeviceKey::Name(_) => {
                 let why = format_args!("{key} is not a whole uuid, and in a list it has to be one");
                 Err(Error::argument("devices", why))

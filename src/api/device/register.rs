@@ -14,9 +14,11 @@ use crate::api::application::Applications;
 use crate::api::device_type::DeviceTypes;
 use crate::api::filled::Filled;
 use crate::api::keys::{ApplicationKey, not_empty};
+use crate::api::read::about;
 use crate::api::resource::Resource;
 use crate::api::rows::{ApiKey, Application, DeviceType};
 use crate::api::write::Rows;
+use crate::checks;
 use crate::core::{Core, Plain};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::ids::DeviceId;
@@ -96,7 +98,7 @@ impl Devices {
         let (core, application, uuid) = (self.core.clone(), application.into(), uuid.into());
         Filled::new(move |mut given| async move {
             application.check()?;
-            not_empty("uuid", &uuid)?;
+            checks::new_uuid("uuid", &uuid)?;
             let mut given = |name: &'static str| -> Result<Option<String>> {
                 let value = given.remove(name).and_then(|value| value.as_str().map(str::to_owned));
                 value.as_deref().map_or(Ok(()), |value| not_empty(name, value))?;
@@ -104,6 +106,7 @@ impl Devices {
             };
             let device = New { application, uuid, device_type: given(DEVICE_TYPE)? };
             let (core, registrar) = if let Some(key) = given(PROVISIONING_KEY)?.map(SecretString::from) {
+                checks::token(PROVISIONING_KEY, key.expose_secret())?;
                 (core.with_token(key.clone())?, Registrar { key, user: None, made: None })
             } else {
                 let registrar = Registrar::of_the_caller(&core, &device).await?;
@@ -144,12 +147,18 @@ impl New {
         }
         let post = Plain::post(Method::POST, "/device/register", Some(body));
         let reply = core.plain_as(post, Some(registrar.key.clone())).await?;
-        crate::json::decode(&reply.body).map_err(|misfit| {
-            unreadable_secret(&reply, &misfit)
-                .help("the device may be registered nevertheless: check its uuid before registering it again")
-        })
+        let registered: RegisteredDevice = crate::json::decode(&reply.body)
+            .map_err(|misfit| unreadable_secret(&reply, &misfit).help(LOOK_FOR_IT))?;
+        if registered.uuid != self.uuid {
+            let text = format!("the answer is for another device: uuid {}", shown(&registered.uuid));
+            return Err(about(&reply, ErrorKind::Decode, text).help(LOOK_FOR_IT));
+        }
+        Ok(registered)
     }
 }
+
+const LOOK_FOR_IT: &str =
+    "the device may be registered nevertheless: check its uuid before registering it again";
 
 /// The credential of a registration, and its owner.
 struct Registrar {

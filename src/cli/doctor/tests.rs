@@ -38,3 +38,30 @@ fn nobody_is_sent_here_who_is_here_already() {
         assert_eq!(Finding::from_error("x", &error).fix.as_deref(), Some(left));
     }
 }
+
+/// Nobody is asked: the address is of no network.
+#[tokio::test]
+async fn a_key_over_plain_http_is_refused_or_warned_of() {
+    let findings = async |url: &str, key: Option<&str>, allow: Option<&str>| {
+        let variables = [("BALENA_API_URL", Some(url)), ("BALENA_API_KEY", key), ("AGENT_ALLOW_HTTP", allow)];
+        let variables = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        cloud(&Environment::from_vars(variables).unwrap(), Duration::ZERO).await
+    };
+    const PLAIN: &str = "http://192.0.2.1:9";
+    for (url, key, allow, expected) in [
+        (PLAIN, Some("key"), None, Some(("cloud settings", Verdict::Fail))),
+        (PLAIN, Some("key"), Some("0"), Some(("cloud settings", Verdict::Fail))),
+        (PLAIN, Some("key"), Some("1"), Some(("cloud address", Verdict::Warn))),
+        (PLAIN, None, None, None),
+        ("http://127.0.0.1:9", Some("key"), None, None),
+        ("https://192.0.2.1:9", Some("key"), Some("1"), None),
+    ] {
+        let findings = findings(url, key, allow).await;
+        let told = findings.iter().find(|finding| finding.found.contains("over plain"));
+        assert_eq!(told.map(|finding| (finding.check, finding.result)), expected, "{url} {key:?} {allow:?}");
+        if let Some(finding) = told {
+            assert!(finding.found.contains("192.0.2.1"), "{}", finding.found);
+            assert!(finding.fix.as_ref().unwrap().contains("https://"), "{:?}", finding.fix);
+        }
+    }
+}
