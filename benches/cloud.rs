@@ -16,8 +16,8 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use balena_agent::api::rows::Device;
-use balena_agent::{Balena, Retry, Settings};
+use balena_agent::rows::Device;
+use balena_agent::{Balena, RetryPolicy, Settings};
 use support::{Server, cpu, peak};
 
 mod support;
@@ -46,7 +46,7 @@ fn main() {
 impl Server {
     fn client(&self, settings: Settings) -> Balena {
         let settings = Settings { api_endpoint: Some(format!("http://{}", self.address)), ..settings };
-        Balena::builder().settings(settings).token("t".to_owned().into()).retry(Retry::never()).build()
+        Balena::builder().settings(settings).token("t".to_owned().into()).retry(RetryPolicy::never()).build()
     }
 
     /// Connections that the server has accepted so far, this one not counted.

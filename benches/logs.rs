@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, LogEvent, Retry, Settings};
+use balena_agent::{Balena, LogEvent, RetryPolicy, Settings};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use support::{Server, cpu, peak};
@@ -46,7 +46,7 @@ fn main() {
 
 /// Reads all lines, and tells what that took.
 async fn follow(what: &str, builder: balena_agent::Builder) {
-    let balena = builder.token("t".to_owned().into()).retry(Retry::never()).build();
+    let balena = builder.token("t".to_owned().into()).retry(RetryPolicy::never()).build();
     let mut log = balena.logs().subscribe(UUID).await.unwrap();
     let (mut start, mut before, mut bytes) = (Instant::now(), cpu(), 0);
     let warm = LINES / 10;

@@ -183,7 +183,7 @@ zigbuild() {
         flags+=(-Cforce-unwind-tables=no -Clink-arg=-pie "-Clinker=$root/packaging/linker")
         export PACKAGING_TARGET=$target
         # Every processor with these instructions has the shorter ones too (Thumb-2). The older one of rpi has not.
-        [ "$target" != armv7-unknown-linux-musleabihf ] || flags+=(-Ctarget-feature=+thumb-mode)
+        case $target in armv7-*) flags+=(-Ctarget-feature=+thumb-mode) ;; esac
     fi
     (
         cd "$tree" || exit

@@ -14,7 +14,8 @@ use crate::core::{Core, Credential};
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
-    Authorities, Budget, Cloud, Http, Limiter, PlainHttp, Retry, Transport, Way, exposed, is_exposed,
+    Http, PlainHttp, RateLimiter, ReqwestTransport, RetryBudget, RetryPolicy, RootCertificates, Transport,
+    TransportConfig, exposed, is_exposed,
 };
 use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
@@ -46,7 +47,7 @@ impl Balena {
             data_directory: DataDirectory::None,
             proxy: None,
             authorities: Vec::new(),
-            retry: Retry::standard(),
+            retry: RetryPolicy::standard(),
             transport: None,
             clock: Arc::new(SystemClock),
             plain_http: PlainHttp::Refused,
@@ -171,8 +172,8 @@ pub struct Builder {
     token: Option<SecretString>,
     data_directory: DataDirectory,
     proxy: Option<SecretString>,
-    authorities: Vec<Authorities>,
-    retry: Retry,
+    authorities: Vec<RootCertificates>,
+    retry: RetryPolicy,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
     plain_http: PlainHttp,
@@ -245,13 +246,13 @@ impl Builder {
     /// The environment's `BALENA_EXTRA_CA_CERTS`, otherwise `NODE_EXTRA_CA_CERTS`, otherwise `SSL_CERT_FILE`, is
     /// added as well.
     pub fn ca_certs_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.authorities.push(Authorities::File(path.into()));
+        self.authorities.push(RootCertificates::File(path.into()));
         self
     }
 
     /// Trusts the certificate authorities of this PEM text, as [`ca_certs_file`](Self::ca_certs_file).
     pub fn ca_certs(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.authorities.push(Authorities::Pem(pem.into()));
+        self.authorities.push(RootCertificates::Pem(pem.into()));
         self
     }
 
@@ -264,7 +265,7 @@ impl Builder {
     }
 
     /// Sets when API requests are retried.
-    pub fn retry(mut self, retry: Retry) -> Self {
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
@@ -316,9 +317,16 @@ impl Builder {
         let supervisor = Supervisor::build(&env, patience);
         let limiter = settings
             .request_limit
-            .map(|limit| Limiter::new(limit, settings.request_limit_interval, clock.clone()));
-        let transport = transport.unwrap_or_else(|| Arc::new(Cloud::new(way)));
-        let http = Arc::new(Http { transport, limiter, retry, budget: Budget::new(), clock, unencrypted });
+            .map(|limit| RateLimiter::new(limit, settings.request_limit_interval, clock.clone()));
+        let transport = transport.unwrap_or_else(|| Arc::new(ReqwestTransport::new(way)));
+        let http = Arc::new(Http {
+            transport,
+            limiter,
+            retry,
+            budget: RetryBudget::new(),
+            clock,
+            plain_http: unencrypted,
+        });
         let credential = Credential::new(env.cloud_key());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
@@ -348,7 +356,7 @@ impl Builder {
         let checked = self.api_url().map(checks::base_address).transpose();
         checked.map(drop).map_err(|why| {
             let text = format!("{} is not the address of an API: {why}", self.env.variable("API_URL"));
-            Error::new(ErrorKind::Config, text).help(
+            Error::new(ErrorKind::Config, text).with_help(
                 "an address has the form https://api.balena-cloud.com; a device sets it by the label io.balena.features.balena-api",
             )
         })
@@ -358,12 +366,12 @@ impl Builder {
         if self.env.allow_http.as_deref() == Some("1") { PlainHttp::Allowed } else { self.plain_http }
     }
 
-    fn way(&self) -> Way {
+    fn way(&self) -> TransportConfig {
         let named = |own: &Option<SecretString>| {
             [&self.proxy, own, &self.env.all_proxy].into_iter().find_map(Clone::clone)
         };
-        let environment = self.env.extra_ca_certs.iter().cloned().map(Authorities::File);
-        Way {
+        let environment = self.env.extra_ca_certs.iter().cloned().map(RootCertificates::File);
+        TransportConfig {
             https_proxy: named(&self.env.https_proxy),
             http_proxy: named(&self.env.http_proxy),
             no_proxy: self.env.no_proxy.clone(),

@@ -11,7 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde_json::Value;
 
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escaped};
 
 pub(crate) use network::{host_name, no_proxy, proxy_address, resolver};
 pub(crate) use variable::{Fault, base_address, key_fault, token_fault};
@@ -30,10 +30,10 @@ const KEY_DESCRIPTION: usize = 150;
 const BODY: usize = 512 * 1024;
 
 /// Returns the error for a value, which quotes its beginning.
-fn refuse<T>(argument: &'static str, value: &str, why: &str) -> Result<T> {
+fn reject<T>(argument: &'static str, value: &str, why: &str) -> Result<T> {
     let more = if value.chars().nth(SHOWN).is_some() { "…" } else { "" };
     let head: String = value.chars().take(SHOWN).collect();
-    Err(Error::argument(argument, format_args!("\"{}{more}\" {why}", shown(&head))))
+    Err(Error::argument(argument, format_args!("\"{}{more}\" {why}", escaped(&head))))
 }
 
 /// Checks that a text has at most `limit` characters.
@@ -52,21 +52,21 @@ pub(crate) fn name(argument: &'static str, name: &str) -> Result<()> {
         return Err(Error::argument(argument, "it is empty"));
     }
     if name.contains(char::is_control) {
-        return refuse(argument, name, "contains a line break or another control character");
+        return reject(argument, name, "contains a line break or another control character");
     }
     Ok(())
 }
 
 /// Checks the key of an existing row of any kind: it must not be empty.
-pub(crate) fn any_key(argument: &'static str, key: &str) -> Result<()> {
+pub(crate) fn non_empty(argument: &'static str, key: &str) -> Result<()> {
     if key.is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
 }
 
 /// Checks the uuid of a device to register. The server takes any text.
 pub(crate) fn new_uuid(argument: &'static str, uuid: &str) -> Result<()> {
-    any_key(argument, uuid)?;
+    non_empty(argument, uuid)?;
     if !matches!(uuid.len(), 32 | 62) || uuid.contains(|c: char| !matches!(c, '0'..='9' | 'a'..='f')) {
-        return refuse(
+        return reject(
             argument,
             uuid,
             "is no uuid: those are 32 or 62 of the digits 0-9 and a-f, in lowercase",
@@ -78,14 +78,14 @@ pub(crate) fn new_uuid(argument: &'static str, uuid: &str) -> Result<()> {
 /// Checks a key or token of the cloud. The error does not show it.
 pub(crate) fn token(argument: &'static str, token: &str) -> Result<()> {
     let fault = token_fault(token);
-    fault.map_or(Ok(()), |fault| Err(Error::argument(argument, fault.why).help(fault.remedy)))
+    fault.map_or(Ok(()), |fault| Err(Error::argument(argument, fault.why).with_help(fault.remedy)))
 }
 
 /// Checks the key of a tag.
 pub(crate) fn tag_key(argument: &'static str, key: &str) -> Result<()> {
-    any_key(argument, key)?;
+    non_empty(argument, key)?;
     if key.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}') {
-        return refuse(argument, key, "contains white space or a control character");
+        return reject(argument, key, "contains white space or a control character");
     }
     Ok(())
 }
@@ -106,11 +106,11 @@ pub(crate) fn config_name(argument: &'static str, name: &str) -> Result<()> {
 }
 
 fn of_letters(argument: &'static str, name: &str, others: &str, of: &str) -> Result<()> {
-    any_key(argument, name)?;
+    non_empty(argument, name)?;
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !starts || name.contains(|c: char| !(c.is_ascii_alphanumeric() || others.contains(c))) {
         let why = format!("is not a variable name: it must consist of {of} and must not begin with a digit");
-        return refuse(argument, name, &why);
+        return reject(argument, name, &why);
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ pub(crate) fn expiry_text(argument: &'static str, text: &str, now: Timestamp) ->
     }
     let year = text.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count();
     if text.trim().is_empty() || year > 4 {
-        return refuse(argument, text, "is not a time such as 2030-01-31T12:00:00Z");
+        return reject(argument, text, "is not a time such as 2030-01-31T12:00:00Z");
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ pub(crate) fn degrees(argument: &'static str, degrees: &str, limit: f64) -> Resu
     match degrees.parse::<f64>() {
         _ if degrees.is_empty() => Ok(()),
         Ok(number) if plain && number.abs() <= limit => Ok(()),
-        _ => refuse(argument, degrees, &format!("is not a number of degrees from -{limit} to {limit}")),
+        _ => reject(argument, degrees, &format!("is not a number of degrees from -{limit} to {limit}")),
     }
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn columns(body: &Value) -> Result<()> {
     let Value::Object(columns) = body else { return Ok(()) };
     for (name, value) in columns {
         if value.as_str().is_some_and(|text| text.contains('\0')) {
-            let name = shown(name);
+            let name = escaped(name);
             return Err(Error::argument("body", format_args!("{name} contains a NUL character")));
         }
     }
@@ -190,7 +190,7 @@ pub(crate) fn columns(body: &Value) -> Result<()> {
 pub(crate) fn body(length: usize) -> Result<()> {
     if length > BODY {
         let why = format_args!("the request has {length} bytes; the server accepts {BODY}");
-        return Err(Error::argument("body", why).help("write less data per request"));
+        return Err(Error::argument("body", why).with_help("write less data per request"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::checks::{self, Fault};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 /// Path of a service's update lock, unless `BALENA_APP_LOCK_PATH` names another.
 pub(crate) const DEFAULT_LOCK_PATH: &str = "/tmp/balena/updates.lock";
@@ -57,7 +57,7 @@ pub struct Environment {
     /// CPU architecture, e.g. `aarch64`, `armv7hf`, `amd64`.
     pub device_arch: Option<String>,
     /// Name and version of the host OS, e.g. `balenaOS 6.5.24`. `None` also if the supervisor writes `undefined`.
-    #[serde(default, deserialize_with = "unless_undefined")]
+    #[serde(default, deserialize_with = "undefined_is_none")]
     pub host_os_version: Option<String>,
     /// Path of this service's update lock, usually `/tmp/balena/updates.lock`.
     pub app_lock_path: Option<PathBuf>,
@@ -118,22 +118,22 @@ pub struct Environment {
 }
 
 /// Reads `undefined`, which the supervisor writes if it does not know the host OS version, as `None`.
-fn unless_undefined<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+fn undefined_is_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(input)?.filter(|text| text != "undefined"))
 }
 
 /// A variable whose value is not a key, and the reason. The value is not stored.
 #[derive(Debug, Clone)]
-pub(crate) struct Malformed {
+pub(crate) struct MalformedKey {
     variable: String,
     fault: Fault,
 }
 
-impl Malformed {
+impl MalformedKey {
     /// Creates the error of a call that needs the key.
     pub(crate) fn error(&self) -> Error {
         let Self { variable, fault } = self;
-        Error::new(ErrorKind::Config, format!("{variable} does not hold a key: {}", fault.why)).help(format!(
+        Error::new(ErrorKind::Config, format!("{variable} does not hold a key: {}", fault.why)).with_help(format!(
             "{}; on a device, a label of the service sets this variable: remove your own variable of the same name",
             fault.remedy
         ))
@@ -188,16 +188,16 @@ impl Environment {
             let suffix = suffix.to_owned();
             let value = value.into_string().map_err(|_| {
                 Error::new(ErrorKind::Config, format!("variable {name} is not UTF-8 text"))
-                    .help("set it to UTF-8 text, or unset it")
+                    .with_help("set it to UTF-8 text, or unset it")
             })?;
             names.insert(suffix, value);
         }
-        let resin_only = filled(resin.keys().filter(|name| !balena.contains_key(*name)).cloned());
+        let resin_only = collect_unsorted(resin.keys().filter(|name| !balena.contains_key(*name)).cloned());
         // A later entry replaces an earlier one, so `BALENA_*` comes last.
         last.extend(resin);
         last.extend(balena);
         let read: Self = envy::from_iter(last).map_err(|cause| {
-            Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").because(cause)
+            Error::new(ErrorKind::Config, "the BALENA_* variables can't be read").with_source(cause)
         })?;
         Ok(Self { resin_only, ..read })
     }
@@ -209,13 +209,13 @@ impl Environment {
     }
 
     /// Returns the key of the supervisor API; `None` if unset.
-    pub(crate) fn supervisor_key(&self) -> Option<Result<SecretString, Malformed>> {
+    pub(crate) fn supervisor_key(&self) -> Option<Result<SecretString, MalformedKey>> {
         let key = self.supervisor_api_key.as_ref()?;
         Some(self.checked_key("SUPERVISOR_API_KEY", key, checks::key_fault))
     }
 
     /// Returns the key of the cloud API; `None` if unset.
-    pub(crate) fn cloud_key(&self) -> Option<Result<SecretString, Malformed>> {
+    pub(crate) fn cloud_key(&self) -> Option<Result<SecretString, MalformedKey>> {
         Some(self.checked_key("API_KEY", self.api_key.as_ref()?, checks::token_fault))
     }
 
@@ -224,9 +224,9 @@ impl Environment {
         field: &str,
         key: &SecretString,
         fault: fn(&str) -> Option<Fault>,
-    ) -> Result<SecretString, Malformed> {
+    ) -> Result<SecretString, MalformedKey> {
         match fault(key.expose_secret()) {
-            Some(fault) => Err(Malformed { variable: self.variable(field), fault }),
+            Some(fault) => Err(MalformedKey { variable: self.variable(field), fault }),
             None => Ok(key.clone()),
         }
     }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_malformed_key_names_the_variable_that_was_read() {
-        type Key = fn(&Environment) -> Option<Result<SecretString, Malformed>>;
+        type Key = fn(&Environment) -> Option<Result<SecretString, MalformedKey>>;
         let keys: [(&str, Key); 2] =
             [("SUPERVISOR_API_KEY", Environment::supervisor_key), ("API_KEY", Environment::cloud_key)];
         for (field, read) in keys {

@@ -1,18 +1,18 @@
 //! The error type of the library: an opaque type with a kind and a message.
 
 mod debug;
+mod escaped;
 mod kind;
 mod predicates;
-mod shown;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use escaped::excerpt;
+pub(crate) use escaped::{escaped, is_hidden};
 pub use kind::ErrorKind;
-use shown::excerpt;
-pub(crate) use shown::{is_hidden, shown};
 
 /// Result of a call of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,14 +109,14 @@ impl Error {
         Self::new(ErrorKind::InvalidArgument, format!("invalid argument `{name}`: {why}"))
     }
 
-    pub(crate) fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.0.help = Some(help.into());
         self
     }
 
     /// Sets what was tried and on what, e.g. `POST /v1/reboot`. One that is already set stays: it is nearer to the
     /// cause.
-    pub(crate) fn operation(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn with_operation(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
         self.0.operation.get_or_insert_with(|| operation.into());
         self
     }
@@ -135,26 +135,26 @@ impl Error {
     }
 
     /// Names what was not found, unless the response has a message of its own: a bare 404 does not name it.
-    pub(crate) fn naming(self, what: impl fmt::Display) -> Self {
+    pub(crate) fn about(self, what: impl fmt::Display) -> Self {
         let is_bare = self
             .0
             .body
             .as_deref()
             .is_none_or(|words| words.is_empty() || words.eq_ignore_ascii_case("not found"));
         if self.0.kind == ErrorKind::NotFound && self.0.status == Some(404) && is_bare {
-            return self.preceded_by(format_args!("{what} not found: "));
+            return self.with_prefix(format_args!("{what} not found: "));
         }
         self
     }
 
     /// Prefixes the message.
-    pub(crate) fn preceded_by(mut self, words: impl fmt::Display) -> Self {
+    pub(crate) fn with_prefix(mut self, words: impl fmt::Display) -> Self {
         self.0.message = format!("{words}{}", self.0.message).into();
         self
     }
 
     /// Appends a note on the resulting state.
-    pub(crate) fn noting(mut self, what: impl fmt::Display) -> Self {
+    pub(crate) fn with_note(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{}; {what}", self.0.message).into();
         self
     }
@@ -174,7 +174,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn sent(mut self, sent: bool) -> Self {
+    pub(crate) fn with_sent(mut self, sent: bool) -> Self {
         self.0.sent = sent;
         self
     }
@@ -184,12 +184,12 @@ impl Error {
         not(feature = "rustls-ring"),
         expect(dead_code, reason = "without TLS no certificate is refused")
     )]
-    pub(crate) fn lasting(mut self) -> Self {
+    pub(crate) fn permanent(mut self) -> Self {
         self.0.lasting = true;
         self
     }
 
-    pub(crate) fn is_lasting(&self) -> bool {
+    pub(crate) fn is_permanent(&self) -> bool {
         self.0.lasting
     }
 
@@ -203,7 +203,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -325,9 +325,9 @@ mod tests {
     #[test]
     fn text_says_operation_cause_and_advice_once() {
         let error = Error::new(ErrorKind::Unreachable, "connection refused")
-            .operation("POST /v1/reboot")
-            .operation("outer")
-            .help("is the supervisor running?")
+            .with_operation("POST /v1/reboot")
+            .with_operation("outer")
+            .with_help("is the supervisor running?")
             .with_attempts(3);
         assert_eq!(
             error.to_string(),

@@ -1,6 +1,6 @@
 //! Atomic file writes. All files are created here: after a power cut a file is complete or absent.
 
-mod part;
+mod partial_file;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
-pub(crate) use part::Part;
+pub(crate) use partial_file::PartialFile;
 
 /// File mode for private files: readable and writable by the owner only.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -22,7 +22,7 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// `is_io` if the write fails; `is_config` if the directory is missing. The file is then unchanged.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> crate::Result<()> {
     let write = || {
-        let (draft, mut file) = Draft::beside(path, mode)?;
+        let (draft, mut file) = TempFile::beside(path, mode)?;
         io::Write::write_all(&mut file, bytes)?;
         // Synced before the rename: otherwise a power cut may leave the new name without its content.
         file.sync_all()?;
@@ -48,10 +48,11 @@ pub(crate) fn failed(action: &str, path: &Path, cause: io::Error) -> Error {
         }
         _ => advice_on(&cause),
     };
-    let error =
-        Error::new(kind, cause.to_string()).operation(format!("{action} {}", path.display())).because(cause);
+    let error = Error::new(kind, cause.to_string())
+        .with_operation(format!("{action} {}", path.display()))
+        .with_source(cause);
     match advice {
-        Some(advice) => error.help(advice),
+        Some(advice) => error.with_help(advice),
         None => error,
     }
 }
@@ -86,11 +87,11 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 
 /// A temporary file in the directory of its target. Removed on drop unless it was renamed to the target.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct TempFile {
     path: Option<PathBuf>,
 }
 
-impl Draft {
+impl TempFile {
     /// Creates a temporary file for `target`, open for reading and writing, with exactly this mode.
     pub(crate) fn beside(target: &Path, mode: u32) -> io::Result<(Self, File)> {
         let name = target
@@ -127,7 +128,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(path) = &self.path
             && let Err(error) = fs::remove_file(path)
@@ -208,8 +209,8 @@ mod tests {
     fn appearing_is_exclusive() {
         let dir = Dir::new("appear");
         let path = dir.0.join("lock");
-        let (first, _file) = Draft::beside(&path, 0o644).unwrap();
-        let (second, _file) = Draft::beside(&path, 0o644).unwrap();
+        let (first, _file) = TempFile::beside(&path, 0o644).unwrap();
+        let (second, _file) = TempFile::beside(&path, 0o644).unwrap();
         first.appear_as(&path).unwrap();
         assert_eq!(second.appear_as(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(dir.names(), ["lock"]);

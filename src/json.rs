@@ -9,22 +9,22 @@ use serde::de::DeserializeOwned;
 
 /// A decoding error: the path of the value and the reason.
 #[derive(Debug)]
-pub(crate) struct Misfit {
+pub(crate) struct DecodeError {
     /// Path of the value, e.g. `containers[0].imageId`; empty for the whole text.
     pub(crate) path: String,
     /// serde's message. It can quote a value.
-    pub(crate) why: String,
+    pub(crate) reason: String,
 }
 
 /// Decodes the whole text as a `T`.
-pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Misfit> {
-    serde_json::from_slice(text).map_err(|cause| misfit(text, &cause))
+pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(text).map_err(|cause| decode_error(text, &cause))
 }
 
-fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
+fn decode_error(text: &[u8], cause: &serde_json::Error) -> DecodeError {
     if !cause.is_data() {
         // Invalid or truncated JSON: a path in it would mislead.
-        return Misfit { path: String::new(), why: cause.to_string() };
+        return DecodeError { path: String::new(), reason: cause.to_string() };
     }
     let line_start = text
         .split_inclusive(|byte| *byte == b'\n')
@@ -33,7 +33,7 @@ fn misfit(text: &[u8], cause: &serde_json::Error) -> Misfit {
         .sum::<usize>();
     let why = cause.to_string();
     let why = why.rsplit_once(" at line ").map_or(&*why, |(why, _)| why);
-    Misfit { path: path_at(text, line_start + cause.column()), why: why.to_owned() }
+    DecodeError { path: path_at(text, line_start + cause.column()), reason: why.to_owned() }
 }
 
 enum Level {

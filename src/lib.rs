@@ -25,9 +25,10 @@ mod ids;
 mod json;
 pub mod logs;
 mod maps;
-mod names;
 pub mod odata;
 mod open_enum;
+mod resource;
+pub mod rows;
 #[cfg(feature = "service")]
 pub mod service;
 mod settings;
@@ -38,30 +39,14 @@ pub mod supervisor;
 mod tasks;
 mod token;
 mod version;
+mod version_names;
 mod whoami;
 
-pub use crate::http::{Download, DownloadStream, Progress, Retry};
-pub use api::answer::Answer;
-pub use api::batch::{
-    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
-    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
-};
-pub use api::confirm::Write;
+pub use crate::http::{Download, DownloadStream, Progress, RetryPolicy};
 pub use api::device::{DeviceAction, DeviceTarget, Devices, Local, Location};
-pub use api::filled::Filled;
-pub use api::key_value::{KeyValue, KeyValueKind, ParentKey};
-pub use api::keys::{
-    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
-    OsReleaseKey, SupervisorReleaseKey, UserKey,
-};
 pub use api::organization::OrganizationMembershipKey;
-pub use api::pages::{Items, Pages};
-pub use api::read::{First, Get, List};
 pub use api::release::{ReleaseAssetKey, ReleaseKey};
-pub use api::request::{Create, Request};
-pub use api::resource::Resource;
 pub use api::service::ServiceKey;
-pub use api::upload::UploadFile;
 pub use auth::{Auth, Credentials, TwoFactor, UserInfo};
 pub use balena::{Balena, Builder};
 pub use clock::{Clock, SystemClock};
@@ -72,7 +57,24 @@ pub use ids::{
     ReleaseId, ServiceId, SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
 };
 pub use jiff;
-pub use logs::{All, LogEvent, LogLine, LogStream};
+pub use logs::{AllLines, LogEvent, LogLine, LogStream};
+pub use resource::batch::{
+    ApplicationKeys, Batch, BatchChunk, BatchCounts, BatchItem, BatchKey, BatchProgress, BatchReport,
+    BatchState, DeviceKeys, Keys, ResumeToken, WithReport,
+};
+pub use resource::json_request::JsonRequest;
+pub use resource::key_value::{KeyValue, KeyValueKind, ParentKey};
+pub use resource::keys::{
+    ApplicationKey, CpuArchitectureKey, DeviceKey, DeviceServiceKey, DeviceTypeKey, OrganizationKey,
+    OsReleaseKey, SupervisorReleaseKey, UserKey,
+};
+pub use resource::pages::{Items, Pages};
+pub use resource::read::{First, Get, List};
+pub use resource::request::{Create, Request};
+pub use resource::request_builder::RequestBuilder;
+pub use resource::schema::Resource;
+pub use resource::upload::UploadFile;
+pub use resource::write_request::WriteRequest;
 pub use secrecy;
 pub use settings::{ActionsVersion, ApiVersion, ChunkSize, Setting, Settings, SettingsStore};
-pub use whoami::{Actor, WhoAmI};
+pub use whoami::{ActorKind, WhoAmI};

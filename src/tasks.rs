@@ -1,7 +1,7 @@
 //! Background tasks with an owner. All tasks start here: each has a name and ends with the [`TaskSet`] that owns it.
 
 #[cfg(feature = "service")]
-mod kept;
+mod supervised;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 #[cfg(feature = "service")]
-pub(crate) use kept::{OnEnd, Stop, TaskReport, jittered};
+pub(crate) use supervised::{OnEnd, StopSignal, TaskReport, jittered};
 
 /// A set of named background tasks. Dropping the set aborts them all.
 ///
@@ -25,7 +25,7 @@ pub(crate) struct TaskSet {
     tasks: Mutex<JoinSet<()>>,
     stop: watch::Sender<bool>,
     #[cfg(feature = "service")]
-    kept: Arc<kept::Register>,
+    kept: Arc<supervised::Registry>,
 }
 
 /// The set was asked to stop. The new task was dropped.
@@ -78,7 +78,7 @@ impl TaskSet {
     }
 
     /// Asks all tasks to stop, without waiting for them.
-    pub(crate) fn ask_to_stop(&self) {
+    pub(crate) fn cancel(&self) {
         self.stop.send_replace(true);
     }
 
@@ -108,7 +108,7 @@ impl TaskSet {
     /// Asks all tasks to stop, waits at most `grace` for them, and aborts the rest. Returns whether all ended by
     /// themselves. The set then starts no more tasks: see [`Drained`].
     pub(crate) async fn drain(&self, grace: Duration) -> bool {
-        self.ask_to_stop();
+        self.cancel();
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         let all_ended =
             tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} }).await.is_ok();

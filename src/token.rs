@@ -23,7 +23,7 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 /// Returns the token in a response body. Some servers send plain text, others a JSON string.
-pub(crate) fn in_answer(body: &[u8]) -> Option<SecretString> {
+pub(crate) fn token_in_response(body: &[u8]) -> Option<SecretString> {
     let text = match serde_json::from_slice(body) {
         Ok(Value::String(text)) => text,
         Ok(_) => return None,
@@ -80,7 +80,7 @@ impl Claims {
     }
 
     /// Whether the session still needs the second factor: the claim `twoFactorRequired` is neither null nor `false`.
-    pub(crate) fn wants_second_factor(&self) -> bool {
+    pub(crate) fn needs_second_factor(&self) -> bool {
         !matches!(self.0.get("twoFactorRequired"), None | Some(Value::Null | Value::Bool(false)))
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         let token = "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE3MTg0NDkyMDAsInR3b0ZhY3RvclJlcXVpcmVkIjp0cnVlfQ.cw";
         let claims = Claims::of(token).unwrap();
         assert_eq!(claims.issued_at(), Some(1_718_449_200_000));
-        assert!(claims.has_second_factor() && claims.wants_second_factor());
+        assert!(claims.has_second_factor() && claims.needs_second_factor());
         for none in ["", "key", "a.b.c", "eyJ9.eyJ9", &format!("{token}.x"), "W10.W10.cw"] {
             assert!(Claims::of(none).is_none(), "{none}");
         }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_token_is_none() {
         for token in ["abc", "\"abc\"", "abc\n"] {
-            assert_eq!(in_answer(token.as_bytes()).unwrap().expose_secret(), "abc");
+            assert_eq!(token_in_response(token.as_bytes()).unwrap().expose_secret(), "abc");
         }
         for other in [
             "",
@@ -137,7 +137,7 @@ mod tests {
             "{\"token\": 1",
             "\u{e4}",
         ] {
-            assert!(in_answer(other.as_bytes()).is_none(), "{other}");
+            assert!(token_in_response(other.as_bytes()).is_none(), "{other}");
         }
     }
 }

@@ -37,7 +37,7 @@ enum Part {
 impl Version {
     /// Parses a version in any form; `None` if the text is not a version. Missing numbers are 0: `2.1` is `2.1.0`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = bare(text);
+        let text = strip_os_name(text);
         let (text, variant) = match text.split_once(char::is_whitespace) {
             Some((text, rest)) => {
                 (text, Some(rest.trim_start().strip_prefix('(')?.strip_suffix(')')?.to_owned()))
@@ -80,7 +80,7 @@ impl Version {
     }
 
     /// Like [`parse`](Self::parse), but `None` unless the text has all three numbers, as host OS releases have.
-    pub(crate) fn whole(text: &str) -> Option<Self> {
+    pub(crate) fn parse_full(text: &str) -> Option<Self> {
         Self::parse(text).filter(|version| version.told == 3)
     }
 
@@ -136,14 +136,14 @@ impl Version {
 
     /// Whether a user who writes this version can mean the published one: same precedence, same revision if this one
     /// has a revision, and both or neither are development variants.
-    pub(crate) fn is_a_form_of(&self, published: &Self) -> bool {
+    pub(crate) fn matches_published(&self, published: &Self) -> bool {
         let is_dev = |version: &Self| version.variant() == Some("dev");
         self.precedence == published.precedence
             && is_dev(self) == is_dev(published)
-            && (!self.tells_revision() || self.revision() == published.revision())
+            && (!self.has_revision() || self.revision() == published.revision())
     }
 
-    pub(crate) fn tells_revision(&self) -> bool {
+    pub(crate) fn has_revision(&self) -> bool {
         self.build.iter().any(|part| part.strip_prefix("rev").is_some_and(is_number))
     }
 
@@ -201,7 +201,7 @@ impl fmt::Display for Precedence {
 impl Precedence {
     /// Parses the precedence of a version in any form; `None` unless the text is a version with all three numbers.
     pub(crate) fn of(text: &str) -> Option<Self> {
-        Version::whole(text).map(|version| version.precedence)
+        Version::parse_full(text).map(|version| version.precedence)
     }
 }
 
@@ -230,7 +230,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Strips the name of the OS and a leading `v`: `balenaOS v2.80.3` becomes `2.80.3`.
-pub(crate) fn bare(text: &str) -> &str {
+pub(crate) fn strip_os_name(text: &str) -> &str {
     let text = text.trim();
     let text = ["balena", "resin"].into_iter().find_map(|brand| after(text, brand)).unwrap_or(text);
     let text = after(text, "os").unwrap_or(text);

@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 /// The actor that the client's credential belongs to (`GET /actor/v1/whoami`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Flat", into = "Flat")]
+#[serde(from = "WhoAmIResponse", into = "WhoAmIResponse")]
 #[non_exhaustive]
 pub struct WhoAmI {
     /// Id of the actor. API keys refer to it; it is not the id of the user, the application or the device.
     pub id: i64,
     /// The user, application or device.
-    pub actor: Actor,
+    pub actor: ActorKind,
 }
 
 /// The user, application or device behind an actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Actor {
+pub enum ActorKind {
     /// A user, with a session token or an API key.
     User {
         /// Id of the user.
@@ -49,7 +49,7 @@ pub enum Actor {
     },
 }
 
-impl Actor {
+impl ActorKind {
     /// Returns the API's name of the kind: `user`, `application`, `device`.
     pub fn as_str(&self) -> &str {
         match self {
@@ -64,7 +64,7 @@ impl Actor {
 /// The form of the response.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Flat {
+struct WhoAmIResponse {
     id: i64,
     actor_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,26 +79,28 @@ struct Flat {
     uuid: Option<String>,
 }
 
-impl From<Flat> for WhoAmI {
-    fn from(flat: Flat) -> Self {
+impl From<WhoAmIResponse> for WhoAmI {
+    fn from(flat: WhoAmIResponse) -> Self {
         let actor = match (flat.actor_type.as_str(), flat.actor_type_id) {
-            ("user", Some(id)) => Actor::User { id, username: flat.username, email: flat.email },
-            ("application", Some(id)) => Actor::Application { id, slug: flat.slug },
-            ("device", Some(id)) => Actor::Device { id, uuid: flat.uuid },
-            (_, id) => Actor::Other { actor_type: flat.actor_type, id },
+            ("user", Some(id)) => ActorKind::User { id, username: flat.username, email: flat.email },
+            ("application", Some(id)) => ActorKind::Application { id, slug: flat.slug },
+            ("device", Some(id)) => ActorKind::Device { id, uuid: flat.uuid },
+            (_, id) => ActorKind::Other { actor_type: flat.actor_type, id },
         };
         Self { id: flat.id, actor }
     }
 }
 
-impl From<WhoAmI> for Flat {
+impl From<WhoAmI> for WhoAmIResponse {
     fn from(who: WhoAmI) -> Self {
         let flat = Self { id: who.id, actor_type: who.actor.as_str().to_owned(), ..Self::default() };
         match who.actor {
-            Actor::User { id, username, email } => Self { actor_type_id: Some(id), username, email, ..flat },
-            Actor::Application { id, slug } => Self { actor_type_id: Some(id), slug, ..flat },
-            Actor::Device { id, uuid } => Self { actor_type_id: Some(id), uuid, ..flat },
-            Actor::Other { id, .. } => Self { actor_type_id: id, ..flat },
+            ActorKind::User { id, username, email } => {
+                Self { actor_type_id: Some(id), username, email, ..flat }
+            }
+            ActorKind::Application { id, slug } => Self { actor_type_id: Some(id), slug, ..flat },
+            ActorKind::Device { id, uuid } => Self { actor_type_id: Some(id), uuid, ..flat },
+            ActorKind::Other { id, .. } => Self { actor_type_id: id, ..flat },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Retry};
+use balena_agent::{Balena, RetryPolicy};
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn most_in_use() -> usize {
 #[tokio::test]
 async fn what_it_needs_is_the_list() {
     const COUNT: usize = 100_000;
-    let balena = Balena::builder().retry(Retry::never()).transport(Arc::new(Cloud)).build();
+    let balena = Balena::builder().retry(RetryPolicy::never()).transport(Arc::new(Cloud)).build();
     balena.device().set_note(["0".repeat(32)], "n").await.unwrap();
     let start = most_in_use();
     let uuids: Vec<String> = (1..=COUNT).map(|id| format!("{id:032x}")).collect();

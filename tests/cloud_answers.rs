@@ -12,10 +12,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use balena_agent::api::rows;
+use balena_agent::rows;
 use balena_agent::secrecy::SecretString;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Error, Resource, Retry};
+use balena_agent::{Balena, Error, Resource, RetryPolicy};
 use bytes::Bytes;
 use futures_util::stream;
 use reading::{Reading, reread};
@@ -182,7 +182,7 @@ async fn call(exchange: &Exchange) -> Error {
     let balena = Balena::builder()
         .transport(transport.clone())
         .token(SecretString::from("t0ken"))
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .build();
     let result = match exchange.request.method.as_str() {
         "GET" => balena.device().get_all().await.map(drop),

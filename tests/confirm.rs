@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use balena_agent::jiff::Timestamp;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Result, Retry, Write};
+use balena_agent::{Balena, Result, RetryPolicy, WriteRequest};
 use futures_util::stream;
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ impl Transport for Cloud {
     }
 }
 
-type Call = fn(&Balena) -> Write;
+type Call = fn(&Balena) -> WriteRequest;
 
 /// Every noun that has such a write, by id where it takes one.
 const CALLS: [(&str, Call); 14] = [
@@ -76,7 +76,7 @@ fn far() -> Timestamp {
 async fn outcome(row: Row, call: Call, confirmed: bool) -> (Result<()>, usize) {
     let cloud = Arc::new(Cloud { row, asked: Mutex::default() });
     let token = "token".to_owned().into();
-    let balena = Balena::builder().retry(Retry::never()).token(token).transport(cloud.clone()).build();
+    let balena = Balena::builder().retry(RetryPolicy::never()).token(token).transport(cloud.clone()).build();
     let write = call(&balena);
     let result = if confirmed { write.confirm().await } else { write.await };
     let asked = cloud.asked.lock().unwrap().len();

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use balena_agent::api::rows::Device;
 use balena_agent::jiff::Timestamp;
+use balena_agent::rows::Device;
 use balena_agent::secrecy::SecretString;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, DeviceKey, DeviceKeys, Retry, Settings};
+use balena_agent::{Balena, DeviceKey, DeviceKeys, RetryPolicy, Settings};
 use futures_util::stream;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl Transport for Cloud {
 fn client(answers: impl IntoIterator<Item = (u16, Value)>) -> (Balena, Arc<Cloud>) {
     let cloud = Arc::new(Cloud { answers: Mutex::new(answers.into_iter().collect()), ..Cloud::default() });
     let balena = Balena::builder()
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .token(SecretString::from("token"))
         .transport(cloud.clone())
         .build();
@@ -194,7 +194,7 @@ async fn the_domain_of_device_urls_is_a_setting() {
     });
     let settings = Settings { device_urls_base: Some("own.example".to_owned()), ..Settings::default() };
     let balena = Balena::builder()
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .settings(settings)
         .token(SecretString::from("token"))
         .transport(cloud.clone())

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use balena_agent::jiff::Timestamp;
 use balena_agent::transport::BoxFuture;
-use balena_agent::{Balena, Clock, Download, Error, Retry, Settings};
+use balena_agent::{Balena, Clock, Download, Error, RetryPolicy, Settings};
 use file_server::{FileServer, Turn, content};
 
 #[path = "download/breaks.rs"]
@@ -87,7 +87,7 @@ impl Drop for Dir {
     }
 }
 
-fn client(address: impl std::fmt::Display, retry: Retry) -> (Balena, Arc<Hasty>) {
+fn client(address: impl std::fmt::Display, retry: RetryPolicy) -> (Balena, Arc<Hasty>) {
     let clock = Arc::new(Hasty::default());
     let settings = Settings { api_endpoint: Some(format!("http://{address}")), ..Settings::default() };
     let balena = Balena::builder()
@@ -100,7 +100,7 @@ fn client(address: impl std::fmt::Display, retry: Retry) -> (Balena, Arc<Hasty>)
 }
 
 async fn open(server: &FileServer) -> Result<Download, Error> {
-    client(server.address, Retry::standard()).0.release().asset().download(1).await
+    client(server.address, RetryPolicy::standard()).0.release().asset().download(1).await
 }
 
 async fn save(server: &FileServer, path: &Path) -> Result<u64, Error> {

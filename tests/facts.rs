@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Result, Retry, Settings};
+use balena_agent::{Balena, Result, RetryPolicy, Settings};
 use futures_util::stream;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Transport for Cloud {
 
 fn cloud(row: &Value) -> Balena {
     let settings = Settings { device_urls_base: Some("devices.example".into()), ..Settings::default() };
-    let builder = Balena::builder().settings(settings).token("t0ken".into()).retry(Retry::never());
+    let builder = Balena::builder().settings(settings).token("t0ken".into()).retry(RetryPolicy::never());
     builder.transport(Arc::new(Cloud(row.clone()))).build()
 }
 

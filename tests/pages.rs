@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Error, Retry};
+use balena_agent::{Balena, Error, RetryPolicy};
 use futures_util::stream;
 use serde_json::json;
 
@@ -42,7 +42,7 @@ impl Transport for Portal {
 }
 
 fn behind(page: &'static str, content_type: Option<&'static str>) -> Balena {
-    let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+    let builder = Balena::builder().token("t0ken".into()).retry(RetryPolicy::never());
     builder.transport(Arc::new(Portal { page, content_type })).build()
 }
 

@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use balena_agent::api::rows::Device;
+use balena_agent::rows::Device;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{ApiVersion, Balena, Error, ErrorKind, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Error, ErrorKind, RetryPolicy, Settings};
 use futures_util::stream;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl Transport for Cloud {
 
 fn cloud(status: u16, body: &str) -> (Balena, Cloud) {
     let cloud = Cloud { status, body: body.to_owned(), asked: Arc::default(), targets: Arc::default() };
-    let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+    let builder = Balena::builder().token("t0ken".into()).retry(RetryPolicy::never());
     (builder.transport(Arc::new(cloud.clone())).build(), cloud)
 }
 
@@ -97,7 +97,8 @@ async fn a_404_of_rows_or_of_whose_token_it_is_never_means_that_a_thing_is_missi
             let cloud =
                 Cloud { status: 404, body: body.to_owned(), asked: Arc::default(), targets: Arc::default() };
             let settings = Settings { api_version: version, ..Settings::default() };
-            let builder = Balena::builder().token("t0ken".into()).retry(Retry::never()).settings(settings);
+            let builder =
+                Balena::builder().token("t0ken".into()).retry(RetryPolicy::never()).settings(settings);
             let balena = builder.transport(Arc::new(cloud)).build();
             for (call, error) in [
                 ("get", balena.device().get(8_051_271).await.map(drop).unwrap_err()),
@@ -355,7 +356,7 @@ async fn a_host_without_an_address_is_told_with_what_to_look_at() {
         ("failed to lookup address information: Temporary failure in name resolution", true),
         ("Connection refused (os error 111)", false),
     ] {
-        let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+        let builder = Balena::builder().token("t0ken".into()).retry(RetryPolicy::never());
         let balena = builder.transport(Arc::new(Nameless(cause))).build();
         let error = balena.device().get_all().await.unwrap_err();
         let advice = error.advice().unwrap();
@@ -385,7 +386,7 @@ impl Transport for Redirecting {
 
 #[tokio::test]
 async fn a_redirect_that_leads_nowhere_names_the_host_that_is_not_reached() {
-    let builder = Balena::builder().token("t0ken".into()).retry(Retry::never());
+    let builder = Balena::builder().token("t0ken".into()).retry(RetryPolicy::never());
     let error = builder.transport(Arc::new(Redirecting)).build().device().get_all().await.unwrap_err();
     let text = error.to_string();
     assert!(error.is_unreachable() && text.contains("can't reach moved.example:8443"), "{text}");

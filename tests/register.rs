@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use balena_agent::jiff::{Timestamp, Unit};
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{ApiVersion, Balena, Builder, ErrorKind, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Builder, ErrorKind, RetryPolicy, Settings};
 use futures_util::stream;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ impl Cloud {
     }
 
     fn client(self: &Arc<Self>, builds: impl FnOnce(Builder) -> Builder) -> Balena {
-        builds(Balena::builder().retry(Retry::never()).transport(self.clone())).build()
+        builds(Balena::builder().retry(RetryPolicy::never()).transport(self.clone())).build()
     }
 
     fn asked(&self) -> Vec<String> {
@@ -235,7 +235,7 @@ impl Transport for Confused {
 #[tokio::test]
 async fn an_answer_for_another_device_is_an_error() {
     let cloud = Cloud::failing(None);
-    let builder = Balena::builder().retry(Retry::never()).token("session".to_owned().into());
+    let builder = Balena::builder().retry(RetryPolicy::never()).token("session".to_owned().into());
     let balena = builder.transport(Arc::new(Confused(cloud))).build();
     let error = balena.device().register(7, UUID).await.unwrap_err();
     assert!(error.is_decode() && error.was_sent() && error.to_string().contains("another device"), "{error}");

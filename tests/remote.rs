@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use balena_agent::secrecy::SecretString;
 use balena_agent::supervisor::{HostConfigPatch, JournalQuery, ServiceSelector};
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Environment, Error, Retry};
+use balena_agent::{Balena, Environment, Error, RetryPolicy};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn balena<const N: usize>(answers: [(u16, &str); N]) -> (Balena, Cloud) {
     cloud.answers.lock().unwrap().extend(answers.map(|(status, text)| (status, text.to_owned())));
     let balena = Balena::builder()
         .token(SecretString::from("t0ken"))
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .transport(Arc::new(cloud.clone()))
         .build();
     (balena, cloud)

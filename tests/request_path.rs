@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use balena_agent::api::rows::Device;
 use balena_agent::jiff::Timestamp;
+use balena_agent::rows::Device;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Clock, Error, Retry, Settings};
+use balena_agent::{Balena, Clock, Error, RetryPolicy, Settings};
 use futures_util::stream;
 
 /// What the other side does with one request.
@@ -85,7 +85,7 @@ impl Cloud {
     }
 }
 
-fn client(retry: Retry, turns: impl IntoIterator<Item = Turn>) -> (Balena, Arc<Cloud>) {
+fn client(retry: RetryPolicy, turns: impl IntoIterator<Item = Turn>) -> (Balena, Arc<Cloud>) {
     let cloud = Arc::new(Cloud { turns: Mutex::new(turns.into_iter().collect()), ..Cloud::default() });
     let balena = Balena::builder()
         .retry(retry)
@@ -96,7 +96,10 @@ fn client(retry: Retry, turns: impl IntoIterator<Item = Turn>) -> (Balena, Arc<C
     (balena, cloud)
 }
 
-async fn read(retry: Retry, turns: impl IntoIterator<Item = Turn>) -> (Result<Device, Error>, Arc<Cloud>) {
+async fn read(
+    retry: RetryPolicy,
+    turns: impl IntoIterator<Item = Turn>,
+) -> (Result<Device, Error>, Arc<Cloud>) {
     let (balena, cloud) = client(retry, turns);
     (balena.device().get(5).await, cloud)
 }
@@ -108,17 +111,17 @@ const ROW: &str = r#"{"d":[{"id":5}]}"#;
 async fn reads_are_tried_again_while_it_may_help() {
     for passing in [429, 502, 503, 504] {
         let (result, cloud) =
-            read(Retry::standard(), [answer(passing, ""), Turn::Breaks, answer(200, ROW)]).await;
+            read(RetryPolicy::standard(), [answer(passing, ""), Turn::Breaks, answer(200, ROW)]).await;
         result.unwrap();
         assert_eq!(cloud.asked().len(), 3);
-        let (result, cloud) = read(Retry::never(), [answer(passing, "")]).await;
+        let (result, cloud) = read(RetryPolicy::never(), [answer(passing, "")]).await;
         assert_eq!((result.unwrap_err().status(), cloud.asked().len()), (Some(passing), 1));
     }
     for lasting in [400, 401, 404, 409, 500] {
-        let (result, cloud) = read(Retry::standard(), [answer(lasting, "no")]).await;
+        let (result, cloud) = read(RetryPolicy::standard(), [answer(lasting, "no")]).await;
         assert_eq!((result.unwrap_err().status(), cloud.asked().len()), (Some(lasting), 1));
     }
-    let (result, cloud) = read(Retry::standard(), [Turn::NeverLeft]).await;
+    let (result, cloud) = read(RetryPolicy::standard(), [Turn::NeverLeft]).await;
     let error = result.unwrap_err();
     assert!(error.is_unreachable() && !error.was_sent(), "{error}");
     assert_eq!((error.attempts(), cloud.asked().len()), (4, 4));
@@ -128,10 +131,11 @@ async fn reads_are_tried_again_while_it_may_help() {
 async fn the_server_says_how_long_to_wait_and_never_too_long() {
     let later = |when| Turn::Answer(503, vec![("retry-after", when)], vec![]);
     let (result, cloud) =
-        read(Retry::standard(), [later("7"), later("Sat, 15 Jun 2024 12:00:05 GMT"), answer(200, ROW)]).await;
+        read(RetryPolicy::standard(), [later("7"), later("Sat, 15 Jun 2024 12:00:05 GMT"), answer(200, ROW)])
+            .await;
     result.unwrap();
     assert_eq!(cloud.slept(), [Duration::from_secs(7), Duration::from_secs(5)]);
-    let (result, cloud) = read(Retry::standard(), [later("3600")]).await;
+    let (result, cloud) = read(RetryPolicy::standard(), [later("3600")]).await;
     assert_eq!(result.unwrap_err().retry_after(), Some(Duration::from_secs(3600)));
     assert_eq!((cloud.asked().len(), cloud.slept().len()), (1, 0), "nobody waits for an hour");
 }
@@ -139,7 +143,7 @@ async fn the_server_says_how_long_to_wait_and_never_too_long() {
 #[tokio::test]
 async fn a_plain_post_is_sent_once_unless_it_never_left() {
     let post = async |turns: Vec<Turn>| {
-        let (balena, cloud) = client(Retry::standard(), turns);
+        let (balena, cloud) = client(RetryPolicy::standard(), turns);
         (balena.key().create("laptop", "ssh-ed25519 AAAA").await.map(drop), cloud)
     };
     let posts = |cloud: &Cloud| cloud.asked().iter().filter(|asked| asked.starts_with("POST")).count();
@@ -158,7 +162,7 @@ async fn a_plain_post_is_sent_once_unless_it_never_left() {
 
 #[tokio::test]
 async fn all_clones_share_one_budget_of_further_tries() {
-    let (balena, cloud) = client(Retry::standard(), [answer(503, "")]);
+    let (balena, cloud) = client(RetryPolicy::standard(), [answer(503, "")]);
     for _ in 0..40 {
         assert!(balena.clone().device().get(5).await.is_err());
     }
@@ -170,7 +174,8 @@ async fn all_clones_share_one_budget_of_further_tries() {
 async fn reads_follow_and_the_token_stays_with_its_host() {
     let to = |where_to| Turn::Answer(302, vec![("location", where_to)], vec![]);
     let (result, cloud) =
-        read(Retry::never(), [to("/v6/elsewhere"), to("https://cdn.example/x"), answer(200, ROW)]).await;
+        read(RetryPolicy::never(), [to("/v6/elsewhere"), to("https://cdn.example/x"), answer(200, ROW)])
+            .await;
     result.unwrap();
     assert_eq!(
         cloud.asked(),
@@ -187,16 +192,16 @@ async fn reads_follow_and_the_token_stays_with_its_host() {
         ("https://api.balena-cloud.com@cdn.example/x", false),
         ("https://api.balena-cloud.com.cdn.example/x", false),
     ] {
-        let (result, cloud) = read(Retry::never(), [to(where_to), answer(200, ROW)]).await;
+        let (result, cloud) = read(RetryPolicy::never(), [to(where_to), answer(200, ROW)]).await;
         result.unwrap();
         assert_eq!(cloud.asked()[1].ends_with(" with token"), keeps, "{where_to}");
     }
-    let (result, cloud) = read(Retry::never(), [to("http://api.balena-cloud.com/")]).await;
+    let (result, cloud) = read(RetryPolicy::never(), [to("http://api.balena-cloud.com/")]).await;
     assert!(result.unwrap_err().is_rejected() && cloud.asked().len() == 1, "TLS was given up");
-    let (result, cloud) = read(Retry::standard(), [to("/round")]).await;
+    let (result, cloud) = read(RetryPolicy::standard(), [to("/round")]).await;
     assert!(result.unwrap_err().is_rejected() && cloud.asked().len() == 11);
 
-    let (balena, cloud) = client(Retry::standard(), [to("https://portal.example/log-in")]);
+    let (balena, cloud) = client(RetryPolicy::standard(), [to("https://portal.example/log-in")]);
     let error = balena.device().rename(5, "x").await.unwrap_err();
     assert!(error.to_string().contains("portal.example"), "{error}");
     assert!(!cloud.asked().iter().any(|asked| asked.contains("portal.example")));
@@ -213,13 +218,13 @@ async fn an_answer_that_is_none_is_shown_by_its_beginning() {
         (r#"{"d":{"id":5}}"#, "at d:"),
         (r#"{"d":[{"id":"five"}]}"#, "at d[0].id:"),
     ] {
-        let error = read(Retry::standard(), [answer(200, body)]).await.0.unwrap_err();
+        let error = read(RetryPolicy::standard(), [answer(200, body)]).await.0.unwrap_err();
         let text = error.to_string();
         assert!(error.is_decode() && error.status() == Some(200) && text.contains(start), "{body}: {text}");
         assert!(text.starts_with("GET /v6/device(5): "), "{text}");
     }
     let endless = Turn::Answer(200, vec![], vec![&PIECE; 65]);
-    let error = read(Retry::standard(), [endless]).await.0.unwrap_err();
+    let error = read(RetryPolicy::standard(), [endless]).await.0.unwrap_err();
     assert!(error.is_decode() && error.to_string().contains("longer than"), "{error}");
 }
 
@@ -231,7 +236,7 @@ async fn pages_go_by_id_to_the_first_empty_one() {
         answer(200, r#"{"d":[{"id":9}]}"#),
         answer(200, r#"{"d":[]}"#),
     ];
-    let (balena, cloud) = client(Retry::never(), pages);
+    let (balena, cloud) = client(RetryPolicy::never(), pages);
     let mut stream = balena.device().get_all().filter(Device::IS_ONLINE.eq(true)).select(["uuid"]).pages(2);
     let mut ids = Vec::new();
     while let Some(page) = stream.next().await {
@@ -246,7 +251,7 @@ async fn pages_go_by_id_to_the_first_empty_one() {
         }
     }
 
-    let (balena, cloud) = client(Retry::never(), [answer(200, r#"{"d":[]}"#)]);
+    let (balena, cloud) = client(RetryPolicy::never(), [answer(200, r#"{"d":[]}"#)]);
     let all = || balena.device().get_all();
     for mut refused in [all().top(5).pages(2), all().order_by(Device::UUID.asc()).pages(2), all().pages(0)] {
         assert!(refused.next().await.unwrap().unwrap_err().is_invalid_argument());

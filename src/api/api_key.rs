@@ -8,17 +8,17 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Nav, Query};
 
-use super::confirm::{Write, Writer};
-use super::filled::Filled;
-use super::keys::{ApplicationKey, DeviceKey, an_id};
 use super::new_key::{check_key, key_in};
-use super::read::{List, Target};
-use super::rows::{Actor, ApiKey, Application, Device};
-use super::write::Rows;
+use crate::resource::keys::{ApplicationKey, DeviceKey, check_id};
+use crate::resource::read::{List, ReadTarget};
+use crate::resource::request_builder::RequestBuilder;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::{RowWriter, WriteRequest};
+use crate::rows::{Actor, ApiKey, Application, Device};
 
 /// API keys. From [`Balena::api_key`](crate::Balena::api_key).
 #[derive(Debug, Clone)]
@@ -52,16 +52,16 @@ impl ApiKeys {
     /// `is_unauthorized` if nobody is logged in or the token may not create keys; `is_rejected` if the API refuses
     /// the name.
     #[doc(alias = "createApiKey")]
-    pub fn create(&self, name: impl Into<String>) -> Filled<NewApiKey, SecretString> {
+    pub fn create(&self, name: impl Into<String>) -> RequestBuilder<NewApiKey, SecretString> {
         let (core, name) = (self.core.clone(), name.into());
-        Filled::new(move |mut body| async move {
+        RequestBuilder::new(move |mut body| async move {
             if name.is_empty() {
                 return Err(Error::argument("name", "it is empty"));
             }
             body.insert("name".into(), name.into());
             check_key(&core, &body)?;
-            let post = Plain::post(Method::POST, "/api-key/user/full", Some(Value::Object(body)));
-            key_in(&core.plain(post).await?)
+            let post = EndpointRequest::new(Method::POST, "/api-key/user/full", Some(Value::Object(body)));
+            key_in(&core.send(post).await?)
         })
     }
 
@@ -112,10 +112,10 @@ impl ApiKeys {
     ///
     /// # Errors
     /// `is_invalid_argument` if the name is empty, nothing is set, or as for [`create`](Self::create).
-    pub fn update(&self, id: i64) -> Filled<ApiKeyUpdate> {
+    pub fn update(&self, id: i64) -> RequestBuilder<ApiKeyUpdate> {
         let core = self.core.clone();
-        Filled::new(move |mut body| async move {
-            let writer = Writer::new(&core, body.remove(CONFIRM).is_some());
+        RequestBuilder::new(move |mut body| async move {
+            let writer = RowWriter::new(&core, body.remove(CONFIRM).is_some());
             if body.is_empty() {
                 return Err(Error::argument("api_key_info", "there is nothing to change"));
             }
@@ -123,25 +123,25 @@ impl ApiKeys {
                 return Err(Error::argument("name", "it is empty"));
             }
             check_key(&core, &body)?;
-            writer.change("api_key", &Rows::id(an_id("id", id)?), &Value::Object(body)).await
+            writer.change("api_key", &RowSelector::id(check_id("id", id)?), &Value::Object(body)).await
         })
     }
 
     /// Deletes a key, which makes it invalid (`DELETE /v6/api_key`).
-    pub fn revoke(&self, id: i64) -> Write {
-        Write::new(&self.core, move |writer| async move {
-            writer.delete("api_key", &Rows::id(an_id("id", id)?)).await
+    pub fn revoke(&self, id: i64) -> WriteRequest {
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete("api_key", &RowSelector::id(check_id("id", id)?)).await
         })
     }
 
     fn list(&self, filter: impl Future<Output = Result<Query>> + Send + 'static) -> List<ApiKey> {
         List::new(&self.core, async move {
-            Ok(Target::list::<ApiKey>(filter.await?.order_by(ApiKey::NAME.asc())))
+            Ok(ReadTarget::list::<ApiKey>(filter.await?.order_by(ApiKey::NAME.asc())))
         })
     }
 
     /// Lists the keys of the actor of a row.
-    fn of_actor(&self, target: impl FnOnce(Query) -> Result<Target> + Send + 'static) -> List<ApiKey> {
+    fn of_actor(&self, target: impl FnOnce(Query) -> Result<ReadTarget> + Send + 'static) -> List<ApiKey> {
         #[derive(Deserialize)]
         struct Row {
             #[serde(deserialize_with = "Nav::or_plain_id")]
@@ -150,58 +150,59 @@ impl ApiKeys {
         let core = self.core.clone();
         self.list(async move {
             let target = target(Query::new().select(["actor"]))?;
-            let row: Row = core.look(target, Query::new()).await?.one()?;
+            let row: Row = core.read_target(target, Query::new()).await?.one()?;
             // A bare id in version 6, a reference in version 7.
             let actor = row.actor.id().or_else(|| row.actor.get().and_then(|actor| actor.id));
             let actor = actor.ok_or_else(|| {
-                Error::new(ErrorKind::Decode, "the response lacks the actor whose keys to list").sent(true)
+                Error::new(ErrorKind::Decode, "the response lacks the actor whose keys to list")
+                    .with_sent(true)
             })?;
             Ok(Query::new().filter(ApiKey::ACTOR.id().eq(actor)))
         })
     }
 }
 
-impl Filled<NewApiKey, SecretString> {
+impl RequestBuilder<NewApiKey, SecretString> {
     /// Sets the description.
     pub fn description(self, text: impl Into<String>) -> Self {
-        self.give("description", text.into())
+        self.set("description", text.into())
     }
 
     /// Sets the expiry date: a [`Timestamp`](jiff::Timestamp), or its text.
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
-        self.give("expiryDate", date.to_string())
+        self.set("expiryDate", date.to_string())
     }
 
     /// Sets no expiry date, explicitly: some servers require one or the other.
     pub fn no_expiry_date(self) -> Self {
-        self.give("expiryDate", Value::Null)
+        self.set("expiryDate", Value::Null)
     }
 }
 
-impl Filled<ApiKeyUpdate> {
+impl RequestBuilder<ApiKeyUpdate> {
     /// Sets the name.
     pub fn name(self, name: impl Into<String>) -> Self {
-        self.give("name", name.into())
+        self.set("name", name.into())
     }
 
     /// Sets the description.
     pub fn description(self, text: impl Into<String>) -> Self {
-        self.give("description", text.into())
+        self.set("description", text.into())
     }
 
     /// Removes the description.
     pub fn no_description(self) -> Self {
-        self.give("description", Value::Null)
+        self.set("description", Value::Null)
     }
 
     /// Sets the expiry date: a [`Timestamp`](jiff::Timestamp), or its text.
     pub fn expiry_date(self, date: impl fmt::Display) -> Self {
-        self.give("expiry_date", date.to_string())
+        self.set("expiry_date", date.to_string())
     }
 
     /// Removes the expiry date.
     pub fn no_expiry_date(self) -> Self {
-        self.give("expiry_date", Value::Null)
+        self.set("expiry_date", Value::Null)
     }
 
     /// Reads the key after the change, with one more request, to check the effect: the API answers 200 even if the
@@ -210,6 +211,6 @@ impl Filled<ApiKeyUpdate> {
     /// # Errors
     /// `is_not_found` if the key does not exist, the token can't read it, or it did not change.
     pub fn confirm(self) -> Self {
-        self.give(CONFIRM, true)
+        self.set(CONFIRM, true)
     }
 }

@@ -8,10 +8,10 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::odata::Query;
 
-use super::keys::{OrganizationKey, an_id};
-use super::read::{List, Target};
-use super::request::Create;
-use super::rows::{CreditBundle, Organization};
+use crate::resource::keys::{OrganizationKey, check_id};
+use crate::resource::read::{List, ReadTarget};
+use crate::resource::request::Create;
+use crate::rows::{CreditBundle, Organization};
 
 /// Credit bundles. From [`Balena::credit_bundle`](crate::Balena::credit_bundle).
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl CreditBundles {
         List::new(&self.core, async move {
             let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
             let defaults = Query::new().filter(CreditBundle::ORGANIZATION.id().eq(id));
-            Ok(Target::list::<CreditBundle>(defaults.order_by(CreditBundle::CREATED_AT.desc())))
+            Ok(ReadTarget::list::<CreditBundle>(defaults.order_by(CreditBundle::CREATED_AT.desc())))
         })
     }
 
@@ -51,7 +51,7 @@ impl CreditBundles {
     ) -> Create<CreditBundle> {
         let (core, key) = (self.core.clone(), organization.into());
         Create::new(&self.core, move |_| async move {
-            an_id("feature_id", feature_id)?;
+            check_id("feature_id", feature_id)?;
             if credits_to_purchase <= 0 {
                 return Err(Error::argument("credits_to_purchase", "it must be above 0"));
             }

@@ -9,10 +9,10 @@ use crate::error::Result;
 use crate::ids::ImageId;
 use crate::odata::{Key, Query};
 
-use super::keys::an_id;
-use super::read::{Get, Target};
-use super::request::Request;
-use super::rows::Image;
+use crate::resource::keys::check_id;
+use crate::resource::read::{Get, ReadTarget};
+use crate::resource::request::Request;
+use crate::rows::Image;
 
 /// All columns except the build log, which may be long.
 const COLUMNS: [&str; 11] = [
@@ -66,7 +66,7 @@ impl Images {
     }
 }
 
-fn target(id: ImageId, names: &[&str]) -> Result<Target> {
+fn target(id: ImageId, names: &[&str]) -> Result<ReadTarget> {
     let defaults = Query::new().select(names.iter().copied());
-    Ok(Target::one::<Image>(Some(Key::id(an_id("id", id.get())?)), defaults, id))
+    Ok(ReadTarget::one::<Image>(Some(Key::id(check_id("id", id.get())?)), defaults, id))
 }

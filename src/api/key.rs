@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::confirm::Write;
 use crate::checks;
 use crate::core::Core;
 use crate::odata::{Key, Query};
+use crate::resource::write_request::WriteRequest;
 
-use super::keys::an_id;
-use super::read::{Get, List, Target};
-use super::request::Create;
-use super::rows::SshKey;
-use super::write::Rows;
+use crate::resource::keys::check_id;
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::resource::write::RowSelector;
+use crate::rows::SshKey;
 
 /// SSH keys of the user. From [`Balena::key`](crate::Balena::key).
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl SshKeys {
     /// Lists the keys (`GET /v6/user__has__public_key`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<SshKey> {
-        List::new(&self.core, async { Ok(Target::list::<SshKey>(Query::new())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<SshKey>(Query::new())) })
     }
 
     /// Reads one key (`GET /v6/user__has__public_key`).
@@ -38,7 +38,7 @@ impl SshKeys {
     /// `is_not_found` if the key does not exist.
     pub fn get(&self, id: i64) -> Get<SshKey> {
         Get::new(&self.core, async move {
-            Ok(Target::one::<SshKey>(Some(Key::id(an_id("id", id)?)), Query::new(), id))
+            Ok(ReadTarget::one::<SshKey>(Some(Key::id(check_id("id", id)?)), Query::new(), id))
         })
     }
 
@@ -58,9 +58,9 @@ impl SshKeys {
     }
 
     /// Deletes a key (`DELETE /v6/user__has__public_key`).
-    pub fn remove(&self, id: i64) -> Write {
-        Write::new(&self.core, move |writer| async move {
-            writer.delete("user__has__public_key", &Rows::id(an_id("id", id)?)).await
+    pub fn remove(&self, id: i64) -> WriteRequest {
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete("user__has__public_key", &RowSelector::id(check_id("id", id)?)).await
         })
     }
 }

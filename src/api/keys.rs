@@ -1,185 +1,17 @@
-//! Keys of rows: ids, uuids, slugs, handles. Resolved when the request is sent.
+//! How the keys of devices, applications and organizations find their rows.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
 use crate::core::Core;
-use crate::error::{Error, Result, shown};
+use crate::error::Result;
 use crate::http::BoxFuture;
-use crate::ids::{
-    ApplicationId, CpuArchitectureId, DeviceId, DeviceTypeId, OrganizationId, ReleaseId, ServiceId,
-    SupervisorReleaseId, UserId,
-};
 use crate::odata::{Key, Query};
-
-use super::key_value::ParentKey;
-use super::read::{Found, Target};
-use super::resource::Resource;
-use super::rows::{Application, Device};
-
-/// A row of any resource, with its id only.
-#[derive(Deserialize)]
-pub(crate) struct IdRow {
-    pub(crate) id: i64,
-}
-
-impl Core {
-    /// Returns the id of a target's row.
-    pub(crate) async fn id_of(&self, target: Target) -> Result<i64> {
-        let target = Target { defaults: target.defaults.select(["id"]), ..target };
-        let row: IdRow = self.row_of(target).await?;
-        Ok(row.id)
-    }
-
-    /// Returns a target's row.
-    pub(crate) async fn row_of<T: DeserializeOwned>(&self, target: Target) -> Result<T> {
-        self.look(target, Query::new()).await?.one()
-    }
-
-    /// Returns a target's row with every column that the target requests, for a call that returns the meaning of a
-    /// column.
-    ///
-    /// # Errors
-    /// `is_decode` if a column is missing.
-    pub(crate) async fn whole_row(&self, target: Target) -> Result<Found> {
-        let asked = target.defaults.clone();
-        self.look(target, Query::new()).await?.complete(&asked)
-    }
-
-    /// Returns whether a target's row exists. Several rows are `is_ambiguous`.
-    pub(crate) async fn finds(&self, target: Target) -> Result<bool> {
-        match self.id_of(target).await {
-            Ok(_) => Ok(true),
-            // Without a status: a 404 of the API means that the resource does not exist.
-            Err(error) if error.is_not_found() && error.status().is_none() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Checks an id without a type of its own.
-///
-/// # Errors
-/// `is_invalid_argument` if it is 0, as a missing id often is, or negative.
-pub(crate) fn an_id(argument: &'static str, id: i64) -> Result<i64> {
-    if id > 0 { Ok(id) } else { Err(Error::argument(argument, format_args!("{id} is not an id"))) }
-}
-
-/// # Errors
-/// `is_invalid_argument` if the text is empty or blank.
-pub(crate) fn not_empty(argument: &'static str, text: &str) -> Result<()> {
-    if text.trim().is_empty() { Err(Error::argument(argument, "it is empty")) } else { Ok(()) }
-}
-
-/// Defines a key type: an id, or text with one or several meanings.
-macro_rules! key {
-    ($(#[$doc:meta])* $name:ident ($id:ident) $what:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub enum $name {
-            /// The numeric id.
-            Id($id),
-            /// Text in one of the forms above.
-            Name(String),
-        }
-
-        impl $name {
-            /// # Errors
-            /// `is_invalid_argument` if the text is blank or the id is 0.
-            pub(crate) fn check(&self) -> Result<()> {
-                match self {
-                    Self::Name(name) if name.trim().is_empty() => Err(Error::argument($what, "it is empty")),
-                    Self::Id(id) if id.get() == 0 => Err(Error::argument($what, format_args!("{id} is not an id"))),
-                    _ => Ok(()),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    Self::Id(id) => id.fmt(f),
-                    Self::Name(name) => shown(name).fmt(f),
-                }
-            }
-        }
-
-        impl From<$id> for $name {
-            fn from(id: $id) -> Self {
-                Self::Id(id)
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(name: &str) -> Self {
-                Self::Name(name.to_owned())
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(name: String) -> Self {
-                Self::Name(name)
-            }
-        }
-
-        key!(@numbers $name $id i32 u32 i64 u64);
-    };
-    (@numbers $name:ident $id:ident $($number:ty)*) => {$(
-        impl From<$number> for $name {
-            fn from(id: $number) -> Self {
-                // An id out of range becomes 0, which `check` refuses.
-                Self::Id($id::new(i64::try_from(id).unwrap_or(0)))
-            }
-        }
-    )*};
-}
-key! {
-    /// Key of a device: its id, its full uuid (32 or 62 digits), or the start of its uuid. Case does not matter.
-    DeviceKey(DeviceId) "device"
-}
-
-key! {
-    /// Key of an application (fleet): its id, its slug (`my_org/my_app`) or its uuid. Ignores case.
-    ApplicationKey(ApplicationId) "application"
-}
-
-key! {
-    /// Key of a service of a device: its id, or its name in the compose file.
-    DeviceServiceKey(ServiceId) "service"
-}
-
-key! {
-    /// Key of an organization: its id or its handle.
-    OrganizationKey(OrganizationId) "organization"
-}
-
-key! {
-    /// Key of a device type: its id, its slug (`raspberrypi3`) or another alias.
-    DeviceTypeKey(DeviceTypeId) "device_type"
-}
-
-key! {
-    /// Key of a user: its id or its user name.
-    UserKey(UserId) "user"
-}
-
-key! {
-    /// Key of a CPU architecture: its id or its slug (`aarch64`).
-    CpuArchitectureKey(CpuArchitectureId) "cpu_architecture"
-}
-
-key! {
-    /// Key of a release of the host OS: its id, or its version as published (`2.98.33+rev1`).
-    OsReleaseKey(ReleaseId) "os_release"
-}
-
-key! {
-    /// Key of a supervisor release: its id or its version (`v13.0.0`).
-    SupervisorReleaseKey(SupervisorReleaseId) "release"
-}
+use crate::resource::batch::DeviceKeys;
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, DeviceKey, OrganizationKey};
+use crate::resource::read::ReadTarget;
+use crate::resource::schema::Resource;
+use crate::rows::{Application, Device, Organization};
 
 impl DeviceKey {
     /// Returns whether the text is a full uuid.
@@ -194,16 +26,16 @@ impl DeviceKey {
     }
 
     /// Returns the target of a read of this device, with these default options.
-    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<ReadTarget> {
         self.check()?;
         Ok(match self {
-            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
+            Self::Id(id) => ReadTarget::one::<R>(Some(Key::id(id.get())), defaults, self),
             Self::Name(uuid) if Self::is_whole_uuid(uuid) => {
-                Target::one::<R>(Some(Key::of("uuid", Self::as_stored(uuid))), defaults, self)
+                ReadTarget::one::<R>(Some(Key::of("uuid", Self::as_stored(uuid))), defaults, self)
             }
             Self::Name(start) => {
                 let by_uuid = Query::new().filter(Device::UUID.starts_with(Self::as_stored(start)));
-                Target::one::<R>(None, by_uuid.merge(defaults)?, self)
+                ReadTarget::one::<R>(None, by_uuid.merge(defaults)?, self)
             }
         })
     }
@@ -211,14 +43,14 @@ impl DeviceKey {
 
 impl ApplicationKey {
     /// Returns the target of a read of this application, with these default options.
-    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<ReadTarget> {
         self.check()?;
         Ok(match self {
-            Self::Id(id) => Target::one::<R>(Some(Key::id(id.get())), defaults, self),
+            Self::Id(id) => ReadTarget::one::<R>(Some(Key::id(id.get())), defaults, self),
             Self::Name(name) => {
                 let name = name.to_lowercase();
                 let by_name = Application::SLUG.eq(&name).or(Application::UUID.eq(&name));
-                Target::one::<R>(None, defaults.merge(Query::new().filter(by_name))?, self)
+                ReadTarget::one::<R>(None, defaults.merge(Query::new().filter(by_name))?, self)
             }
         })
     }
@@ -226,13 +58,13 @@ impl ApplicationKey {
 
 impl OrganizationKey {
     /// Returns the target of a read of this organization, with these default options.
-    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<Target> {
+    pub(crate) fn target<R: Resource>(&self, defaults: Query) -> Result<ReadTarget> {
         self.check()?;
         let key = match self {
             Self::Id(id) => Key::id(id.get()),
             Self::Name(handle) => Key::of("handle", handle.as_str()),
         };
-        Ok(Target::one::<R>(Some(key), defaults, self))
+        Ok(ReadTarget::one::<R>(Some(key), defaults, self))
     }
 }
 
@@ -248,7 +80,7 @@ macro_rules! parent {
                         Self::Name(_) => {
                             let id = core.id_of(self.target::<$row>(Query::new())?).await;
                             id.map_err(|error| {
-                                error.naming(format_args!("{} {self}", <$row as Resource>::NOUN))
+                                error.about(format_args!("{} {self}", <$row as Resource>::NOUN))
                             })
                         }
                     }
@@ -259,4 +91,21 @@ macro_rules! parent {
 }
 parent!(DeviceKey is Device);
 parent!(ApplicationKey is Application);
-parent!(OrganizationKey is super::rows::Organization);
+parent!(OrganizationKey is Organization);
+
+/// Uses the row's id, otherwise its uuid. A row without both is an error when the request is sent.
+impl From<&Device> for DeviceKey {
+    fn from(device: &Device) -> Self {
+        match (device.id, &device.uuid) {
+            (Some(id), _) => Self::Id(id),
+            (None, uuid) => Self::Name(uuid.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// Uses the row's id, otherwise its uuid. A row without both is an error when the request is sent.
+impl From<&Device> for DeviceKeys {
+    fn from(device: &Device) -> Self {
+        Self::One(device.into())
+    }
+}

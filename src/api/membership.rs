@@ -1,14 +1,14 @@
 //! Functions shared by all kinds of membership: keys, lists per user, roles.
 
-use super::confirm::Writer;
-use crate::error::{Result, shown};
+use crate::error::{Result, escaped};
 use crate::odata::{Filter, Key, Navigation, Query};
+use crate::resource::write_request::RowWriter;
 
-use super::keys::{UserKey, not_empty};
-use super::read::Target;
-use super::resource::Resource;
-use super::rows::User;
-use super::write::Rows;
+use crate::resource::keys::{UserKey, not_empty};
+use crate::resource::read::ReadTarget;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::rows::User;
 
 pub(crate) const ROLE_NAME: &str = "role_name";
 
@@ -41,12 +41,12 @@ macro_rules! pair_key {
             /// # Errors
             /// `is_invalid_argument` if an id is not positive.
             pub(crate) fn key(self) -> $crate::Result<$crate::odata::Key> {
-                use $crate::api::keys::an_id;
+                use $crate::resource::keys::check_id;
                 Ok(match self {
-                    Self::Id(id) => $crate::odata::Key::id(an_id($argument, id)?),
+                    Self::Id(id) => $crate::odata::Key::id(check_id($argument, id)?),
                     Self::$pair { $one, $other } => {
-                        $crate::odata::Key::of($one_column, an_id(stringify!($one), $one.get())?)
-                            .and($other_column, an_id(stringify!($other), $other.get())?)
+                        $crate::odata::Key::of($one_column, check_id(stringify!($one), $one.get())?)
+                            .and($other_column, check_id(stringify!($other), $other.get())?)
                     }
                 })
             }
@@ -82,27 +82,27 @@ macro_rules! pair_key {
 pub(crate) use pair_key;
 
 /// Returns the target of a user's memberships.
-pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) -> Result<Target> {
+pub(crate) fn of_user<R: Resource>(user: &Navigation<R, User>, key: &UserKey) -> Result<ReadTarget> {
     key.check()?;
     let theirs: Filter<R> = match key {
         UserKey::Id(id) => user.id().eq(id.get()),
         UserKey::Name(name) => user.any(User::USERNAME.eq(name.as_str())),
     };
-    Ok(Target::list::<R>(Query::new().filter(theirs)))
+    Ok(ReadTarget::list::<R>(Query::new().filter(theirs)))
 }
 
 /// Sets the role of a membership. The column is named after the role's resource.
 pub(crate) async fn change_role<M: Resource, R: Resource>(
-    writer: &Writer,
+    writer: &RowWriter,
     row: Key,
     name: &str,
 ) -> Result<()> {
     let role = writer.core().id_of(role::<R>(name)?).await?;
-    writer.change(M::NAME, &Rows::Key(row), &serde_json::json!({ R::NAME: role })).await
+    writer.change(M::NAME, &RowSelector::Key(row), &serde_json::json!({ R::NAME: role })).await
 }
 
 /// Returns the target of the role with this name.
-pub(crate) fn role<R: Resource>(name: &str) -> Result<Target> {
+pub(crate) fn role<R: Resource>(name: &str) -> Result<ReadTarget> {
     not_empty(ROLE_NAME, name)?;
-    Ok(Target::one::<R>(Some(Key::of("name", name)), Query::new(), shown(name)))
+    Ok(ReadTarget::one::<R>(Some(Key::of("name", name)), Query::new(), escaped(name)))
 }

@@ -5,12 +5,12 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::checks;
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
+use crate::http::BufferedResponse;
 use crate::token;
 
-use super::read::about;
+use crate::resource::read::response_error;
 
 /// Checks the name, the description and the expiry date of a new or changed key.
 pub(crate) fn check_key(core: &Core, body: &Map<String, Value>) -> Result<()> {
@@ -41,7 +41,7 @@ pub(crate) async fn make_key(
 ) -> Result<SecretString> {
     let path = path.into();
     let operation = format!("POST {path}");
-    let reply = core.plain(Plain::post(Method::POST, path, Some(body))).await;
+    let reply = core.send(EndpointRequest::new(Method::POST, path, Some(body))).await;
     key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
 }
 
@@ -49,10 +49,10 @@ pub(crate) async fn make_key(
 ///
 /// # Errors
 /// `is_decode`, without the response body: it may contain part of a key.
-pub(crate) fn key_in(reply: &Reply) -> Result<SecretString> {
-    token::in_answer(&reply.body).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the response is not a key".to_owned())
-            .help("a key may have been created nevertheless: check the list of keys")
+pub(crate) fn key_in(reply: &BufferedResponse) -> Result<SecretString> {
+    token::token_in_response(&reply.body).ok_or_else(|| {
+        response_error(reply, ErrorKind::Decode, "the response is not a key".to_owned())
+            .with_help("a key may have been created nevertheless: check the list of keys")
     })
 }
 
@@ -62,12 +62,12 @@ fn no_parent(error: Error, operation: String, parent: &str) -> Error {
     match error.status() {
         Some(status) if error.is_not_found() || (status == 500 && told) => {
             Error::new(ErrorKind::NotFound, format!("{parent} not found"))
-                .operation(operation)
+                .with_operation(operation)
                 .with_status(status)
                 .with_body(error.body().unwrap_or_default().to_owned())
                 .with_attempts(error.attempts())
-                .sent(true)
-                .because(error)
+                .with_sent(true)
+                .with_source(error)
         }
         _ => error,
     }

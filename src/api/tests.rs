@@ -3,14 +3,14 @@
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::api::always::Always;
 use crate::api::billing::{AccountUpdate, BillingCycle, BillingToken, PlanChange};
 use crate::odata::Query;
+use crate::resource::test_util::MockTransport;
 use crate::{Error, OrganizationId, OrganizationMembershipKey, UserId};
 
 #[tokio::test]
 async fn what_names_nothing_is_refused_before_anything_is_sent() {
-    let (balena, transport) = Always::answering("{\"d\":[]}");
+    let (balena, transport) = MockTransport::answering("{\"d\":[]}");
     let (organization, release, service) = (balena.organization(), balena.release(), balena.service());
     let (billing, keys, types) = (balena.billing(), balena.api_key(), balena.device_type());
     let member =
@@ -94,7 +94,7 @@ async fn what_names_nothing_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn rows_within_a_row_are_listed_and_counted_and_have_no_pages() {
     let (balena, transport) =
-        Always::answering(r#"{"d":[{"service":[{"id":1,"service_name":"main"},{"id":2}]}]}"#);
+        MockTransport::answering(r#"{"d":[{"service":[{"id":1,"service_name":"main"},{"id":2}]}]}"#);
     let services = balena.service().get_all_by_application(5).await.unwrap();
     assert_eq!(services.len(), 2);
     assert_eq!(services[0].service_name.as_deref(), Some("main"));
@@ -107,14 +107,14 @@ async fn rows_within_a_row_are_listed_and_counted_and_have_no_pages() {
     // A list in place of a number, and an application that does not exist.
     let error = balena.service().get_all_by_application(5).count().await.unwrap_err();
     assert!(error.is_decode(), "{error}");
-    let (empty, _) = Always::answering("{\"d\":[]}");
+    let (empty, _) = MockTransport::answering("{\"d\":[]}");
     let error = empty.service().get_all_by_application(5).count().await.unwrap_err();
     assert!(error.is_not_found() && error.to_string().contains("application 5"), "{error}");
 }
 
 #[tokio::test]
 async fn a_number_of_rows_is_no_row() {
-    let (balena, transport) = Always::answering("{\"d\":7}");
+    let (balena, transport) = MockTransport::answering("{\"d\":7}");
     assert_eq!(balena.organization().invite().get_all().count().await.unwrap(), 7);
     let counting = json!({ "$count": {} });
     let error = balena.organization().invite().get_all().options(&counting).await.unwrap_err();
@@ -129,12 +129,12 @@ async fn a_number_of_rows_is_no_row() {
 #[tokio::test]
 async fn a_key_is_told_in_either_form_and_never_by_an_error() {
     for body in ["\"secret\"", " secret\n"] {
-        let (balena, _) = Always::answering(body);
+        let (balena, _) = MockTransport::answering(body);
         let key = balena.api_key().create("name").description("d").expiry_date(jiff::Timestamp::MAX).await;
         assert_eq!(key.unwrap().expose_secret(), "secret");
     }
     for body in ["", "null", "{\"key\":\"secret\"}", "<html>secret</html>", "secret secret"] {
-        let (balena, _) = Always::answering(body);
+        let (balena, _) = MockTransport::answering(body);
         let error = balena.api_key().create("name").await.unwrap_err();
         assert!(error.is_decode() && !format!("{error} {error:?}").contains("secret"), "{error:?}");
     }
@@ -142,7 +142,7 @@ async fn a_key_is_told_in_either_form_and_never_by_an_error() {
 
 #[tokio::test]
 async fn tokens_and_numbers_stay_within_their_place_in_the_path() {
-    let (balena, transport) = Always::answering("OK");
+    let (balena, transport) = MockTransport::answering("OK");
     balena.organization().invite().accept("a/../b?c#d").await.unwrap();
     let asked = transport.asked.lock().unwrap().join(" ");
     assert_eq!(asked, "POST https://api.balena-cloud.com/org/v1/invitation/a%2F%2E%2E%2Fb%3Fc%23d");
@@ -150,7 +150,7 @@ async fn tokens_and_numbers_stay_within_their_place_in_the_path() {
 
 #[test]
 fn nothing_secret_is_in_a_debug_text() {
-    let (balena, _) = Always::answering("");
+    let (balena, _) = MockTransport::answering("");
     let update = balena.api_key().update(5).name("hush");
     let token = BillingToken::new("hush").recaptcha("fine");
     assert!(!format!("{update:?} {token:?}").contains("hush"));
@@ -158,12 +158,12 @@ fn nothing_secret_is_in_a_debug_text() {
 
 #[tokio::test]
 async fn an_answer_that_cant_be_read_shows_neither_the_token_nor_a_new_key() {
-    let (balena, _) = Always::answering("<p>token</p>");
+    let (balena, _) = MockTransport::answering("<p>token</p>");
     let error = balena.device().get_all().await.unwrap_err();
     assert!(error.is_decode() && error.to_string().contains("[REDACTED]"), "{error}");
     assert!(!format!("{error:?} {error:#?}").contains("token"), "{error:#?}");
 
-    let (balena, _) = Always::answering(
+    let (balena, _) = MockTransport::answering(
         r#"{"d":[{"id":7,"is_for__device_type":[{"slug":"x"}]}],"id":"9","uuid":"u","api_key":"s3cr3t"}"#,
     );
     let device = balena.device().register(7, "8deb12a58e3b6d3920db1c2b6303d1ff");

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::always::Always;
 use super::billing::{BillingCycle, PlanChange};
-use super::rows::{Actor, Application, Device, DeviceHistory, DeviceType, DeviceTypeAlias, OverallStatus};
+use crate::resource::test_util::MockTransport;
+use crate::rows::{Actor, Application, Device, DeviceHistory, DeviceType, DeviceTypeAlias, OverallStatus};
 use crate::{ApiVersion, Balena};
 
-fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-    Always::cloud(api_version, 200, body)
+fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<MockTransport>) {
+    MockTransport::cloud(api_version, 200, body)
 }
 
 #[tokio::test]

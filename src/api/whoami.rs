@@ -2,12 +2,12 @@
 
 use std::sync::PoisonError;
 
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Refusals;
-use crate::whoami::{Actor, WhoAmI};
+use crate::http::StatusPolicy;
+use crate::whoami::{ActorKind, WhoAmI};
 
-use super::answer::decode;
+use crate::resource::json_request::decode;
 
 impl WhoAmI {
     /// Id of the user.
@@ -16,7 +16,7 @@ impl WhoAmI {
     /// `is_unsupported` when it is none.
     pub(crate) fn user_id(&self) -> Result<i64> {
         match self.actor {
-            Actor::User { id, .. } => Ok(id),
+            ActorKind::User { id, .. } => Ok(id),
             _ => Err(self.is_no_user()),
         }
     }
@@ -26,7 +26,7 @@ impl WhoAmI {
             "the authentication credentials in use are not of a user but of this: {}",
             self.actor.as_str().escape_debug()
         );
-        Error::new(ErrorKind::Unsupported, text).help("log in as a user, or take an API key of one")
+        Error::new(ErrorKind::Unsupported, text).with_help("log in as a user, or take an API key of one")
     }
 }
 
@@ -36,7 +36,7 @@ impl Core {
     /// # Errors
     /// `is_unauthorized` when nobody is logged in.
     pub(crate) async fn whoami(&self) -> Result<WhoAmI> {
-        self.login()?;
+        self.login_token()?;
         let login = self.store.token()?.1;
         let known = self.whoami.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
@@ -51,8 +51,11 @@ impl Core {
     /// `is_unauthorized` when nobody is logged in.
     pub(crate) async fn whoami_now(&self) -> Result<WhoAmI> {
         let login = self.store.token()?.1;
-        let ask = Plain { refusals: Refusals::OfAPath, ..Plain::get("/actor/v1/whoami") };
-        let who: WhoAmI = decode(&self.plain(ask).await?)?;
+        let ask = EndpointRequest {
+            status_policy: StatusPolicy::OfAPath,
+            ..EndpointRequest::get("/actor/v1/whoami")
+        };
+        let who: WhoAmI = decode(&self.send(ask).await?)?;
         // A login in the meantime has a number of its own: this answer is not taken for it.
         *self.whoami.lock().unwrap_or_else(PoisonError::into_inner) = Some((login, who.clone()));
         Ok(who)

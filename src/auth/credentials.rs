@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 /// User name and password for [`Auth::login`](super::Auth::login), or e-mail address and password for
 /// [`Auth::register`](super::Auth::register), with any further fields that the API requires.
@@ -33,7 +33,7 @@ impl Credentials {
 
     pub(super) fn body(&self) -> Map<String, Value> {
         let fields = self.0.iter();
-        filled(fields.map(|(name, value)| (name.clone(), value.expose_secret().into())))
+        collect_unsorted(fields.map(|(name, value)| (name.clone(), value.expose_secret().into())))
     }
 
     /// Removes the response body from the error if it repeats one of these secrets.

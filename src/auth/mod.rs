@@ -1,7 +1,7 @@
 //! Login, logout, registration, and the actor of the credential.
 
 mod credentials;
-mod fresh;
+mod refresh;
 mod two_factor;
 
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::read::about;
-use crate::api::request::Request;
-use crate::api::write::Rows;
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
+use crate::http::BufferedResponse;
+use crate::resource::read::response_error;
+use crate::resource::request::Request;
+use crate::resource::write::RowSelector;
 use crate::token;
-use crate::whoami::{Actor, WhoAmI};
+use crate::whoami::{ActorKind, WhoAmI};
 
 pub use credentials::Credentials;
 pub use two_factor::TwoFactor;
@@ -79,12 +79,12 @@ impl Auth {
         Request::new(async move {
             let who = core.whoami().await?;
             match &who.actor {
-                Actor::User { id, username: Some(username), email } => {
+                ActorKind::User { id, username: Some(username), email } => {
                     Ok(UserInfo { id: *id, actor: who.id, email: email.clone(), username: username.clone() })
                 }
-                Actor::User { .. } => Err(Error::new(ErrorKind::Decode, "the response names no user")
-                    .operation("GET /actor/v1/whoami")
-                    .sent(true)),
+                ActorKind::User { .. } => Err(Error::new(ErrorKind::Decode, "the response names no user")
+                    .with_operation("GET /actor/v1/whoami")
+                    .with_sent(true)),
                 _ => Err(who.is_no_user()),
             }
         })
@@ -122,7 +122,7 @@ impl Auth {
     /// `is_unauthorized` if the session has expired; `is_io` or `is_config` if the settings file can't be used.
     #[doc(alias = "getToken")]
     pub fn get_token(&self) -> Result<Option<SecretString>> {
-        self.core.login()
+        self.core.login_token()
     }
 
     /// Requests a session token for a user name and a password (`POST /login_`). Does not log in: see
@@ -176,9 +176,9 @@ impl Auth {
     pub fn register(&self, credentials: impl Into<Credentials>) -> Request<SecretString> {
         let (core, credentials) = (self.core.clone(), credentials.into());
         Request::new(async move {
-            let answer = core.confide("/user/register", &credentials, None).await;
+            let answer = core.store_token("/user/register", &credentials, None).await;
             token_in(&answer.map_err(|error| match error.kind() {
-                ErrorKind::Unauthorized => error.help("the API refuses this account: see its message"),
+                ErrorKind::Unauthorized => error.with_help("the API refuses this account: see its message"),
                 _ => error,
             })?)
         })
@@ -204,9 +204,9 @@ impl Auth {
                 return Err(Error::argument("token", "it is empty"));
             }
             let body = Credentials::default().field("verificationToken", token).field("email", email);
-            let answer = core.confide("/user/v1/verify-email", &body, None).await;
+            let answer = core.store_token("/user/v1/verify-email", &body, None).await;
             token_in(&answer.map_err(|error| match error.kind() {
-                ErrorKind::Unauthorized => error.help(
+                ErrorKind::Unauthorized => error.with_help(
                     "check that the token is complete and the newest one; `request_verification_email` sends another",
                 ),
                 _ => error,
@@ -223,33 +223,40 @@ impl Auth {
         let core = self.core.clone();
         Request::new(async move {
             let user = core.whoami().await?.user_id()?;
-            core.change("user", &Rows::id(user), &json!({ "has_been_sent_verification_email": true })).await
+            core.change("user", &RowSelector::id(user), &json!({ "has_been_sent_verification_email": true }))
+                .await
         })
     }
 }
 
 async fn authenticate(core: &Core, credentials: &Credentials) -> Result<SecretString> {
-    let answer = core.confide("/login_", credentials, None).await;
+    let answer = core.store_token("/login_", credentials, None).await;
     token_in(&answer.map_err(|error| match error.kind() {
-        ErrorKind::Unauthorized => error.help("user name or password is wrong"),
-        ErrorKind::RateLimited => error.help("wait before the next attempt"),
+        ErrorKind::Unauthorized => error.with_help("user name or password is wrong"),
+        ErrorKind::RateLimited => error.with_help("wait before the next attempt"),
         _ => error,
     })?)
 }
 
 /// # Errors
 /// `is_decode`, without the response body: it may contain part of a token.
-fn token_in(reply: &Reply) -> Result<SecretString> {
-    token::in_answer(&reply.body).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the response is not a token".to_owned())
-            .help("check the address of the API, and whether a proxy or captive portal answers in its place")
+fn token_in(reply: &BufferedResponse) -> Result<SecretString> {
+    token::token_in_response(&reply.body).ok_or_else(|| {
+        response_error(reply, ErrorKind::Decode, "the response is not a token".to_owned()).with_help(
+            "check the address of the API, and whether a proxy or captive portal answers in its place",
+        )
     })
 }
 
 impl Core {
     /// Sends secrets with `POST`, and removes them from an error.
-    async fn confide(&self, path: &str, secrets: &Credentials, token: Option<SecretString>) -> Result<Reply> {
-        let plain = Plain::post(Method::POST, path, Some(Value::Object(secrets.body())));
-        self.plain_as(plain, token).await.map_err(|error| secrets.kept_from(error))
+    async fn store_token(
+        &self,
+        path: &str,
+        secrets: &Credentials,
+        token: Option<SecretString>,
+    ) -> Result<BufferedResponse> {
+        let plain = EndpointRequest::new(Method::POST, path, Some(Value::Object(secrets.body())));
+        self.send_with_token(plain, token).await.map_err(|error| secrets.kept_from(error))
     }
 }

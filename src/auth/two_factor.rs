@@ -6,11 +6,11 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::api::read::about;
-use crate::api::request::Request;
-use crate::core::{Core, Plain, not_logged_in};
+use crate::core::{Core, EndpointRequest, not_logged_in};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Refusals, Reply, wants_fresh_login};
+use crate::http::{BufferedResponse, StatusPolicy, wants_fresh_login};
+use crate::resource::read::response_error;
+use crate::resource::request::Request;
 use crate::token::Claims;
 
 use super::{Credentials, token_in};
@@ -41,7 +41,7 @@ impl TwoFactor {
     /// As [`is_enabled`](Self::is_enabled).
     #[doc(alias = "isPassed")]
     pub fn is_passed(&self) -> Result<bool> {
-        Ok(!self.claims()?.wants_second_factor())
+        Ok(!self.claims()?.needs_second_factor())
     }
 
     /// Requests the key to enter into an authenticator, before [`enable`](Self::enable) (`GET /auth/totp/setup`).
@@ -51,8 +51,11 @@ impl TwoFactor {
     #[doc(alias = "getSetupKey")]
     pub fn get_setup_key(&self) -> Request<SecretString> {
         let core = self.core.clone();
-        let ask = Plain { refusals: Refusals::OfAPath, ..Plain::get("/auth/totp/setup") };
-        Request::new(async move { setup_key(&core.plain(ask).await?) })
+        let ask = EndpointRequest {
+            status_policy: StatusPolicy::OfAPath,
+            ..EndpointRequest::get("/auth/totp/setup")
+        };
+        Request::new(async move { setup_key(&core.send(ask).await?) })
     }
 
     /// Enables the second factor with a code of the authenticator (`POST /auth/totp/verify`). Returns the new
@@ -62,7 +65,7 @@ impl TwoFactor {
     /// `is_unauthorized` if nobody is logged in or the code is wrong; `is_decode` if the response is not a token;
     /// `is_io` or `is_config` if the settings file can't be written. The old token then stays in use.
     pub fn enable(&self, code: impl Into<SecretString>) -> Request<SecretString> {
-        self.exchange("/auth/totp/verify", "code", code.into(), Then::Keep)
+        self.exchange("/auth/totp/verify", "code", code.into(), TokenUse::Keep)
     }
 
     /// Requests a session token that has passed the second factor (`POST /auth/totp/verify`). The login keeps the
@@ -71,7 +74,7 @@ impl TwoFactor {
     /// # Errors
     /// `is_unauthorized` if nobody is logged in or the code is wrong; `is_decode` if the response is not a token.
     pub fn verify(&self, code: impl Into<SecretString>) -> Request<SecretString> {
-        self.exchange("/auth/totp/verify", "code", code.into(), Then::Give)
+        self.exchange("/auth/totp/verify", "code", code.into(), TokenUse::Give)
     }
 
     /// Passes the second factor after a login (`POST /auth/totp/verify`). The new session token replaces the old
@@ -80,7 +83,7 @@ impl TwoFactor {
     /// # Errors
     /// As [`enable`](Self::enable).
     pub fn challenge(&self, code: impl Into<SecretString>) -> Request<()> {
-        let exchange = self.exchange("/auth/totp/verify", "code", code.into(), Then::Keep);
+        let exchange = self.exchange("/auth/totp/verify", "code", code.into(), TokenUse::Keep);
         Request::new(async move { exchange.await.map(drop) })
     }
 
@@ -90,14 +93,14 @@ impl TwoFactor {
     /// # Errors
     /// As [`enable`](Self::enable), for the password instead of the code.
     pub fn disable(&self, password: impl Into<SecretString>) -> Request<SecretString> {
-        self.exchange("/auth/totp/disable", "password", password.into(), Then::Keep)
+        self.exchange("/auth/totp/disable", "password", password.into(), TokenUse::Keep)
     }
 
     fn claims(&self) -> Result<Claims> {
-        let token = self.core.login()?.ok_or_else(not_logged_in)?;
+        let token = self.core.login_token()?.ok_or_else(not_logged_in)?;
         Claims::of(token.expose_secret()).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "the login is an API key, which has no second factor")
-                .help("log in with user name and password, or with a session token")
+                .with_help("log in with user name and password, or with a session token")
         })
     }
 
@@ -107,7 +110,7 @@ impl TwoFactor {
         path: &'static str,
         name: &'static str,
         secret: SecretString,
-        then: Then,
+        then: TokenUse,
     ) -> Request<SecretString> {
         let core = self.core.clone();
         Request::new(async move {
@@ -115,17 +118,17 @@ impl TwoFactor {
                 return Err(Error::argument(name, "it is empty"));
             }
             let Some(token) = core.token().await? else {
-                return Err(not_logged_in().operation(format!("POST {path}")));
+                return Err(not_logged_in().with_operation(format!("POST {path}")));
             };
             let body = Credentials::default().field(name, secret);
-            let answer = core.confide(path, &body, Some(token)).await;
+            let answer = core.store_token(path, &body, Some(token)).await;
             let new = token_in(&answer.map_err(|error| match error.kind() {
                 ErrorKind::Unauthorized if !wants_fresh_login(&error) => {
-                    error.help(format!("check the {name}, and that the login is still valid"))
+                    error.with_help(format!("check the {name}, and that the login is still valid"))
                 }
                 _ => error,
             })?)?;
-            if then == Then::Keep {
+            if then == TokenUse::Keep {
                 core.store.set_token(&new)?;
             }
             Ok(new)
@@ -135,7 +138,7 @@ impl TwoFactor {
 
 /// What to do with the new token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum TokenUse {
     Keep,
     Give,
 }
@@ -144,7 +147,7 @@ pub(super) enum Then {
 ///
 /// # Errors
 /// `is_decode`, without the response body.
-fn setup_key(reply: &Reply) -> Result<SecretString> {
+fn setup_key(reply: &BufferedResponse) -> Result<SecretString> {
     let text = match serde_json::from_slice(&reply.body) {
         Ok(Value::String(text)) => text,
         _ => String::from_utf8_lossy(&reply.body).trim().to_owned(),
@@ -158,8 +161,8 @@ fn setup_key(reply: &Reply) -> Result<SecretString> {
     // Base 32, with or without padding.
     let bare = key.trim_end_matches('=');
     if bare.is_empty() || !bare.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
-        return Err(about(reply, ErrorKind::Decode, "the response has no setup key".to_owned())
-            .help("if a second factor is already set up, `disable` it first"));
+        return Err(response_error(reply, ErrorKind::Decode, "the response has no setup key".to_owned())
+            .with_help("if a second factor is already set up, `disable` it first"));
     }
     Ok(key.into())
 }

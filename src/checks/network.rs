@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::error::{Error, Result};
 
-use super::refuse;
+use super::reject;
 
 /// Longest host name in Linux.
 const HOST_NAME: usize = 64;
@@ -17,7 +17,7 @@ const LABEL: usize = 63;
 /// Checks a host name (RFC 1123).
 pub(crate) fn host_name(argument: &'static str, name: &str) -> Result<()> {
     match unfit_host_name(name) {
-        Some(why) => refuse(argument, name, &format!("is not a host name: {why}")),
+        Some(why) => reject(argument, name, &format!("is not a host name: {why}")),
         None => Ok(()),
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn proxy_address(argument: &'static str, address: &str) -> Result<()>
         return Err(Error::argument(argument, why));
     }
     match unfit_address(address) {
-        Some(why) => refuse(argument, address, &format!("is not a proxy address: {why}")),
+        Some(why) => reject(argument, address, &format!("is not a proxy address: {why}")),
         None => Ok(()),
     }
 }
@@ -106,7 +106,7 @@ pub(crate) fn no_proxy(argument: &'static str, destination: &str) -> Result<()> 
     if limit.is_some_and(fits) {
         return Ok(());
     }
-    refuse(argument, destination, "is neither an address nor a network like 10.0.0.0/8")
+    reject(argument, destination, "is neither an address nor a network like 10.0.0.0/8")
 }
 
 /// Checks a resolver behind a proxy. The supervisor truncates it at the first colon.
@@ -121,5 +121,5 @@ pub(crate) fn resolver(argument: &'static str, resolver: SocketAddr) -> Result<(
     } else {
         return Ok(());
     };
-    refuse(argument, &resolver.to_string(), why)
+    reject(argument, &resolver.to_string(), why)
 }

@@ -15,7 +15,7 @@ pub(crate) struct Fault {
 }
 
 /// Returns what belongs to no key or address.
-fn stray(text: &str) -> Option<Fault> {
+fn stray_characters(text: &str) -> Option<Fault> {
     const BREAKS: [char; 2] = ['\r', '\n'];
     let is_quote = |c: char| "\"'`\u{2018}\u{2019}\u{201c}\u{201d}".contains(c);
     let fault = |why, remedy| Some(Fault { why, remedy });
@@ -38,7 +38,7 @@ fn stray(text: &str) -> Option<Fault> {
 
 /// Returns why a text can't be a key of any server.
 pub(crate) fn key_fault(key: &str) -> Option<Fault> {
-    stray(key).or_else(|| {
+    stray_characters(key).or_else(|| {
         (key.len() > KEY).then_some(Fault {
             why: "it is longer than 4096 bytes, which no key is",
             remedy: "set it to the key alone",
@@ -67,7 +67,7 @@ pub(crate) fn token_fault(token: &str) -> Option<Fault> {
 /// # Errors
 /// Returns what is wrong with the address.
 pub(crate) fn base_address(text: &str) -> Result<Uri, &'static str> {
-    if let Some(fault) = stray(text) {
+    if let Some(fault) = stray_characters(text) {
         return Err(fault.why);
     }
     if text.contains(char::is_whitespace) {

@@ -19,7 +19,7 @@ use super::output::io_error;
 use super::signals::is_ignored;
 
 /// A command that could not be started, and the exit code that a shell uses for this: 126 or 127.
-pub(super) struct NotRun {
+pub(super) struct SpawnError {
     pub(super) error: Error,
     pub(super) code: u8,
 }
@@ -35,11 +35,11 @@ pub(super) fn command(words: &[OsString]) -> Result<Command> {
 }
 
 /// Starts the command.
-pub(super) fn start(command: &mut Command) -> std::result::Result<Child, NotRun> {
+pub(super) fn start(command: &mut Command) -> std::result::Result<Child, SpawnError> {
     command.spawn().map_err(|cause| {
         let program = command.as_std().get_program().to_string_lossy();
         let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-        NotRun { error: Error::new(ErrorKind::Io, format!("can't run \"{program}\": {cause}")), code }
+        SpawnError { error: Error::new(ErrorKind::Io, format!("can't run \"{program}\": {cause}")), code }
     })
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn watch(
                 return status.map_err(|cause| io_error("can't wait for the command", cause));
             }
             got = signals.next() => match pid {
-                Some(pid) if !is_from_keyboard(got) => hand_on(got, pid),
+                Some(pid) if !is_from_keyboard(got) => forward(got, pid),
                 _ => {}
             },
             () = &mut meanwhile, if busy => busy = false,
@@ -66,7 +66,7 @@ pub(super) async fn watch(
     }
 }
 
-fn hand_on(signal: Signal, command: Pid) {
+fn forward(signal: Signal, command: Pid) {
     // The command may have ended just now; then the signal has no receiver.
     let _ = kill(command, signal);
     // A stopped command receives a signal only after SIGCONT.

@@ -133,7 +133,7 @@ fn container(env: &Environment) -> Vec<Finding> {
 async fn supervisor(context: &Context) -> Vec<Finding> {
     let supervisor = context.balena.supervisor();
     let mut findings = Vec::new();
-    if let Err(error) = supervisor.link() {
+    if let Err(error) = supervisor.connection() {
         return vec![Finding::from_error("supervisor label", &error)];
     }
     let address = supervisor.address().unwrap_or_default();

@@ -23,11 +23,11 @@ pub(super) fn check() -> Result<()> {
 
 /// Returns the error with advice on the limit, if the limit is its cause.
 pub(super) fn explained(error: Error) -> Error {
-    if error.summary().to_string().contains(TOO_MANY) { error.help(advice()) } else { error }
+    if error.summary().to_string().contains(TOO_MANY) { error.with_help(advice()) } else { error }
 }
 
 fn too_many() -> Error {
-    Error::new(ErrorKind::Io, "too many open files").help(advice())
+    Error::new(ErrorKind::Io, "too many open files").with_help(advice())
 }
 
 fn advice() -> String {

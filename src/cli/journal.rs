@@ -76,7 +76,7 @@ impl Logs {
             Some(service) => Some(Followed::new(context, service).await?),
             None => None,
         };
-        let mut printed = Printed::default();
+        let mut printed = PrintedLines::default();
         let mut pause = FIRST_PAUSE;
         let mut heard = Instant::now();
         let mut lines = match self.open(context, followed.as_ref(), &mut printed).await {
@@ -124,7 +124,7 @@ impl Logs {
         &self,
         context: &Context,
         followed: Option<&Followed>,
-        printed: &mut Printed,
+        printed: &mut PrintedLines,
         pause: &mut Duration,
         heard: Instant,
     ) -> Result<JournalLines> {
@@ -144,7 +144,7 @@ impl Logs {
         &self,
         context: &Context,
         followed: Option<&Followed>,
-        printed: &mut Printed,
+        printed: &mut PrintedLines,
     ) -> Result<JournalLines> {
         let mut query = JournalQuery::new();
         if self.follow {
@@ -176,7 +176,7 @@ impl Logs {
         &self,
         context: &Context,
         lines: &mut JournalLines,
-        printed: &mut Printed,
+        printed: &mut PrintedLines,
         followed: Option<&mut Followed>,
     ) -> Result<End> {
         let mut followed = followed.filter(|_| self.follow);
@@ -218,7 +218,7 @@ impl Logs {
     }
 }
 
-fn end(printed: &Printed) -> Output {
+fn end(printed: &PrintedLines) -> Output {
     if printed.count == 0 {
         // The supervisor answers 200 with an empty body if journalctl fails.
         output::remark(
@@ -235,24 +235,24 @@ fn is_passing(error: &Error) -> bool {
 
 /// Lines already printed, so that after an interruption no line is lost or repeated.
 #[derive(Default)]
-struct Printed {
+struct PrintedLines {
     count: u64,
     last: VecDeque<u64>,
-    again: Option<Again>,
+    again: Option<Replay>,
     /// Whether no line of the current journal was printed before it was opened.
     anew: bool,
     keys: RandomState,
 }
 
 /// State while the journal repeats its last entries.
-struct Again {
+struct Replay {
     /// How often each printed line may be repeated.
     known: HashMap<u64, u32>,
     /// Lines before the first known one: older than the printed ones, or new if no known line follows.
     held: Option<VecDeque<String>>,
 }
 
-impl Printed {
+impl PrintedLines {
     /// Starts comparing lines. Returns whether the journal has to repeat its last entries.
     fn begin_again(&mut self) -> bool {
         if self.last.is_empty() {
@@ -262,7 +262,7 @@ impl Printed {
         for line in &self.last {
             *known.entry(*line).or_default() += 1;
         }
-        self.again = Some(Again { known, held: Some(VecDeque::new()) });
+        self.again = Some(Replay { known, held: Some(VecDeque::new()) });
         true
     }
 
@@ -324,7 +324,7 @@ impl Printed {
 mod tests {
     use super::*;
 
-    fn told(printed: &mut Printed, lines: &[&str]) -> Vec<String> {
+    fn told(printed: &mut PrintedLines, lines: &[&str]) -> Vec<String> {
         lines.iter().filter_map(|line| printed.new_line((*line).to_owned())).collect()
     }
 
@@ -340,7 +340,7 @@ mod tests {
             (&[], &["a", "a"], &["a", "a"]),
         ];
         for (before, again, new) in table {
-            let mut printed = Printed::default();
+            let mut printed = PrintedLines::default();
             assert_eq!(told(&mut printed, before), before);
             assert_eq!(printed.begin_again(), !before.is_empty());
             assert_eq!(told(&mut printed, again), new, "{before:?} {again:?}");
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_has_moved_on_is_printed_as_it_is() {
-        let mut printed = Printed::default();
+        let mut printed = PrintedLines::default();
         told(&mut printed, &["a", "b"]);
         printed.begin_again();
         assert!(told(&mut printed, &["x", "y"]).is_empty() && printed.holds_back());

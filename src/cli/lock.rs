@@ -8,7 +8,7 @@ use clap::Subcommand;
 use crate::error::{ErrorKind, Result};
 use crate::supervisor::StalePolicy;
 
-use super::child::{self, NotRun, PassedSignals};
+use super::child::{self, PassedSignals, SpawnError};
 use super::output::{self, Output};
 use super::{Context, exit};
 
@@ -85,11 +85,11 @@ async fn run(
     held.share_with_children()?;
     let started = match child::start(&mut prepared) {
         Ok(started) => started,
-        Err(NotRun { error, code }) => {
+        Err(SpawnError { error, code }) => {
             let released = held.release();
             let help =
                 if released.is_ok() { "the lock is released again" } else { "the lock was lost as well" };
-            context.printer.error_ending(&error.help(help), code);
+            context.printer.error_ending(&error.with_help(help), code);
             return Ok(code);
         }
     };

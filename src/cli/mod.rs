@@ -103,7 +103,7 @@ impl Context {
         let Some(limit) = self.timeout else { return call.await };
         let late = || Error::new(ErrorKind::Timeout, format!("no response within {limit:?}"));
         let answered = tokio::time::timeout(limit, call).await;
-        answered.unwrap_or_else(|_| Err(late().operation(operation).sent(true)))
+        answered.unwrap_or_else(|_| Err(late().with_operation(operation).with_sent(true)))
     }
 }
 
@@ -125,7 +125,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Printer::new(json).error(&usage_error(&error));
             return ExitCode::from(exit::code(ErrorKind::InvalidArgument));
         }
-        Err(error) => return said_by_the_parser(&error),
+        Err(error) => return print_clap_error(&error),
     };
     let printer = Printer::new(cli.global.json);
     log::start(cli.global.verbose, cli.command.least_logged());
@@ -152,7 +152,7 @@ fn failed(printer: Printer, error: Error) -> ExitCode {
 }
 
 /// Prints help or version to stdout, or a usage error. clap returns all three as errors.
-fn said_by_the_parser(error: &clap::Error) -> ExitCode {
+fn print_clap_error(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     if error.use_stderr() {
         text.lines().for_each(output::remark);
@@ -172,7 +172,7 @@ fn usage_error(error: &clap::Error) -> Error {
         lines.join(" ").trim_start_matches("error: ").to_owned()
     };
     Error::new(ErrorKind::InvalidArgument, message)
-        .help("see `balena-agent --help` or the command's own --help")
+        .with_help("see `balena-agent --help` or the command's own --help")
 }
 
 impl Command {

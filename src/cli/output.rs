@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result, is_hidden, shown};
+use crate::error::{Error, ErrorKind, Result, escaped, is_hidden};
 use crate::fs::advice_on;
 
 use super::exit;
@@ -87,7 +87,7 @@ impl Output {
 
 fn to_value(data: &impl Serialize) -> Result<Value> {
     serde_json::to_value(data)
-        .map_err(|cause| Error::new(ErrorKind::Decode, "can't print this").because(cause))
+        .map_err(|cause| Error::new(ErrorKind::Decode, "can't print this").with_source(cause))
 }
 
 /// Prints as JSON or as text.
@@ -205,7 +205,7 @@ pub(super) fn line(text: &str) -> Result<()> {
     for piece in text.split_inclusive(is_form) {
         let form = piece.chars().next_back().filter(|c| is_form(*c));
         // Writing to a `String` can't fail.
-        let _ = write!(visible, "{}", shown(piece.trim_end_matches(is_form)));
+        let _ = write!(visible, "{}", escaped(piece.trim_end_matches(is_form)));
         visible.extend(form);
     }
     write(&visible)
@@ -225,11 +225,11 @@ fn write(text: &str) -> Result<()> {
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Io, ReaderGone.to_string()).because(ReaderGone))
+            Err(Error::new(ErrorKind::Io, ReaderGone.to_string()).with_source(ReaderGone))
         }
         Err(cause) => {
             let advice = advice_on(&cause).unwrap_or("check where stdout is redirected to");
-            Err(io_error("can't write to stdout", cause).help(advice))
+            Err(io_error("can't write to stdout", cause).with_help(advice))
         }
     }
 }
@@ -246,13 +246,13 @@ fn complain(line: &str) {
 
 /// Returns an I/O error with its cause in the text.
 pub(super) fn io_error(what: &str, cause: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("{what} ({cause})")).because(cause)
+    Error::new(ErrorKind::Io, format!("{what} ({cause})")).with_source(cause)
 }
 
 /// Returns text as one line with invisible characters escaped: foreign text must not control the terminal or imitate
 /// another line.
 pub(super) fn plain(text: &str) -> String {
-    shown(text).to_string()
+    escaped(text).to_string()
 }
 
 /// Returns JSON with invisible characters as escapes; the meaning is unchanged.

@@ -55,7 +55,7 @@ impl RunArguments {
     pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
         let config = self.listen.config();
         signals
-            .until_told(async |asked| {
+            .run_until_signal(async |asked| {
                 let stop = async {
                     let _ = asked.await;
                 };

@@ -71,7 +71,10 @@ impl Signals {
 
     /// Runs `work`. The first signal asks it to stop, the second one ends it at once.
     #[cfg(feature = "service")]
-    pub(super) async fn until_told<F>(&mut self, work: impl FnOnce(oneshot::Receiver<()>) -> F) -> Result<()>
+    pub(super) async fn run_until_signal<F>(
+        &mut self,
+        work: impl FnOnce(oneshot::Receiver<()>) -> F,
+    ) -> Result<()>
     where
         F: Future<Output = Result<()>>,
     {

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::simulator::{self, Device, Fixture, Release};
 use crate::{Balena, Environment};
 
-use super::child::{self, NotRun, PassedSignals};
+use super::child::{self, PassedSignals, SpawnError};
 use super::output::{self, Output, io_error};
 use super::signals::Signals;
 use super::{Context, exit};
@@ -147,7 +147,7 @@ impl CtlArguments {
     async fn run(self, context: &Context) -> Result<Output> {
         let named = || std::env::var_os(control::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let path = self.control.or_else(named).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("{} is not set", control::VARIABLE)).help(
+            Error::new(ErrorKind::Config, format!("{} is not set", control::VARIABLE)).with_help(
                 "export the variables that `balena-agent simulate` prints, or set --control to its socket",
             )
         })?;
@@ -215,8 +215,10 @@ async fn run_command(
     }
     match child::start(&mut command) {
         Ok(started) => Ok(child::exit_code(child::watch(started, &mut signals, served).await?)),
-        Err(NotRun { error, code }) => {
-            context.printer.error_ending(&error.help("the command and its arguments must follow --"), code);
+        Err(SpawnError { error, code }) => {
+            context
+                .printer
+                .error_ending(&error.with_help("the command and its arguments must follow --"), code);
             Ok(code)
         }
     }
@@ -224,7 +226,7 @@ async fn run_command(
 
 fn directory() -> Result<TempDir> {
     simulator::scratch_directory()
-        .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()).because(cause))
+        .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()).with_source(cause))
 }
 
 /// A simulated device and a client that is configured as in its container.
@@ -269,7 +271,7 @@ impl Simulation {
             .map_err(|cause| {
                 // Only the port can fail here.
                 Error::new(ErrorKind::Io, format!("can't start the simulated device: {cause}"))
-                    .help("choose another --port, or leave it out")
+                    .with_help("choose another --port, or leave it out")
             })?;
         let service = services.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default();
         let variables = device.environment(&service).unwrap_or_default();

@@ -251,7 +251,7 @@ impl Context {
         let mut ids = self.timed(self.balena.supervisor().container_ids()).await?;
         ids.remove(service).ok_or_else(|| {
             let missing = no_such_service(&"this device", service, ids.keys(), Progress::Settled);
-            missing.operation("GET /v2/containerId").sent(true)
+            missing.with_operation("GET /v2/containerId").with_sent(true)
         })
     }
 

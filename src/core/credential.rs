@@ -8,53 +8,53 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::env::Malformed;
+use crate::env::MalformedKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Outgoing, Refusals, Turn};
+use crate::http::{ApiRequest, RateLimitRetry, StatusPolicy};
 use crate::settings::Settings;
 use crate::token::{self, Claims};
 
 use super::Core;
 
 /// Where an aged session token is exchanged for a new one, under each version of the API.
-const RENEWAL: &str = "/user/v1/refresh-token";
+const RENEWAL_PATH: &str = "/user/v1/refresh-token";
 
 /// How long a server that could not renew a token is not asked again.
-const PAUSE: Duration = Duration::from_secs(60);
+const RENEWAL_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What all clones share about the token, besides the token.
 #[derive(Debug)]
 pub(crate) struct Credential {
     /// Key of the environment: what counts while nobody is logged in.
-    api_key: Option<Result<SecretString, Malformed>>,
+    api_key: Option<Result<SecretString, MalformedKey>>,
     /// One at a time renews. Whoever gives up lets the next one go on.
-    turn: Semaphore,
-    last: Mutex<Last>,
+    renewal_permit: Semaphore,
+    last: Mutex<LastRenewal>,
 }
 
 /// How renewing went last. The readings are of a clock that nobody can set: the time of day may be ahead of the
 /// server's, and then every new token seems to be an old one.
 #[derive(Debug, Default)]
-struct Last {
-    times: u64,
+struct LastRenewal {
+    generation: u64,
     /// The token that came of it, and when.
     renewed: Option<(SecretString, Instant)>,
     /// When the server could not renew it.
-    not_now: Option<Instant>,
+    unavailable_since: Option<Instant>,
     /// What the server answered when it refused, the last time that it was asked.
-    refused: Option<Refusal>,
+    refused: Option<RenewalRefusal>,
 }
 
-enum Ended {
+enum RenewalOutcome {
     Renewed(SecretString),
     /// The server could not; the old token goes on.
-    NotNow,
+    Unavailable,
     /// The server said no.
-    Refused(Refusal),
+    Refused(RenewalRefusal),
 }
 
 #[derive(Debug, Clone)]
-struct Refusal {
+struct RenewalRefusal {
     kind: ErrorKind,
     status: Option<u16>,
     body: String,
@@ -63,45 +63,46 @@ struct Refusal {
 }
 
 impl Credential {
-    pub(crate) fn new(api_key: Option<Result<SecretString, Malformed>>) -> Self {
-        Self { api_key, turn: Semaphore::new(1), last: Mutex::default() }
+    pub(crate) fn new(api_key: Option<Result<SecretString, MalformedKey>>) -> Self {
+        Self { api_key, renewal_permit: Semaphore::new(1), last: Mutex::default() }
     }
 
-    fn last(&self) -> MutexGuard<'_, Last> {
+    fn last(&self) -> MutexGuard<'_, LastRenewal> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, ended: Ended, now: Instant) {
+    fn record(&self, ended: RenewalOutcome, now: Instant) {
         let mut last = self.last();
-        last.times += 1;
-        last.not_now = matches!(ended, Ended::NotNow).then_some(now);
+        last.generation += 1;
+        last.unavailable_since = matches!(ended, RenewalOutcome::Unavailable).then_some(now);
         last.refused = None;
         match ended {
-            Ended::Renewed(new) => last.renewed = Some((new, now)),
-            Ended::Refused(refusal) => last.refused = Some(refusal),
-            Ended::NotNow => {}
+            RenewalOutcome::Renewed(new) => last.renewed = Some((new, now)),
+            RenewalOutcome::Refused(refusal) => last.refused = Some(refusal),
+            RenewalOutcome::Unavailable => {}
         }
     }
 
     /// What the others found out while this one waited.
-    fn meanwhile(&self, times: u64) -> Option<Result<()>> {
+    fn outcome_since(&self, times: u64) -> Option<Result<()>> {
         let last = self.last();
-        (last.times != times).then(|| last.refused.as_ref().map_or(Ok(()), |refusal| Err(refusal.error())))
+        (last.generation != times)
+            .then(|| last.refused.as_ref().map_or(Ok(()), |refusal| Err(refusal.error())))
     }
 
-    fn pauses(&self, now: Instant) -> bool {
-        self.last().not_now.is_some_and(|at| now.saturating_duration_since(at) < PAUSE)
+    fn is_backing_off(&self, now: Instant) -> bool {
+        self.last().unavailable_since.is_some_and(|at| now.saturating_duration_since(at) < RENEWAL_BACKOFF)
     }
 
     /// How long ago this token came of a renewal, if it did.
-    fn since_renewal(&self, token: &SecretString, now: Instant) -> Option<Duration> {
+    fn age_since_renewal(&self, token: &SecretString, now: Instant) -> Option<Duration> {
         let last = self.last();
         let (renewed, at) = last.renewed.as_ref()?;
         (renewed.expose_secret() == token.expose_secret()).then(|| now.saturating_duration_since(*at))
     }
 }
 
-impl Refusal {
+impl RenewalRefusal {
     fn of(error: &Error, operation: String) -> Self {
         Self {
             kind: error.kind(),
@@ -114,11 +115,11 @@ impl Refusal {
 
     fn error(&self) -> Error {
         let error = Error::new(self.kind, self.text.clone())
-            .operation(self.operation.clone())
+            .with_operation(self.operation.clone())
             .with_body(self.body.clone())
             .with_attempts(1)
-            .sent(true)
-            .help("log in again");
+            .with_sent(true)
+            .with_help("log in again");
         match self.status {
             Some(status) => error.with_status(status),
             None => error,
@@ -133,14 +134,14 @@ impl Core {
     /// `is_unauthorized` when the session has expired, or the server refuses to renew it; `is_io`, `is_config`
     /// when the settings file can't be read; `is_config` when the variable does not hold a key.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
-        let times = self.credential.last().times;
-        let Some(found) = self.old_token()? else { return self.current() };
+        let times = self.credential.last().generation;
+        let Some(found) = self.token_to_renew()? else { return self.current_token() };
         // Nobody closes it.
-        let _turn = self.credential.turn.acquire().await;
+        let _turn = self.credential.renewal_permit.acquire().await;
         // Another process that shares the file, or another login, may have been faster.
-        let Some(old) = self.old_token()? else { return self.current() };
-        match self.credential.meanwhile(times) {
-            Some(Ok(())) => self.current(),
+        let Some(old) = self.token_to_renew()? else { return self.current_token() };
+        match self.credential.outcome_since(times) {
+            Some(Ok(())) => self.current_token(),
             Some(Err(refusal)) if old.expose_secret() == found.expose_secret() => Err(refusal),
             _ => self.renew(old).await,
         }
@@ -150,7 +151,7 @@ impl Core {
     ///
     /// # Errors
     /// `is_unauthorized` when it has expired; `is_io`, `is_config` when the settings file can't be read.
-    pub(crate) fn login(&self) -> Result<Option<SecretString>> {
+    pub(crate) fn login_token(&self) -> Result<Option<SecretString>> {
         let token = self.store.token()?.0;
         token.as_ref().map_or(Ok(()), |token| self.check_expiry(token))?;
         Ok(token)
@@ -164,7 +165,7 @@ impl Core {
             Some(at) => {
                 let text = format!("nobody is logged in: the session expired at {at}");
                 Err(Error::new(ErrorKind::Unauthorized, text)
-                    .help("log in again, or log out to go on with the key of the environment; and is the clock here right?"))
+                    .with_help("log in again, or log out to go on with the key of the environment; and is the clock here right?"))
             }
         }
     }
@@ -173,7 +174,7 @@ impl Core {
         let claims = Claims::of(token.expose_secret())?;
         let expiry = claims.expires_at()?;
         let clock = &self.http.clock;
-        let left = match (claims.issued_at(), self.credential.since_renewal(token, clock.monotonic())) {
+        let left = match (claims.issued_at(), self.credential.age_since_renewal(token, clock.monotonic())) {
             (Some(issued), Some(since)) => expiry.saturating_sub(issued).saturating_sub(milliseconds(since)),
             _ => expiry.saturating_sub(clock.now().as_millisecond()),
         };
@@ -181,81 +182,85 @@ impl Core {
     }
 
     /// The token of the login, else the key of the environment, whatever its age.
-    fn current(&self) -> Result<Option<SecretString>> {
-        match self.login()? {
+    fn current_token(&self) -> Result<Option<SecretString>> {
+        match self.login_token()? {
             Some(token) => Ok(Some(token)),
             None => self.credential.api_key.clone().transpose().map_err(|malformed| malformed.error()),
         }
     }
 
     /// The token of the login, if it is to be renewed: an expired one can't be.
-    fn old_token(&self) -> Result<Option<SecretString>> {
-        Ok(self.store.token()?.0.filter(|token| self.is_old(token) && self.expired_at(token).is_none()))
+    fn token_to_renew(&self) -> Result<Option<SecretString>> {
+        Ok(self
+            .store
+            .token()?
+            .0
+            .filter(|token| self.is_due_for_renewal(token) && self.expired_at(token).is_none()))
     }
 
-    fn is_old(&self, token: &SecretString) -> bool {
+    fn is_due_for_renewal(&self, token: &SecretString) -> bool {
         let clock = &self.http.clock;
         let Some(issued) = Claims::of(token.expose_secret()).and_then(|claims| claims.issued_at()) else {
             return false;
         };
-        let age = match self.credential.since_renewal(token, clock.monotonic()) {
+        let age = match self.credential.age_since_renewal(token, clock.monotonic()) {
             Some(since) => milliseconds(since),
             None => clock.now().as_millisecond().saturating_sub(issued),
         };
         age >= milliseconds(self.settings().token_refresh_interval)
-            && !self.credential.pauses(clock.monotonic())
+            && !self.credential.is_backing_off(clock.monotonic())
     }
 
     async fn renew(&self, old: SecretString) -> Result<Option<SecretString>> {
-        let outgoing = renewal(&self.settings(), old.clone());
+        let outgoing = renewal_request(&self.settings(), old.clone());
         let operation = outgoing.operation();
         let answer = self.http.execute(outgoing).await;
         let refusal = answer
             .as_ref()
             .err()
             .filter(|error| is_refusal(error))
-            .map(|error| Refusal::of(error, operation));
-        let ended = match (&refusal, answer.map(|reply| session_in(&reply.body))) {
-            (Some(refusal), _) => Ended::Refused(refusal.clone()),
+            .map(|error| RenewalRefusal::of(error, operation));
+        let ended = match (&refusal, answer.map(|reply| session_token(&reply.body))) {
+            (Some(refusal), _) => RenewalOutcome::Refused(refusal.clone()),
             (None, Ok(Some(new))) => {
                 self.store.renew_token(&old, &new);
-                Ended::Renewed(new)
+                RenewalOutcome::Renewed(new)
             }
             (None, not_now) => {
                 let why =
                     not_now.err().map_or("the answer is no token".to_owned(), |error| error.to_string());
                 tracing::debug!(why, "going on with the old token");
-                Ended::NotNow
+                RenewalOutcome::Unavailable
             }
         };
-        self.credential.ended(ended, self.http.clock.monotonic());
+        self.credential.record(ended, self.http.clock.monotonic());
         // Whoever logged in or out meanwhile has nothing to do with this.
         let is_same = self.store.token()?.0.is_some_and(|now| now.expose_secret() == old.expose_secret());
         match refusal {
             Some(refusal) if is_same => Err(refusal.error()),
-            _ => self.current(),
+            _ => self.current_token(),
         }
     }
 }
 
 /// A page of a portal is no session, whatever its status.
-fn session_in(body: &[u8]) -> Option<SecretString> {
-    token::in_answer(body).filter(|new| Claims::of(new.expose_secret()).is_some())
+fn session_token(body: &[u8]) -> Option<SecretString> {
+    token::token_in_response(body).filter(|new| Claims::of(new.expose_secret()).is_some())
 }
 
-fn renewal(settings: &Arc<Settings>, token: SecretString) -> Outgoing {
-    Outgoing {
+fn renewal_request(settings: &Arc<Settings>, token: SecretString) -> ApiRequest {
+    ApiRequest {
         method: Method::GET,
-        url: format!("{}{RENEWAL}", settings.api()),
+        url: format!("{}{RENEWAL_PATH}", settings.api()),
         token: Some(token),
         headers: HeaderMap::new(),
         body: bytes::Bytes::new(),
         // The old token is good enough for another minute: no reason to insist.
-        repeatable: false,
-        turn: Turn::No,
+        idempotent: false,
+        rate_limit_retry: RateLimitRetry::Never,
         timeout: settings.timeout,
-        what: Refusals::OfAPath,
-        secret: None,
+        status_policy: StatusPolicy::OfAPath,
+        secret_segment: None,
     }
 }
 
@@ -270,13 +275,13 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 /// A token that can do nothing before the second factor looks like a wrong one to the server.
-pub(super) fn explained(error: Error, token: Option<&SecretString>) -> Error {
+pub(super) fn explain_second_factor(error: Error, token: Option<&SecretString>) -> Error {
     let waits = error.is_unauthorized()
         && token
             .and_then(|token| Claims::of(token.expose_secret()))
-            .is_some_and(|claims| claims.wants_second_factor());
+            .is_some_and(|claims| claims.needs_second_factor());
     if waits {
-        error.help("the account has a second factor: pass `auth().two_factor().challenge(code)` first")
+        error.with_help("the account has a second factor: pass `auth().two_factor().challenge(code)` first")
     } else {
         error
     }

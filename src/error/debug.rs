@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
-use super::{Error, shown};
+use super::{Error, escaped};
 
 /// `{:?}` has the text of `Display` and the causes that it omits, because `main` may return this error. `{:#?}`
 /// shows the fields.
@@ -17,7 +17,7 @@ impl fmt::Debug for Error {
         while let Some(cause) = source {
             let text = cause.to_string();
             if !told.contains(&text) {
-                let _ = write!(told, "; caused by: {}", shown(&text));
+                let _ = write!(told, "; caused by: {}", escaped(&text));
             }
             source = cause.source();
         }
@@ -34,14 +34,19 @@ mod tests {
     fn debug_reads_like_display_with_the_causes_it_does_not_name() {
         let refused = || std::io::Error::other("connection refused");
         let error = |message: &'static str| {
-            Error::new(ErrorKind::Unreachable, message).operation("GET /v1/device").help("try again")
+            Error::new(ErrorKind::Unreachable, message)
+                .with_operation("GET /v1/device")
+                .with_help("try again")
         };
-        let inner = error("the engine is away").because(refused());
+        let inner = error("the engine is away").with_source(refused());
         for (error, expected) in [
             (error("late"), "GET /v1/device: late; try again"),
-            (error("connection refused").because(refused()), "GET /v1/device: connection refused; try again"),
             (
-                Error::new(ErrorKind::Io, "no lock").because(inner),
+                error("connection refused").with_source(refused()),
+                "GET /v1/device: connection refused; try again",
+            ),
+            (
+                Error::new(ErrorKind::Io, "no lock").with_source(inner),
                 "no lock; caused by: GET /v1/device: the engine is away; try again; caused by: connection refused",
             ),
         ] {

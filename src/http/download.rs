@@ -14,18 +14,18 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::checksum::Checksum;
-use super::{BoxFuture, Opened, Retry};
+use super::{BoxFuture, RetryPolicy, StreamingResponse};
 use head::Head;
 
 pub use stream::DownloadStream;
 
 /// Times in a row that a connection may break without having brought anything.
-const MOST_FRUITLESS: u32 = 8;
+const MAX_EMPTY_ATTEMPTS: u32 = 8;
 /// Less than so many bytes is nothing.
-const FRUITFUL: u64 = 64 * 1024;
+const MIN_PROGRESS: u64 = 64 * 1024;
 
 /// Asks for a file, with these headers.
-pub(crate) type Open = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<Opened>> + Send + Sync>;
+pub(crate) type Open = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<StreamingResponse>> + Send + Sync>;
 
 /// Where a file comes from.
 pub(crate) struct Source {
@@ -33,7 +33,7 @@ pub(crate) struct Source {
     /// What it is, wherever it lies: what was left of a file of another name is nothing to go on with.
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) retry: Retry,
+    pub(crate) retry: RetryPolicy,
 }
 
 /// How far a transfer is.
@@ -53,7 +53,7 @@ pub(crate) type Report = Box<dyn FnMut(Progress) + Send>;
 ///
 /// A connection that breaks is made again, and the file gone on with where it broke off, if the server can tell
 /// that it is still the same file (`ETag`, or the time of its last change); otherwise it begins anew. It is
-/// given up after eight times in a row that brought nothing, and at once with [`Retry::never`].
+/// given up after eight times in a row that brought nothing, and at once with [`RetryPolicy::never`].
 ///
 /// Bytes come as the server keeps them, never unpacked on the way. Where it tells a checksum (`Repr-Digest`,
 /// `Content-Digest`, `Digest`, `Content-MD5`, `x-amz-checksum-…`), they are held against it. An `ETag` is taken
@@ -64,7 +64,7 @@ pub struct Download {
     source: Source,
     head: Head,
     /// `None`: the connection is still to be made.
-    body: Option<Opened>,
+    body: Option<StreamingResponse>,
     /// Bytes that have come of the file as it is now.
     done: u64,
     /// The most that had come when a connection broke.
@@ -146,14 +146,14 @@ impl Download {
                 },
                 Some(body) => match body.next().await {
                     Some(Ok(piece)) if piece.is_empty() => continue,
-                    Some(Ok(piece)) => return Some(self.take(piece)),
+                    Some(Ok(piece)) => return Some(self.accept(piece)),
                     Some(Err(error)) => error,
                     None if self.head.length.is_none() => break,
                     None => broken_off(body),
                 },
             };
             self.body = None;
-            if let Err(error) = self.bear(error).await {
+            if let Err(error) = self.retry_after_break(error).await {
                 self.ended = true;
                 return Some(Err(error));
             }
@@ -162,41 +162,44 @@ impl Download {
         self.checksum.take().and_then(|checksum| checksum.check().err()).map(|why| Err(damaged(&why)))
     }
 
-    fn take(&mut self, piece: Bytes) -> Result<Piece> {
+    fn accept(&mut self, piece: Bytes) -> Result<Piece> {
         self.done = self.done.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if let Some(length) = self.head.length.filter(|length| self.done > *length) {
             self.ended = true;
             return Err(damaged(&format!("more came than the {length} bytes that the server tells")));
         }
-        if self.done >= self.furthest.saturating_add(FRUITFUL) {
+        if self.done >= self.furthest.saturating_add(MIN_PROGRESS) {
             self.fruitless = 0;
         }
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&piece);
         }
-        self.tell();
+        self.report_progress();
         Ok(Piece::Bytes(piece))
     }
 
-    fn tell(&mut self) {
+    fn report_progress(&mut self) {
         if let Some(report) = &mut self.report {
             report(Progress { done: self.done, total: self.head.length });
         }
     }
 
     /// Waits before the next connection, or gives up.
-    async fn bear(&mut self, error: Error) -> Result<()> {
+    async fn retry_after_break(&mut self, error: Error) -> Result<()> {
         let passing = matches!(
             error.kind(),
             ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Server
         );
-        if !passing || error.is_lasting() || !self.source.retry.goes_on(1) || self.fruitless >= MOST_FRUITLESS
+        if !passing
+            || error.is_permanent()
+            || !self.source.retry.allows_attempt(1)
+            || self.fruitless >= MAX_EMPTY_ATTEMPTS
         {
             return Err(error);
         }
         self.furthest = self.furthest.max(self.done);
         self.fruitless += 1;
-        let pause = Retry::pause_after(self.fruitless, &error).min(Retry::LONGEST_PAUSE);
+        let pause = RetryPolicy::delay_after(self.fruitless, &error).min(RetryPolicy::MAX_BACKOFF);
         tracing::debug!(done = self.done, ?pause, %error, "a download broke off, going on with it");
         self.source.clock.sleep(pause).await;
         Ok(())
@@ -235,7 +238,7 @@ impl Download {
             self.checksum = Checksum::told(self.head.headers());
             self.body = Some(opened);
             (self.done, self.anew) = (0, false);
-            self.tell();
+            self.report_progress();
             return Ok(Some(Piece::Anew));
         }
     }
@@ -252,28 +255,28 @@ fn range_from(start: u64) -> Result<HeaderValue> {
 }
 
 /// The head of a whole file.
-fn whole(opened: &Opened) -> Result<Head> {
+fn whole(opened: &StreamingResponse) -> Result<Head> {
     let text = match opened.status {
         200 => return Ok(Head::of(opened)),
         206 => "status 206: a part of the file, and nobody asked for a part".to_owned(),
         status => format!("status {status}: that is no file"),
     };
-    let error = Error::new(ErrorKind::Decode, text).operation(opened.operation.clone());
-    Err(error.with_status(opened.status).sent(true))
+    let error = Error::new(ErrorKind::Decode, text).with_operation(opened.operation.clone());
+    Err(error.with_status(opened.status).with_sent(true))
 }
 
 /// A body that ended before its length.
-fn broken_off(body: &Opened) -> Error {
+fn broken_off(body: &StreamingResponse) -> Error {
     Error::new(ErrorKind::Unreachable, "it ended before all bytes had come")
-        .operation(body.operation.clone())
+        .with_operation(body.operation.clone())
         .with_status(body.status)
-        .sent(true)
+        .with_sent(true)
 }
 
 fn damaged(why: &str) -> Error {
     Error::new(ErrorKind::Decode, format!("the file is damaged: {why}"))
-        .sent(true)
-        .help("download it again; if that gives the same, the server's copy is damaged, or something on the way changes it")
+        .with_sent(true)
+        .with_help("download it again; if that gives the same, the server's copy is damaged, or something on the way changes it")
 }
 
 impl fmt::Debug for Download {

@@ -11,38 +11,38 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
-use super::cloud::THROUGH;
-use super::exposed::{self, PlainHttp, is_exposed, is_secret};
-use super::limiter::Limiter;
+use super::html_page::foreign_page;
+use super::limiter::RateLimiter;
 use super::media_type::media_type;
-use super::opened::Opened;
-use super::outcome::{Effect, TOO_EARLY, is_passing, of_lost};
-use super::page::foreign_page;
-use super::refusal::{LOOK, Refusals, page_instead, refusal};
-use super::retry::{Budget, Retry};
+use super::outcome::{Semantics, TOO_EARLY, connection_lost_kind, is_transient};
+use super::plain_http::{self, PlainHttp, is_exposed, is_secret};
+use super::reqwest_transport::VIA_PROXY;
+use super::retry::{RetryBudget, RetryPolicy};
+use super::status_policy::{CHECK_BEFORE_RESEND, StatusPolicy, error_for_response, page_instead};
+use super::streaming::StreamingResponse;
 use super::{Request, Response, Transport, TransportError};
 
 /// For a call with all its tries and pauses; waiting for the limiter does not count.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
 /// Bytes per second of a slow way up: a long body has more time than a short one.
-const SLOW: u64 = 16 * 1024;
-const REDIRECTS: usize = 10;
+const MIN_UPLOAD_RATE: u64 = 16 * 1024;
+const MAX_REDIRECTS: usize = 10;
 const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));
 
 /// Everything that requests to the cloud share.
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) limiter: Option<Limiter>,
-    pub(crate) retry: Retry,
-    pub(crate) budget: Budget,
+    pub(crate) limiter: Option<RateLimiter>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) unencrypted: PlainHttp,
+    pub(crate) plain_http: PlainHttp,
 }
 
 /// A request, before it is sent once or several times.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     /// Whole address, encoded.
     pub(crate) url: String,
@@ -51,42 +51,42 @@ pub(crate) struct Outgoing {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Whether it may arrive twice.
-    pub(crate) repeatable: bool,
+    pub(crate) idempotent: bool,
     /// What the setting `retry_rate_limited_request` means for it.
-    pub(crate) turn: Turn,
+    pub(crate) rate_limit_retry: RateLimitRetry,
     /// For each try.
     pub(crate) timeout: Duration,
-    pub(crate) what: Refusals,
+    pub(crate) status_policy: StatusPolicy,
     /// A part of the path that must not be shown, as it is there.
-    pub(crate) secret: Option<String>,
+    pub(crate) secret_segment: Option<String>,
 }
 
 /// Whether a request that was one too many (429) waits as many seconds as it is told, and goes out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum RateLimitRetry {
     /// It does not wait.
-    No,
+    Never,
     /// For a whole number of seconds only, as the Python SDK does.
     WholeSeconds,
     /// For the whole seconds of any number, as the JS SDK does.
-    Seconds,
+    AnySeconds,
 }
 
-impl Turn {
-    fn wait(self, error: &Error) -> Option<Duration> {
+impl RateLimitRetry {
+    fn delay(self, error: &Error) -> Option<Duration> {
         let told = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
         let whole = Duration::from_secs(told.as_secs());
         match self {
-            Self::No => None,
+            Self::Never => None,
             Self::WholeSeconds => (told == whole).then_some(whole),
-            Self::Seconds => Some(whole),
+            Self::AnySeconds => Some(whole),
         }
     }
 }
 
 /// A whole answer with a success status.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct BufferedResponse {
     pub(crate) operation: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -97,18 +97,18 @@ pub(crate) struct Reply {
 
 /// What of an answer a call waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    All,
-    Head,
+enum BodyMode {
+    Buffered,
+    Streaming,
 }
 
-impl Outgoing {
+impl ApiRequest {
     /// Method and path without query, which may hold a key.
     pub(crate) fn operation(&self) -> String {
         let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
         let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
         let path = path.split('?').next().unwrap_or_default();
-        match &self.secret {
+        match &self.secret_segment {
             Some(secret) => format!("{} {}", self.method, path.replace(secret.as_str(), "[REDACTED]")),
             None => format!("{} {path}", self.method),
         }
@@ -119,39 +119,39 @@ impl Outgoing {
     }
 
     /// What it does, and so what it means that its answer is missing.
-    pub(super) fn effect(&self) -> Effect {
-        match (self.is_read(), self.repeatable) {
-            (true, _) => Effect::Read,
-            (false, true) => Effect::Repeatable,
-            (false, false) => Effect::Change,
+    pub(super) fn semantics(&self) -> Semantics {
+        match (self.is_read(), self.idempotent) {
+            (true, _) => Semantics::Safe,
+            (false, true) => Semantics::Idempotent,
+            (false, false) => Semantics::NonIdempotent,
         }
     }
 }
 
 impl Http {
     /// Sends, as often as allowed, and reads the whole answer; any status but 2xx is an error.
-    pub(crate) async fn execute(&self, outgoing: Outgoing) -> Result<Reply> {
+    pub(crate) async fn execute(&self, outgoing: ApiRequest) -> Result<BufferedResponse> {
         // It is in memory by now: the tries include a body that breaks off.
-        self.run(outgoing, Wanted::All).await?.whole().await
+        self.run(outgoing, BodyMode::Buffered).await?.whole().await
     }
 
     /// Sends, as often as allowed, and leaves the body to be read piece by piece; any status but 2xx is an
     /// error. The time limits are for the head of the answer.
-    pub(crate) async fn open(&self, outgoing: Outgoing) -> Result<Opened> {
-        self.run(outgoing, Wanted::Head).await
+    pub(crate) async fn stream(&self, outgoing: ApiRequest) -> Result<StreamingResponse> {
+        self.run(outgoing, BodyMode::Streaming).await
     }
 
-    async fn run(&self, outgoing: Outgoing, wanted: Wanted) -> Result<Opened> {
+    async fn run(&self, outgoing: ApiRequest, wanted: BodyMode) -> Result<StreamingResponse> {
         let operation = outgoing.operation();
         let mut started = Instant::now();
         let mut tries = 0;
         let length = u64::try_from(outgoing.body.len()).unwrap_or(u64::MAX);
-        let to_send = Duration::from_secs(length / SLOW);
+        let to_send = Duration::from_secs(length / MIN_UPLOAD_RATE);
         let total = TOTAL_LIMIT + to_send;
         loop {
             if let Some(limiter) = &self.limiter {
                 let before = Instant::now();
-                limiter.turn().await;
+                limiter.acquire().await;
                 started += before.elapsed();
             }
             tries += 1;
@@ -163,21 +163,21 @@ impl Http {
             let error = match tokio::time::timeout(limit, attempt).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
-                Err(_) => no_answer(&outgoing, limit),
+                Err(_) => timeout_error(&outgoing, limit),
             };
-            let error = self.naming_proxy(&at, error).operation(operation.clone()).with_attempts(tries);
-            if let Some(told) = outgoing.turn.wait(&error) {
+            let error = self.naming_proxy(&at, error).with_operation(operation.clone()).with_attempts(tries);
+            if let Some(told) = outgoing.rate_limit_retry.delay(&error) {
                 // A server that keeps saying "at once" and refusing is not asked without a pause.
-                let wait = if told.is_zero() && tries > 1 { Retry::pause(tries - 1) } else { told };
+                let wait = if told.is_zero() && tries > 1 { RetryPolicy::backoff(tries - 1) } else { told };
                 tracing::debug!(?wait, %operation, "one request too many, waiting as told");
                 self.clock.sleep(wait).await;
                 started += wait;
                 continue;
             }
-            if !may_repeat(&outgoing, &error) || !self.retry.goes_on(tries) || !self.budget.take() {
+            if !is_retryable(&outgoing, &error) || !self.retry.allows_attempt(tries) || !self.budget.take() {
                 return Err(error);
             }
-            let pause = error.retry_after().unwrap_or_else(|| Retry::pause(tries));
+            let pause = error.retry_after().unwrap_or_else(|| RetryPolicy::backoff(tries));
             if started.elapsed() + pause >= total {
                 return Err(error);
             }
@@ -194,11 +194,11 @@ impl Http {
             (None, ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::UnknownOutcome) => true,
             _ => false,
         };
-        if !is_its_part || error.message().contains(THROUGH) {
+        if !is_its_part || error.message().contains(VIA_PROXY) {
             return error;
         }
         match self.transport.proxy_to(url) {
-            Some(proxy) => error.preceded_by(format_args!("{THROUGH}{proxy}: ")),
+            Some(proxy) => error.with_prefix(format_args!("{VIA_PROXY}{proxy}: ")),
             None => error,
         }
     }
@@ -206,18 +206,18 @@ impl Http {
     /// One try, redirects of reads included.
     async fn attempt(
         &self,
-        outgoing: &Outgoing,
+        outgoing: &ApiRequest,
         operation: &str,
-        wanted: Wanted,
+        wanted: BodyMode,
         url: &mut Uri,
-    ) -> Result<Opened> {
-        if self.unencrypted == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
-            return Err(exposed::refused(url));
+    ) -> Result<StreamingResponse> {
+        if self.plain_http == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
+            return Err(plain_http::plain_http_error(url));
         }
         let mut token = outgoing.token.as_ref();
-        for _ in 0..=REDIRECTS {
-            let request = request(outgoing, url.clone(), token)?;
-            let lost = |error| lost(authority(url), outgoing.effect(), error);
+        for _ in 0..=MAX_REDIRECTS {
+            let request = http_request(outgoing, url.clone(), token)?;
+            let lost = |error| connection_lost(authority(url), outgoing.semantics(), error);
             let answer = self.transport.send(request).await.map_err(lost)?;
             if let Some(target) = redirect(&answer, url) {
                 *url = follow(outgoing, url, target, answer.status().as_u16(), &mut token)?;
@@ -227,23 +227,24 @@ impl Http {
             let status = head.status.as_u16();
             if !head.status.is_success() {
                 let body = body.collect_some(BODY_LIMIT).await;
-                return Err(refusal(outgoing, status, &head.headers, &body, self.clock.now()));
+                return Err(error_for_response(outgoing, status, &head.headers, &body, self.clock.now()));
             }
-            let opened = Opened::new(operation, outgoing, authority(url), head, body);
+            let opened = StreamingResponse::new(operation, outgoing, authority(url), head, body);
             let page = match wanted {
-                Wanted::All => {
+                BodyMode::Buffered => {
                     let opened = opened.read().await?;
                     match opened.whole_body().filter(|body| foreign_page(body).is_some()) {
                         Some(page) => page.clone(),
                         None => return Ok(opened),
                     }
                 }
-                Wanted::Head if is_page_instead(&opened.headers, url) => opened.beginning().await,
-                Wanted::Head => return Ok(opened),
+                BodyMode::Streaming if is_page_instead(&opened.headers, url) => opened.beginning().await,
+                BodyMode::Streaming => return Ok(opened),
             };
             return Err(page_instead(outgoing, status, &page));
         }
-        Err(Error::new(ErrorKind::Rejected, format!("redirected more than {REDIRECTS} times")).sent(true))
+        Err(Error::new(ErrorKind::Rejected, format!("redirected more than {MAX_REDIRECTS} times"))
+            .with_sent(true))
     }
 }
 
@@ -255,14 +256,14 @@ fn is_page_instead(headers: &HeaderMap, url: &Uri) -> bool {
     is_html && media_type(url.path()) != Some(HTML)
 }
 
-fn request(outgoing: &Outgoing, url: Uri, token: Option<&SecretString>) -> Result<Request> {
+fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -> Result<Request> {
     let mut request = http::Request::builder().method(outgoing.method.clone()).uri(url);
     request = request.header(header::USER_AGENT, USER_AGENT);
     if let Some(token) = token {
         let mut value =
             HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
                 Error::new(ErrorKind::Config, "the token has characters that no token has")
-                    .help("is there a line break in it? log in again, or set BALENA_API_KEY anew")
+                    .with_help("is there a line break in it? log in again, or set BALENA_API_KEY anew")
             })?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
@@ -293,7 +294,7 @@ fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
 
 /// Reads follow; a write would arrive as something else, or twice. The token stays with its host.
 fn follow(
-    outgoing: &Outgoing,
+    outgoing: &ApiRequest,
     from: &Uri,
     to: Uri,
     status: u16,
@@ -303,8 +304,8 @@ fn follow(
     let refuse = |why: &str| {
         Err(Error::new(ErrorKind::Rejected, format!("status {status}: redirected to {host}, {why}"))
             .with_status(status)
-            .sent(true)
-            .help("is the address of the API right, and no proxy or portal in between?"))
+            .with_sent(true)
+            .with_help("is the address of the API right, and no proxy or portal in between?"))
     };
     if !outgoing.is_read() {
         return refuse("and a write is not sent on");
@@ -326,20 +327,20 @@ fn is_same_host(one: &Uri, other: &Uri) -> bool {
     host(one) == host(other) && (port(one) == port(other) || upgraded)
 }
 
-fn may_repeat(outgoing: &Outgoing, error: &Error) -> bool {
+fn is_retryable(outgoing: &ApiRequest, error: &Error) -> bool {
     let passing = match error.kind() {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
-        _ => error.status().is_some_and(is_passing),
+        _ => error.status().is_some_and(is_transient),
     };
-    let may_arrive_again = outgoing.repeatable || !error.was_sent() || error.status() == Some(TOO_EARLY);
-    passing && !error.is_lasting() && may_arrive_again
+    let may_arrive_again = outgoing.idempotent || !error.was_sent() || error.status() == Some(TOO_EARLY);
+    passing && !error.is_permanent() && may_arrive_again
 }
 
-fn address(outgoing: &Outgoing) -> Result<Uri> {
+fn address(outgoing: &ApiRequest) -> Result<Uri> {
     outgoing.url.parse().map_err(|_| {
         Error::new(ErrorKind::InvalidArgument, "it does not make an address")
-            .operation(outgoing.operation())
-            .help("check names, settings and BALENA_API_URL")
+            .with_operation(outgoing.operation())
+            .with_help("check names, settings and BALENA_API_URL")
     })
 }
 
@@ -350,44 +351,45 @@ fn authority(url: &Uri) -> &str {
 }
 
 /// What it means that the connection to this host is lost.
-pub(super) fn lost(host: &str, effect: Effect, error: TransportError) -> Error {
+pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportError) -> Error {
     // What our own side is missing for a connection has a text of its own.
     let TransportError { sent, reused, cause } = error;
     let error = match cause.downcast::<Error>() {
         Ok(own) => return *own,
         Err(cause) => TransportError { sent, reused, cause },
     };
-    let kind = of_lost(effect, error.sent);
+    let kind = connection_lost_kind(effect, error.sent);
     if kind == ErrorKind::UnknownOutcome {
         let text = format!("the connection closed before a response ({error})");
-        return Error::new(kind, text).sent(true).because(error).help(LOOK);
+        return Error::new(kind, text).with_sent(true).with_source(error).with_help(CHECK_BEFORE_RESEND);
     }
     let message = if error.sent {
         format!("{host} closed the connection before a response ({error})")
     } else {
         format!("can't reach {host} ({error})")
     };
-    let proxied = message.contains(THROUGH);
+    let proxied = message.contains(VIA_PROXY);
     // In the words of every resolver.
     let is_unknown_host = message.contains("lookup address") || message.contains("name resolution");
-    let lost = Error::new(kind, message).sent(error.sent).because(error);
+    let lost = Error::new(kind, message).with_sent(error.sent).with_source(error);
     if proxied {
-        return lost.help(
+        return lost.with_help(
             "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
         );
     }
     if is_unknown_host {
-        return lost
-            .help("is the device online? is BALENA_API_URL right? the name of the host is not known here");
+        return lost.with_help(
+            "is the device online? is BALENA_API_URL right? the name of the host is not known here",
+        );
     }
-    lost.help("is the device online, is its clock right, and is the host the right one?")
+    lost.with_help("is the device online, is its clock right, and is the host the right one?")
 }
 
-fn no_answer(outgoing: &Outgoing, limit: Duration) -> Error {
-    let error = Error::new(ErrorKind::Timeout, format!("no response within {limit:?}")).sent(true);
+fn timeout_error(outgoing: &ApiRequest, limit: Duration) -> Error {
+    let error = Error::new(ErrorKind::Timeout, format!("no response within {limit:?}")).with_sent(true);
     if outgoing.is_read() {
         error
     } else {
-        error.help("it may still take effect: check before you send it again")
+        error.with_help("it may still take effect: check before you send it again")
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 
 /// A window over the last requests. Whoever comes too early waits for its turn.
 #[derive(Debug)]
-pub(crate) struct Limiter {
+pub(crate) struct RateLimiter {
     limit: usize,
     interval: Duration,
     clock: Arc<dyn Clock>,
@@ -19,15 +19,15 @@ pub(crate) struct Limiter {
     starts: Mutex<(Option<Timestamp>, VecDeque<Duration>)>,
 }
 
-impl Limiter {
+impl RateLimiter {
     pub(crate) fn new(limit: NonZeroU32, interval: Duration, clock: Arc<dyn Clock>) -> Self {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         Self { limit, interval, clock, starts: Mutex::default() }
     }
 
     /// Returns when the next request may start.
-    pub(crate) async fn turn(&self) {
-        let wait = self.book();
+    pub(crate) async fn acquire(&self) {
+        let wait = self.reserve();
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
@@ -35,7 +35,7 @@ impl Limiter {
 
     /// Books the next free start and tells how far away it is. A booking that is given up (a dropped future)
     /// still counts: the limit is never exceeded.
-    fn book(&self) -> Duration {
+    fn reserve(&self) -> Duration {
         let mut state = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
         let (origin, starts) = &mut *state;
         let now = self.clock.now();
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn an_interval_without_end_is_one() {
-        let limiter = Limiter::new(NonZeroU32::MIN, Duration::MAX, Arc::new(SystemClock));
-        assert_eq!(limiter.book(), Duration::ZERO);
+        let limiter = RateLimiter::new(NonZeroU32::MIN, Duration::MAX, Arc::new(SystemClock));
+        assert_eq!(limiter.reserve(), Duration::ZERO);
         for _ in 0..3 {
-            assert!(limiter.book() > Duration::from_secs(1 << 40));
+            assert!(limiter.reserve() > Duration::from_secs(1 << 40));
         }
     }
 }

@@ -4,24 +4,24 @@ mod body;
 #[cfg(feature = "rustls-ring")]
 mod certificate;
 mod checksum;
-mod cloud;
 mod download;
+mod error_message;
 mod execute;
-mod exposed;
+mod html_page;
+mod hyper_transport;
 mod limiter;
 mod lines;
 mod media_type;
 mod multipart;
-mod opened;
 mod outcome;
-mod page;
-mod plain;
-mod proxies;
-mod refusal;
+mod plain_http;
+mod proxy;
+mod reqwest_transport;
 mod retry;
+mod status_policy;
+mod streaming;
 #[cfg(feature = "rustls-ring")]
 mod tls;
-mod words;
 
 use std::fmt;
 use std::future::Future;
@@ -32,23 +32,25 @@ use bytes::Bytes;
 
 pub use body::Body;
 pub(crate) use body::BodyError;
-pub(crate) use cloud::{Authorities, Cloud, Way};
 pub use download::{Download, DownloadStream, Progress};
 pub(crate) use download::{Report, Source};
-pub(crate) use execute::{Http, Outgoing, Reply, Turn};
-pub(crate) use exposed::{PlainHttp, is_exposed, refused as exposed};
-pub(crate) use limiter::Limiter;
+pub(crate) use error_message::{body_excerpt, error_message, single_line, status_and_message};
+pub(crate) use execute::{ApiRequest, BufferedResponse, Http, RateLimitRetry};
+pub(crate) use html_page::{foreign_page, html_page_description};
+pub(crate) use hyper_transport::{HyperTransport, ServerAddress as PlainEndpoint};
+pub(crate) use limiter::RateLimiter;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use media_type::media_type;
-pub(crate) use multipart::Form;
-pub(crate) use opened::Opened;
-pub(crate) use outcome::{Effect, Gateway, may_have_happened, of_gateway, of_lost, of_status};
-pub(crate) use page::{foreign_page, page};
-pub(crate) use plain::{Endpoint as PlainEndpoint, Plain};
-pub(crate) use refusal::{Refusals, wants_fresh_login};
-pub(crate) use retry::Budget;
-pub use retry::Retry;
-pub(crate) use words::{beginning, line, status_and_words, words};
+pub(crate) use multipart::MultipartForm;
+pub(crate) use outcome::{
+    GatewayError, Semantics, connection_lost_kind, gateway_error, kind_of_status, may_have_happened,
+};
+pub(crate) use plain_http::{PlainHttp, is_exposed, plain_http_error as exposed};
+pub(crate) use reqwest_transport::{ReqwestTransport, RootCertificates, TransportConfig};
+pub(crate) use retry::RetryBudget;
+pub use retry::RetryPolicy;
+pub(crate) use status_policy::{StatusPolicy, wants_fresh_login};
+pub(crate) use streaming::StreamingResponse;
 
 /// A boxed future, at the one place where a transport is chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -7,12 +7,12 @@ use http::HeaderValue;
 
 /// The parts so far.
 #[derive(Debug)]
-pub(crate) struct Form {
+pub(crate) struct MultipartForm {
     boundary: String,
     body: Vec<u8>,
 }
 
-impl Form {
+impl MultipartForm {
     pub(crate) fn new() -> Self {
         let mut boundary = "balena-agent-".to_owned();
         for _ in 0..3 {
@@ -74,8 +74,12 @@ mod tests {
 
     #[test]
     fn parts_stay_apart_whatever_their_names() {
-        let form =
-            Form::new().text("na\"me", "a\r\nb").file("logo", "l\r\n.png", Some("image/png"), b"\x89PNG");
+        let form = MultipartForm::new().text("na\"me", "a\r\nb").file(
+            "logo",
+            "l\r\n.png",
+            Some("image/png"),
+            b"\x89PNG",
+        );
         let (content_type, body) = form.finish();
         let boundary = content_type.to_str().unwrap().rsplit('=').next().unwrap();
         let expected = format!(
@@ -85,6 +89,6 @@ mod tests {
         );
         let expected: Vec<u8> = expected.bytes().map(|byte| if byte == 1 { 0x89 } else { byte }).collect();
         assert_eq!(body, expected);
-        assert_ne!(Form::new().boundary, Form::new().boundary);
+        assert_ne!(MultipartForm::new().boundary, MultipartForm::new().boundary);
     }
 }

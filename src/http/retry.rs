@@ -15,16 +15,16 @@ use crate::error::Error;
 /// answer of the server; any request is when it never left, and on 425 (the server took up nothing). Nothing else is:
 /// never a plain POST that may have arrived, and never after a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
+pub struct RetryPolicy {
     tries: u32,
 }
 
 /// Before the second try, at most; the bound doubles with every try.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 
-impl Retry {
+impl RetryPolicy {
     /// Before any try, at most.
-    pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+    pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
     /// Up to four tries.
     pub const fn standard() -> Self {
@@ -37,14 +37,15 @@ impl Retry {
     }
 
     /// Whether there is another try after this many.
-    pub(crate) fn goes_on(self, tries: u32) -> bool {
+    pub(crate) fn allows_attempt(self, tries: u32) -> bool {
         tries < self.tries
     }
 
     /// How long to wait after this many tries: anything up to the bound, so that a fleet does not come back
     /// in step.
-    pub(crate) fn pause(tries: u32) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(Self::LONGEST_PAUSE);
+    pub(crate) fn backoff(tries: u32) -> Duration {
+        let bound =
+            INITIAL_BACKOFF.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(Self::MAX_BACKOFF);
         // Without randomness the bound itself is a fair pause.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -52,12 +53,12 @@ impl Retry {
 
     /// How long to wait after so many tries of something that is tried for long: at least as long as the server
     /// says, and never no time at all, for it may say that.
-    pub(crate) fn pause_after(tries: u32, error: &Error) -> Duration {
-        Self::pause(tries).max(error.retry_after().unwrap_or_default())
+    pub(crate) fn delay_after(tries: u32, error: &Error) -> Duration {
+        Self::backoff(tries).max(error.retry_after().unwrap_or_default())
     }
 }
 
-impl Default for Retry {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self::standard()
     }
@@ -66,13 +67,13 @@ impl Default for Retry {
 /// Further tries that all clones of a client share: a server that fails everything must not be asked four
 /// times as often.
 #[derive(Debug)]
-pub(crate) struct Budget(Mutex<(f64, Instant)>);
+pub(crate) struct RetryBudget(Mutex<(f64, Instant)>);
 
 /// Further tries in a burst, and how many come back per second.
 const BURST: f64 = 20.0;
 const PER_SECOND: f64 = 0.5;
 
-impl Budget {
+impl RetryBudget {
     pub(crate) fn new() -> Self {
         Self(Mutex::new((BURST, Instant::now())))
     }
@@ -95,17 +96,17 @@ mod tests {
     #[test]
     fn pauses_stay_below_their_bound() {
         for tries in 1..40 {
-            let pause = Retry::pause(tries);
+            let pause = RetryPolicy::backoff(tries);
             assert!(
-                pause <= Retry::LONGEST_PAUSE
-                    && pause <= FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(10))
+                pause <= RetryPolicy::MAX_BACKOFF
+                    && pause <= INITIAL_BACKOFF.saturating_mul(1 << (tries - 1).min(10))
             );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_budget_runs_out_and_comes_back() {
-        let budget = Budget::new();
+        let budget = RetryBudget::new();
         assert_eq!((0..50).filter(|_| budget.take()).count(), 20);
         tokio::time::advance(Duration::from_secs(4)).await;
         assert_eq!((0..50).filter(|_| budget.take()).count(), 2);

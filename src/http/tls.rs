@@ -19,31 +19,33 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use crate::error::{Error, ErrorKind, Result};
 
 use super::certificate::{Certificate, first_element};
-use super::cloud::Authorities;
+use super::reqwest_transport::RootCertificates;
 
 /// What is trusted.
-pub(super) struct Trust {
+pub(super) struct TrustAnchors {
     roots: RootCertStore,
     /// Those that were named, byte for byte.
     named: Vec<CertificateDer<'static>>,
 }
 
-impl Trust {
+impl TrustAnchors {
     /// The public authorities are compiled in: a `FROM scratch` image has no others.
     ///
     /// # Errors
     /// `is_config` for a source without a certificate, `is_io` for a file that can't be read.
-    pub(super) fn of(sources: &[Authorities]) -> Result<Self> {
+    pub(super) fn of(sources: &[RootCertificates]) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let mut named = Vec::new();
         for source in sources {
             let (pem, operation) = match source {
-                Authorities::Pem(pem) => (pem.clone(), "read the certificates of the authority".to_owned()),
-                Authorities::File(path) => {
+                RootCertificates::Pem(pem) => {
+                    (pem.clone(), "read the certificates of the authority".to_owned())
+                }
+                RootCertificates::File(path) => {
                     let pem = std::fs::read(path);
                     let pem = pem.map_err(|cause| {
-                        crate::fs::failed("read the certificates in", path, cause).help(
+                        crate::fs::failed("read the certificates in", path, cause).with_help(
                             "name a file with certificates, or unset what names this: BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE",
                         )
                     })?;
@@ -57,8 +59,8 @@ impl Trust {
             named.extend(certificates.into_iter().filter(|der| Certificate::read(der).is_some()));
             if added == 0 && named.len() == known {
                 return Err(Error::new(ErrorKind::Config, "there is no certificate in it")
-                    .operation(operation)
-                    .help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
+                    .with_operation(operation)
+                    .with_help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
             }
         }
         Ok(Self { roots, named })
@@ -178,7 +180,7 @@ impl ServerCertVerifier for Verifier {
 pub(super) fn refused(cause: &(dyn StdError + 'static), host: &str, way: &str) -> Option<Error> {
     let (text, help) = told(refusal(cause)?, host);
     // The next try would fare no better.
-    Some(Error::new(ErrorKind::Unreachable, format!("{way}{text}")).help(help).lasting())
+    Some(Error::new(ErrorKind::Unreachable, format!("{way}{text}")).with_help(help).permanent())
 }
 
 fn refusal<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
@@ -211,7 +213,7 @@ fn told(refusal: &CertificateError, host: &str) -> (String, String) {
             "set the clock, or wait until its time service has: without a battery a device starts in 1970".to_owned(),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = presented.iter().take(8).map(|name| crate::error::shown(name).to_string());
+            let names = presented.iter().take(8).map(|name| crate::error::escaped(name).to_string());
             let names = names.collect::<Vec<_>>().join(", ");
             (
                 format!("{of} is not for this name, but for: {names}"),

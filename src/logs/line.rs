@@ -57,8 +57,8 @@ pub(super) fn object<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, S
         return Err("it is not a JSON object".to_owned());
     }
     crate::json::decode(line).map_err(|misfit| match misfit.path.as_str() {
-        "" => misfit.why,
-        path => format!("at {path}: {}", misfit.why),
+        "" => misfit.reason,
+        path => format!("at {path}: {}", misfit.reason),
     })
 }
 

@@ -1,9 +1,9 @@
 //! Device logs: recent lines, and streams of new lines of one device or many.
 
+mod dedup;
 mod journal;
 mod line;
-mod many;
-mod seen;
+mod merge;
 mod source;
 mod stream;
 
@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::answer;
-use crate::api::device::{DeviceTarget, Way};
-use crate::api::keys::DeviceKey;
+use crate::api::device::{DeviceTarget, Route};
 use crate::core::Core;
 use crate::error::Result;
+use crate::resource::json_request;
+use crate::resource::keys::DeviceKey;
 
 pub use line::LogLine;
-pub use many::{DeviceLog, LogsOfMany};
+pub use merge::{DeviceLog, MergedLogs};
 pub use stream::{LogEvent, LogStream};
 
-use source::{Source, Wanted};
+use source::{LineSelection, Source};
 
 /// Logs of devices. From [`Balena::logs`](crate::Balena::logs).
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Logs {
     /// `is_not_found` or `is_ambiguous` for the device; `is_unauthorized` if nobody is logged in, or the credential
     /// is a device's own key, which may not read logs.
     pub fn history(&self, device: impl Into<DeviceKey>) -> History {
-        History { core: self.core.clone(), device: device.into(), wanted: Wanted::default() }
+        History { core: self.core.clone(), device: device.into(), wanted: LineSelection::default() }
     }
 
     /// Follows the log of a device (`GET /device/v2/<uuid>/logs?stream=1`). By default without earlier lines. For
@@ -72,22 +72,22 @@ impl Logs {
     }
 }
 
-/// All available lines, as a [`Count`].
+/// All available lines, as a [`LineCount`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct All;
+pub struct AllLines;
 
 /// Number of lines: a number, or [`All`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count(Option<u32>);
+pub struct LineCount(Option<u32>);
 
-impl From<u32> for Count {
+impl From<u32> for LineCount {
     fn from(count: u32) -> Self {
         Self(Some(count))
     }
 }
 
-impl From<All> for Count {
-    fn from(_: All) -> Self {
+impl From<AllLines> for LineCount {
+    fn from(_: AllLines) -> Self {
         Self(None)
     }
 }
@@ -111,13 +111,13 @@ impl From<&str> for LogStart {
 /// The options of a subscription.
 #[derive(Debug)]
 struct Options {
-    wanted: Wanted,
+    wanted: LineSelection,
     patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wanted: Wanted::default(), patience: stream::PATIENCE }
+        Self { wanted: LineSelection::default(), patience: stream::PATIENCE }
     }
 }
 
@@ -126,7 +126,7 @@ impl Options {
     /// `is_invalid_argument` if the key is malformed or the start time is invalid.
     fn stream(&self, core: &Arc<Core>, device: DeviceTarget) -> Result<LogStream> {
         self.wanted.check()?;
-        let way: Way = device.way(&core.env, &core.supervisor)?;
+        let way: Route = device.route(&core.env, &core.supervisor)?;
         let source = Source::new(core, way);
         source.check(core, &self.wanted)?;
         Ok(LogStream::new(core, source, self.wanted.clone(), self.patience))
@@ -136,7 +136,7 @@ impl Options {
 macro_rules! options {
     ($($wanted:ident).+) => {
         /// Limits the earlier lines to the last `count`, or [`All`].
-        pub fn count(mut self, count: impl Into<Count>) -> Self {
+        pub fn count(mut self, count: impl Into<LineCount>) -> Self {
             self.$($wanted).+.count = Some(count.into());
             self
         }
@@ -155,7 +155,7 @@ macro_rules! options {
 pub struct History {
     core: Arc<Core>,
     device: DeviceKey,
-    wanted: Wanted,
+    wanted: LineSelection,
 }
 
 impl History {
@@ -169,7 +169,7 @@ impl IntoFuture for History {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let reply = source::history(&self.core, &self.device, &self.wanted).await?;
-            answer::decode(&reply)
+            json_request::decode(&reply)
         })
     }
 }
@@ -225,13 +225,13 @@ impl IntoFuture for Subscribe {
 }
 
 impl IntoFuture for SubscribeAll {
-    type Output = Result<LogsOfMany>;
+    type Output = Result<MergedLogs>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let streams = self.devices.into_iter().map(|device| self.options.stream(&self.core, device));
-            Ok(LogsOfMany::new(streams.collect::<Result<_>>()?))
+            Ok(MergedLogs::new(streams.collect::<Result<_>>()?))
         })
     }
 }
@@ -239,5 +239,5 @@ impl IntoFuture for SubscribeAll {
 const _: () = {
     const fn sendable<T: Send + Unpin + 'static>() {}
     sendable::<LogStream>();
-    sendable::<LogsOfMany>();
+    sendable::<MergedLogs>();
 };

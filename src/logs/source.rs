@@ -11,18 +11,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::api::device::Way;
-use crate::api::keys::DeviceKey;
-use crate::api::read::{about, one, rows};
-use crate::api::rows::Device;
-use crate::core::{Core, Plain};
+use crate::api::device::Route;
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Opened, Reply};
+use crate::http::{BufferedResponse, StreamingResponse};
 use crate::odata::Query;
+use crate::resource::keys::DeviceKey;
+use crate::resource::read::{exactly_one, response_error, rows};
+use crate::rows::Device;
 use crate::supervisor::{self, JournalQuery};
 
 use super::line::LogLine;
-use super::{Count, journal, line};
+use super::{LineCount, journal, line};
 
 /// The characters not encoded in a query value.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -31,16 +31,16 @@ const MOST: u32 = i32::MAX.unsigned_abs();
 /// Deadline of the response head: the API sends it with the first line, or with the first heartbeat after 58 s.
 const HEAD_LIMIT: Duration = Duration::from_secs(90);
 /// Number of journal entries requested again after a break.
-const AGAIN: u32 = 1000;
+const RECONNECT_LINES: u32 = 1000;
 
 /// Which earlier lines to request besides new ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) count: Option<Count>,
+pub(super) struct LineSelection {
+    pub(super) count: Option<LineCount>,
     pub(super) start: Option<String>,
 }
 
-impl Wanted {
+impl LineSelection {
     /// # Errors
     /// `is_invalid_argument` if the start is not a time: the API would ignore it.
     pub(super) fn check(&self) -> Result<()> {
@@ -63,11 +63,12 @@ impl Wanted {
 
     /// Returns whether no earlier lines are requested.
     pub(super) fn is_nothing(&self) -> bool {
-        matches!(self.count, None | Some(Count(Some(0)))) && self.start.is_none()
+        matches!(self.count, None | Some(LineCount(Some(0)))) && self.start.is_none()
     }
 
     fn query(&self, stream: bool) -> String {
-        let count = self.count.map(|Count(count)| count.map_or("all".to_owned(), |count| count.to_string()));
+        let count =
+            self.count.map(|LineCount(count)| count.map_or("all".to_owned(), |count| count.to_string()));
         let start = self.start.as_ref().map(|start| utf8_percent_encode(start, QUERY).to_string());
         let pairs = [("stream", stream.then(|| "1".to_owned())), ("count", count), ("start", start)];
         let pairs: Vec<String> =
@@ -92,13 +93,13 @@ pub(super) enum Source {
 /// A stream of bytes, not yet split into lines.
 #[derive(Debug)]
 pub(super) enum Feed {
-    Cloud(Opened),
-    Journal(supervisor::Opened),
+    Cloud(StreamingResponse),
+    Journal(supervisor::StreamingResponse),
 }
 
 /// An open log.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct OpenLog {
     pub(super) feed: Feed,
     pub(super) source: Source,
     /// When the log was opened (ms), by the server's clock.
@@ -106,10 +107,10 @@ pub(super) struct Start {
 }
 
 impl Source {
-    pub(super) fn new(core: &Core, way: Way) -> Self {
+    pub(super) fn new(core: &Core, way: Route) -> Self {
         match way {
-            Way::There(key) => Self::Cloud { key, uuid: None },
-            Way::Here => Self::Journal { uuid: core.env.device_uuid.as_deref().map(Arc::from) },
+            Route::There(key) => Self::Cloud { key, uuid: None },
+            Route::Here => Self::Journal { uuid: core.env.device_uuid.as_deref().map(Arc::from) },
         }
     }
 
@@ -127,18 +128,18 @@ impl Source {
     /// # Errors
     /// `is_invalid_argument` if the key is malformed or the start time is invalid; `is_unauthorized` if the session
     /// has expired; `is_config` without the supervisor's variables.
-    pub(super) fn check(&self, core: &Core, wanted: &Wanted) -> Result<()> {
-        let Self::Cloud { key, .. } = self else { return core.supervisor.link().map(drop) };
+    pub(super) fn check(&self, core: &Core, wanted: &LineSelection) -> Result<()> {
+        let Self::Cloud { key, .. } = self else { return core.supervisor.connection().map(drop) };
         key.check()?;
         if wanted.start.is_some() && wanted.count.is_none() {
             return Err(Error::argument("start", "the API needs a count with it")
-                .help("add `.count(…)` with the number of lines, or `.count(All)`"));
+                .with_help("add `.count(…)` with the number of lines, or `.count(All)`"));
         }
-        core.login().map(drop)
+        core.login_token().map(drop)
     }
 
     /// Opens the log.
-    pub(super) async fn open(self, core: Arc<Core>, wanted: Wanted) -> Result<Start> {
+    pub(super) async fn open(self, core: Arc<Core>, wanted: LineSelection) -> Result<OpenLog> {
         match self {
             Self::Cloud { key, uuid } => {
                 let uuid = match uuid {
@@ -147,14 +148,14 @@ impl Source {
                 };
                 let path = path(&uuid, &wanted, true);
                 let asked = Instant::now();
-                let plain = Plain { timeout: Some(HEAD_LIMIT), ..Plain::get(path) };
-                let opened = core.open(plain).await.map_err(for_a_user)?;
+                let plain = EndpointRequest { timeout: Some(HEAD_LIMIT), ..EndpointRequest::get(path) };
+                let opened = core.stream(plain).await.map_err(for_a_user)?;
                 let at = opened.headers.get(header::DATE).and_then(|date| date.to_str().ok());
                 let at = at.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
                 // The API may have delayed the response head until the first line.
                 let waited = i64::try_from(asked.elapsed().as_secs()).unwrap_or_default();
                 let at = at.map(|date| (date.timestamp().as_second() - waited).saturating_mul(1000));
-                Ok(Start { feed: Feed::Cloud(opened), source: Self::Cloud { key, uuid: Some(uuid) }, at })
+                Ok(OpenLog { feed: Feed::Cloud(opened), source: Self::Cloud { key, uuid: Some(uuid) }, at })
             }
             Self::Journal { .. } => {
                 let at = core.http.clock.now().as_millisecond();
@@ -163,30 +164,34 @@ impl Source {
                     query = query.since(format!("@{}", start.as_second()));
                 }
                 query = match wanted.count {
-                    Some(Count(Some(count @ 1..))) => query.count(count),
-                    Some(Count(None)) => query.count(MOST),
+                    Some(LineCount(Some(count @ 1..))) => query.count(count),
+                    Some(LineCount(None)) => query.count(MOST),
                     // `journalctl` shows ten entries by default. One is the least; it is dropped as too old.
                     _ if wanted.is_nothing() => query.count(1),
                     _ => query,
                 };
                 let opened = core.supervisor.open_journal(query).await?;
-                Ok(Start { feed: Feed::Journal(opened), source: self, at: Some(at) })
+                Ok(OpenLog { feed: Feed::Journal(opened), source: self, at: Some(at) })
             }
         }
     }
 
     /// Returns what to request after a break, to get all lines from this time (ms) on again.
-    pub(super) fn again(&self, from: i64) -> Wanted {
+    pub(super) fn again(&self, from: i64) -> LineSelection {
         match self {
             // Without a count, the API sends recent lines only.
-            Self::Cloud { .. } => Wanted { count: Some(Count(None)), start: Some(from.to_string()) },
+            Self::Cloud { .. } => {
+                LineSelection { count: Some(LineCount(None)), start: Some(from.to_string()) }
+            }
             // Supervisors before 14.7 do not accept a start time.
-            Self::Journal { .. } => Wanted { count: Some(Count(Some(AGAIN))), start: None },
+            Self::Journal { .. } => {
+                LineSelection { count: Some(LineCount(Some(RECONNECT_LINES))), start: None }
+            }
         }
     }
 
     /// Returns whether the source sends earlier lines that were not requested.
-    pub(super) fn tells_too_much(&self, wanted: &Wanted) -> bool {
+    pub(super) fn sends_unrequested(&self, wanted: &LineSelection) -> bool {
         matches!(self, Self::Journal { .. }) && wanted.is_nothing()
     }
 
@@ -222,13 +227,17 @@ impl Feed {
 }
 
 /// Reads the last lines of a device (`GET /device/v2/<uuid>/logs`).
-pub(super) async fn history(core: &Core, key: &DeviceKey, wanted: &Wanted) -> Result<Reply> {
+pub(super) async fn history(
+    core: &Core,
+    key: &DeviceKey,
+    wanted: &LineSelection,
+) -> Result<BufferedResponse> {
     wanted.check()?;
     let uuid = find(core, key).await?;
-    core.plain(Plain::get(path(&uuid, wanted, false))).await.map_err(for_a_user)
+    core.send(EndpointRequest::get(path(&uuid, wanted, false))).await.map_err(for_a_user)
 }
 
-fn path(uuid: &str, wanted: &Wanted, stream: bool) -> String {
+fn path(uuid: &str, wanted: &LineSelection, stream: bool) -> String {
     format!("/device/v2/{uuid}/logs{}", wanted.query(stream))
 }
 
@@ -240,19 +249,23 @@ async fn find(core: &Core, key: &DeviceKey) -> Result<Arc<str>> {
     }
     let target = key.target::<Device>(Query::new().select(["uuid"]))?;
     let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-    let row: Row = one(target.missing, rows(&reply)?, &target.sought, &reply)?;
+    let row: Row = exactly_one(target.not_found_kind, rows(&reply)?, &target.subject, &reply)?;
     let uuid =
         row.uuid.filter(|uuid| !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     uuid.map(Arc::from).ok_or_else(|| {
-        about(&reply, ErrorKind::Decode, format!("the response lacks the uuid of {}", target.sought))
-            .help("check that the token may read it: the API omits what a key may not read")
+        response_error(
+            &reply,
+            ErrorKind::Decode,
+            format!("the response lacks the uuid of {}", target.subject),
+        )
+        .with_help("check that the token may read it: the API omits what a key may not read")
     })
 }
 
 /// Adds help to the error that a device's own key gets.
 fn for_a_user(error: Error) -> Error {
     if error.is_unauthorized() && error.was_sent() {
-        error.help(
+        error.with_help(
             "logs are for users: the token is wrong or expired, or it is a device's own key; on the device follow \
              its journal, with `subscribe(None)`",
         )

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Line, Lines, Retry, foreign_page};
+use crate::http::{BoxFuture, Line, Lines, RetryPolicy, foreign_page};
 
+use super::dedup::{Dedup, Verdict};
 use super::line::LogLine;
-use super::seen::{Seen, Verdict};
-use super::source::{Feed, Source, Start, Wanted};
+use super::source::{Feed, LineSelection, OpenLog, Source};
 
 /// Default time for which a lost connection is retried.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -60,7 +60,7 @@ pub enum LogEvent {
 /// their number. Before the first line, a reconnect requests lines from the second of the first connection on.
 ///
 /// An error is the last item: any error other than a break (401, 404 …), or a break longer than the
-/// [patience](super::Subscribe::patience). With [`Retry::never`] the first break ends the stream: with an error if
+/// [patience](super::Subscribe::patience). With [`RetryPolicy::never`] the first break ends the stream: with an error if
 /// the connection was lost, without one if the server closed it.
 #[doc(alias = "unsubscribe")]
 #[doc(alias = "unsubscribe_all")]
@@ -68,11 +68,11 @@ pub enum LogEvent {
 pub struct LogStream {
     core: Arc<Core>,
     source: Source,
-    wanted: Wanted,
+    wanted: LineSelection,
     patience: Duration,
     state: State,
     lines: Lines,
-    seen: Seen,
+    seen: Dedup,
     /// Events to yield before any other work.
     events: VecDeque<LogEvent>,
     skipped: u64,
@@ -86,14 +86,14 @@ pub struct LogStream {
 enum State {
     /// Not started; polling opens it.
     New,
-    Opening(BoxFuture<'static, Result<Start>>, Instant),
-    Open(Box<Open>),
+    Opening(BoxFuture<'static, Result<OpenLog>>, Instant),
+    Open(Box<Connected>),
     Pausing(BoxFuture<'static, ()>),
     /// Ended; holds the error until it is yielded.
     Ended(Option<Error>),
 }
 
-struct Open {
+struct Connected {
     feed: Feed,
     since: Instant,
     /// Whether anything was received, even a heartbeat.
@@ -101,7 +101,7 @@ struct Open {
 }
 
 impl LogStream {
-    pub(super) fn new(core: &Arc<Core>, source: Source, wanted: Wanted, patience: Duration) -> Self {
+    pub(super) fn new(core: &Arc<Core>, source: Source, wanted: LineSelection, patience: Duration) -> Self {
         Self {
             core: core.clone(),
             source,
@@ -109,7 +109,7 @@ impl LogStream {
             patience,
             state: State::New,
             lines: Lines::default(),
-            seen: Seen::default(),
+            seen: Dedup::default(),
             events: VecDeque::new(),
             skipped: 0,
             is_first: false,
@@ -153,7 +153,7 @@ impl LogStream {
     }
 
     /// Returns what to request: the caller's lines, or after a break those that continue from the last line.
-    fn wanted_now(&mut self) -> Wanted {
+    fn wanted_now(&mut self) -> LineSelection {
         if self.seen.is_empty() && !self.wanted.is_nothing() {
             // The lines of the first request have not arrived yet.
             return self.wanted.clone();
@@ -161,14 +161,15 @@ impl LogStream {
         self.seen.resume().map_or_else(|| self.wanted.clone(), |from| self.source.again(from))
     }
 
-    fn opened(&mut self, start: Start) {
+    fn opened(&mut self, start: OpenLog) {
         self.is_first = false;
         self.source = start.source;
         self.seen.begin(start.at);
-        if self.seen.is_empty() && self.source.tells_too_much(&self.wanted) {
+        if self.seen.is_empty() && self.source.sends_unrequested(&self.wanted) {
             self.seen.only_from_the_beginning();
         }
-        self.state = State::Open(Box::new(Open { feed: start.feed, since: Instant::now(), heard: false }));
+        self.state =
+            State::Open(Box::new(Connected { feed: start.feed, since: Instant::now(), heard: false }));
     }
 
     /// Handles the end of the connection.
@@ -189,7 +190,7 @@ impl LogStream {
             None if !resumes => self.state = State::Ended(None),
             None => {
                 let ended = Error::new(ErrorKind::Unreachable, "the server closed the stream");
-                self.broke(ended.operation(operation).sent(true));
+                self.broke(ended.with_operation(operation).with_sent(true));
             }
             Some(error) => self.broke(error),
         }
@@ -202,12 +203,12 @@ impl LogStream {
             return;
         }
         self.breaks = self.breaks.saturating_add(1);
-        let pause = Retry::pause_after(self.breaks, &error);
+        let pause = RetryPolicy::delay_after(self.breaks, &error);
         self.spent = self.spent.saturating_add(pause);
         if self.spent > self.patience {
             let error = error
                 .with_attempts(self.breaks)
-                .help("the log was interrupted for longer than the patience allows; subscribe again once the connection works");
+                .with_help("the log was interrupted for longer than the patience allows; subscribe again once the connection works");
             self.state = State::Ended(Some(error));
             return;
         }
@@ -219,7 +220,7 @@ impl LogStream {
     }
 
     fn resumes(&self) -> bool {
-        self.core.http.retry.goes_on(1)
+        self.core.http.retry.allows_attempt(1)
     }
 
     fn had_news(&mut self) {
@@ -231,7 +232,7 @@ impl LogStream {
     fn line(&mut self, text: &Bytes) {
         if text.iter().all(u8::is_ascii_whitespace) {
             // A heartbeat comes after all earlier lines.
-            self.wanted = Wanted::default();
+            self.wanted = LineSelection::default();
             return;
         }
         if self.source.is_remark(text) {
@@ -256,7 +257,7 @@ impl LogStream {
                 Some(page) => {
                     let text = format!("a log can't be read: it is {page}");
                     let error = self.of_the_feed(Error::new(ErrorKind::Decode, text));
-                    self.state = State::Ended(Some(error.help("is no proxy or portal in between?")));
+                    self.state = State::Ended(Some(error.with_help("is no proxy or portal in between?")));
                 }
                 None => self.skip(text, format_args!("a line can't be read: {why}")),
             },
@@ -265,8 +266,8 @@ impl LogStream {
 
     fn of_the_feed(&self, error: Error) -> Error {
         match &self.state {
-            State::Open(open) => error.operation(open.feed.operation().to_owned()).sent(true),
-            _ => error.sent(true),
+            State::Open(open) => error.with_operation(open.feed.operation().to_owned()).with_sent(true),
+            _ => error.with_sent(true),
         }
     }
 
@@ -287,7 +288,7 @@ impl LogStream {
 /// Returns whether another attempt may succeed.
 fn is_passing(error: &Error) -> bool {
     let passing = [ErrorKind::Unreachable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::Server];
-    passing.contains(&error.kind()) && !error.is_lasting()
+    passing.contains(&error.kind()) && !error.is_permanent()
 }
 
 impl Stream for LogStream {

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
 
 /// The characters that `encodeURIComponent` encodes, as both SDKs use it. They include all that separate parts of a
 /// query (`&`, `=`, `;`, `,`, `/`, `+`, `#`, `?`); [`push_quoted`] doubles `'` before.
@@ -29,7 +29,7 @@ fn push(out: &mut String, text: &str, set: &'static AsciiSet) {
 }
 
 /// Refuses text with a NUL: no database column holds one, and the API answers with an empty 500.
-pub(super) fn check_text(text: &str) -> Check {
+pub(super) fn check_text(text: &str) -> QueryResult {
     if text.contains('\0') {
         return refuse!("text with a NUL character");
     }
@@ -37,7 +37,7 @@ pub(super) fn check_text(text: &str) -> Check {
 }
 
 /// Appends text as a literal: in quotes, with quotes inside doubled.
-pub(super) fn push_quoted(out: &mut String, text: &str) -> Check {
+pub(super) fn push_quoted(out: &mut String, text: &str) -> QueryResult {
     check_text(text)?;
     out.push('\'');
     push(out, &text.replace('\'', "''"), COMPONENT);
@@ -46,7 +46,7 @@ pub(super) fn push_quoted(out: &mut String, text: &str) -> Check {
 }
 
 /// Appends the name of a column, a navigation or a resource.
-pub(super) fn push_name(out: &mut String, name: &str) -> Check {
+pub(super) fn push_name(out: &mut String, name: &str) -> QueryResult {
     if name.is_empty() {
         return refuse!("an empty name");
     }
@@ -58,7 +58,7 @@ pub(super) fn push_name(out: &mut String, name: &str) -> Check {
 }
 
 /// Appends names joined by `/`, such as a column of a navigation's row.
-pub(super) fn push_path(out: &mut String, path: &str) -> Check {
+pub(super) fn push_path(out: &mut String, path: &str) -> QueryResult {
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
             out.push('/');
@@ -76,7 +76,7 @@ pub(super) struct RawText {
 }
 
 impl RawText {
-    pub(super) fn push(&mut self, out: &mut String, text: &str) -> Check {
+    pub(super) fn push(&mut self, out: &mut String, text: &str) -> QueryResult {
         check_text(text)?;
         for (index, piece) in text.split('\'').enumerate() {
             if index > 0 {
@@ -93,7 +93,7 @@ impl RawText {
         Ok(())
     }
 
-    fn count_brackets(&mut self, piece: &str) -> Check {
+    fn count_brackets(&mut self, piece: &str) -> QueryResult {
         for c in piece.chars() {
             match c {
                 '(' => self.depth += 1,
@@ -106,7 +106,7 @@ impl RawText {
     }
 
     /// Checks that all quotes and brackets are closed, so that the text can't end the bracket written around it.
-    pub(super) fn finish(self) -> Check {
+    pub(super) fn finish(self) -> QueryResult {
         match self {
             Self { quoted: true, .. } => refuse!("raw text with an open quote"),
             Self { depth: 1.., .. } => refuse!("raw text with an open bracket"),
@@ -119,7 +119,7 @@ impl RawText {
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> Check<String> {
+    fn raw(text: &str) -> QueryResult<String> {
         let mut out = String::new();
         let mut walk = RawText::default();
         walk.push(&mut out, text)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::encode::{RawText, push_name, push_path};
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
 use super::literal::Value;
 
 /// Operators of the grammar. The API reads a lambda variable with such a name as the operator.
@@ -17,13 +17,13 @@ pub(super) enum Expr {
     Path(Path),
     Value(Value),
     Binary(&'static str, Box<Expr>, Box<Expr>),
-    Join(Joint, Vec<Expr>),
+    Join(Connective, Vec<Expr>),
     Not(Box<Expr>),
     Call(&'static str, Vec<Expr>),
     In(Path, Vec<Value>),
     Lambda(Box<Lambda>),
     Count(Path, Option<Box<Expr>>),
-    Raw(Vec<Part>),
+    Raw(Vec<RawPart>),
 }
 
 /// Names joined by `/`.
@@ -36,7 +36,7 @@ pub(super) struct Path {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Joint {
+pub(super) enum Connective {
     And,
     Or,
 }
@@ -53,7 +53,7 @@ pub(super) struct Lambda {
 
 /// A piece of raw text, or a value bound into it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Part {
+pub(super) enum RawPart {
     Text(String),
     Bind(Expr),
 }
@@ -67,7 +67,7 @@ impl Path {
         Self { text, rooted: false }
     }
 
-    fn write(&self, out: &mut String, scope: &[String]) -> Check {
+    fn write(&self, out: &mut String, scope: &[String]) -> QueryResult {
         if let (false, Some(alias)) = (self.rooted, scope.last()) {
             out.push_str(alias);
             out.push('/');
@@ -85,7 +85,7 @@ impl Path {
 
 impl Expr {
     pub(super) fn raw(text: String) -> Self {
-        Self::Raw(vec![Part::Text(text)])
+        Self::Raw(vec![RawPart::Text(text)])
     }
 
     pub(super) fn binary(operator: &'static str, left: Self, right: Self) -> Self {
@@ -111,10 +111,10 @@ impl Expr {
 
     /// Joins with `and`. Chains stay one list, so that a long one does not become a deep tree.
     pub(super) fn and(self, other: Self) -> Self {
-        Self::join(Joint::And, [self, other])
+        Self::join(Connective::And, [self, other])
     }
 
-    pub(super) fn join(joint: Joint, operands: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn join(joint: Connective, operands: impl IntoIterator<Item = Self>) -> Self {
         let mut flat: Vec<Self> = Vec::new();
         for operand in operands {
             match operand {
@@ -132,12 +132,12 @@ impl Expr {
         }
     }
 
-    pub(super) fn render(&self, out: &mut String) -> Check {
+    pub(super) fn render(&self, out: &mut String) -> QueryResult {
         self.write(out, &mut Vec::new())
     }
 
     /// Writes the expression. `scope` holds the variables of the enclosing lambdas, innermost last.
-    fn write(&self, out: &mut String, scope: &mut Vec<String>) -> Check {
+    fn write(&self, out: &mut String, scope: &mut Vec<String>) -> QueryResult {
         match self {
             Self::Path(path) => path.write(out, scope),
             Self::Value(value) => value.write(out),
@@ -150,7 +150,7 @@ impl Expr {
                 if operands.is_empty() {
                     return refuse!("a condition without operands");
                 }
-                let word = if *joint == Joint::And { "and" } else { "or" };
+                let word = if *joint == Connective::And { "and" } else { "or" };
                 for (index, operand) in operands.iter().enumerate() {
                     if index > 0 {
                         push_word(out, word);
@@ -194,7 +194,7 @@ impl Expr {
         }
     }
 
-    fn write_operand(&self, out: &mut String, scope: &mut Vec<String>) -> Check {
+    fn write_operand(&self, out: &mut String, scope: &mut Vec<String>) -> QueryResult {
         if !matches!(self, Self::Binary(..) | Self::Join(..) | Self::In(..) | Self::Lambda(..)) {
             return self.write(out, scope);
         }
@@ -206,7 +206,7 @@ impl Expr {
 }
 
 impl Lambda {
-    fn write(&self, out: &mut String, scope: &mut Vec<String>) -> Check {
+    fn write(&self, out: &mut String, scope: &mut Vec<String>) -> QueryResult {
         self.path.write(out, scope)?;
         let mut alias = String::new();
         push_name(&mut alias, &self.alias)?;
@@ -240,7 +240,7 @@ fn push_word(out: &mut String, word: &str) {
     out.push_str("%20");
 }
 
-fn write_in(path: &Path, values: &[Value], out: &mut String, scope: &[String]) -> Check {
+fn write_in(path: &Path, values: &[Value], out: &mut String, scope: &[String]) -> QueryResult {
     if values.is_empty() {
         return refuse!("an empty list of values for `{}` matches nothing", path.text);
     }
@@ -257,14 +257,14 @@ fn write_in(path: &Path, values: &[Value], out: &mut String, scope: &[String]) -
     Ok(())
 }
 
-fn write_raw(parts: &[Part], out: &mut String, scope: &mut Vec<String>) -> Check {
+fn write_raw(parts: &[RawPart], out: &mut String, scope: &mut Vec<String>) -> QueryResult {
     let mut walk = RawText::default();
     out.push('(');
     let start = out.len();
     for part in parts {
         match part {
-            Part::Text(text) => walk.push(out, text)?,
-            Part::Bind(value) => {
+            RawPart::Text(text) => walk.push(out, text)?,
+            RawPart::Bind(value) => {
                 out.push('(');
                 value.write(out, scope)?;
                 out.push(')');

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::expr::{Expr, Joint};
+use super::expr::{Connective, Expr};
 use super::marker_impls;
 
 /// A condition on rows of type `R`. Columns and navigations make them; they combine with
@@ -51,7 +51,7 @@ impl<R> Filter<R> {
 
     /// Matches rows that match at least one of the conditions.
     pub fn or(self, other: Self) -> Self {
-        Self::new(Expr::join(Joint::Or, [self.expr, other.expr]))
+        Self::new(Expr::join(Connective::Or, [self.expr, other.expr]))
     }
 
     /// Matches rows that do not match the condition.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::encode::push_path;
+use super::error::{QueryError, QueryResult, refuse};
 use super::expr::{Expr, Path};
-use super::fault::{Check, Fault, refuse};
 use super::json_expr::{self, count_filter};
 use super::json_literal::kind;
 use super::query::{Expansion, Query};
@@ -36,8 +36,8 @@ impl Query {
     }
 }
 
-fn parse(options: &Object) -> Check<Query> {
-    type Set = fn(&mut Query, &Json) -> Check;
+fn parse(options: &Object) -> QueryResult<Query> {
+    type Set = fn(&mut Query, &Json) -> QueryResult;
     let mut query = Query::new();
     for (name, value) in options {
         let (option, set): (&'static str, Set) = match name.as_str() {
@@ -55,14 +55,14 @@ fn parse(options: &Object) -> Check<Query> {
     Ok(query)
 }
 
-fn filter(query: &mut Query, value: &Json) -> Check {
+fn filter(query: &mut Query, value: &Json) -> QueryResult {
     if let Some(filter) = json_expr::filter(value)? {
         query.add_filter(filter);
     }
     Ok(())
 }
 
-fn select(query: &mut Query, value: &Json) -> Check {
+fn select(query: &mut Query, value: &Json) -> QueryResult {
     match value {
         Json::Null => {}
         Json::String(names) if names.is_empty() => {}
@@ -82,7 +82,7 @@ fn select(query: &mut Query, value: &Json) -> Check {
     Ok(())
 }
 
-fn number(value: &Json) -> Check<Option<u64>> {
+fn number(value: &Json) -> QueryResult<Option<u64>> {
     match (value, value.as_u64()) {
         (Json::Null, _) => Ok(None),
         (_, Some(number)) => Ok(Some(number)),
@@ -91,7 +91,7 @@ fn number(value: &Json) -> Check<Option<u64>> {
     }
 }
 
-fn count(query: &mut Query, value: &Json) -> Check {
+fn count(query: &mut Query, value: &Json) -> QueryResult {
     match value {
         Json::Null => Ok(()),
         Json::Object(options) => {
@@ -105,7 +105,7 @@ fn count(query: &mut Query, value: &Json) -> Check {
     }
 }
 
-fn expand(query: &mut Query, value: &Json) -> Check {
+fn expand(query: &mut Query, value: &Json) -> QueryResult {
     match value {
         Json::Null => {}
         Json::Array(list) if list.is_empty() => return refuse!("an empty list"),
@@ -126,7 +126,7 @@ fn expand(query: &mut Query, value: &Json) -> Check {
     Ok(())
 }
 
-fn expand_object(query: &mut Query, navigations: &Object) -> Check {
+fn expand_object(query: &mut Query, navigations: &Object) -> QueryResult {
     for (name, options) in navigations {
         if name.starts_with('$') {
             return refuse!("`{}` has to be inside the options of a navigation", name.escape_debug());
@@ -140,16 +140,16 @@ fn expand_object(query: &mut Query, navigations: &Object) -> Check {
     Ok(())
 }
 
-fn add_expansion(query: &mut Query, name: &str, inner: Query) -> Check {
+fn add_expansion(query: &mut Query, name: &str, inner: Query) -> QueryResult {
     // Checked here to explain `a($select=b)` and `a,b`, which are valid elsewhere.
     push_path(&mut String::new(), name).map_err(|fault| {
-        Fault::new(format!("{fault}; give options as `{{\"name\": {{…}}}}` and several names as a list"))
+        QueryError::new(format!("{fault}; give options as `{{\"name\": {{…}}}}` and several names as a list"))
     })?;
     query.add_expansion(Expansion { name: Cow::Owned(name.to_owned()), query: inner });
     Ok(())
 }
 
-fn order(query: &mut Query, value: &Json) -> Check {
+fn order(query: &mut Query, value: &Json) -> QueryResult {
     match value {
         Json::Null => Ok(()),
         Json::Array(list) if list.is_empty() => refuse!("an empty list"),
@@ -159,7 +159,7 @@ fn order(query: &mut Query, value: &Json) -> Check {
     }
 }
 
-fn order_item(query: &mut Query, value: &Json) -> Check {
+fn order_item(query: &mut Query, value: &Json) -> QueryResult {
     match value {
         Json::String(text) => text.split(',').try_for_each(|item| order_text(query, item.trim())),
         Json::Object(item) => order_object(query, item),
@@ -167,7 +167,7 @@ fn order_item(query: &mut Query, value: &Json) -> Check {
     }
 }
 
-fn order_text(query: &mut Query, text: &str) -> Check {
+fn order_text(query: &mut Query, text: &str) -> QueryResult {
     let (path, direction) = match text.rsplit_once(' ') {
         Some((path, word)) => (path.trim_end(), Some(direction(word)?)),
         None => (text, None),
@@ -176,14 +176,14 @@ fn order_text(query: &mut Query, text: &str) -> Check {
     Ok(())
 }
 
-fn order_path(path: &str) -> Check<Path> {
+fn order_path(path: &str) -> QueryResult<Path> {
     if path.ends_with("/$count") {
         return refuse!("a count is written `{{\"navigation\": {{\"$count\": {{}}}}, \"$dir\": \"asc\"}}`");
     }
     Ok(Path::rooted(path.to_owned()))
 }
 
-fn direction(word: &str) -> Check<&'static str> {
+fn direction(word: &str) -> QueryResult<&'static str> {
     match word {
         "asc" => Ok("asc"),
         "desc" => Ok("desc"),
@@ -191,7 +191,7 @@ fn direction(word: &str) -> Check<&'static str> {
     }
 }
 
-fn order_object(query: &mut Query, item: &Object) -> Check {
+fn order_object(query: &mut Query, item: &Object) -> QueryResult {
     let mut columns = item.iter().filter(|(name, _)| *name != "$dir");
     let (Some((path, value)), None) = (columns.next(), columns.next()) else {
         return refuse!("an object names one column; several are a list");

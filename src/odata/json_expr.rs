@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::expr::{Expr, Joint, Lambda, Path};
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
+use super::expr::{Connective, Expr, Lambda, Path};
 use super::json_function::{self, arithmetic};
 use super::json_literal::{duration, kind, literal};
 use super::json_raw;
@@ -12,7 +12,7 @@ use super::literal::{Kind, Value};
 type Object = Map<String, Json>;
 
 /// Parses a whole filter. Returns `None` if it is empty.
-pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
+pub(super) fn filter(value: &Json) -> QueryResult<Option<Expr>> {
     match value {
         Json::Null => Ok(None),
         Json::String(text) if text.is_empty() => Ok(None),
@@ -24,12 +24,12 @@ pub(super) fn filter(value: &Json) -> Check<Option<Expr>> {
 }
 
 /// Parses a condition. `key` is the path of the enclosing names: a bare value or an operator applies to it.
-fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
+fn condition(value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     match (literal(value)?, key, value) {
         (Some(value), Some(key), _) => Ok(Expr::compare(key, "eq", Expr::Value(value))),
         (Some(value @ Value(Kind::Bool(_))), None, _) => Ok(Expr::Value(value)),
-        (_, _, Json::Array(list)) => join(Joint::Or, list, key),
-        (None, _, Json::Object(map)) => object(Joint::And, map, key),
+        (_, _, Json::Array(list)) => join(Connective::Or, list, key),
+        (None, _, Json::Object(map)) => object(Connective::And, map, key),
         _ => refuse!(
             "{} is not a condition; a condition given as a string is written {{\"$raw\": …}}",
             kind(value)
@@ -37,23 +37,24 @@ fn condition(value: &Json, key: Option<&str>) -> Check<Expr> {
     }
 }
 
-fn join(joint: Joint, list: &[Json], key: Option<&str>) -> Check<Expr> {
-    let operands: Check<Vec<Expr>> = list.iter().map(|item| condition(item, key)).collect();
+fn join(joint: Connective, list: &[Json], key: Option<&str>) -> QueryResult<Expr> {
+    let operands: QueryResult<Vec<Expr>> = list.iter().map(|item| condition(item, key)).collect();
     Ok(Expr::join(joint, operands?))
 }
 
-fn object(joint: Joint, map: &Object, key: Option<&str>) -> Check<Expr> {
+fn object(joint: Connective, map: &Object, key: Option<&str>) -> QueryResult<Expr> {
     if map.is_empty() {
         return refuse!(
             "an empty object{}",
             key.map(|key| format!(" under `{}`", key.escape_debug())).unwrap_or_default()
         );
     }
-    let operands: Check<Vec<Expr>> = map.iter().map(|(name, value)| property(name, value, key)).collect();
+    let operands: QueryResult<Vec<Expr>> =
+        map.iter().map(|(name, value)| property(name, value, key)).collect();
     Ok(Expr::join(joint, operands?))
 }
 
-fn property(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
+fn property(name: &str, value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     if let Some(name) = name.strip_prefix('$') {
         return operator(name, value, key);
     }
@@ -67,29 +68,29 @@ fn property(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
 }
 
 /// Parses one side of a comparison, or an argument of a function.
-fn operand(value: &Json) -> Check<Expr> {
+fn operand(value: &Json) -> QueryResult<Expr> {
     if let Some(value) = literal(value)? {
         return Ok(Expr::Value(value));
     }
     match value {
-        Json::Object(map) if map.len() == 1 => object(Joint::And, map, None),
+        Json::Object(map) if map.len() == 1 => object(Connective::And, map, None),
         Json::Object(_) => refuse!("an operand is an object with one property"),
         _ => refuse!("{} is not an operand", kind(value)),
     }
 }
 
-fn needs_key<'a>(name: &str, key: Option<&'a str>) -> Check<&'a str> {
+fn needs_key<'a>(name: &str, key: Option<&'a str>) -> QueryResult<&'a str> {
     match key {
         Some(key) => Ok(key),
         None => refuse!("`${name}` has to be under a name"),
     }
 }
 
-fn operator(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
+fn operator(name: &str, value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     match name {
         "" => reference(value).map(|path| path.compared_with(key)),
-        "and" => logical(Joint::And, value, key),
-        "or" => logical(Joint::Or, value, key),
+        "and" => logical(Connective::And, value, key),
+        "or" => logical(Connective::Or, value, key),
         "not" => not(value, key),
         "in" => is_in(value, needs_key(name, key)?),
         "any" => lambda("any", value, needs_key(name, key)?),
@@ -110,22 +111,22 @@ fn operator(name: &str, value: &Json, key: Option<&str>) -> Check<Expr> {
 }
 
 /// Parses the arguments of a function. The second value is true if they were written as a list, or as `{}` for none.
-fn arguments(name: &str, value: &Json) -> Check<(Vec<Expr>, bool)> {
+fn arguments(name: &str, value: &Json) -> QueryResult<(Vec<Expr>, bool)> {
     match value {
         Json::Null => refuse!("`${name}` of null"),
         Json::Array(list) if list.is_empty() => {
             refuse!("`${name}` with an empty list; without arguments it takes {{}}")
         }
-        Json::Array(list) => Ok((list.iter().map(operand).collect::<Check<_>>()?, true)),
+        Json::Array(list) => Ok((list.iter().map(operand).collect::<QueryResult<_>>()?, true)),
         Json::Object(map) if map.is_empty() => Ok((Vec::new(), true)),
         _ => Ok((vec![operand(value)?], false)),
     }
 }
 
 /// Parses raw text and the values bound into it.
-fn raw(value: &Json) -> Check<Expr> {
+fn raw(value: &Json) -> QueryResult<Expr> {
     let (text, binds) = json_raw::split(value)?;
-    let binds: Check<Vec<(String, Expr)>> =
+    let binds: QueryResult<Vec<(String, Expr)>> =
         binds.into_iter().map(|(name, value)| Ok((name, operand(value)?))).collect();
     Ok(Expr::Raw(json_raw::bind(text, &binds?)))
 }
@@ -134,7 +135,7 @@ fn comparison(name: &str) -> Option<&'static str> {
     ["eq", "ne", "gt", "ge", "lt", "le"].into_iter().find(|known| *known == name)
 }
 
-fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<Expr> {
+fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     match (key, value) {
         (Some(key), Json::Array(_)) => {
             refuse!("`${operator}` of `{}` with a list: use `$in`, or `$and`", key.escape_debug())
@@ -148,11 +149,11 @@ fn comparing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<E
     }
 }
 
-fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<Expr> {
+fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     let Json::Array(list) = value else {
         return Ok(Expr::compare(needs_key(operator, key)?, operator, operand(value)?));
     };
-    let operands: Check<Vec<Expr>> = list.iter().map(operand).collect();
+    let operands: QueryResult<Vec<Expr>> = list.iter().map(operand).collect();
     let operands = operands?;
     if operands.len() < 2 {
         return refuse!("`${operator}` needs two operands");
@@ -164,7 +165,7 @@ fn computing(operator: &'static str, value: &Json, key: Option<&str>) -> Check<E
     )
 }
 
-fn reference(value: &Json) -> Check<Expr> {
+fn reference(value: &Json) -> QueryResult<Expr> {
     match value {
         Json::String(name) => Ok(Expr::path(name)),
         Json::Array(names) => {
@@ -178,7 +179,7 @@ fn reference(value: &Json) -> Check<Expr> {
     }
 }
 
-fn logical(joint: Joint, value: &Json, key: Option<&str>) -> Check<Expr> {
+fn logical(joint: Connective, value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     match value {
         Json::Array(list) => join(joint, list, key),
         Json::Object(map) if literal(value)?.is_none() => object(joint, map, key),
@@ -186,30 +187,30 @@ fn logical(joint: Joint, value: &Json, key: Option<&str>) -> Check<Expr> {
     }
 }
 
-fn not(value: &Json, key: Option<&str>) -> Check<Expr> {
+fn not(value: &Json, key: Option<&str>) -> QueryResult<Expr> {
     match (literal(value)?, key) {
         (Some(value), Some(key)) => Ok(Expr::compare(key, "eq", Expr::Not(Box::new(Expr::Value(value))))),
         _ => Ok(Expr::Not(Box::new(condition(value, key)?))),
     }
 }
 
-fn is_in(value: &Json, key: &str) -> Check<Expr> {
+fn is_in(value: &Json, key: &str) -> QueryResult<Expr> {
     let list = match value {
         Json::Array(list) if list.is_empty() => {
             return refuse!("an empty `$in` of `{}` matches nothing", key.escape_debug());
         }
         Json::Array(list) => list,
-        Json::Object(map) if literal(value)?.is_none() => return object(Joint::Or, map, Some(key)),
+        Json::Object(map) if literal(value)?.is_none() => return object(Connective::Or, map, Some(key)),
         _ => return condition(value, Some(key)),
     };
-    let literals: Check<Option<Vec<Value>>> = list.iter().map(literal).collect();
+    let literals: QueryResult<Option<Vec<Value>>> = list.iter().map(literal).collect();
     match literals? {
         Some(values) => Ok(Expr::In(Path::rooted(key.to_owned()), values)),
-        None => join(Joint::Or, list, Some(key)),
+        None => join(Connective::Or, list, Some(key)),
     }
 }
 
-fn lambda(quantifier: &'static str, value: &Json, key: &str) -> Check<Expr> {
+fn lambda(quantifier: &'static str, value: &Json, key: &str) -> QueryResult<Expr> {
     let (alias, body, length) = match value {
         Json::Object(map) => (map.get("$alias"), map.get("$expr"), map.len()),
         _ => (None, None, 0),
@@ -229,7 +230,7 @@ fn lambda(quantifier: &'static str, value: &Json, key: &str) -> Check<Expr> {
     })))
 }
 
-fn count(value: &Json, key: &str) -> Check<Expr> {
+fn count(value: &Json, key: &str) -> QueryResult<Expr> {
     match value {
         Json::Object(map) if map.is_empty() || map.contains_key("$filter") => {
             Ok(Expr::Count(Path::rooted(key.to_owned()), count_filter(map)?.map(Box::new)))
@@ -239,7 +240,7 @@ fn count(value: &Json, key: &str) -> Check<Expr> {
 }
 
 /// Parses the options of a count: `$filter` is the only one.
-pub(super) fn count_filter(options: &Object) -> Check<Option<Expr>> {
+pub(super) fn count_filter(options: &Object) -> QueryResult<Option<Expr>> {
     let mut filter = None;
     for (name, value) in options {
         if name != "$filter" {

@@ -1,7 +1,7 @@
 //! Functions and arithmetic operators in filters given as JSON.
 
+use super::error::{QueryResult, refuse};
 use super::expr::Expr;
-use super::fault::{Check, refuse};
 use super::literal::Kind;
 
 /// Name of a function, its lowest and highest number of arguments, and whether its literal arguments must be text.
@@ -49,7 +49,7 @@ pub(super) fn arithmetic(name: &str) -> Option<&'static str> {
 }
 
 /// Finds the function with this name.
-pub(super) fn find(name: &str) -> Check<Function> {
+pub(super) fn find(name: &str) -> QueryResult<Function> {
     match FUNCTIONS.iter().find(|known| known.0 == name) {
         Some(function) => Ok(*function),
         None => refuse!("unknown operator `${}`", name.escape_debug()),
@@ -64,7 +64,7 @@ pub(super) fn call(
     mut arguments: Vec<Expr>,
     is_complete: bool,
     key: Option<&str>,
-) -> Check<Expr> {
+) -> QueryResult<Expr> {
     for argument in &arguments {
         if text && matches!(argument, Expr::Value(value) if !matches!(value.0, Kind::Text(_))) {
             return refuse!("`${name}` takes a string");

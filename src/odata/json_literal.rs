@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
 use super::literal::{Kind, Value, decimal};
 
 /// Returns the name of a JSON type with its article, for messages.
@@ -22,7 +22,7 @@ pub(super) fn kind(value: &Json) -> &'static str {
 
 /// Parses a literal: a JSON scalar, `{"$datetime": …}`, or the `{"__id": …}` of a navigation. Returns `None` for any
 /// other JSON.
-pub(super) fn literal(value: &Json) -> Check<Option<Value>> {
+pub(super) fn literal(value: &Json) -> QueryResult<Option<Value>> {
     Ok(Some(match value {
         Json::Null => Value::NULL,
         Json::Bool(value) => Value::from(*value),
@@ -44,7 +44,7 @@ pub(super) fn literal(value: &Json) -> Check<Option<Value>> {
 }
 
 /// Parses the string of `$datetime`: ISO 8601, in UTC if it has no offset.
-fn datetime(value: &Json) -> Check<Value> {
+fn datetime(value: &Json) -> QueryResult<Value> {
     let Json::String(text) = value else {
         return refuse!("`$datetime` takes a string, not {}", kind(value));
     };
@@ -58,7 +58,7 @@ fn datetime(value: &Json) -> Check<Value> {
 }
 
 /// Parses the object of `$duration`: `{"days": 1, "hours": 2, "negative": true}` → `-P1DT2H`.
-pub(super) fn duration(value: &Json) -> Check<Value> {
+pub(super) fn duration(value: &Json) -> QueryResult<Value> {
     let Json::Object(map) = value else {
         return refuse!("`$duration` takes an object, not {}", kind(value));
     };
@@ -90,7 +90,7 @@ pub(super) fn duration(value: &Json) -> Check<Value> {
     Ok(Value(Kind::Duration(text)))
 }
 
-fn amount(value: &Json) -> Check<String> {
+fn amount(value: &Json) -> QueryResult<String> {
     match (value.as_u64(), value.as_f64()) {
         (Some(whole), _) => Ok(whole.to_string()),
         (None, Some(number)) if number >= 0.0 => decimal(number),

@@ -2,13 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::expr::{Expr, Part};
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
+use super::expr::{Expr, RawPart};
 use super::json_literal::kind;
 
 /// Splits the argument of `$raw` into its text and the values to bind, each with its name:
 /// `"…"`, `["… $1 …", value]`, `{"$string": "… $name …", "name": value}`.
-pub(super) fn split(value: &Json) -> Check<(&str, Vec<(String, &Json)>)> {
+pub(super) fn split(value: &Json) -> QueryResult<(&str, Vec<(String, &Json)>)> {
     let (text, binds): (&Json, Vec<(String, &Json)>) = match value {
         Json::Array(list) => match list.split_first() {
             Some((text, rest)) => {
@@ -43,7 +43,7 @@ pub(super) fn split(value: &Json) -> Check<(&str, Vec<(String, &Json)>)> {
 }
 
 /// Replaces each `$name` outside quotes by its value. Inside quotes, `$1` is plain text.
-pub(super) fn bind(text: &str, known: &[(String, Expr)]) -> Vec<Part> {
+pub(super) fn bind(text: &str, known: &[(String, Expr)]) -> Vec<RawPart> {
     let mut parts = Vec::new();
     let mut plain = String::new();
     for (index, piece) in text.split('\'').enumerate() {
@@ -62,8 +62,8 @@ pub(super) fn bind(text: &str, known: &[(String, Expr)]) -> Vec<Part> {
             let end = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
             let (name, rest) = word.split_at(end);
             if let Some((_, value)) = known.iter().find(|(known, _)| known == name) {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
-                parts.push(Part::Bind(value.clone()));
+                parts.push(RawPart::Text(std::mem::take(&mut plain)));
+                parts.push(RawPart::Bind(value.clone()));
             } else {
                 plain.push('$');
                 plain.push_str(name);
@@ -71,6 +71,6 @@ pub(super) fn bind(text: &str, known: &[(String, Expr)]) -> Vec<Part> {
             plain.push_str(rest);
         }
     }
-    parts.push(Part::Text(plain));
+    parts.push(RawPart::Text(plain));
     parts
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::encode::push_name;
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
 use super::literal::{Kind, Value};
 
 /// The key of one row: its id, or the values of columns that identify it.
@@ -42,11 +42,11 @@ impl Key {
         self
     }
 
-    pub(super) fn write(&self, out: &mut String) -> Check {
+    pub(super) fn write(&self, out: &mut String) -> QueryResult {
         self.write_fields(out).map_err(|fault| fault.of("key"))
     }
 
-    fn write_fields(&self, out: &mut String) -> Check {
+    fn write_fields(&self, out: &mut String) -> QueryResult {
         out.push('(');
         for (index, (column, value)) in self.fields.iter().enumerate() {
             if index > 0 {
@@ -67,7 +67,7 @@ impl Key {
     }
 }
 
-fn check_id(value: &Value) -> Check {
+fn check_id(value: &Value) -> QueryResult {
     match value.0 {
         Kind::Integer(_) => Ok(()),
         _ => refuse!("an id is a whole number"),
@@ -75,7 +75,7 @@ fn check_id(value: &Value) -> Check {
 }
 
 /// Refuses values that identify no row: the API may read an empty one as all rows.
-fn check_value(column: &str, value: &Value) -> Check {
+fn check_value(column: &str, value: &Value) -> QueryResult {
     match &value.0 {
         Kind::Text(text) if text.is_empty() => refuse!("`{column}` is empty"),
         Kind::Integer(_) | Kind::Time(_) | Kind::Text(_) => Ok(()),

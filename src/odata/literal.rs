@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::{Timestamp, Unit};
 
 use super::encode::{check_text, push_quoted};
-use super::fault::{Check, refuse};
+use super::error::{QueryResult, refuse};
 use crate::ids::{
     ApplicationId, DeviceId, DeviceTypeId, ImageId, OrganizationId, ReleaseId, ServiceId,
     SupervisorReleaseId, TagId, TeamId, TeamMembershipId, UserId, VariableId,
@@ -37,7 +37,7 @@ impl Value {
         self.0 == Kind::Null
     }
 
-    pub(super) fn write(&self, out: &mut String) -> Check {
+    pub(super) fn write(&self, out: &mut String) -> QueryResult {
         match &self.0 {
             Kind::Null => out.push_str("null"),
             Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -61,7 +61,7 @@ impl Value {
 }
 
 /// Formats a number without an exponent. The grammar has neither exponents nor infinity nor NaN.
-pub(super) fn decimal(value: f64) -> Check<String> {
+pub(super) fn decimal(value: f64) -> QueryResult<String> {
     if !value.is_finite() {
         return refuse!("{value} is not a number that can be sent");
     }
@@ -70,7 +70,7 @@ pub(super) fn decimal(value: f64) -> Check<String> {
 }
 
 /// Formats a time in UTC with three decimals: the API stores milliseconds.
-fn milliseconds(time: Timestamp) -> Check<String> {
+fn milliseconds(time: Timestamp) -> QueryResult<String> {
     let Ok(rounded) = time.round(Unit::Millisecond) else {
         return refuse!("{time} is out of range");
     };
@@ -222,7 +222,7 @@ ids!(
 mod tests {
     use super::*;
 
-    fn text(value: impl Into<Value>) -> Check<String> {
+    fn text(value: impl Into<Value>) -> QueryResult<String> {
         let mut out = String::new();
         value.into().write(&mut out).map(|()| out)
     }

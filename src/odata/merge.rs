@@ -1,6 +1,6 @@
 //! Merging a caller's options into the defaults of a function.
 
-use super::fault::Check;
+use super::error::QueryResult;
 use super::query::{Expansion, Query};
 use crate::error::Result;
 
@@ -69,7 +69,7 @@ impl Query {
         }
     }
 
-    fn check_counts(&self) -> Check {
+    fn check_counts(&self) -> QueryResult {
         self.check_count()?;
         for Expansion { name, query } in &self.expand {
             query.check_counts().map_err(|fault| fault.inside(name))?;

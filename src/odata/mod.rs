@@ -33,10 +33,11 @@
 
 mod column;
 mod encode;
+mod error;
 mod expand;
 mod expr;
-mod fault;
 mod filter;
+mod identifiers;
 mod json;
 mod json_expr;
 mod json_function;
@@ -45,7 +46,6 @@ mod json_raw;
 mod key;
 mod literal;
 mod merge;
-mod names;
 mod nav;
 mod query;
 #[cfg(test)]

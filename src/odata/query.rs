@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::column::Order;
 use super::encode::{push_name, push_path};
+use super::error::{QueryError, QueryResult};
 use super::expr::Expr;
-use super::fault::{Check, Fault};
 use super::filter::Filter;
 use super::key::Key;
 use crate::error::Result;
@@ -157,7 +157,7 @@ impl Query {
         push_name(&mut path, resource).map_err(|fault| fault.of("resource"))?;
         if self.is_count() {
             if key.is_some() {
-                let fault = Fault::new("a single row can't be counted");
+                let fault = QueryError::new("a single row can't be counted");
                 return Err(fault.of("$count").into());
             }
             path.push_str("/$count");
@@ -185,11 +185,11 @@ impl Query {
         asked
     }
 
-    pub(super) fn check_count(&self) -> Check {
+    pub(super) fn check_count(&self) -> QueryResult {
         let alone =
             self.select.is_empty() && self.expand.is_empty() && !self.is_ordered() && !self.is_limited();
         if self.count && !alone {
-            let fault = Fault::new(
+            let fault = QueryError::new(
                 "a count takes only a filter, neither an order nor other options; `.count()` of a list drops those that do not change the number",
             );
             return Err(fault.of("$count"));
@@ -197,7 +197,7 @@ impl Query {
         Ok(())
     }
 
-    fn write(&self, out: &mut String, separator: &str) -> Check {
+    fn write(&self, out: &mut String, separator: &str) -> QueryResult {
         let start = out.len();
         let option = |out: &mut String, name: &str| {
             if out.len() > start {
@@ -248,7 +248,7 @@ impl Query {
 }
 
 impl Expansion {
-    fn write(out: &mut String, expansion: &Self) -> Check {
+    fn write(out: &mut String, expansion: &Self) -> QueryResult {
         let Self { name, query } = expansion;
         push_path(out, name)?;
         query.check_count().map_err(|fault| fault.inside(name))?;
@@ -267,7 +267,11 @@ impl Expansion {
     }
 }
 
-fn write_list<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T) -> Check) -> Check {
+fn write_list<T>(
+    out: &mut String,
+    items: &[T],
+    write: impl Fn(&mut String, &T) -> QueryResult,
+) -> QueryResult {
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             out.push(',');

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{Plain, PlainEndpoint, Transport as _};
+use crate::http::{HyperTransport, PlainEndpoint, Transport as _};
 
 /// Deadline of a health check with all its attempts, and of opening the event stream.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -23,8 +23,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 
 /// Attempts of a health check whose connection is closed before a response, and the pause between two attempts.
-const TRIES: u32 = 5;
-const AGAIN: Duration = Duration::from_millis(200);
+const MAX_ATTEMPTS: u32 = 5;
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 const IS_IT_RUNNING: &str = "is `balena-agent run` running, and is AGENT_LISTEN the same for both?";
 
@@ -42,9 +42,9 @@ async fn ask_live(address: SocketAddr) -> Result<()> {
     let mut tries = 1;
     loop {
         match ask_live_once(address).await {
-            Err(error) if tries < TRIES && error.is_unreachable() && error.was_sent() => {
+            Err(error) if tries < MAX_ATTEMPTS && error.is_unreachable() && error.was_sent() => {
                 tries += 1;
-                sleep(AGAIN).await;
+                sleep(RETRY_DELAY).await;
             }
             result => return result.map_err(|error| error.with_attempts(tries)),
         }
@@ -57,7 +57,7 @@ async fn ask_live_once(address: SocketAddr) -> Result<()> {
         .header(http::header::HOST, address.to_string())
         .body(Bytes::new())
         .map_err(|cause| unreachable(operation, address, &cause))?;
-    let transport = Plain::new(PlainEndpoint::Tcp(address.to_string()));
+    let transport = HyperTransport::new(PlainEndpoint::Tcp(address.to_string()));
     let response = transport.send(request).await.map_err(|cause| match cause {
         cause if cause.is_garbled() => not_ours(operation, address, &cause),
         cause if cause.sent => cut_off(operation, address, &cause),
@@ -72,9 +72,9 @@ async fn ask_live_once(address: SocketAddr) -> Result<()> {
         (503, Some(_)) => {
             let reason = word("reason").unwrap_or("no reason given");
             Err(Error::new(ErrorKind::Server, format!("the service is not alive: {reason}"))
-                .operation(operation)
+                .with_operation(operation)
                 .with_status(status)
-                .sent(true))
+                .with_sent(true))
         }
         _ => Err(not_ours(operation, address, &format_args!("status {status}")).with_status(status)),
     }
@@ -105,8 +105,8 @@ async fn open(address: SocketAddr) -> Result<Events> {
             let body: Option<serde_json::Value> = serde_json::from_slice(body).ok();
             let error = match body.as_ref().and_then(|body| body.get("error")?.as_str()) {
                 Some(words) => Error::new(ErrorKind::Rejected, format!("refused with {status}: {words}"))
-                    .operation(operation)
-                    .sent(true),
+                    .with_operation(operation)
+                    .with_sent(true),
                 None => not_ours(operation, address, &format_args!("status {status}")),
             };
             Err(error.with_status(status))
@@ -116,36 +116,36 @@ async fn open(address: SocketAddr) -> Result<Events> {
         Err(SocketError::Protocol(cause @ ProtocolError::HandshakeIncomplete)) => {
             Err(cut_off(operation, address, &cause))
         }
-        Err(cause) => Err(not_ours(operation, address, &cause).because(cause)),
+        Err(cause) => Err(not_ours(operation, address, &cause).with_source(cause)),
     }
 }
 
 fn unreachable(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
     Error::new(ErrorKind::Unreachable, format!("can't reach the service at {address} ({why})"))
-        .operation(operation)
-        .help(IS_IT_RUNNING)
+        .with_operation(operation)
+        .with_help(IS_IT_RUNNING)
 }
 
 fn cut_off(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
     let text = format!("the server at {address} closed the connection before a response ({why})");
     Error::new(ErrorKind::Unreachable, text)
-        .operation(operation)
-        .sent(true)
-        .help("the service is stopping, has too many clients, or is not balena-agent; try again")
+        .with_operation(operation)
+        .with_sent(true)
+        .with_help("the service is stopping, has too many clients, or is not balena-agent; try again")
 }
 
 fn not_ours(operation: &'static str, address: SocketAddr, why: &dyn fmt::Display) -> Error {
     Error::new(ErrorKind::Decode, format!("the server at {address} is not balena-agent ({why})"))
-        .operation(operation)
-        .sent(true)
-        .help(IS_IT_RUNNING)
+        .with_operation(operation)
+        .with_sent(true)
+        .with_help(IS_IT_RUNNING)
 }
 
 fn too_late(operation: &'static str, address: SocketAddr) -> Error {
     Error::new(ErrorKind::Timeout, format!("no response from {address} within {} s", DEADLINE.as_secs()))
-        .operation(operation)
-        .sent(true)
-        .help("the service is stuck or the device is very busy; restart it if this persists")
+        .with_operation(operation)
+        .with_sent(true)
+        .with_help("the service is stuck or the device is very busy; restart it if this persists")
 }
 
 /// The events of a service, as a `Stream` of JSON objects in text. The last item is always an error: why the stream
@@ -167,9 +167,9 @@ impl Events {
         self.socket = None;
         let text = format!("the events of {} ended: {why}", self.address);
         Poll::Ready(Some(Err(Error::new(kind, text)
-            .operation("GET /events")
-            .sent(true)
-            .help("subscribe again; the first event is the current state"))))
+            .with_operation("GET /events")
+            .with_sent(true)
+            .with_help("subscribe again; the first event is the current state"))))
     }
 }
 

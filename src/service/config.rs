@@ -178,7 +178,7 @@ impl Config {
     pub(crate) fn check(self, balena: &Balena) -> Result<Checked> {
         let mut found = Vec::new();
         take(self.log, &mut found);
-        if let Err(error) = balena.supervisor().link() {
+        if let Err(error) = balena.supervisor().connection() {
             found.push(error.to_string());
         }
         let polls = SHORTEST_POLL..=LONGEST_POLL;

@@ -24,9 +24,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::Context;
 use super::change::{Change, diff};
+use super::connection_slots::{ConnectionSlot, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits};
 use super::http::refuse;
 use super::now;
-use super::places::{Full, GivingWay, Limits, Place, Places};
 use super::server::ClientAddress;
 use super::state::{Applications, Snapshot, SupervisorView};
 use crate::supervisor::DeviceState;
@@ -71,8 +71,8 @@ pub(crate) async fn upgrade(State(context): State<Arc<Context>>, mut request: Re
         Ok((place, _)) => place,
         Err(full) => {
             let why = match full {
-                Full::All => "too many clients: AGENT_EVENTS_CLIENTS is the maximum",
-                Full::Address => {
+                NoSlot::All => "too many clients: AGENT_EVENTS_CLIENTS is the maximum",
+                NoSlot::Address => {
                     "too many clients at this address: half of AGENT_EVENTS_CLIENTS is the maximum"
                 }
             };
@@ -124,24 +124,24 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
 }
 
 /// The slots for this many clients. No single address can take all of them.
-pub(super) fn places(clients: usize) -> Places {
-    Places::new(Limits {
+pub(super) fn places(clients: usize) -> ConnectionSlots {
+    ConnectionSlots::new(SlotLimits {
         all: clients,
         for_loopback: clients / 4,
         for_one_address: clients.div_ceil(2),
         for_all_of_loopback: clients,
-        giving_way: GivingWay::Silent(PONG_LIMIT),
+        giving_way: EvictionPolicy::Silent(PONG_LIMIT),
     })
 }
 
-async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: Place) {
+async fn follow(context: Arc<Context>, upgraded: OnUpgrade, place: ConnectionSlot) {
     tokio::select! {
-        () = place.displaced() => {}
+        () = place.evicted() => {}
         () = follow_to_the_end(context, upgraded, &place) => {}
     }
 }
 
-async fn follow_to_the_end(context: Arc<Context>, upgraded: OnUpgrade, place: &Place) {
+async fn follow_to_the_end(context: Arc<Context>, upgraded: OnUpgrade, place: &ConnectionSlot) {
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADE_LIMIT, upgraded) => upgraded,
         () = context.stop.requested() => return,
@@ -155,7 +155,7 @@ async fn follow_to_the_end(context: Arc<Context>, upgraded: OnUpgrade, place: &P
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         let mut session = Session { socket, context, place };
-        if session.tell().await == End::Stopping {
+        if session.send_changes().await == End::Stopping {
             session.say_goodbye().await;
         }
     }
@@ -173,11 +173,11 @@ enum End {
 struct Session<'a> {
     socket: Socket,
     context: Arc<Context>,
-    place: &'a Place,
+    place: &'a ConnectionSlot,
 }
 
 impl Session<'_> {
-    async fn tell(&mut self) -> End {
+    async fn send_changes(&mut self) -> End {
         match self.try_tell().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -200,7 +200,7 @@ impl Session<'_> {
                 changed = bus.changed() => {
                     changed.map_err(|_| End::Stopping)?;
                     let present = bus.borrow_and_update().clone();
-                    for text in news(&told, &present) {
+                    for text in missed_changes(&told, &present) {
                         self.send(Message::text(text)).await?;
                     }
                     if present.revision > told.revision + 1 {
@@ -212,7 +212,7 @@ impl Session<'_> {
                 incoming = self.socket.next() => match incoming {
                     Some(Ok(message)) if !message.is_close() => {
                         unanswered = 0;
-                        self.place.show();
+                        self.place.mark_active();
                     }
                     _ => return Err(End::Gone),
                 },
@@ -290,7 +290,7 @@ fn state_text(snapshot: &Snapshot) -> String {
 }
 
 /// Returns the messages that bring a client from the snapshot it has to the current one.
-fn news(told: &Snapshot, present: &Snapshot) -> Vec<String> {
+fn missed_changes(told: &Snapshot, present: &Snapshot) -> Vec<String> {
     let missed = present.revision.saturating_sub(told.revision + 1);
     if missed > 0 {
         return vec![text(&LaggedEvent { time: now(), missed }), state_text(present)];
@@ -310,7 +310,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn parsed(told: &Snapshot, present: &Snapshot) -> Vec<Value> {
-        news(told, present).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        missed_changes(told, present).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     #[test]

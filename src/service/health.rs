@@ -23,7 +23,7 @@ impl Progress {
     }
 
     /// Records that a poll is done and that the next one comes after `pause`.
-    pub(crate) fn tick(&self, pause: Duration) {
+    pub(crate) fn record(&self, pause: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), pause);
     }
 

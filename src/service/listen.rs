@@ -34,11 +34,11 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
         if cause.kind() != io::ErrorKind::AddrInUse {
             return Err(no_address(address, cause));
         }
-        let obstacle = Obstacle::find(address);
+        let obstacle = PortConflict::find(address);
         if started.elapsed() >= obstacle.limit() {
             return Err(obstacle.error(address, cause));
         }
-        if !told && matches!(obstacle, Obstacle::Connection { .. }) {
+        if !told && matches!(obstacle, PortConflict::Connection { .. }) {
             told = true;
             tracing::warn!(%address, limit = ?CONNECTION_LIMIT, "can't listen yet: {obstacle}; retrying");
         }
@@ -57,7 +57,7 @@ fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What occupies the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Obstacle {
+enum PortConflict {
     /// A socket that listens on this address.
     Listener(SocketAddr),
     /// A connection, most likely an outgoing one that the kernel gave the port to.
@@ -66,7 +66,7 @@ enum Obstacle {
     Unseen,
 }
 
-impl Obstacle {
+impl PortConflict {
     /// Searches listeners first: the connections of a listener are in the table too.
     fn find(address: SocketAddr) -> Self {
         let mut found = Self::Unseen;
@@ -125,12 +125,12 @@ impl Obstacle {
             Self::Unseen => "find the socket, or set AGENT_LISTEN to another port".to_owned(),
         };
         Error::new(ErrorKind::Io, format!("can't listen on {address}: {self} ({cause})"))
-            .because(cause)
-            .help(help)
+            .with_source(cause)
+            .with_help(help)
     }
 }
 
-impl std::fmt::Display for Obstacle {
+impl std::fmt::Display for PortConflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Listener(local) => write!(f, "another process listens on {local}"),
@@ -186,7 +186,9 @@ pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
     } else {
         (ErrorKind::Io, "the system rejects it", "set AGENT_LISTEN to another address or port")
     };
-    Error::new(kind, format!("can't listen on {address}: {what} ({cause})")).because(cause).help(help)
+    Error::new(kind, format!("can't listen on {address}: {what} ({cause})"))
+        .with_source(cause)
+        .with_help(help)
 }
 
 #[cfg(test)]
@@ -262,9 +264,9 @@ mod tests {
         };
         let word = |ip: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(ip));
         let v4 = |ip: [u8; 4]| format!("{}:BD65", word(ip));
-        let at = |line: &str, address: &str| Obstacle::read(line, address.parse().unwrap());
+        let at = |line: &str, address: &str| PortConflict::read(line, address.parse().unwrap());
         let loopback = line(&v4([127, 0, 0, 1]), "0A");
-        let listener = Some(Obstacle::Listener("127.0.0.1:48485".parse().unwrap()));
+        let listener = Some(PortConflict::Listener("127.0.0.1:48485".parse().unwrap()));
         assert_eq!(at(&loopback, "127.0.0.1:48485"), listener);
         assert_eq!(at(&loopback, "0.0.0.0:48485"), listener);
         assert_eq!(at(&loopback, "[::]:48485"), listener);

@@ -41,9 +41,9 @@ struct Counts {
 
 /// The counters.
 #[derive(Debug, Default)]
-pub(crate) struct Meters(Mutex<Counts>);
+pub(crate) struct Metrics(Mutex<Counts>);
 
-impl Meters {
+impl Metrics {
     fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn counters() {
-        let meters = Meters::default();
+        let meters = Metrics::default();
         meters.call(Endpoint::ApplicationsState, true);
         meters.call(Endpoint::ApplicationsState, false);
         meters.call(Endpoint::Device, true);

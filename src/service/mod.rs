@@ -24,16 +24,16 @@
 mod change;
 mod client;
 mod config;
+mod connection_slots;
 mod events;
 mod health;
 mod http;
 mod listen;
-mod log_limit;
+mod log_rate_limit;
 mod metrics;
 mod observer;
 mod openmetrics;
 mod outage;
-mod places;
 mod server;
 mod state;
 
@@ -49,7 +49,7 @@ use tokio::time::Instant;
 
 use crate::Balena;
 use crate::error::Result;
-use crate::tasks::{OnEnd, Stop, TaskSet};
+use crate::tasks::{OnEnd, StopSignal, TaskSet};
 
 pub use client::{Events, health, subscribe};
 pub use config::Config;
@@ -64,13 +64,13 @@ pub(crate) struct Context {
     config: config::Checked,
     /// The latest snapshot.
     bus: watch::Sender<state::Snapshot>,
-    meters: metrics::Meters,
+    meters: metrics::Metrics,
     progress: health::Progress,
     /// Slots of the `/events` clients.
-    clients: places::Places,
+    clients: connection_slots::ConnectionSlots,
     started: Instant,
     started_at: Timestamp,
-    stop: Stop,
+    stop: StopSignal,
     /// Weak, because the tasks hold this context: a strong reference would be a cycle that is never dropped.
     tasks: Weak<TaskSet>,
 }
@@ -155,7 +155,7 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let started_at = now();
     let context = Arc::new(Context {
         bus: watch::Sender::new(state::Snapshot::new(started_at)),
-        meters: metrics::Meters::default(),
+        meters: metrics::Metrics::default(),
         progress: health::Progress::new(),
         clients: events::places(config.events_clients),
         started: Instant::now(),
@@ -185,8 +185,9 @@ impl Service {
         context.log_start(address);
         let listener = Arc::new(listener);
         let (observer, door) = (context.clone(), context);
-        tasks.keep("observer", OnEnd::Restart, move |stop| observer::run(observer.clone(), stop));
-        tasks.keep("server", OnEnd::Fatal, move |stop| server::run(listener.clone(), door.clone(), stop));
+        tasks.supervise("observer", OnEnd::Restart, move |stop| observer::run(observer.clone(), stop));
+        tasks
+            .supervise("server", OnEnd::Fatal, move |stop| server::run(listener.clone(), door.clone(), stop));
         let failed = tokio::select! {
             () = shutdown => None,
             error = tasks.fatal() => Some(error),

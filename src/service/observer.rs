@@ -15,7 +15,7 @@ use super::outage::{OutageLog, is_silence};
 use super::state::{Applications, Connection, Snapshot};
 use crate::error::{Error, Result};
 use crate::supervisor::DeviceState;
-use crate::tasks::{Stop, jittered};
+use crate::tasks::{StopSignal, jittered};
 
 /// Polls stay frequent for this time after a change: more changes usually follow.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ const STARTING: Duration = Duration::from_secs(60);
 const JITTER: u32 = 10;
 
 /// Polls until asked to stop.
-pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
+pub(crate) async fn run(context: Arc<Context>, stop: StopSignal) -> Result<()> {
     let mut observer = Observer::new();
     loop {
         tokio::select! {
@@ -43,7 +43,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: Stop) -> Result<()> {
             () = stop.requested() => return Ok(()),
         }
         let pause = jittered(observer.pause(&context), JITTER);
-        context.progress.tick(pause);
+        context.progress.record(pause);
         tokio::select! {
             () = observer.rest(&context, pause) => {}
             () = stop.requested() => return Ok(()),
@@ -56,7 +56,7 @@ struct Observer {
     last_change: Option<Instant>,
     last_device: Option<Instant>,
     /// Set while the supervisor does not answer.
-    away: Option<Away>,
+    away: Option<Disconnected>,
     /// When the supervisor first answered a ping after an outage.
     returned: Option<Instant>,
     log: OutageLog,
@@ -64,7 +64,7 @@ struct Observer {
 
 /// A supervisor that does not answer.
 #[derive(Debug)]
-struct Away {
+struct Disconnected {
     last_ping: Instant,
     /// Result of the last ping. A poll may fail although a ping succeeds.
     answers_ping: bool,
@@ -76,7 +76,7 @@ impl Observer {
     }
 
     async fn poll(&mut self, context: &Context) {
-        match self.look(context).await {
+        match self.poll_state(context).await {
             Ok((applications, device)) => {
                 let changed =
                     context.bus.send_if_modified(|snapshot| snapshot.succeed(applications, device, now()));
@@ -84,14 +84,14 @@ impl Observer {
                     self.last_change = Some(Instant::now());
                 }
                 (self.away, self.returned) = (None, None);
-                self.log.well();
+                self.log.succeeded();
             }
             Err(error) => {
                 context.bus.send_if_modified(|snapshot| snapshot.fail(&error, now()));
                 if !is_silence(error.kind()) {
                     self.away = None;
                 } else if self.away.is_none() {
-                    self.away = Some(Away { last_ping: Instant::now(), answers_ping: false });
+                    self.away = Some(Disconnected { last_ping: Instant::now(), answers_ping: false });
                 }
                 self.log.failed(&error, &context.bus.borrow());
             }
@@ -121,7 +121,7 @@ impl Observer {
     }
 
     /// Polls once. While the supervisor starts, `/v1/device` alone may fail; that counts as success.
-    async fn look(&mut self, context: &Context) -> Result<(Applications, Option<DeviceState>)> {
+    async fn poll_state(&mut self, context: &Context) -> Result<(Applications, Option<DeviceState>)> {
         let supervisor = context.balena.supervisor();
         let started = Instant::now();
         // No retries inside the call: the polls are the retries, and waiting would hide an outage.

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::log_limit::LogLimit;
+use super::log_rate_limit::LogRateLimit;
 use super::state::{Connection, Snapshot};
 use crate::error::{Error, ErrorKind};
 
@@ -26,29 +26,29 @@ pub(crate) fn is_silence(kind: ErrorKind) -> bool {
 
 /// What was last logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum LoggedState {
     Nothing,
     Well,
     Failing(ErrorKind),
 }
 
 /// Logs when the supervisor is lost, when the kind of error changes, and when the supervisor is back. If these lines
-/// exceed [`LogLimit`], the current state is logged as soon as the limit allows a line.
+/// exceed [`LogRateLimit`], the current state is logged as soon as the limit allows a line.
 #[derive(Debug)]
 pub(crate) struct OutageLog {
-    told: Told,
+    told: LoggedState,
     since: Option<Instant>,
-    lines: LogLimit,
+    lines: LogRateLimit,
 }
 
 impl OutageLog {
     pub(crate) fn new() -> Self {
-        Self { told: Told::Nothing, since: None, lines: LogLimit::new(LINES) }
+        Self { told: LoggedState::Nothing, since: None, lines: LogRateLimit::new(LINES) }
     }
 
     /// Records a successful poll.
-    pub(crate) fn well(&mut self) {
-        if self.told == Told::Well {
+    pub(crate) fn succeeded(&mut self) {
+        if self.told == LoggedState::Well {
             self.since = None;
             return;
         }
@@ -58,7 +58,7 @@ impl OutageLog {
             } else {
                 tracing::info!("the supervisor answers");
             }
-            self.told = Told::Well;
+            self.told = LoggedState::Well;
         }
     }
 
@@ -69,17 +69,17 @@ impl OutageLog {
         }
         self.since.get_or_insert_with(Instant::now);
         let kind = error.kind();
-        if self.told == Told::Failing(kind) || !self.lines.allows() {
+        if self.told == LoggedState::Failing(kind) || !self.lines.allows() {
             return;
         }
         let was = match self.told {
-            Told::Failing(kind) => Some(kind.as_str()),
+            LoggedState::Failing(kind) => Some(kind.as_str()),
             _ => None,
         };
         // The key comes from the container's environment: retries never get another one.
         let outlook =
             if kind == ErrorKind::Unauthorized { "this does not recover by itself" } else { "retrying" };
         tracing::warn!(was, %error, "{}; {outlook}", verdict(kind));
-        self.told = Told::Failing(kind);
+        self.told = LoggedState::Failing(kind);
     }
 }

@@ -18,19 +18,19 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::log_limit::LogLimit;
-use super::places::{Admission, GivingWay, Limits, Place, Places};
+use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
+use super::log_rate_limit::LogRateLimit;
 use super::{Context, http};
 use crate::error::Result;
-use crate::tasks::Stop;
+use crate::tasks::StopSignal;
 
 /// Simultaneous connections. WebSockets have their own limit.
-const CONNECTIONS: Limits = Limits {
+const CONNECTIONS: SlotLimits = SlotLimits {
     all: 64,
     for_loopback: 8,
     for_one_address: 16,
     for_all_of_loopback: 48,
-    giving_way: GivingWay::Anyone,
+    giving_way: EvictionPolicy::Anyone,
 };
 /// With more connections than this, each response closes its connection, so that none is idle.
 const KEPT_ALIVE: usize = 40;
@@ -54,9 +54,9 @@ const PACE: Duration = Duration::from_millis(1);
 const CLOSING: Duration = Duration::from_millis(10);
 
 /// Accepts connections until asked to stop.
-pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: Stop) -> Result<()> {
+pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: StopSignal) -> Result<()> {
     let router = http::router(context.clone());
-    let places = Places::new(CONNECTIONS);
+    let places = ConnectionSlots::new(CONNECTIONS);
     let mut log = Log::new();
     loop {
         let accepted = tokio::select! {
@@ -68,7 +68,7 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
             Err(error) if is_of_the_client(&error) => continue,
             Err(error) => {
                 log.not_accepted(&error);
-                let pause = if places.displace_one() { CLOSING } else { ACCEPT_PAUSE };
+                let pause = if places.evict_one() { CLOSING } else { ACCEPT_PAUSE };
                 tokio::select! {
                     () = sleep(pause) => continue,
                     () = stop.requested() => return Ok(()),
@@ -103,13 +103,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
 /// Messages that clients could trigger often. Each is logged at most once a minute.
 struct Log {
     displaced: u64,
-    displaced_lines: LogLimit,
-    not_accepted_lines: LogLimit,
+    displaced_lines: LogRateLimit,
+    not_accepted_lines: LogRateLimit,
 }
 
 impl Log {
     fn new() -> Self {
-        Self { displaced: 0, displaced_lines: LogLimit::new(1), not_accepted_lines: LogLimit::new(1) }
+        Self { displaced: 0, displaced_lines: LogRateLimit::new(1), not_accepted_lines: LogRateLimit::new(1) }
     }
 
     fn displaced(&mut self, peer: IpAddr) {
@@ -138,7 +138,7 @@ pub(super) struct LastRequest;
 /// The router for one connection. Records that a complete request arrived, and adds the client's address.
 struct Serving {
     router: TowerToHyperService<Router>,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
     peer: IpAddr,
     requests: AtomicU32,
 }
@@ -149,7 +149,7 @@ impl Service<Request<Incoming>> for Serving {
     type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        self.place.show();
+        self.place.mark_active();
         request.extensions_mut().insert(ClientAddress(self.peer));
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         if before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE {
@@ -162,7 +162,7 @@ impl Service<Request<Incoming>> for Serving {
 async fn serve(
     stream: TcpStream,
     peer: IpAddr,
-    place: Place,
+    place: ConnectionSlot,
     router: Router,
     stopping: impl Future<Output = ()>,
 ) {
@@ -184,7 +184,7 @@ async fn serve(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = place.displaced() => return,
+        () = place.evicted() => return,
         () = sleep(CONNECTION_LIMIT) => finish(connection).await,
         () = stopping => finish(connection).await,
     };

@@ -33,7 +33,7 @@ pub(crate) struct SettingsFile {
 
 /// Identity of a version of the file, to notice changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileVersion {
     file: (u64, u64),
     length: u64,
     written: (i64, i64),
@@ -42,16 +42,16 @@ pub(super) struct Stamp {
 
 /// Content of the file.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum FileState {
     Missing,
     /// Not a settings file, or one without the section.
     Garbage(Vec<u8>),
-    Settings(Document, Stamp),
+    Settings(Document, FileVersion),
 }
 
 /// The lock of the file. The kernel releases it when a process dies.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct FileLock {
     _directory: Option<Flock<File>>,
 }
 
@@ -61,7 +61,7 @@ impl SettingsFile {
     }
 
     /// Returns `None` if the file does not exist.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
+    pub(super) fn stamp(&self) -> Option<FileVersion> {
         fs::metadata(self.path()).ok().as_ref().map(stamp)
     }
 
@@ -69,23 +69,23 @@ impl SettingsFile {
     ///
     /// # Errors
     /// `is_io` or `is_config` if the file can't be read.
-    pub(super) fn read(&self) -> Result<Found> {
+    pub(super) fn read(&self) -> Result<FileState> {
         if self.directory.as_os_str().is_empty() {
             return Err(Error::new(ErrorKind::Config, "there is no home directory for the settings file")
-                .help("set HOME or BALENA_SETTINGS_HOME_DIRECTORY, or pass a data directory"));
+                .with_help("set HOME or BALENA_SETTINGS_HOME_DIRECTORY, or pass a data directory"));
         }
         let path = self.path();
         let fault = |cause: io::Error| failed("read", &path, cause);
         let about = match fs::metadata(&path) {
             Ok(about) => about,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(FileState::Missing),
             Err(cause) => return Err(fault(cause)),
         };
         // Opening a named pipe would block until a writer opens it.
         if !about.is_file() || about.len() > LONGEST {
             return Err(Error::new(ErrorKind::Config, "it is not a settings file")
-                .operation(format!("read {}", path.display()))
-                .help("remove it, or use another data directory"));
+                .with_operation(format!("read {}", path.display()))
+                .with_help("remove it, or use another data directory"));
         }
         let file = File::open(&path).map_err(fault)?;
         let stamp = stamp(&file.metadata().map_err(fault)?);
@@ -93,8 +93,8 @@ impl SettingsFile {
         file.take(LONGEST).read_to_end(&mut bytes).map_err(fault)?;
         let document = std::str::from_utf8(&bytes).ok().and_then(|text| Document::parse(text, &self.section));
         Ok(match document {
-            Some(document) => Found::Settings(document, stamp),
-            None => Found::Garbage(bytes),
+            Some(document) => FileState::Settings(document, stamp),
+            None => FileState::Garbage(bytes),
         })
     }
 
@@ -102,10 +102,10 @@ impl SettingsFile {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub(super) fn read_patiently(&self) -> Result<Found> {
+    pub(super) fn read_patiently(&self) -> Result<FileState> {
         for _ in 0..WRITER_PAUSES {
             let found = self.read()?;
-            if !matches!(found, Found::Garbage(_)) {
+            if !matches!(found, FileState::Garbage(_)) {
                 return Ok(found);
             }
             std::thread::sleep(WRITER_PAUSE);
@@ -118,7 +118,7 @@ impl SettingsFile {
     /// # Errors
     /// `is_io` or `is_config` if the directory or the lock can't be used; `is_locked` if another process keeps the
     /// lock.
-    pub(super) fn lock(&self) -> Result<Held> {
+    pub(super) fn lock(&self) -> Result<FileLock> {
         let fault = |cause: io::Error| failed("open", &self.directory, cause);
         if !self.directory.is_dir() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
@@ -137,19 +137,19 @@ impl SettingsFile {
             };
             if waited >= LOCK_PATIENCE {
                 return Err(Error::new(ErrorKind::Locked, "another process keeps it locked")
-                    .operation(format!("lock {}", self.directory.display()))
-                    .help("find it with `fuser -v`"));
+                    .with_operation(format!("lock {}", self.directory.display()))
+                    .with_help("find it with `fuser -v`"));
             }
             std::thread::sleep(LOCK_PAUSE);
             waited += LOCK_PAUSE;
         }
     }
 
-    fn held(&self, directory: Option<Flock<File>>) -> Held {
+    fn held(&self, directory: Option<Flock<File>>) -> FileLock {
         if directory.is_some() {
             self.sweep();
         }
-        Held { _directory: directory }
+        FileLock { _directory: directory }
     }
 
     /// Removes temporary files of killed writers. The lock guarantees that nobody is writing.
@@ -171,13 +171,13 @@ impl SettingsFile {
     /// # Errors
     /// `is_io` or `is_config` if the file can't be written; `is_invalid_argument` if a value could not be read back.
     /// The file is then unchanged.
-    pub(super) fn write(&self, _held: &Held, document: &Document) -> Result<Option<Stamp>> {
+    pub(super) fn write(&self, _held: &FileLock, document: &Document) -> Result<Option<FileVersion>> {
         let text = document.text(&self.section);
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST
             || Document::parse(&text, &self.section).as_ref() != Some(document)
         {
             return Err(Error::argument("value", "the settings file can't hold it")
-                .help("names and values are short lines of text, without white space around them"));
+                .with_help("names and values are short lines of text, without white space around them"));
         }
         // Follows a symlink: the user stores the file elsewhere.
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
@@ -190,7 +190,7 @@ impl SettingsFile {
     ///
     /// # Errors
     /// `is_io` or `is_config` if the copy can't be written.
-    pub(super) fn set_aside(&self, _held: &Held, bytes: &[u8]) -> Result<()> {
+    pub(super) fn set_aside(&self, _held: &FileLock, bytes: &[u8]) -> Result<()> {
         let (path, aside) = (self.path(), self.directory.join(format!("{}.old", self.name)));
         write_atomic(&aside, bytes, PRIVATE)?;
         tracing::warn!(
@@ -201,8 +201,8 @@ impl SettingsFile {
     }
 }
 
-fn stamp(about: &fs::Metadata) -> Stamp {
-    Stamp {
+fn stamp(about: &fs::Metadata) -> FileVersion {
+    FileVersion {
         file: (about.dev(), about.ino()),
         length: about.len(),
         written: (about.mtime(), about.mtime_nsec()),

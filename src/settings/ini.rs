@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 /// Total length of the values of one file in bytes, as a limit on values that refer to each other.
 const MOST: usize = 1024 * 1024;
@@ -52,7 +52,7 @@ impl Document {
         document.pairs = pairs;
         document.pairs.extend(shared.into_iter().filter(|(name, _)| !own.contains(name)));
         let plain = document.pairs.clone();
-        let plain = filled(plain.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        let plain = collect_unsorted(plain.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let mut left = MOST;
         for (_, text) in &mut document.pairs {
             // A reference to a missing value is literal text.

@@ -8,12 +8,12 @@ use crate::checks;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::Settings;
-use super::file::{SettingsFile, Stamp};
+use super::file::{FileVersion, SettingsFile};
 use super::ini::{self, Document};
 use super::values::{Setting, TOKEN, Values};
 
 /// Settings that the Python SDK requires in a file. If one is missing, the SDK writes a new file without the token.
-const DEMANDED: [&str; 11] = [
+const REQUIRED_SETTINGS: [&str; 11] = [
     "builder_url",
     "pine_endpoint",
     "api_endpoint",
@@ -37,7 +37,7 @@ pub(super) struct State {
     /// Incremented when the token may have changed.
     pub(super) epoch: u64,
     /// Identity of the file when last read or written. `None` if it never was.
-    pub(super) seen: Option<Stamp>,
+    pub(super) seen: Option<FileVersion>,
     pub(super) open: bool,
     /// Token given to the constructor, to be written when the file is first read.
     pub(super) login: Option<SecretString>,
@@ -72,11 +72,11 @@ impl State {
     }
 
     /// Takes over the values of a file.
-    pub(super) fn take_over(
+    pub(super) fn load(
         &mut self,
         given: &Settings,
         kept: Values,
-        seen: Option<Stamp>,
+        seen: Option<FileVersion>,
         file: &SettingsFile,
     ) -> Result<()> {
         let mut typed = given.clone();
@@ -102,7 +102,7 @@ impl State {
     }
 
     /// Takes over values changed by this client; `name` is the changed setting.
-    pub(super) fn settle(&mut self, name: &str, kept: Values, login: Login) {
+    pub(super) fn apply(&mut self, name: &str, kept: Values, login: Login) {
         let mut typed = (*self.typed).clone();
         self.asked_for.remove(name);
         for (other, value) in kept.iter() {
@@ -162,7 +162,7 @@ pub(crate) fn checked(token: &SecretString) -> Result<SecretString> {
 }
 
 pub(super) fn is_whole(values: &Values) -> bool {
-    DEMANDED.iter().all(|name| values.get(name).is_some())
+    REQUIRED_SETTINGS.iter().all(|name| values.get(name).is_some())
 }
 
 pub(super) fn token(values: &Values) -> Option<&str> {
@@ -187,8 +187,8 @@ fn take_all(settings: &mut Settings, values: &Values, file: &SettingsFile) -> Re
 
 fn wrong(file: &SettingsFile, name: &str, why: &str) -> Error {
     Error::new(ErrorKind::Config, format!("setting {name}: {why}"))
-        .operation(format!("read {}", file.path().display()))
-        .help("correct the line, or remove it")
+        .with_operation(format!("read {}", file.path().display()))
+        .with_help("correct the line, or remove it")
 }
 
 /// Adds the settings that the Python SDK requires. Returns whether any was missing.

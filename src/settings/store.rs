@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::error::{Error, Result};
 
 use super::Settings;
-use super::file::{Found, Held, SettingsFile, Stamp};
+use super::file::{FileLock, FileState, FileVersion, SettingsFile};
 use super::ini::Document;
 use super::state::{Login, State, checked, complete, is_whole, settled, token, values};
 use super::values::{Setting, TOKEN, Values};
@@ -198,21 +198,21 @@ impl SettingsStore {
             return Ok(());
         }
         if state.login.is_none()
-            && let Found::Settings(document, stamp) = file.read_patiently()?
+            && let FileState::Settings(document, stamp) = file.read_patiently()?
             && is_whole(&values(&document))
         {
-            state.take_over(&self.0.given, values(&document), Some(stamp), file)?;
+            state.load(&self.0.given, values(&document), Some(stamp), file)?;
             state.open = true;
             return Ok(());
         }
         let login = state.login.as_ref().map(checked).transpose()?;
         let held = file.lock()?;
-        let Current { document, mut kept, whole } = self.current(file, &held, None)?;
+        let FileSnapshot { document, mut kept, whole } = self.current(file, &held, None)?;
         let before = kept.clone();
         if let Some(token) = login {
             kept.set(TOKEN, token.into());
         }
-        state.take_over(&self.0.given, kept, whole, file)?;
+        state.load(&self.0.given, kept, whole, file)?;
         if whole.is_none() || !before.same(&state.kept) {
             state.seen = file.write(&held, &document.with(&state.kept))?;
         }
@@ -226,12 +226,12 @@ impl SettingsStore {
         // Taken before the read, so that a concurrent change of this client counts as newer.
         let mut state = self.write();
         let followed = file.read().and_then(|found| match found {
-            Found::Settings(document, stamp) => {
-                state.take_over(&self.0.given, values(&document), Some(stamp), file)
+            FileState::Settings(document, stamp) => {
+                state.load(&self.0.given, values(&document), Some(stamp), file)
             }
-            Found::Missing => state.take_over(&self.0.given, self.fresh(file), None, file),
+            FileState::Missing => state.load(&self.0.given, self.fresh(file), None, file),
             // Another process is writing it, or the next change of this client sets it aside.
-            Found::Garbage(_) => Ok(()),
+            FileState::Garbage(_) => Ok(()),
         });
         let complaint = followed.err().map(|error| error.to_string());
         if let Some(error) = &complaint
@@ -243,16 +243,16 @@ impl SettingsStore {
     }
 
     /// Reads the file and adds missing settings. `known` is its content when last read.
-    fn current(&self, file: &SettingsFile, held: &Held, known: Option<&Values>) -> Result<Current> {
-        let new = |kept| Current { document: Document::default(), kept, whole: None };
+    fn current(&self, file: &SettingsFile, held: &FileLock, known: Option<&Values>) -> Result<FileSnapshot> {
+        let new = |kept| FileSnapshot { document: Document::default(), kept, whole: None };
         match file.read_patiently()? {
-            Found::Settings(document, stamp) => {
+            FileState::Settings(document, stamp) => {
                 let mut kept = values(&document);
                 let lacks = complete(file, &mut kept)?;
-                Ok(Current { document, kept, whole: (!lacks).then_some(stamp) })
+                Ok(FileSnapshot { document, kept, whole: (!lacks).then_some(stamp) })
             }
-            Found::Missing => Ok(new(self.fresh(file))),
-            Found::Garbage(bytes) => {
+            FileState::Missing => Ok(new(self.fresh(file))),
+            FileState::Garbage(bytes) => {
                 file.set_aside(held, &bytes)?;
                 Ok(new(known.cloned().unwrap_or_else(|| self.fresh(file))))
             }
@@ -272,13 +272,13 @@ impl SettingsStore {
             let mut state = self.write();
             let mut kept = state.kept.clone();
             change(&mut kept);
-            state.settle(name, kept, login);
+            state.apply(name, kept, login);
             return Ok(());
         };
         self.ready()?;
         let held = file.lock()?;
         let mut state = self.write();
-        let Current { document, mut kept, whole } = self.current(file, &held, Some(&state.kept))?;
+        let FileSnapshot { document, mut kept, whole } = self.current(file, &held, Some(&state.kept))?;
         if token(&kept) != token(&state.kept) {
             state.epoch += 1;
         }
@@ -292,16 +292,16 @@ impl SettingsStore {
                 file.write(&held, &document)?
             }
         };
-        state.settle(name, kept, login);
+        state.apply(name, kept, login);
         Ok(())
     }
 }
 
 /// The content of the file, read for a change.
-struct Current {
+struct FileSnapshot {
     document: Document,
     /// Its settings, with missing ones added.
     kept: Values,
     /// Identity of the file. Absent if settings were missing.
-    whole: Option<Stamp>,
+    whole: Option<FileVersion>,
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apply::{self, Trigger};
-use super::containers::{self, Then};
+use super::containers::{self, AfterStop};
 use super::engine::Failure;
 use super::host_config::Patch;
-use super::locks::Held;
-use super::parts::Run;
-use super::plan::{Goal, Situation};
+use super::js_values::Integer;
+use super::locks::HeldLocks;
+use super::model::RunState;
+use super::plan::{CurrentState, Goal};
 use super::process::Process;
-use super::values::Integer;
 use super::{Power, lock};
 
 /// How long a request waits for another operation on the same app.
@@ -75,12 +75,12 @@ pub(super) struct Selector {
 
 /// API generation of the endpoint: v1 answers 400 for a missing object, v2 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Generation {
+pub(super) enum ApiVersion {
     V1,
     V2,
 }
 
-impl Generation {
+impl ApiVersion {
     fn missing(self, message: &str) -> Refusal {
         match self {
             Self::V1 => Refusal::BadRequest(message.to_owned()),
@@ -96,7 +96,7 @@ pub(super) async fn service(
     app: i64,
     selector: &Selector,
     force: bool,
-    generation: Generation,
+    generation: ApiVersion,
 ) -> Result<(), Refusal> {
     let machine = &process.machine;
     if !machine.settings(|settings| settings.wanted().iter().any(|wanted| wanted.id == app)) {
@@ -131,11 +131,11 @@ pub(super) async fn service(
     let locks = take_locks(process, &[app], force).await?;
     let done = match action {
         ServiceAction::Stop => {
-            containers::kill_detached(process, &container, Then::Keep);
+            containers::kill_detached(process, &container, AfterStop::Keep);
             Ok(())
         }
         ServiceAction::Start | ServiceAction::Restart => {
-            containers::kill(process, &container, Then::Remove).await;
+            containers::kill(process, &container, AfterStop::Remove).await;
             containers::start(process, &target, true).await
         }
     };
@@ -154,7 +154,7 @@ pub(super) fn single_container(process: &Arc<Process>, app: i64) -> Result<Strin
 }
 
 /// Takes the locks of all services of these apps, or none.
-async fn take_locks(process: &Arc<Process>, apps: &[i64], force: bool) -> Result<Vec<Held>, Refusal> {
+async fn take_locks(process: &Arc<Process>, apps: &[i64], force: bool) -> Result<Vec<HeldLocks>, Refusal> {
     let machine = &process.machine;
     let force = force || machine.settings(|settings| settings.lock_override());
     let present = apps.iter().filter(|app| machine.locks.directory(**app, "").exists());
@@ -183,7 +183,7 @@ async fn take_locks(process: &Arc<Process>, apps: &[i64], force: bool) -> Result
     }
 }
 
-fn release(process: &Arc<Process>, locks: Vec<Held>) {
+fn release(process: &Arc<Process>, locks: Vec<HeldLocks>) {
     for held in locks {
         process.machine.locks.release(held);
     }
@@ -231,19 +231,19 @@ pub(super) async fn recreate(
     result
 }
 
-fn restored(app: i64, before: Situation) -> Goal {
+fn restored(app: i64, before: CurrentState) -> Goal {
     let containers = before.containers.into_iter().map(|(container, _)| container);
     let services = containers.filter(|container| container.spec.app == app);
     let volumes = before.volumes.into_iter().filter(|volume| volume.app == app);
     Goal::Restored {
         app,
-        services: services.map(|container| (container.spec, container.run == Run::Running)).collect(),
+        services: services.map(|container| (container.spec, container.run == RunState::Running)).collect(),
         volumes: volumes.map(|volume| volume.name).collect(),
     }
 }
 
 /// Returns the apps that have anything on the device: containers, volumes or, outside local mode, at least a network.
-fn current_apps(process: &Arc<Process>, now: &Situation) -> Vec<i64> {
+fn current_apps(process: &Arc<Process>, now: &CurrentState) -> Vec<i64> {
     let containers = now.containers.iter().map(|(container, _)| container.spec.app);
     let volumes = now.volumes.iter().map(|volume| volume.app);
     let networks = process.machine.settings(|settings| {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 use super::actions::Refusal;
-use super::containers::{self, Then};
+use super::containers::{self, AfterStop};
 use super::engine::Failure;
 use super::lock;
-use super::plan::{self, Goal, Keep, Situation, Step};
+use super::plan::{self, CurrentState, Goal, Retention, Step};
 use super::process::{Process, Progress};
 use super::runner::Abort;
 
@@ -116,19 +116,19 @@ fn told(refusal: Refusal, steps: &[Step]) -> Refusal {
 }
 
 /// Returns the current state of the device.
-pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
+pub(super) fn look(process: &Arc<Process>) -> Result<CurrentState, Failure> {
     let engine = &process.machine.engine;
     let containers = engine.containers()?;
     let volumes = engine.volumes()?;
     let images = engine.images()?;
-    let held = filled(lock(&process.held).keys().copied());
+    let held = collect_unsorted(lock(&process.held).keys().copied());
     let apps = containers.iter().map(|container| container.spec.app);
-    let leftovers = filled(apps.filter(|app| process.machine.locks.has_leftovers(*app)));
-    let with_status = |container: super::parts::Container| {
+    let leftovers = collect_unsorted(apps.filter(|app| process.machine.locks.has_leftovers(*app)));
+    let with_status = |container: super::model::Container| {
         let status = process.status_of(&container);
         (container, status)
     };
-    Ok(Situation {
+    Ok(CurrentState {
         containers: containers.into_iter().map(with_status).collect(),
         images,
         volumes,
@@ -140,7 +140,7 @@ pub(super) fn look(process: &Arc<Process>) -> Result<Situation, Failure> {
 fn wanted_apps(process: &Arc<Process>) -> Goal {
     let specs = process.machine.wanted_specs();
     process.machine.settings(|settings| {
-        let keep = if settings.local_mode() { Keep::ImagesAndVolumes } else { Keep::Nothing };
+        let keep = if settings.local_mode() { Retention::ImagesAndVolumes } else { Retention::Nothing };
         let apps = settings.wanted().iter().map(|app| {
             let commit = app.release.as_ref().map(|release| release.commit.clone());
             (app.id, commit.filter(|commit| settings.commits.get(&app.id) != Some(commit)))
@@ -170,7 +170,7 @@ async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) ->
         Step::Kill(id) => {
             let container = machine.engine.all_containers().into_iter().find(|container| container.id == *id);
             if let Some(container) = container {
-                containers::kill_detached(process, &container, Then::Remove);
+                containers::kill_detached(process, &container, AfterStop::Remove);
             }
         }
         Step::Adopt { id, spec } => machine.engine.rename(id, spec),
@@ -192,7 +192,11 @@ async fn act(process: &Arc<Process>, step: &Step, force: bool, abort: &Abort) ->
     Ok(())
 }
 
-async fn fetch(process: &Arc<Process>, spec: &super::parts::Spec, abort: &Abort) -> Result<(), Refusal> {
+async fn fetch(
+    process: &Arc<Process>,
+    spec: &super::model::ContainerSpec,
+    abort: &Abort,
+) -> Result<(), Refusal> {
     let downloads = &process.downloads;
     let pull = process.machine.engine.pull(spec, |percentage| {
         lock(downloads).insert(spec.image.clone(), (spec.clone(), percentage));

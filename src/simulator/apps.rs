@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::actions::{self, Generation, NO_SELECTOR, Refusal, Selector, ServiceAction, Volumes};
-use super::answer::Answer;
+use super::actions::{self, ApiVersion, NO_SELECTOR, Refusal, Selector, ServiceAction, Volumes};
 use super::endpoints::reported;
+use super::js_values::Integer;
 use super::json::object;
 use super::process::Process;
+use super::response::ServerResponse;
 use super::routes::Endpoint;
 use super::serve::{Admitted, Outcome};
-use super::values::Integer;
-use super::{apply, reports, values};
+use super::{apply, js_values, reports};
 
 const UNAUTHORIZED: &str = "Unauthorized";
 
@@ -26,7 +26,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         Endpoint::ApplicationState => application_state(process, &call).into(),
         // These handlers crash the supervisor if the engine fails.
         Endpoint::StateStatus => match reports::status(process, call.access) {
-            Ok(state) => Answer::success(&state).into(),
+            Ok(state) => ServerResponse::success(&state).into(),
             Err(_) => Outcome::Crash,
         },
         Endpoint::ContainerId => container_id(process, &call).map_or(Outcome::Crash, Outcome::Answer),
@@ -36,109 +36,111 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
 }
 
 /// Restart and purge of both API generations. They differ in the place of the id and in the error format.
-async fn whole_app(process: &Arc<Process>, call: &Admitted) -> Answer {
+async fn whole_app(process: &Arc<Process>, call: &Admitted) -> ServerResponse {
     let purge = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::PurgeApplication);
     let legacy = matches!(call.endpoint, Endpoint::PurgeApp | Endpoint::RestartApp);
     let app = if legacy {
-        values::integer(call.field("appId"))
+        js_values::integer(call.field("appId"))
     } else {
-        values::integer_text(&call.parameter).filter(|app| !app.is_zero())
+        js_values::integer_text(&call.parameter).filter(|app| !app.is_zero())
     };
     let Some(app) = app else {
         return match (legacy, purge) {
-            (true, true) => Answer::sentence(StatusCode::BAD_REQUEST, "Invalid or missing appId"),
-            (true, false) => Answer::sentence(StatusCode::BAD_REQUEST, "Missing app id"),
-            (false, _) => Answer::failed(StatusCode::BAD_REQUEST, "Missing app id"),
+            (true, true) => ServerResponse::html_text(StatusCode::BAD_REQUEST, "Invalid or missing appId"),
+            (true, false) => ServerResponse::html_text(StatusCode::BAD_REQUEST, "Missing app id"),
+            (false, _) => ServerResponse::failed(StatusCode::BAD_REQUEST, "Missing app id"),
         };
     };
     if !call.access.covers(app.id()) {
-        return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+        return ServerResponse::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
     let volumes = if purge { Volumes::Purge } else { Volumes::Keep };
-    match actions::recreate(process, app, volumes, values::truthy(call.field("force"))).await {
-        Ok(()) if legacy && purge => Answer::go(StatusCode::OK, "OK", Some("")),
-        Ok(()) => Answer::ok(),
-        Err(refusal) => Answer::refused(&refusal),
+    match actions::recreate(process, app, volumes, js_values::truthy(call.field("force"))).await {
+        Ok(()) if legacy && purge => ServerResponse::go(StatusCode::OK, "OK", Some("")),
+        Ok(()) => ServerResponse::ok(),
+        Err(refusal) => ServerResponse::refused(&refusal),
     }
 }
 
-async fn service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
-        return Answer::failed(StatusCode::BAD_REQUEST, "Invalid app id");
+async fn service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> ServerResponse {
+    let Some(app) = js_values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
+        return ServerResponse::failed(StatusCode::BAD_REQUEST, "Invalid app id");
     };
     if !call.access.covers(app.id()) {
-        return Answer::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+        return ServerResponse::failed(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
     let selector = Selector {
-        name: values::text(call.field("serviceName")).map(str::to_owned),
-        image: values::integer(call.field("imageId")).map(Integer::id),
+        name: js_values::text(call.field("serviceName")).map(str::to_owned),
+        image: js_values::integer(call.field("imageId")).map(Integer::id),
     };
     if selector.name.is_none() && selector.image.is_none_or(|image| image == 0) {
-        return Answer::sentence(StatusCode::BAD_REQUEST, NO_SELECTOR);
+        return ServerResponse::html_text(StatusCode::BAD_REQUEST, NO_SELECTOR);
     }
-    let force = values::truthy(call.field("force"));
-    match actions::service(process, action, app.id(), &selector, force, Generation::V2).await {
-        Ok(()) => Answer::ok(),
-        Err(refusal) => Answer::refused_in_words(&refusal),
+    let force = js_values::truthy(call.field("force"));
+    match actions::service(process, action, app.id(), &selector, force, ApiVersion::V2).await {
+        Ok(()) => ServerResponse::ok(),
+        Err(refusal) => ServerResponse::refused_in_words(&refusal),
     }
 }
 
-async fn legacy_service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter) else {
-        return Answer::sentence(StatusCode::BAD_REQUEST, "Invalid app id");
+async fn legacy_service(process: &Arc<Process>, call: &Admitted, action: ServiceAction) -> ServerResponse {
+    let Some(app) = js_values::integer_text(&call.parameter) else {
+        return ServerResponse::html_text(StatusCode::BAD_REQUEST, "Invalid app id");
     };
     if !call.access.covers(app.id()) {
-        return Answer::sentence(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
+        return ServerResponse::html_text(StatusCode::UNAUTHORIZED, UNAUTHORIZED);
     }
-    let force = values::truthy(call.field("force"));
+    let force = js_values::truthy(call.field("force"));
     let acted =
-        actions::service(process, action, app.id(), &Selector::default(), force, Generation::V1).await;
+        actions::service(process, action, app.id(), &Selector::default(), force, ApiVersion::V1).await;
     match acted.and_then(|()| actions::single_container(process, app.id())) {
-        Ok(id) => Answer::success(&object([("containerId", id.into())])),
-        Err(refusal) => Answer::refused_in_words(&refusal),
+        Ok(id) => ServerResponse::success(&object([("containerId", id.into())])),
+        Err(refusal) => ServerResponse::refused_in_words(&refusal),
     }
 }
 
-fn single_app(process: &Arc<Process>, call: &Admitted) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter) else {
-        return Answer::sentence(StatusCode::BAD_REQUEST, "Missing app id");
+fn single_app(process: &Arc<Process>, call: &Admitted) -> ServerResponse {
+    let Some(app) = js_values::integer_text(&call.parameter) else {
+        return ServerResponse::html_text(StatusCode::BAD_REQUEST, "Missing app id");
     };
     if !call.access.covers(app.id()) {
-        return Answer::failed(StatusCode::UNAUTHORIZED, "Application is not available");
+        return ServerResponse::failed(StatusCode::UNAUTHORIZED, "Application is not available");
     }
     let now = match apply::look(process) {
         Ok(now) => now,
-        Err(failure) => return Answer::refused(&Refusal::from(failure)),
+        Err(failure) => return ServerResponse::refused(&Refusal::from(failure)),
     };
     let containers: Vec<_> =
         now.containers.iter().filter(|(container, _)| container.spec.app == app.id()).collect();
     match containers.as_slice() {
-        [] => Answer::sentence(StatusCode::BAD_REQUEST, "App not found"),
-        [(container, _)] => Answer::success(&reports::single_app(process, app.id(), container)),
+        [] => ServerResponse::html_text(StatusCode::BAD_REQUEST, "App not found"),
+        [(container, _)] => ServerResponse::success(&reports::single_app(process, app.id(), container)),
         _ => {
             let message = "Some v1 endpoints are only allowed on single-container apps";
-            Answer::sentence(StatusCode::BAD_REQUEST, message)
+            ServerResponse::html_text(StatusCode::BAD_REQUEST, message)
         }
     }
 }
 
-fn application_state(process: &Process, call: &Admitted) -> Answer {
-    let Some(app) = values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
+fn application_state(process: &Process, call: &Admitted) -> ServerResponse {
+    let Some(app) = js_values::integer_text(&call.parameter).filter(|app| !app.is_zero()) else {
         let message = format!("Invalid application ID: {}", call.parameter);
-        return Answer::failed(StatusCode::BAD_REQUEST, &message);
+        return ServerResponse::failed(StatusCode::BAD_REQUEST, &message);
     };
     match reports::application(process, app.id()) {
         Err(_) => {
             let message = format!("Unable to retrieve state for application ID: {app}");
-            Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, &message)
+            ServerResponse::failed(StatusCode::INTERNAL_SERVER_ERROR, &message)
         }
-        Ok(Some(state)) if call.access.covers(app.id()) => Answer::success(&state),
-        Ok(_) => Answer::failed(StatusCode::CONFLICT, &format!("Application ID does not exist: {app}")),
+        Ok(Some(state)) if call.access.covers(app.id()) => ServerResponse::success(&state),
+        Ok(_) => {
+            ServerResponse::failed(StatusCode::CONFLICT, &format!("Application ID does not exist: {app}"))
+        }
     }
 }
 
 /// Returns `None` if the engine fails.
-fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
+fn container_id(process: &Process, call: &Admitted) -> Option<ServerResponse> {
     let containers = reports::scoped_containers(process, call.access).ok()?;
     let values_of = |name: &str| -> Vec<&String> {
         call.query.iter().filter(|(field, _)| field == name).map(|(_, value)| value).collect()
@@ -155,7 +157,10 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
             }
         }
         let services = services.into_iter().collect();
-        return Some(Answer::success(&object([("status", "success".into()), ("services", services)])));
+        return Some(ServerResponse::success(&object([
+            ("status", "success".into()),
+            ("services", services),
+        ])));
     };
     // A repeated parameter is a list, and no service has a list as its name.
     let name = match named.as_slice() {
@@ -164,15 +169,18 @@ fn container_id(process: &Process, call: &Admitted) -> Option<Answer> {
     };
     let found = containers.into_iter().find(|container| Some(&container.spec.service) == name);
     Some(match found {
-        Some(container) => {
-            Answer::success(&object([("status", "success".into()), ("containerId", container.id.into())]))
+        Some(container) => ServerResponse::success(&object([
+            ("status", "success".into()),
+            ("containerId", container.id.into()),
+        ])),
+        None => {
+            ServerResponse::failed(StatusCode::SERVICE_UNAVAILABLE, "Could not find service with that name")
         }
-        None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, "Could not find service with that name"),
     })
 }
 
 /// Returns `None` if the engine fails.
-fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<Answer> {
+fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<ServerResponse> {
     let machine = &process.machine;
     let containers = machine.engine.containers().ok()?;
     machine.engine.volumes().ok()?;
@@ -183,5 +191,5 @@ fn cleanup_volumes(process: &Process, call: &Admitted) -> Option<Answer> {
     machine.engine.remove_volumes(|volume| {
         !used.iter().any(|spec| spec.app == volume.app && spec.volumes.contains(&volume.name))
     });
-    Some(Answer::success(&object([("status", "success".into())])))
+    Some(ServerResponse::success(&object([("status", "success".into())])))
 }

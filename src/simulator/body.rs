@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::form;
+use super::urlencoded;
 
 /// Largest body the supervisor accepts, in bytes after decompression.
 const LIMIT: usize = 10 * 1024 * 1024;
@@ -36,7 +36,7 @@ pub(super) fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Value, String> 
         return Err("request entity too large".to_owned());
     }
     let text = text(&charset, &raw)?;
-    if is_form { form::parse(&text).map_err(str::to_owned) } else { json(&text) }
+    if is_form { urlencoded::parse(&text).map_err(str::to_owned) } else { json(&text) }
 }
 
 fn charset(parameters: &str) -> String {

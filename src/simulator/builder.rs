@@ -17,9 +17,9 @@ use super::journal::{Journal, Writers};
 use super::keys::Keys;
 use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine, bind};
-use super::parts::{EngineCall, Timings};
+use super::model::{EngineCall, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
-use super::{Device, environment, scratch};
+use super::{Device, environment, temp_dir};
 use crate::tasks::TaskSet;
 
 /// Configures a device and starts it.
@@ -186,7 +186,7 @@ impl Builder {
             std::io::Error::new(cause.kind(), format!("can't listen on {wanted}: {cause}"))
         })?;
         let address = reserved.local_addr()?;
-        let directory = if self.lock_root.is_none() { Some(scratch::directory()?) } else { None };
+        let directory = if self.lock_root.is_none() { Some(temp_dir::directory()?) } else { None };
         let own = directory.as_ref().map(|directory| directory.path().to_owned());
         let lock_root = self.lock_root.clone().or(own).unwrap_or_default();
         let installed = self.installed().to_vec();

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use super::actions::Refusal;
 use super::engine::Failure;
-use super::parts::{Container, Run, Spec};
+use super::model::{Container, ContainerSpec, RunState};
 use super::process::Process;
 
 /// Whether a stopped container is also removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum AfterStop {
     Keep,
     Remove,
 }
 
 /// Stops a container. A failure of the engine is ignored, as by the supervisor.
-pub(super) async fn kill(process: &Arc<Process>, container: &Container, then: Then) {
+pub(super) async fn kill(process: &Arc<Process>, container: &Container, then: AfterStop) {
     process.report(&container.id, "Stopping");
     let engine = &process.machine.engine;
     let stopped = match engine.stop(&container.id).await {
-        Ok(()) | Err(Failure::NotModified) if then == Then::Remove => engine.remove(&container.id),
+        Ok(()) | Err(Failure::NotModified) if then == AfterStop::Remove => engine.remove(&container.id),
         other => other,
     };
     if let Err(Failure::Broken(message)) = stopped {
@@ -29,7 +29,7 @@ pub(super) async fn kill(process: &Arc<Process>, container: &Container, then: Th
 }
 
 /// Stops a container without waiting.
-pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then: Then) {
+pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then: AfterStop) {
     // The status is `Stopping` from now on, not only when the task runs.
     process.report(&container.id, "Stopping");
     let (owner, container) = (Arc::clone(process), container.clone());
@@ -37,14 +37,14 @@ pub(super) fn kill_detached(process: &Arc<Process>, container: &Container, then:
 }
 
 /// Starts a service's container, creating it if no equal one exists. With `run` false it is only created.
-pub(super) async fn start(process: &Arc<Process>, spec: &Spec, run: bool) -> Result<(), Refusal> {
+pub(super) async fn start(process: &Arc<Process>, spec: &ContainerSpec, run: bool) -> Result<(), Refusal> {
     let engine = &process.machine.engine;
     let existing = engine.containers()?.into_iter().find(|container| container.spec.same_container(spec));
     let container = if let Some(container) = existing {
         container
     } else {
         let _ = process.machine.locks.prepare(spec.app, &spec.service, false);
-        engine.create(spec, Run::Created)?
+        engine.create(spec, RunState::Created)?
     };
     if !run {
         return Ok(());

@@ -8,18 +8,18 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::actions::{self, Refusal};
-use super::answer::Answer;
 use super::apply::{self, Trigger};
 use super::engine::Failure;
 use super::host_config::Patch;
 use super::journal;
 use super::json::{Json, object};
 use super::process::Process;
+use super::response::ServerResponse;
 use super::routes::Endpoint;
 use super::serve::{Admitted, Outcome};
 use super::settings::Settings;
-use super::target::{self, Fault};
-use super::{Power, apps, lock, reports, update, values};
+use super::target::{self, TargetError};
+use super::{Power, apps, js_values, lock, reports, update};
 
 /// Fields of the host configuration, in the order of the response.
 const HOST_CONFIG_FIELDS: [&str; 10] =
@@ -31,20 +31,20 @@ const STREAM_BUFFER: usize = 16;
 pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
     let machine = &process.machine;
     match call.endpoint {
-        Endpoint::Healthy if healthy(process) => Answer::status(StatusCode::OK).into(),
-        Endpoint::Healthy => Answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy").into(),
-        Endpoint::Ping => Answer::ok().into(),
-        Endpoint::Blink => Answer::status(StatusCode::OK).into(),
+        Endpoint::Healthy if healthy(process) => ServerResponse::status(StatusCode::OK).into(),
+        Endpoint::Healthy => ServerResponse::html_text(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy").into(),
+        Endpoint::Ping => ServerResponse::ok().into(),
+        Endpoint::Blink => ServerResponse::status(StatusCode::OK).into(),
         Endpoint::RegenerateKey => match lock(&machine.keys).rotate(&call.key) {
-            Some(key) => Answer::sentence(StatusCode::OK, key).into(),
-            None => Answer::failed(StatusCode::SERVICE_UNAVAILABLE, "").into(),
+            Some(key) => ServerResponse::html_text(StatusCode::OK, key).into(),
+            None => ServerResponse::failed(StatusCode::SERVICE_UNAVAILABLE, "").into(),
         },
         Endpoint::Reboot => power(process, &call, Power::Reboot).await.into(),
         Endpoint::Shutdown => power(process, &call, Power::Off).await.into(),
         Endpoint::Update => update(process, &call).into(),
         Endpoint::HostConfig => {
             let shown = lock(&machine.host).network.show();
-            Answer::success(&Json::ordered(shown, &HOST_CONFIG_FIELDS)).into()
+            ServerResponse::success(&Json::ordered(shown, &HOST_CONFIG_FIELDS)).into()
         }
         Endpoint::SetHostConfig => set_host_config(process, &call).await.into(),
         Endpoint::Device => reported(reports::device(process)).into(),
@@ -64,7 +64,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         }
         Endpoint::Tags => tags(process).into(),
         Endpoint::SetTags => set_tags(process, &call.body).into(),
-        Endpoint::LocalTarget => Answer::success(&reports::target(process)).into(),
+        Endpoint::LocalTarget => ServerResponse::success(&reports::target(process)).into(),
         Endpoint::SetLocalTarget => set_local_target(process, &call),
         Endpoint::LocalLogs => local_logs(process).into(),
         Endpoint::JournalLogs => journal_logs(process, &call.body).into(),
@@ -90,51 +90,51 @@ fn healthy(process: &Process) -> bool {
 }
 
 /// Response of endpoints with one value.
-fn success(name: &str, value: impl Into<Json>) -> Answer {
-    Answer::success(&object([("status", "success".into()), (name, value.into())]))
+fn success(name: &str, value: impl Into<Json>) -> ServerResponse {
+    ServerResponse::success(&object([("status", "success".into()), (name, value.into())]))
 }
 
 /// A report, or the error of making it.
-pub(super) fn reported(report: Result<Json, Failure>) -> Answer {
+pub(super) fn reported(report: Result<Json, Failure>) -> ServerResponse {
     match report {
-        Ok(state) => Answer::success(&state),
-        Err(failure) => Answer::refused(&failure.into()),
+        Ok(state) => ServerResponse::success(&state),
+        Err(failure) => ServerResponse::refused(&failure.into()),
     }
 }
 
-async fn power(process: &Arc<Process>, call: &Admitted, power: Power) -> Answer {
-    match actions::power(process, power, values::truthy(call.field("force"))).await {
-        Ok(()) => Answer::go(StatusCode::ACCEPTED, "OK", None),
-        Err(Refusal::Locked(message)) => Answer::go(StatusCode::LOCKED, "", Some(&message)),
-        Err(refusal) => Answer::go(StatusCode::INTERNAL_SERVER_ERROR, "", Some(refusal.message())),
+async fn power(process: &Arc<Process>, call: &Admitted, power: Power) -> ServerResponse {
+    match actions::power(process, power, js_values::truthy(call.field("force"))).await {
+        Ok(()) => ServerResponse::go(StatusCode::ACCEPTED, "OK", None),
+        Err(Refusal::Locked(message)) => ServerResponse::go(StatusCode::LOCKED, "", Some(&message)),
+        Err(refusal) => ServerResponse::go(StatusCode::INTERNAL_SERVER_ERROR, "", Some(refusal.message())),
     }
 }
 
-fn update(process: &Arc<Process>, call: &Admitted) -> Answer {
-    let force = values::truthy(call.field("force"));
-    let cancel = values::truthy(call.field("cancel"));
+fn update(process: &Arc<Process>, call: &Admitted) -> ServerResponse {
+    let force = js_values::truthy(call.field("force"));
+    let cancel = js_values::truthy(call.field("cancel"));
     if !force && !process.machine.settings(|settings| settings.instant_updates()) {
-        return Answer::status(StatusCode::ACCEPTED);
+        return ServerResponse::status(StatusCode::ACCEPTED);
     }
     update::request(process, Trigger { force, cancel });
-    Answer::status(StatusCode::NO_CONTENT)
+    ServerResponse::status(StatusCode::NO_CONTENT)
 }
 
-async fn set_host_config(process: &Arc<Process>, call: &Admitted) -> Answer {
+async fn set_host_config(process: &Arc<Process>, call: &Admitted) -> ServerResponse {
     let patch = match Patch::parse(&call.body) {
         Ok(patch) => patch,
-        Err(reason) => return Answer::sentence(StatusCode::BAD_REQUEST, reason),
+        Err(reason) => return ServerResponse::html_text(StatusCode::BAD_REQUEST, reason),
     };
-    match actions::configure_host(process, patch, values::truthy(call.field("force"))).await {
-        Ok(()) => Answer::ok(),
-        Err(Refusal::Locked(message)) => Answer::sentence(StatusCode::LOCKED, message),
-        Err(refusal) => Answer::sentence(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
+    match actions::configure_host(process, patch, js_values::truthy(call.field("force"))).await {
+        Ok(()) => ServerResponse::ok(),
+        Err(Refusal::Locked(message)) => ServerResponse::html_text(StatusCode::LOCKED, message),
+        Err(refusal) => ServerResponse::html_text(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
     }
 }
 
-fn tags(process: &Process) -> Answer {
+fn tags(process: &Process) -> ServerResponse {
     if !process.machine.online() {
-        return Answer::failed(StatusCode::INTERNAL_SERVER_ERROR, "fetch failed");
+        return ServerResponse::failed(StatusCode::INTERNAL_SERVER_ERROR, "fetch failed");
     }
     let cloud = lock(&process.machine.cloud);
     let tags = cloud.tags.iter().map(|tag| {
@@ -143,9 +143,9 @@ fn tags(process: &Process) -> Answer {
     success("tags", tags.collect::<Json>())
 }
 
-fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
+fn set_tags(process: &Arc<Process>, body: &Value) -> ServerResponse {
     const NO_TAGS: &str = "Invalid tags body, must be an object like `{[tagKey: string]: string}`";
-    let refuse = |message| Answer::failed(StatusCode::BAD_REQUEST, message);
+    let refuse = |message| ServerResponse::failed(StatusCode::BAD_REQUEST, message);
     let pairs: Vec<(String, &Value)> = match body {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
         Value::Array(items) => {
@@ -162,20 +162,22 @@ fn set_tags(process: &Arc<Process>, body: &Value) -> Answer {
         tags.push((name, value.to_owned()));
     }
     update::report_tags(process, tags);
-    Answer::json(StatusCode::ACCEPTED, &object([("status", "success".into())]))
+    ServerResponse::json(StatusCode::ACCEPTED, &object([("status", "success".into())]))
 }
 
 fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
     let machine = &process.machine;
     if !machine.settings(|settings| settings.local_mode()) {
         let message = "Target state can only set when device is in local mode";
-        return Answer::failed(StatusCode::BAD_REQUEST, message).into();
+        return ServerResponse::failed(StatusCode::BAD_REQUEST, message).into();
     }
     let name = machine.settings(|settings| settings.name.clone());
     let target = match target::parse(&call.body, &name) {
         Ok(target) => target,
-        Err(Fault::Fatal) => return Outcome::Crash,
-        Err(Fault::Invalid(message)) => return Answer::failed(StatusCode::BAD_REQUEST, &message).into(),
+        Err(TargetError::Fatal) => return Outcome::Crash,
+        Err(TargetError::Invalid(message)) => {
+            return ServerResponse::failed(StatusCode::BAD_REQUEST, &message).into();
+        }
     };
     machine.settings(|settings: &mut Settings| {
         settings.name = target.name;
@@ -186,26 +188,26 @@ fn set_local_target(process: &Arc<Process>, call: &Admitted) -> Outcome {
             settings.set(name, value);
         }
     });
-    let force = values::truthy(call.field("force"));
+    let force = js_values::truthy(call.field("force"));
     apply::trigger(process, Trigger { force, cancel: false });
     success("message", "OK").into()
 }
 
-fn journal_logs(process: &Arc<Process>, body: &Value) -> Answer {
+fn journal_logs(process: &Arc<Process>, body: &Value) -> ServerResponse {
     let query = match journal::Query::parse(body) {
         Ok(Some(query)) => query,
-        Ok(None) => return Answer::empty(StatusCode::OK),
-        Err(message) => return Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message),
+        Ok(None) => return ServerResponse::empty(StatusCode::OK),
+        Err(message) => return ServerResponse::failed(StatusCode::SERVICE_UNAVAILABLE, &message),
     };
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
     process.spawn("journal", async move { owner.machine.journal.print(query, output).await });
-    Answer::stream(lines)
+    ServerResponse::stream(lines)
 }
 
-fn local_logs(process: &Arc<Process>) -> Answer {
+fn local_logs(process: &Arc<Process>) -> ServerResponse {
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
     process.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
-    Answer::stream(lines)
+    ServerResponse::stream(lines)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::journal::Journal;
-use super::parts::{Container, EngineCall, Image, Run, Spec, Timings, Volume};
+use super::model::{Container, ContainerSpec, EngineCall, Image, RunState, Timings, Volume};
 use super::{lock, random_hex};
 use crate::tasks::TaskSet;
 
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Stores an image under another name. Returns `false` if its content is missing.
-    pub(super) fn save_image(&self, spec: &Spec) -> bool {
+    pub(super) fn save_image(&self, spec: &ContainerSpec) -> bool {
         let mut contents = lock(&self.contents);
         let Some(docker_id) = contents
             .images
@@ -108,7 +108,7 @@ impl Engine {
         true
     }
 
-    pub(super) fn add_image(&self, spec: &Spec) {
+    pub(super) fn add_image(&self, spec: &ContainerSpec) {
         if !self.save_image(spec) {
             let docker_id = format!("sha256:{}", random_hex(64));
             lock(&self.contents).images.push(Image { spec: spec.clone(), docker_id });
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Returns the engine's id of the image of a container.
-    pub(super) fn image_id(&self, spec: &Spec) -> Option<String> {
+    pub(super) fn image_id(&self, spec: &ContainerSpec) -> Option<String> {
         let contents = lock(&self.contents);
         let image = contents.images.iter().find(|image| image.spec.content() == spec.content());
         image.map(|image| image.docker_id.clone())
@@ -127,7 +127,11 @@ impl Engine {
     }
 
     /// Pulls an image. Calls `progress` with the percentage several times.
-    pub(super) async fn pull(&self, spec: &Spec, mut progress: impl FnMut(u32)) -> Result<(), Failure> {
+    pub(super) async fn pull(
+        &self,
+        spec: &ContainerSpec,
+        mut progress: impl FnMut(u32),
+    ) -> Result<(), Failure> {
         const STEPS: u32 = 20;
         self.check(EngineCall::PullImage)?;
         for step in 0..STEPS {
@@ -139,7 +143,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn create(&self, spec: &Spec, run: Run) -> Result<Container, Failure> {
+    pub(super) fn create(&self, spec: &ContainerSpec, run: RunState) -> Result<Container, Failure> {
         self.check(EngineCall::CreateContainer)?;
         let mut contents = lock(&self.contents);
         if !contents.images.iter().any(|image| image.spec.content() == spec.content()) {
@@ -147,7 +151,9 @@ impl Engine {
             return Err(Failure::Missing(message));
         }
         // These make up the container's name. A container with the same name and other properties is a conflict.
-        let name = |spec: &Spec| (spec.service.clone(), spec.image_id, spec.release_id, spec.commit.clone());
+        let name = |spec: &ContainerSpec| {
+            (spec.service.clone(), spec.image_id, spec.release_id, spec.commit.clone())
+        };
         if contents.containers.iter().any(|container| name(&container.spec) == name(spec)) {
             let message = "(HTTP code 409) unexpected - Conflict. The container name is already in use ";
             return Err(Failure::Broken(message.to_owned()));
@@ -156,14 +162,14 @@ impl Engine {
             Container { id: random_hex(64), spec: spec.clone(), created_at: jiff::Timestamp::now(), run };
         contents.containers.push(container.clone());
         drop(contents);
-        if run == Run::Running {
+        if run == RunState::Running {
             self.journal.started(&container);
         }
         Ok(container)
     }
 
     /// Keeps a container running under the ids of another release.
-    pub(super) fn rename(&self, id: &str, spec: &Spec) {
+    pub(super) fn rename(&self, id: &str, spec: &ContainerSpec) {
         if let Some(container) =
             lock(&self.contents).containers.iter_mut().find(|container| container.id == id)
         {
@@ -171,7 +177,7 @@ impl Engine {
         }
     }
 
-    fn run_of(&self, id: &str) -> Result<Run, Failure> {
+    fn run_of(&self, id: &str) -> Result<RunState, Failure> {
         let missing =
             || Failure::Missing(format!("(HTTP code 404) no such container - No such container: {id} "));
         let contents = lock(&self.contents);
@@ -183,7 +189,7 @@ impl Engine {
             .ok_or_else(missing)
     }
 
-    fn set_run(&self, id: &str, run: Run) {
+    fn set_run(&self, id: &str, run: RunState) {
         let changed = {
             let mut contents = lock(&self.contents);
             let container = contents.containers.iter_mut().find(|container| container.id == id);
@@ -193,9 +199,9 @@ impl Engine {
             })
         };
         match (changed, run) {
-            (Some(container), Run::Running) => self.journal.started(&container),
-            (Some(container), Run::Exited) => self.journal.stopped(&container),
-            (_, Run::Created) | (None, _) => {}
+            (Some(container), RunState::Running) => self.journal.started(&container),
+            (Some(container), RunState::Exited) => self.journal.stopped(&container),
+            (_, RunState::Created) | (None, _) => {}
         }
     }
 
@@ -204,13 +210,13 @@ impl Engine {
         let (engine, id) = (Arc::clone(self), id.to_owned());
         self.detached("start container", async move {
             engine.check(EngineCall::StartContainer)?;
-            if engine.run_of(&id)? == Run::Running {
+            if engine.run_of(&id)? == RunState::Running {
                 return Err(Failure::NotModified);
             }
             let start = lock(&engine.timings).start;
             tokio::time::sleep(start).await;
             engine.run_of(&id)?;
-            engine.set_run(&id, Run::Running);
+            engine.set_run(&id, RunState::Running);
             Ok(())
         })
         .await
@@ -221,13 +227,13 @@ impl Engine {
         let (engine, id) = (Arc::clone(self), id.to_owned());
         self.detached("stop container", async move {
             engine.check(EngineCall::StopContainer)?;
-            if engine.run_of(&id)? != Run::Running {
+            if engine.run_of(&id)? != RunState::Running {
                 return Err(Failure::NotModified);
             }
             let stop = lock(&engine.timings).stop;
             tokio::time::sleep(stop).await;
             engine.run_of(&id)?;
-            engine.set_run(&id, Run::Exited);
+            engine.set_run(&id, RunState::Exited);
             Ok(())
         })
         .await
@@ -266,16 +272,16 @@ impl Engine {
     pub(super) async fn power_off(&self) {
         self.tasks.cancel_all().await;
         for container in &mut lock(&self.contents).containers {
-            if container.run == Run::Running {
-                container.run = Run::Exited;
+            if container.run == RunState::Running {
+                container.run = RunState::Exited;
             }
         }
     }
 
     /// Boot: the engine's restart policy starts every container that was ever started.
     pub(super) fn boot(&self) {
-        let exited = self.all_containers().into_iter().filter(|container| container.run == Run::Exited);
-        exited.for_each(|container| self.set_run(&container.id, Run::Running));
+        let exited = self.all_containers().into_iter().filter(|container| container.run == RunState::Exited);
+        exited.for_each(|container| self.set_run(&container.id, RunState::Running));
     }
 
     pub(super) fn abort(&self) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 use super::fixture::{App, DeviceFacts};
 
@@ -38,7 +38,7 @@ pub(super) fn standard(
             ("_SUPERVISOR_ADDRESS", &address),
         ]);
     }
-    let mut env: BTreeMap<String, String> = filled(both.into_iter().flat_map(|(name, value)| {
+    let mut env: BTreeMap<String, String> = collect_unsorted(both.into_iter().flat_map(|(name, value)| {
         ["BALENA", "RESIN"].map(|prefix| (format!("{prefix}{name}"), value.to_owned()))
     }));
     let handover = "/tmp/balena/handover-complete";

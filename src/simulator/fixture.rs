@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 /// A complete device: facts, keys and named sets of apps. Reads the `fixture.json` of the recorded cases.
 #[derive(Debug, Clone, Deserialize)]
@@ -165,7 +165,7 @@ impl Fixture {
     /// A fleet like [`small`](Self::small) of these services, and whether each has a key.
     pub(crate) fn fleet(services: &[(&str, bool)]) -> Self {
         let services = |image_base: i64, content: &str| {
-            filled((1..).zip(services).map(|(id, (name, supervisor_api))| {
+            collect_unsorted((1..).zip(services).map(|(id, (name, supervisor_api))| {
                 let (name, supervisor_api) = (*name, *supervisor_api);
                 // Only the first one differs between the releases, as in most real updates.
                 let content = if id == 1 { content } else { "1" };
@@ -190,7 +190,7 @@ impl Fixture {
             id: 1,
             uuid: "a1".repeat(16),
             name: "small-fleet".to_owned(),
-            releases: filled([
+            releases: collect_unsorted([
                 ("current".to_owned(), release(1, "c1", "1")),
                 ("update".to_owned(), release(2, "c2", "2")),
             ]),
@@ -198,8 +198,8 @@ impl Fixture {
         Self {
             supervisor_version: "19.0.5".to_owned(),
             device: DeviceFacts::simulated(),
-            keys: filled([("global".to_owned(), KeyScope::Global)]),
-            apps: filled([("small".to_owned(), vec![app])]),
+            keys: collect_unsorted([("global".to_owned(), KeyScope::Global)]),
+            apps: collect_unsorted([("small".to_owned(), vec![app])]),
             defaults: Defaults::default(),
         }
     }

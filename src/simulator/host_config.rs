@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::{redsocks, values};
+use super::{js_values, redsocks};
 
 const UNPARSABLE: &str = "Could not parse host config input to a valid format:";
 /// Longest text that the schema accepts as an address.
@@ -85,13 +85,13 @@ fn well_formed(proxy: &Map<String, Value>) -> bool {
         .get("type")
         .and_then(Value::as_str)
         .is_some_and(|kind| matches!(kind, "socks4" | "socks5" | "http-connect" | "http-relay"));
-    let port = proxy.get("port").and_then(values::identifier).is_some();
+    let port = proxy.get("port").and_then(js_values::identifier).is_some();
     texts && no_proxy && known && port && proxy.contains_key("ip")
 }
 
 fn trimmed(proxy: &Map<String, Value>) -> Map<String, Value> {
     let known = proxy.iter().filter(|(name, _)| PROXY_FIELDS.contains(&name.as_str()));
-    filled(known.map(|(name, value)| (name.clone(), value.clone())))
+    collect_unsorted(known.map(|(name, value)| (name.clone(), value.clone())))
 }
 
 impl Network {

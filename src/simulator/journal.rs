@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::json::object;
-use super::parts::Container;
+use super::model::Container;
 use super::process::Process;
 use super::{lock, random_hex};
 

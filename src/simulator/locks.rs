@@ -42,18 +42,18 @@ pub struct LockEntry {
 /// Locks that the supervisor holds on one app. Must be released with [`Locks::release`]: no `Drop`, because a
 /// supervisor that crashes leaves its files behind.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldLocks {
     files: Vec<PathBuf>,
     _turn: OwnedMutexGuard<()>,
 }
 
 /// Mutual exclusion of operations per app inside the supervisor. Ends with its process.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct AppLocks {
     apps: Mutex<HashMap<i64, Arc<AsyncMutex<()>>>>,
 }
 
-impl Turns {
+impl AppLocks {
     /// Waits for the app, without a limit if `wait` is `None`.
     pub(super) async fn take(
         &self,
@@ -114,8 +114,8 @@ impl Locks {
         services: &[String],
         force: bool,
         turn: OwnedMutexGuard<()>,
-    ) -> Result<Held, Refusal> {
-        let mut held = Held { files: self.leftovers(app), _turn: turn };
+    ) -> Result<HeldLocks, Refusal> {
+        let mut held = HeldLocks { files: self.leftovers(app), _turn: turn };
         for service in services {
             let directory = self.directory(app, service);
             let missing = NAMES.map(|name| directory.join(name)).into_iter();
@@ -153,7 +153,7 @@ impl Locks {
         Ok(())
     }
 
-    pub(super) fn release(&self, held: Held) {
+    pub(super) fn release(&self, held: HeldLocks) {
         for file in held.files {
             self.remove(&file);
         }
@@ -250,11 +250,11 @@ fn remove(file: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Locks, Turns};
+    use super::{AppLocks, Locks};
     use crate::simulator::actions::Refusal;
 
-    async fn take(locks: &Locks, force: bool) -> Result<super::Held, Refusal> {
-        let turn = Turns::default().take(1, None).await.expect("nobody else");
+    async fn take(locks: &Locks, force: bool) -> Result<super::HeldLocks, Refusal> {
+        let turn = AppLocks::default().take(1, None).await.expect("nobody else");
         locks.take(1, &locks.services(1), force, turn)
     }
 

@@ -16,11 +16,11 @@ use super::host_config::Network;
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
-use super::parts::{EngineCall, Run, Spec, Timings};
+use super::model::{ContainerSpec, EngineCall, RunState, Timings};
 use super::process::Process;
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Power, lock, server};
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 use crate::tasks::TaskSet;
 
 /// Time without a connection after which the supervisor reports that it has none.
@@ -103,18 +103,18 @@ impl Machine {
     }
 
     /// Returns the container specifications of the target apps, with the current keys.
-    pub(super) fn wanted_specs(&self) -> Vec<Spec> {
+    pub(super) fn wanted_specs(&self) -> Vec<ContainerSpec> {
         self.settings(|settings| settings.wanted().to_vec())
             .iter()
             .flat_map(|app| self.specs_of(app))
             .collect()
     }
 
-    pub(super) fn specs_of(&self, app: &TargetApp) -> Vec<Spec> {
+    pub(super) fn specs_of(&self, app: &TargetApp) -> Vec<ContainerSpec> {
         let Some(release) = &app.release else { return Vec::new() };
         let keys = lock(&self.keys);
         let hostname = lock(&self.host).network.configured_hostname().map(str::to_owned);
-        let spec = |service: &TargetService| Spec {
+        let spec = |service: &TargetService| ContainerSpec {
             app: app.id,
             app_uuid: app.uuid.clone(),
             service: service.name.clone(),
@@ -142,7 +142,7 @@ impl Machine {
             let name = value.strip_prefix("{key:").and_then(|name| name.strip_suffix('}'));
             name.and_then(|name| keys.value(name)).map_or(value.clone(), str::to_owned)
         };
-        Some(filled(env.into_iter().map(|(name, value)| (name, fill(value)))))
+        Some(collect_unsorted(env.into_iter().map(|(name, value)| (name, fill(value)))))
     }
 
     /// See [`super::Device::offer_update`].
@@ -303,7 +303,8 @@ impl Machine {
                 let _ = self.locks.prepare(spec.app, &spec.service, true);
                 // Entering local mode removes the containers; images and volumes stay.
                 if !local_mode {
-                    let run = if stopped.contains(&spec.service) { Run::Exited } else { Run::Running };
+                    let run =
+                        if stopped.contains(&spec.service) { RunState::Exited } else { RunState::Running };
                     self.engine.create(&spec, run)?;
                 }
             }

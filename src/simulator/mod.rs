@@ -19,7 +19,6 @@
 //! ```
 
 mod actions;
-mod answer;
 mod apply;
 mod apps;
 mod body;
@@ -30,28 +29,29 @@ mod engine;
 mod environment;
 mod faults;
 mod fixture;
-mod form;
 mod host_config;
 mod journal;
+mod js_values;
 mod json;
 mod keys;
 mod locks;
 mod machine;
-mod parts;
+mod model;
 mod plan;
 mod process;
 mod redsocks;
 mod reports;
+mod response;
 mod routes;
 mod runner;
-mod scratch;
 mod serve;
 mod server;
 mod settings;
 mod socket;
 mod target;
+mod temp_dir;
 mod update;
-mod values;
+mod urlencoded;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,10 +64,10 @@ pub use builder::Builder;
 pub use faults::{Fault, Injection, ReceivedRequest};
 pub use fixture::{App, Defaults, DeviceFacts, Fixture, KeyScope, Release, Service, Tag, Vpn};
 pub use locks::LockEntry;
-pub use parts::{EngineCall, Timings, Volume};
+pub use model::{EngineCall, Timings, Volume};
 
 #[cfg(feature = "cli")]
-pub(crate) use scratch::directory as scratch_directory;
+pub(crate) use temp_dir::directory as scratch_directory;
 
 use machine::Machine;
 
@@ -193,7 +193,7 @@ impl Device {
     /// Returns the containers, also while engine calls fail.
     pub fn containers(&self) -> Vec<ContainerState> {
         let process = lock(&self.machine.process).clone();
-        let state = |container: parts::Container| ContainerState {
+        let state = |container: model::Container| ContainerState {
             status: process
                 .as_ref()
                 .map_or(container.run.status(), |process| process.status_of(&container))

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::parts::{Container, Image, Run, Spec, Volume};
+use super::model::{Container, ContainerSpec, Image, RunState, Volume};
 
 /// State of the device at one time.
 #[derive(Debug, Default)]
-pub(super) struct Situation {
+pub(super) struct CurrentState {
     /// Containers with their statuses.
     pub(super) containers: Vec<(Container, &'static str)>,
     pub(super) images: Vec<Image>,
@@ -23,16 +23,16 @@ pub(super) struct Situation {
 #[derive(Debug)]
 pub(super) enum Goal {
     /// The target apps: id, the commit to reach if it differs, and the containers.
-    Apps { apps: Vec<(i64, Option<String>)>, specs: Vec<Spec>, keep: Keep },
+    Apps { apps: Vec<(i64, Option<String>)>, specs: Vec<ContainerSpec>, keep: Retention },
     /// One app without containers and, with `volumes`, without volumes.
     Cleared { app: i64, volumes: bool },
     /// One app with these containers (`true`: running, `false`: only created) and volumes.
-    Restored { app: i64, services: Vec<(Spec, bool)>, volumes: Vec<String> },
+    Restored { app: i64, services: Vec<(ContainerSpec, bool)>, volumes: Vec<String> },
 }
 
 /// What must not be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(super) enum Retention {
     Nothing,
     /// Images and volumes, which local mode keeps for the return to the cloud's apps.
     ImagesAndVolumes,
@@ -40,9 +40,9 @@ pub(super) enum Keep {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
-    SaveImage(Spec),
-    RemoveImage(Spec),
-    Fetch(Spec),
+    SaveImage(ContainerSpec),
+    RemoveImage(ContainerSpec),
+    Fetch(ContainerSpec),
     Lock {
         app: i64,
         services: Vec<String>,
@@ -50,10 +50,10 @@ pub(super) enum Step {
     Kill(String),
     Adopt {
         id: String,
-        spec: Spec,
+        spec: ContainerSpec,
     },
     Start {
-        spec: Spec,
+        spec: ContainerSpec,
         run: bool,
     },
     CreateVolumes {
@@ -70,7 +70,7 @@ pub(super) enum Step {
     Wait,
 }
 
-impl Situation {
+impl CurrentState {
     fn of_app(&self, app: i64) -> impl Iterator<Item = &(Container, &'static str)> {
         self.containers.iter().filter(move |(container, _)| container.spec.app == app)
     }
@@ -91,7 +91,7 @@ impl Situation {
 }
 
 /// Returns the next steps; none when the goal is reached.
-pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
+pub(super) fn next(now: &CurrentState, goal: &Goal) -> Vec<Step> {
     match goal {
         Goal::Apps { apps, specs, keep } => {
             let images = images(now, specs, *keep);
@@ -100,7 +100,7 @@ pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
             }
             let ids = now.containers.iter().map(|(container, _)| container.spec.app);
             let ids = ids.chain(now.volumes.iter().map(|volume| volume.app));
-            let ids: BTreeSet<i64> = filled(ids.chain(apps.iter().map(|(id, _)| *id)));
+            let ids: BTreeSet<i64> = collect_unsorted(ids.chain(apps.iter().map(|(id, _)| *id)));
             ids.into_iter().flat_map(|id| app(now, id, apps, specs, *keep)).collect()
         }
         Goal::Cleared { app, volumes } => cleared(now, *app, *volumes),
@@ -108,14 +108,14 @@ pub(super) fn next(now: &Situation, goal: &Goal) -> Vec<Step> {
     }
 }
 
-fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
-    let same = |image: &Image, spec: &Spec| {
+fn images(now: &CurrentState, specs: &[ContainerSpec], keep: Retention) -> Vec<Step> {
+    let same = |image: &Image, spec: &ContainerSpec| {
         image.spec.image == spec.image
             && image.spec.commit == spec.commit
             && image.spec.service == spec.service
     };
     let missing = specs.iter().filter(|spec| !now.images.iter().any(|image| same(image, spec)));
-    let (at_hand, to_fetch): (Vec<&Spec>, Vec<&Spec>) =
+    let (at_hand, to_fetch): (Vec<&ContainerSpec>, Vec<&ContainerSpec>) =
         missing.partition(|spec| now.images.iter().any(|image| image.spec.content() == spec.content()));
     let unused = now.images.iter().filter(|image| {
         let wanted = specs.iter().any(|spec| same(image, spec));
@@ -123,7 +123,7 @@ fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
         // A delta update needs the old image.
         let source =
             to_fetch.iter().any(|spec| spec.service == image.spec.service && spec.app == image.spec.app);
-        keep == Keep::Nothing && !wanted && !in_use && !source
+        keep == Retention::Nothing && !wanted && !in_use && !source
     });
     let mut steps: Vec<Step> = at_hand.into_iter().cloned().map(Step::SaveImage).collect();
     steps.extend(unused.map(|image| Step::RemoveImage(image.spec.clone())));
@@ -133,21 +133,27 @@ fn images(now: &Situation, specs: &[Spec], keep: Keep) -> Vec<Step> {
     steps
 }
 
-fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec], keep: Keep) -> Vec<Step> {
-    let wanted: Vec<&Spec> = specs.iter().filter(|spec| spec.app == id).collect();
+fn app(
+    now: &CurrentState,
+    id: i64,
+    apps: &[(i64, Option<String>)],
+    specs: &[ContainerSpec],
+    keep: Retention,
+) -> Vec<Step> {
+    let wanted: Vec<&ContainerSpec> = specs.iter().filter(|spec| spec.app == id).collect();
     let mut changes = Vec::new();
     let mut steps = Vec::new();
     for (container, status) in now.of_app(id) {
         match wanted.iter().find(|spec| spec.service == container.spec.service) {
             Some(spec) if !spec.same_container(&container.spec) => {
-                changes.push(Situation::kill(container, status));
+                changes.push(CurrentState::kill(container, status));
             }
-            None => changes.push(Situation::kill(container, status)),
+            None => changes.push(CurrentState::kill(container, status)),
             Some(_) if *status == "Stopping" => steps.push(Step::Wait),
             Some(spec) if spec.commit != container.spec.commit => {
                 changes.push(Step::Adopt { id: container.id.clone(), spec: (*spec).clone() });
             }
-            Some(spec) if container.run == Run::Created => {
+            Some(spec) if container.run == RunState::Created => {
                 steps.push(Step::Start { spec: (*spec).clone(), run: true });
             }
             Some(_) => {}
@@ -155,12 +161,13 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
     }
     if !changes.is_empty() && !now.held.contains(&id) {
         let names = now.of_app(id).map(|(container, _)| &container.spec.service);
-        let names: BTreeSet<&String> = filled(names.chain(wanted.iter().map(|spec| &spec.service)));
+        let names: BTreeSet<&String> = collect_unsorted(names.chain(wanted.iter().map(|spec| &spec.service)));
         steps.push(Step::Lock { app: id, services: names.into_iter().cloned().collect() });
     } else {
         steps.extend(changes);
     }
-    let exists = |spec: &Spec| now.of_app(id).any(|(container, _)| container.spec.service == spec.service);
+    let exists =
+        |spec: &ContainerSpec| now.of_app(id).any(|(container, _)| container.spec.service == spec.service);
     let absent = wanted.iter().filter(|spec| !exists(spec));
     steps.extend(absent.map(|spec| Step::Start { spec: (*spec).clone(), run: true }));
     let volumes: Vec<String> = wanted.iter().flat_map(|spec| spec.volumes.clone()).collect();
@@ -168,7 +175,7 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
 
     let target = apps.iter().find(|(app, _)| *app == id);
     let has_volumes = now.volumes.iter().any(|volume| volume.app == id);
-    if steps.is_empty() && target.is_none() && keep == Keep::Nothing && has_volumes {
+    if steps.is_empty() && target.is_none() && keep == Retention::Nothing && has_volumes {
         steps.push(Step::RemoveVolumes(id));
     }
     if steps.is_empty() {
@@ -179,7 +186,7 @@ fn app(now: &Situation, id: i64, apps: &[(i64, Option<String>)], specs: &[Spec],
     steps
 }
 
-fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
+fn cleared(now: &CurrentState, app: i64, volumes: bool) -> Vec<Step> {
     let containers: Vec<_> = now.of_app(app).collect();
     if !containers.is_empty() && !now.held.contains(&app) {
         let services = containers.iter().map(|(container, _)| container.spec.service.clone()).collect();
@@ -188,7 +195,7 @@ fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
     if !containers.is_empty() {
         return containers
             .into_iter()
-            .map(|(container, status)| Situation::kill(container, status))
+            .map(|(container, status)| CurrentState::kill(container, status))
             .collect();
     }
     if volumes && now.volumes.iter().any(|volume| volume.app == app) {
@@ -197,10 +204,16 @@ fn cleared(now: &Situation, app: i64, volumes: bool) -> Vec<Step> {
     now.locked(app).then_some(Step::Unlock(app)).into_iter().collect()
 }
 
-fn restored(now: &Situation, app: i64, services: &[(Spec, bool)], volumes: &[String]) -> Vec<Step> {
-    let container = |spec: &Spec| now.of_app(app).find(|(container, _)| container.spec.same_container(spec));
+fn restored(
+    now: &CurrentState,
+    app: i64,
+    services: &[(ContainerSpec, bool)],
+    volumes: &[String],
+) -> Vec<Step> {
+    let container =
+        |spec: &ContainerSpec| now.of_app(app).find(|(container, _)| container.spec.same_container(spec));
     let missing = services.iter().filter(|(spec, run)| {
-        container(spec).is_none_or(|(container, _)| *run && container.run == Run::Created)
+        container(spec).is_none_or(|(container, _)| *run && container.run == RunState::Created)
     });
     let mut steps: Vec<Step> = now.missing_volumes(app, volumes).into_iter().collect();
     steps.extend(missing.map(|(spec, run)| Step::Start { spec: spec.clone(), run: *run }));
@@ -209,11 +222,11 @@ fn restored(now: &Situation, app: i64, services: &[(Spec, bool)], volumes: &[Str
 
 #[cfg(test)]
 mod tests {
-    use super::{Goal, Keep, Situation, Step, next};
-    use crate::simulator::parts::{Container, Image, Run, Spec};
+    use super::{CurrentState, Goal, Retention, Step, next};
+    use crate::simulator::model::{Container, ContainerSpec, Image, RunState};
 
-    fn spec(release: i64, digest: &str) -> Spec {
-        Spec {
+    fn spec(release: i64, digest: &str) -> ContainerSpec {
+        ContainerSpec {
             app: 1,
             app_uuid: "a".to_owned(),
             service: "main".to_owned(),
@@ -228,16 +241,20 @@ mod tests {
         }
     }
 
-    fn running(spec: Spec) -> Situation {
+    fn running(spec: ContainerSpec) -> CurrentState {
         let image = Image { spec: spec.clone(), docker_id: String::new() };
         let created_at = jiff::Timestamp::UNIX_EPOCH;
-        let container = Container { id: "id".to_owned(), spec, created_at, run: Run::Running };
-        Situation { containers: vec![(container, "Running")], images: vec![image], ..Situation::default() }
+        let container = Container { id: "id".to_owned(), spec, created_at, run: RunState::Running };
+        CurrentState {
+            containers: vec![(container, "Running")],
+            images: vec![image],
+            ..CurrentState::default()
+        }
     }
 
-    fn goal(spec: &Spec, commit: Option<&str>) -> Goal {
+    fn goal(spec: &ContainerSpec, commit: Option<&str>) -> Goal {
         let apps = vec![(1, commit.map(str::to_owned))];
-        Goal::Apps { apps, specs: vec![spec.clone()], keep: Keep::Nothing }
+        Goal::Apps { apps, specs: vec![spec.clone()], keep: Retention::Nothing }
     }
 
     #[test]
@@ -269,9 +286,9 @@ mod tests {
     fn a_stopped_service_is_left_alone_and_a_new_one_started() {
         let spec = spec(1, "x");
         let mut now = running(spec.clone());
-        now.containers[0].0.run = Run::Exited;
+        now.containers[0].0.run = RunState::Exited;
         assert_eq!(next(&now, &goal(&spec, None)), []);
-        now.containers[0].0.run = Run::Created;
+        now.containers[0].0.run = RunState::Created;
         assert_eq!(next(&now, &goal(&spec, None)), [Step::Start { spec, run: true }]);
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lock;
-use super::locks::{Held, Turns};
+use super::locks::{AppLocks, HeldLocks};
 use super::machine::Machine;
-use super::parts::{Container, Spec};
+use super::model::{Container, ContainerSpec};
 use super::runner::Runner;
 use super::{apply, update};
 use crate::tasks::TaskSet;
@@ -30,13 +30,13 @@ pub(super) struct Process {
     pub(super) machine: Arc<Machine>,
     pub(super) tasks: TaskSet,
     pub(super) runner: Runner,
-    pub(super) turns: Turns,
+    pub(super) turns: AppLocks,
     /// Temporary statuses by container id, which the engine does not know.
     passing: Mutex<HashMap<String, &'static str>>,
     /// Locks that the update loop holds, by app.
-    pub(super) held: Mutex<HashMap<i64, Held>>,
+    pub(super) held: Mutex<HashMap<i64, HeldLocks>>,
     /// Images being downloaded, by reference, with the percentage.
-    pub(super) downloads: Mutex<HashMap<String, (Spec, u32)>>,
+    pub(super) downloads: Mutex<HashMap<String, (ContainerSpec, u32)>>,
     pub(super) progress: Mutex<Progress>,
     /// Start of the current run of the update loop.
     pub(super) applying_since: Mutex<Instant>,
@@ -50,7 +50,7 @@ impl Process {
             machine,
             tasks: TaskSet::new(),
             runner: Runner::default(),
-            turns: Turns::default(),
+            turns: AppLocks::default(),
             passing: Mutex::default(),
             held: Mutex::default(),
             downloads: Mutex::default(),
@@ -77,7 +77,7 @@ impl Process {
     /// Stops listening and answering. Operations in progress continue.
     pub(super) fn close(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
-        self.tasks.ask_to_stop();
+        self.tasks.cancel();
     }
 
     /// Resolves when the supervisor stops serving.

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::values;
+use super::js_values;
 
 const DEFAULT_DNS: &str = "8.8.8.8";
 const DEFAULT_DNS_PORT: &str = "53";
@@ -20,7 +20,7 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
     }
     let mut lines = String::new();
     for (name, value) in settings.iter().filter(|(name, _)| *name != "dns") {
-        let value = if secret(name) { quoted(value)? } else { values::shown(value) };
+        let value = if secret(name) { quoted(value)? } else { js_values::shown(value) };
         lines.push_str(&format_line(name, &value));
     }
     let mut file = format!("base {{\n\tredirector = iptables;\n}}\n\nredsocks {{\n{lines}}}\n");
@@ -35,12 +35,12 @@ pub(super) fn write(settings: &Map<String, Value>) -> Result<Option<String>, Str
 pub(super) fn read(file: &str) -> Map<String, Value> {
     let Some(mut settings) = block(file, "redsocks").map(fields) else { return Map::new() };
     let known_type = settings.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind));
-    let port = settings.get("port").and_then(values::identifier);
+    let port = settings.get("port").and_then(js_values::identifier);
     let (true, true, Some(port)) = (known_type, settings.contains_key("ip"), port) else { return Map::new() };
     settings.insert("port".to_owned(), port.into());
     let dns = block(file, "dnsu2t").map(fields).and_then(|dns| {
         let address = dns.get("remote_ip")?.as_str()?.to_owned();
-        let port = values::identifier(dns.get("remote_port")?)?;
+        let port = js_values::identifier(dns.get("remote_port")?)?;
         Some(format!("{address}:{port}"))
     });
     if let Some(dns) = dns {
@@ -97,7 +97,7 @@ fn block<'file>(file: &'file str, name: &str) -> Option<&'file str> {
 
 fn fields(block: &str) -> Map<String, Value> {
     let lines = block.lines().map(|line| line.strip_suffix(';').unwrap_or(line));
-    filled(lines.filter_map(|line| {
+    collect_unsorted(lines.filter_map(|line| {
         let mut parts = line.split('=').map(str::trim);
         let (name, value) = (parts.next()?, parts.next()?);
         let reserved = RESERVED.iter().any(|reserved| name.contains(reserved));

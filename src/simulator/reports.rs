@@ -7,12 +7,12 @@ use super::engine::Failure;
 use super::json::{Json, object};
 use super::keys::Access;
 use super::lock;
-use super::parts::{Container, Image, Spec};
+use super::model::{Container, ContainerSpec, Image};
 use super::process::Process;
 
 /// An image in a report: present or being downloaded.
 struct ShownImage {
-    spec: Spec,
+    spec: ContainerSpec,
     docker_id: Option<String>,
     progress: Option<u32>,
 }
@@ -41,14 +41,14 @@ fn shown_images(process: &Process) -> Result<Vec<ShownImage>, Failure> {
 }
 
 /// Report of an image, with the status of its container if it has one.
-struct OfImage {
+struct ImageReport {
     status: &'static str,
     release: i64,
     progress: Option<u32>,
 }
 
 /// App id → image id → report.
-type ByImage = BTreeMap<i64, BTreeMap<i64, OfImage>>;
+type ByImage = BTreeMap<i64, BTreeMap<i64, ImageReport>>;
 
 fn by_image(process: &Process) -> Result<ByImage, Failure> {
     let containers = process.machine.engine.containers()?;
@@ -56,7 +56,7 @@ fn by_image(process: &Process) -> Result<ByImage, Failure> {
     let mut apps = ByImage::new();
     for container in containers {
         let status = process.status_of(&container);
-        let entry = OfImage { status, release: container.spec.release_id, progress: None };
+        let entry = ImageReport { status, release: container.spec.release_id, progress: None };
         apps.entry(container.spec.app)
             .or_default()
             .entry(container.spec.image_id)
@@ -66,7 +66,7 @@ fn by_image(process: &Process) -> Result<ByImage, Failure> {
     }
     for image in images {
         let entry =
-            OfImage { status: image.status(), release: image.spec.release_id, progress: image.progress };
+            ImageReport { status: image.status(), release: image.spec.release_id, progress: image.progress };
         apps.entry(image.spec.app).or_default().entry(image.spec.image_id).or_insert(entry);
     }
     Ok(apps)
@@ -106,7 +106,7 @@ pub(super) fn device(process: &Process) -> Result<Json, Failure> {
 pub(super) fn application(process: &Process, app: i64) -> Result<Option<Json>, Failure> {
     let mut apps = by_image(process)?.into_iter();
     let Some((_, services)) = apps.find(|(id, _)| *id == app) else { return Ok(None) };
-    let told = |(id, image): (i64, OfImage)| {
+    let told = |(id, image): (i64, ImageReport)| {
         let state = object([
             ("status", image.status.into()),
             ("releaseId", image.release.into()),
@@ -137,11 +137,12 @@ pub(super) fn applications(process: &Process, access: Access) -> Result<Json, Fa
     for app in known.iter().filter(|app| access.covers(app.id)) {
         let release = app.release.as_ref();
         let pending = if local_mode { Vec::new() } else { machine.specs_of(app) };
-        let of_release =
-            |spec: &Spec| spec.app == app.id && Some(&spec.commit) == release.map(|release| &release.commit);
+        let of_release = |spec: &ContainerSpec| {
+            spec.app == app.id && Some(&spec.commit) == release.map(|release| &release.commit)
+        };
         let mut services = object([]);
         let mut update = "done";
-        let mut tell = |spec: &Spec, status: &str, progress: Option<u32>| {
+        let mut tell = |spec: &ContainerSpec, status: &str, progress: Option<u32>| {
             let entry = object([
                 ("status", status.into()),
                 ("image", (&spec.image).into()),

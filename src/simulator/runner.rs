@@ -69,7 +69,7 @@ pub(super) struct Runner {
 
 /// Permission to change the state. Dropping it admits the next waiter.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct ExclusivePermit {
     queue: Arc<Mutex<Queue>>,
     pub(super) abort: Abort,
     /// Whether a user's action was preempted for this change.
@@ -83,7 +83,10 @@ impl Runner {
 
     /// Queues behind all others. `cancel` cancels the earlier triggers, running or waiting. Returns `None` if this
     /// one was cancelled.
-    pub(super) fn trigger(&self, cancel: bool) -> impl Future<Output = Option<Turn>> + Send + use<> {
+    pub(super) fn trigger(
+        &self,
+        cancel: bool,
+    ) -> impl Future<Output = Option<ExclusivePermit>> + Send + use<> {
         let mut queue = lock(&self.queue);
         if cancel {
             queue.cancel_triggers();
@@ -94,7 +97,7 @@ impl Runner {
     }
 
     /// Preempts all others and runs next. Returns `None` if another exclusive change preempted this one.
-    pub(super) fn exclusive(&self) -> impl Future<Output = Option<Turn>> + Send + use<> {
+    pub(super) fn exclusive(&self) -> impl Future<Output = Option<ExclusivePermit>> + Send + use<> {
         let mut queue = lock(&self.queue);
         queue.cancel_triggers();
         let mut pushed_aside_an_action = false;
@@ -117,7 +120,7 @@ impl Runner {
         shared: &Arc<Mutex<Queue>>,
         queue: &mut Queue,
         exclusive: bool,
-    ) -> impl Future<Output = Option<Turn>> + Send + use<> {
+    ) -> impl Future<Output = Option<ExclusivePermit>> + Send + use<> {
         let abort = Abort::new();
         let (sender, receiver) = oneshot::channel();
         let waiter = Waiter { turn: sender, abort: abort.clone() };
@@ -130,7 +133,7 @@ impl Runner {
         let shared = Arc::clone(shared);
         async move {
             receiver.await.ok()?;
-            Some(Turn { queue: shared, abort, pushed_aside_an_action: false })
+            Some(ExclusivePermit { queue: shared, abort, pushed_aside_an_action: false })
         }
     }
 }
@@ -159,7 +162,7 @@ impl Queue {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ExclusivePermit {
     fn drop(&mut self) {
         let mut queue = lock(&self.queue);
         queue.running = None;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 
-use super::answer::Answer;
 use super::keys::{self, Access};
 use super::process::Process;
+use super::response::ServerResponse;
 use super::routes::{self, Endpoint, Route};
-use super::{body, endpoints, form, lock};
+use super::{body, endpoints, lock, urlencoded};
 
 /// A request, read completely.
 #[derive(Debug)]
@@ -25,13 +25,13 @@ pub(super) struct Call {
 /// The result of a request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Answer(Answer),
+    Answer(ServerResponse),
     /// The handler does not catch this error: the supervisor crashes.
     Crash,
 }
 
-impl From<Answer> for Outcome {
-    fn from(answer: Answer) -> Self {
+impl From<ServerResponse> for Outcome {
+    fn from(answer: ServerResponse) -> Self {
         Self::Answer(answer)
     }
 }
@@ -63,7 +63,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Call) -> Outcome {
     }
 }
 
-fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
+fn admit(process: &Process, call: Call) -> Result<Admitted, Box<ServerResponse>> {
     let route = routes::find(&call.method, &call.path);
     let header = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = keys::presented(&call.query, header).unwrap_or_default();
@@ -73,24 +73,25 @@ fn admit(process: &Process, call: Call) -> Result<Admitted, Box<Answer>> {
         _ if process.machine.settings(|settings| settings.local_mode()) => Access::All,
         _ => lock(&process.machine.keys)
             .access(&key)
-            .ok_or_else(|| Box::new(Answer::status(StatusCode::UNAUTHORIZED)))?,
+            .ok_or_else(|| Box::new(ServerResponse::status(StatusCode::UNAUTHORIZED)))?,
     };
     let skips_body =
         matches!(&route, Route::To(endpoint, _) if endpoint.is_open() || endpoint.ignores_body());
-    let unreadable = |message: String| Box::new(Answer::failed(StatusCode::SERVICE_UNAVAILABLE, &message));
+    let unreadable =
+        |message: String| Box::new(ServerResponse::failed(StatusCode::SERVICE_UNAVAILABLE, &message));
     let body =
         if skips_body { Value::Null } else { body::parse(&call.headers, &call.body).map_err(unreadable)? };
     match route {
         Route::To(endpoint, parameter) => {
             Ok(Admitted { endpoint, parameter, query: call.query, body, key, access })
         }
-        Route::Methods(methods) => Err(Box::new(Answer::allowed(&methods))),
+        Route::Methods(methods) => Err(Box::new(ServerResponse::allowed(&methods))),
         Route::Undecodable(message) => Err(unreadable(message)),
-        Route::Nowhere => Err(Box::new(Answer::no_such_route(&call.method, &call.path))),
+        Route::Nowhere => Err(Box::new(ServerResponse::no_such_route(&call.method, &call.path))),
     }
 }
 
 /// Returns the path and the decoded query of a request target.
 pub(super) fn target(uri: &http::Uri) -> (String, Vec<(String, String)>) {
-    (uri.path().to_owned(), form::pairs(uri.query().unwrap_or_default()))
+    (uri.path().to_owned(), urlencoded::pairs(uri.query().unwrap_or_default()))
 }

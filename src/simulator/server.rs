@@ -19,10 +19,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, Body};
 use super::faults::Fault;
 use super::lock;
 use super::process::Process;
+use super::response::{Body, ServerResponse};
 use super::routes::{self, Endpoint, Route};
 use super::serve::{self, Call, Outcome};
 use super::socket::{Activity, InFlight, Socket};
@@ -35,9 +35,9 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// Longest body that is read in order to reject it, in bytes. A longer one closes the connection.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
 /// Time for a response to be sent after the supervisor stopped serving.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const DRAIN_LIMIT: Duration = Duration::from_millis(100);
 /// Time from the start of a request to the injected crash.
-const BEFORE_DEATH: Duration = Duration::from_millis(50);
+const CRASH_DELAY: Duration = Duration::from_millis(50);
 
 /// The lock holder named by the fault [`Fault::Locked`].
 const LOCKED: &str = "Lockfile exists for { appId: 0, service: simulated }";
@@ -120,7 +120,7 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
         .serve_connection(socket, service);
     let in_order = tokio::select! {
         result = &mut connection => result.is_ok(),
-        () = outstayed(&process, &activity) => true,
+        () = idle_timeout(&process, &activity) => true,
     };
     let mut stream = connection.into_parts().io.into_stream();
     let end = *lock(&end);
@@ -134,12 +134,12 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
 }
 
 /// Resolves when a connection was idle for too long or the supervisor stopped serving.
-async fn outstayed(process: &Process, activity: &Activity) {
+async fn idle_timeout(process: &Process, activity: &Activity) {
     let closed = async {
         process.closing().await;
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
         while activity.is_busy() {
-            tokio::time::sleep(LAST_WORDS).await;
+            tokio::time::sleep(DRAIN_LIMIT).await;
         }
     };
     let idle = async {
@@ -166,7 +166,7 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
     }
     if head.version == Version::HTTP_11 && head.headers.get(header::EXPECT).is_some_and(is_unmet) {
         return Ok(framed(
-            Answer::empty(StatusCode::EXPECTATION_FAILED),
+            ServerResponse::empty(StatusCode::EXPECTATION_FAILED),
             &head.method,
             &head.headers,
             None,
@@ -191,12 +191,12 @@ async fn respond(process: &Arc<Process>, request: Request<Incoming>) -> Result<R
         Some(Fault::Drip(pause)) => Some(pause),
         _ => None,
     };
-    Ok(framed(answer.begun().await, &method, &head.headers, drip, keep_alive))
+    Ok(framed(answer.with_first_chunk().await, &method, &head.headers, drip, keep_alive))
 }
 
 /// Frames a response, including whether the connection is kept.
 fn framed(
-    answer: Answer,
+    answer: ServerResponse,
     method: &Method,
     request: &HeaderMap,
     drip: Option<Duration>,
@@ -226,16 +226,16 @@ fn is_unmet(expectation: &HeaderValue) -> bool {
 }
 
 /// The lock error, in the endpoint's format.
-fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> Answer {
+fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> ServerResponse {
     match endpoint {
-        Some(Endpoint::Reboot | Endpoint::Shutdown) => Answer::go(status, "", Some(message)),
-        Some(Endpoint::SetHostConfig) => Answer::sentence(status, message),
-        _ => Answer::failed(status, message),
+        Some(Endpoint::Reboot | Endpoint::Shutdown) => ServerResponse::go(status, "", Some(message)),
+        Some(Endpoint::SetHostConfig) => ServerResponse::html_text(status, message),
+        _ => ServerResponse::failed(status, message),
     }
 }
 
 /// Applies the faults that act before the request is handled.
-async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<Answer>, End> {
+async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<ServerResponse>, End> {
     Ok(match fault {
         Some(Fault::ResetBefore) => return Err(End::Reset),
         Some(Fault::Close) => return Err(End::Closed),
@@ -247,7 +247,7 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
         }
         Some(Fault::Status(status)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            Some(Answer::status(status))
+            Some(ServerResponse::status(status))
         }
         Some(Fault::Locked) => Some(refused(StatusCode::LOCKED, LOCKED, endpoint)),
         Some(Fault::LockedAs503) => Some(refused(StatusCode::SERVICE_UNAVAILABLE, UPDATES_LOCKED, endpoint)),
@@ -256,7 +256,7 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
 }
 
 /// Handles the request in its own task: it continues when the client disconnects.
-async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Result<Answer, End> {
+async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Result<ServerResponse, End> {
     let (sender, receiver) = oneshot::channel();
     let owner = Arc::clone(process);
     process.spawn("request", async move {
@@ -265,7 +265,7 @@ async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Re
         let _ = sender.send(outcome);
     });
     if let Some(Fault::Restart(downtime)) = fault {
-        tokio::time::sleep(BEFORE_DEATH).await;
+        tokio::time::sleep(CRASH_DELAY).await;
         process.machine.crash(downtime);
         return std::future::pending().await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::values;
+use super::js_values;
 
 /// Default poll interval.
 const POLL_INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -61,7 +61,7 @@ impl Settings {
     }
 
     fn flag(&self, name: &str, otherwise: bool) -> bool {
-        self.variable(name).map_or(otherwise, values::truthy_text)
+        self.variable(name).map_or(otherwise, js_values::truthy_text)
     }
 
     pub(super) fn local_mode(&self) -> bool {

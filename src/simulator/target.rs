@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::js_values;
 use super::settings::{TargetApp, TargetRelease, TargetService};
-use super::values;
 
 /// Longest text of a name.
 const SHORT: usize = 255;
@@ -20,20 +20,22 @@ pub(super) struct Target {
 
 /// Why a target state is not accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum TargetError {
     /// Rejected with this text.
     Invalid(String),
     /// Unhandled: the supervisor crashes.
     Fatal,
 }
 
-fn invalid(what: &str, place: &str, value: Option<&Value>) -> Fault {
+fn invalid(what: &str, place: &str, value: Option<&Value>) -> TargetError {
     let value = value.map_or_else(|| "undefined".to_owned(), Value::to_string);
-    Fault::Invalid(format!("Invalid target state.\nExpecting {what} at {place} but instead got: {value}"))
+    TargetError::Invalid(format!(
+        "Invalid target state.\nExpecting {what} at {place} but instead got: {value}"
+    ))
 }
 
 /// Reads a request body. A missing name keeps the current one; other missing parts are empty.
-pub(super) fn parse(body: &Value, name: &str) -> Result<Target, Fault> {
+pub(super) fn parse(body: &Value, name: &str) -> Result<Target, TargetError> {
     let local = body.get("local").filter(|local| !local.is_null());
     let field = |name: &str| local.and_then(|local| local.get(name)).filter(|value| !value.is_null());
     let apps = field("apps").map_or(Ok(Vec::new()), convertible)?;
@@ -51,7 +53,7 @@ pub(super) fn parse(body: &Value, name: &str) -> Result<Target, Fault> {
 type UncheckedApp = (String, Option<Map<String, Value>>);
 
 /// Converts the apps to the newer format. This step does not check types, and crashes on unexpected ones.
-fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, Fault> {
+fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, TargetError> {
     let entries: Vec<(String, &Value)> = match apps {
         Value::Object(apps) => apps.iter().map(|(id, app)| (id.clone(), app)).collect(),
         Value::Array(apps) => apps.iter().enumerate().map(|(index, app)| (index.to_string(), app)).collect(),
@@ -67,13 +69,13 @@ fn convertible(apps: &Value) -> Result<Vec<UncheckedApp>, Fault> {
             services.values().any(Value::is_null) && app.get("commit").is_some_and(|commit| *commit != "")
         });
         if !found || empty_service {
-            return Err(Fault::Fatal);
+            return Err(TargetError::Fatal);
         }
     }
     Ok(entries.into_iter().map(|(id, app)| (id, app.as_object().cloned())).collect())
 }
 
-fn read_app(id: &str, app: Option<&Map<String, Value>>) -> Result<TargetApp, Fault> {
+fn read_app(id: &str, app: Option<&Map<String, Value>>) -> Result<TargetApp, TargetError> {
     let place = format!("apps.{id}");
     let number: i64 =
         id.parse().ok().filter(|id| *id >= 0).ok_or_else(|| invalid("NumericIdentifier", &place, None))?;
@@ -91,7 +93,7 @@ fn read_app(id: &str, app: Option<&Map<String, Value>>) -> Result<TargetApp, Fau
     Ok(TargetApp { id: number, uuid: id.to_owned(), name, release })
 }
 
-fn services(value: Option<&Value>, place: &str) -> Result<Vec<TargetService>, Fault> {
+fn services(value: Option<&Value>, place: &str) -> Result<Vec<TargetService>, TargetError> {
     let entries = value.and_then(Value::as_object).cloned().unwrap_or_default();
     entries
         .iter()
@@ -119,18 +121,18 @@ fn services(value: Option<&Value>, place: &str) -> Result<Vec<TargetService>, Fa
         .collect()
 }
 
-fn short(value: Option<&Value>, place: &str) -> Result<String, Fault> {
+fn short(value: Option<&Value>, place: &str) -> Result<String, TargetError> {
     let text = value.and_then(Value::as_str).filter(|text| text.len() <= SHORT);
     text.map(str::to_owned).ok_or_else(|| invalid("ShortString", place, value))
 }
 
-fn identifier(value: Option<&Value>, place: &str) -> Result<i64, Fault> {
-    let id = value.and_then(values::identifier).and_then(|id| i64::try_from(id).ok());
+fn identifier(value: Option<&Value>, place: &str) -> Result<i64, TargetError> {
+    let id = value.and_then(js_values::identifier).and_then(|id| i64::try_from(id).ok());
     id.ok_or_else(|| invalid("NumericIdentifier", place, value))
 }
 
 /// Reads an object of texts. Names consist of letters, digits, `_` and the characters in `also`.
-fn texts(value: &Value, place: &str, also: &str) -> Result<BTreeMap<String, String>, Fault> {
+fn texts(value: &Value, place: &str, also: &str) -> Result<BTreeMap<String, String>, TargetError> {
     let fields = value.as_object().ok_or_else(|| invalid("object", place, Some(value)))?;
     let good_name = |name: &str| {
         let first = name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
@@ -151,9 +153,9 @@ fn texts(value: &Value, place: &str, also: &str) -> Result<BTreeMap<String, Stri
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Fault, parse};
+    use super::{TargetError, parse};
 
-    fn fault(body: &Value) -> Option<Fault> {
+    fn fault(body: &Value) -> Option<TargetError> {
         parse(body, "name").err()
     }
 
@@ -161,12 +163,12 @@ mod tests {
     fn some_are_refused_and_some_kill() {
         let apps = |apps: Value| fault(&json!({"local": {"apps": apps}}));
         assert_eq!(apps(json!(5)), None);
-        assert_eq!(apps(json!({"99": null})), Some(Fault::Fatal));
-        assert_eq!(apps(json!({"abc": {}})), Some(Fault::Fatal));
-        assert!(matches!(apps(json!({"99": {}})), Some(Fault::Invalid(_))));
+        assert_eq!(apps(json!({"99": null})), Some(TargetError::Fatal));
+        assert_eq!(apps(json!({"abc": {}})), Some(TargetError::Fatal));
+        assert!(matches!(apps(json!({"99": {}})), Some(TargetError::Invalid(_))));
         assert_eq!(apps(json!({"99": {"name": "x"}})), None);
         assert_eq!(fault(&json!({})), None);
-        assert!(matches!(fault(&json!({"local": {"name": "a\nb"}})), Some(Fault::Invalid(_))));
-        assert!(matches!(fault(&json!({"local": {"config": {"A": 1}}})), Some(Fault::Invalid(_))));
+        assert!(matches!(fault(&json!({"local": {"name": "a\nb"}})), Some(TargetError::Invalid(_))));
+        assert!(matches!(fault(&json!({"local": {"config": {"A": 1}}})), Some(TargetError::Invalid(_))));
     }
 }

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ids::{ApplicationId, ImageId, ReleaseId};
 
-use super::affected::Affected;
-use super::call::{Call, Forceable, Recreating, RestartingService, Spec, StartingService, StoppingService};
+use super::action_target::ActionTarget;
+use super::call::{
+    Call, ForceOptions, RecreateOptions, RequestSpec, RestartServiceOptions, StartServiceOptions,
+    StopServiceOptions,
+};
+use super::client::Supervisor;
 use super::device::data_or_error;
 use super::endpoint::{self as e, Endpoint};
-use super::link::Supervisor;
 use super::state::{VersionedState, null_is_none};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -120,11 +123,11 @@ pub(crate) const APP_ID: &str = ":appId";
 #[derive(Debug, Clone)]
 pub struct Application {
     supervisor: Supervisor,
-    which: Which,
+    which: ApplicationRef,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Which {
+enum ApplicationRef {
     /// The application of this container.
     Own,
     Id(ApplicationId),
@@ -135,18 +138,18 @@ enum Which {
 impl Supervisor {
     /// Returns the application of this container (`BALENA_APP_ID`).
     pub fn application(&self) -> Application {
-        Application { supervisor: self.clone(), which: Which::Own }
+        Application { supervisor: self.clone(), which: ApplicationRef::Own }
     }
 
     /// Returns another application on this device; the key must cover it.
     pub fn application_by_id(&self, id: impl Into<ApplicationId>) -> Application {
-        Application { supervisor: self.clone(), which: Which::Id(id.into()) }
+        Application { supervisor: self.clone(), which: ApplicationRef::Id(id.into()) }
     }
 
     /// Returns an application whose calls contain [`APP_ID`] instead of the id. It must be replaced before they are
     /// sent.
     pub(crate) fn application_elsewhere(&self) -> Application {
-        Application { supervisor: self.clone(), which: Which::Elsewhere }
+        Application { supervisor: self.clone(), which: ApplicationRef::Elsewhere }
     }
 
     /// Returns the container ids by service name, of all applications in the key's scope (`GET /v2/containerId`).
@@ -157,7 +160,7 @@ impl Supervisor {
             #[serde(deserialize_with = "null_is_none")]
             services: BTreeMap<String, String>,
         }
-        Call::new(self, Ok(Spec::new(&e::CONTAINER_ID, "/v2/containerId")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::CONTAINER_ID, "/v2/containerId")), |answer| {
             answer.json().map(|Ids { services }| services)
         })
     }
@@ -178,7 +181,7 @@ impl Supervisor {
             let why = format_args!("it has {} bytes, and no name of a service is that long", service.len());
             Err(Error::argument("service", why))
         } else {
-            let mut spec = Spec::new(&e::CONTAINER_ID, "/v2/containerId");
+            let mut spec = RequestSpec::new(&e::CONTAINER_ID, "/v2/containerId");
             spec.query = Some(format!("service={}", utf8_percent_encode(service, QUERY)));
             Ok(spec)
         };
@@ -190,12 +193,12 @@ impl Application {
     /// Returns the id for the request; the own one exactly as in `BALENA_APP_ID`.
     fn id(&self) -> Result<String> {
         match self.which {
-            Which::Id(id) if id.get() <= 0 => {
+            ApplicationRef::Id(id) if id.get() <= 0 => {
                 Err(Error::argument("application", format_args!("{id} is not an application id")))
             }
-            Which::Id(id) => Ok(id.to_string()),
-            Which::Elsewhere => Ok(APP_ID.to_owned()),
-            Which::Own => {
+            ApplicationRef::Id(id) => Ok(id.to_string()),
+            ApplicationRef::Elsewhere => Ok(APP_ID.to_owned()),
+            ApplicationRef::Own => {
                 let id = self.supervisor.own_app_id()?;
                 // The id becomes part of a path.
                 if id.bytes().all(|b| b.is_ascii_digit()) && id.bytes().any(|b| b != b'0') {
@@ -205,31 +208,36 @@ impl Application {
                         crate::ErrorKind::Config,
                         format!("BALENA_APP_ID is \"{}\", which is not an application id", id.escape_debug()),
                     )
-                    .help("BALENA_APP_ID is the numeric id of the fleet; a fleet variable of that name overrides it"))
+                    .with_help("BALENA_APP_ID is the numeric id of the fleet; a fleet variable of that name overrides it"))
                 }
             }
         }
     }
 
     /// Returns what a call acts on, if it is on this device and its id is known.
-    fn affected(&self, service: Option<ServiceSelector>) -> Option<Affected> {
+    fn affected(&self, service: Option<ServiceSelector>) -> Option<ActionTarget> {
         let application = match self.which {
-            Which::Id(id) => id,
-            Which::Own => self.id().ok()?.parse::<i64>().ok()?.into(),
-            Which::Elsewhere => return None,
+            ApplicationRef::Id(id) => id,
+            ApplicationRef::Own => self.id().ok()?.parse::<i64>().ok()?.into(),
+            ApplicationRef::Elsewhere => return None,
         };
-        Some(Affected::new(application, service))
+        Some(ActionTarget::new(application, service))
     }
 
-    fn v1(&self, endpoint: &'static Endpoint, path: &'static str) -> Result<Spec> {
-        Ok(Spec::new(endpoint, path).body(json!({ "appId": self.id()? })))
+    fn v1(&self, endpoint: &'static Endpoint, path: &'static str) -> Result<RequestSpec> {
+        Ok(RequestSpec::new(endpoint, path).body(json!({ "appId": self.id()? })))
     }
 
-    fn v2(&self, endpoint: &'static Endpoint, action: &str) -> Result<Spec> {
-        Ok(Spec::new(endpoint, format!("/v2/applications/{}/{action}", self.id()?)))
+    fn v2(&self, endpoint: &'static Endpoint, action: &str) -> Result<RequestSpec> {
+        Ok(RequestSpec::new(endpoint, format!("/v2/applications/{}/{action}", self.id()?)))
     }
 
-    fn service(&self, endpoint: &'static Endpoint, action: &str, service: &ServiceSelector) -> Result<Spec> {
+    fn service(
+        &self,
+        endpoint: &'static Endpoint,
+        action: &str,
+        service: &ServiceSelector,
+    ) -> Result<RequestSpec> {
         Ok(self.v2(endpoint, action)?.body(service.body()?))
     }
 
@@ -240,14 +248,15 @@ impl Application {
     /// # Errors
     /// `is_locked` if any service of the application holds an update lock; `is_unknown_outcome` if this container is
     /// among the restarted ones.
-    pub fn restart(&self) -> Call<(), Recreating> {
-        Call::new(&self.supervisor, self.v2(&e::RESTART, "restart"), data_or_error).on(self.affected(None))
+    pub fn restart(&self) -> Call<(), RecreateOptions> {
+        Call::new(&self.supervisor, self.v2(&e::RESTART, "restart"), data_or_error)
+            .acting_on(self.affected(None))
     }
 
     /// Does [`restart`](Self::restart) through the v1 endpoint (`POST /v1/restart`), which every supervisor has.
-    pub fn restart_v1(&self) -> Call<(), Recreating> {
+    pub fn restart_v1(&self) -> Call<(), RecreateOptions> {
         Call::new(&self.supervisor, self.v1(&e::RESTART_V1, "/v1/restart"), data_or_error)
-            .on(self.affected(None))
+            .acting_on(self.affected(None))
     }
 
     /// Restarts all services with **empty volumes** (`POST /v2/applications/:appId/purge`). The data in the volumes
@@ -255,13 +264,14 @@ impl Application {
     ///
     /// # Errors
     /// Those of [`restart`](Self::restart).
-    pub fn purge(&self) -> Call<(), Recreating> {
-        Call::new(&self.supervisor, self.v2(&e::PURGE, "purge"), data_or_error).on(self.affected(None))
+    pub fn purge(&self) -> Call<(), RecreateOptions> {
+        Call::new(&self.supervisor, self.v2(&e::PURGE, "purge"), data_or_error).acting_on(self.affected(None))
     }
 
     /// Does [`purge`](Self::purge) through the v1 endpoint (`POST /v1/purge`), which every supervisor has.
-    pub fn purge_v1(&self) -> Call<(), Recreating> {
-        Call::new(&self.supervisor, self.v1(&e::PURGE_V1, "/v1/purge"), data_or_error).on(self.affected(None))
+    pub fn purge_v1(&self) -> Call<(), RecreateOptions> {
+        Call::new(&self.supervisor, self.v1(&e::PURGE_V1, "/v1/purge"), data_or_error)
+            .acting_on(self.affected(None))
     }
 
     /// Stops one service, then creates and starts a new container (`POST /v2/applications/:appId/restart-service`).
@@ -276,7 +286,7 @@ impl Application {
     /// release is being downloaded: the supervisor would remove the container and could not start a new one before the
     /// end of the download (with [`unchecked`](Call::unchecked) it does that, and answers 404); `is_locked` if any
     /// service of the application holds an update lock; `is_unknown_outcome` if it is the service of this container.
-    pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), RestartingService> {
+    pub fn restart_service(&self, service: impl Into<ServiceSelector>) -> Call<(), RestartServiceOptions> {
         self.on_service(&e::RESTART_SERVICE, "restart-service", service.into())
     }
 
@@ -286,7 +296,7 @@ impl Application {
     ///
     /// # Errors
     /// Those of [`restart_service`](Self::restart_service), except `is_conflict`.
-    pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StoppingService> {
+    pub fn stop_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StopServiceOptions> {
         self.on_service(&e::STOP_SERVICE, "stop-service", service.into())
     }
 
@@ -296,7 +306,7 @@ impl Application {
     /// # Errors
     /// `is_not_found` if the service does not exist or has no container; `is_conflict` while the image of its next
     /// release is being downloaded, even if it runs.
-    pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StartingService> {
+    pub fn start_service(&self, service: impl Into<ServiceSelector>) -> Call<(), StartServiceOptions> {
         self.on_service(&e::START_SERVICE, "start-service", service.into())
     }
 
@@ -307,7 +317,7 @@ impl Application {
         service: ServiceSelector,
     ) -> Call<(), O> {
         let spec = self.service(endpoint, action, &service);
-        Call::new(&self.supervisor, spec, data_or_error).on(self.affected(Some(service)))
+        Call::new(&self.supervisor, spec, data_or_error).acting_on(self.affected(Some(service)))
     }
 
     /// Returns the state of the services by image id (`GET /v2/applications/:appId/state`).
@@ -319,8 +329,8 @@ impl Application {
         Call::new(&self.supervisor, self.v2(&e::APPLICATION_STATE, "state"), |answer| answer.json())
     }
 
-    fn single(&self, endpoint: &'static Endpoint, action: &str) -> Result<Spec> {
-        Ok(Spec::new(endpoint, format!("/v1/apps/{}{action}", self.id()?)))
+    fn single(&self, endpoint: &'static Endpoint, action: &str) -> Result<RequestSpec> {
+        Ok(RequestSpec::new(endpoint, format!("/v1/apps/{}{action}", self.id()?)))
     }
 
     /// Returns the only service of a single-container application (`GET /v1/apps/:appId`).
@@ -333,7 +343,7 @@ impl Application {
 
     /// Stops the only service of a single-container application (`POST /v1/apps/:appId/stop`). Returns its container
     /// id.
-    pub fn stop_single(&self) -> Call<String, Forceable> {
+    pub fn stop_single(&self) -> Call<String, ForceOptions> {
         Call::new(&self.supervisor, self.single(&e::STOP_V1, "/stop"), container_id)
     }
 
@@ -345,7 +355,7 @@ impl Application {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-fn container_id(answer: super::answer::Answer) -> Result<String> {
+fn container_id(answer: super::response::SupervisorResponse) -> Result<String> {
     #[derive(Deserialize)]
     struct Id {
         #[serde(rename = "containerId")]

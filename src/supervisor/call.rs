@@ -15,37 +15,37 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, BoxFuture};
 
 use super::Supervisor;
-use super::affected::Affected;
-use super::answer::Answer;
+use super::action_target::ActionTarget;
 use super::confirm::Confirm;
 use super::device::data_or_error;
 use super::endpoint::Endpoint;
 use super::locked::Force;
 use super::patience::end_of;
+use super::response::SupervisorResponse;
 
 /// Options of a call that can override update locks.
 #[derive(Debug)]
-pub struct Forceable;
+pub struct ForceOptions;
 
 /// Options of [`Supervisor::update`].
 #[derive(Debug)]
-pub struct Updating;
+pub struct UpdateOptions;
 
 /// Options of a call that recreates all containers of an application.
 #[derive(Debug)]
-pub struct Recreating;
+pub struct RecreateOptions;
 
 /// Options of [`Application::restart_service`](super::Application::restart_service).
 #[derive(Debug)]
-pub struct RestartingService;
+pub struct RestartServiceOptions;
 
 /// Options of [`Application::stop_service`](super::Application::stop_service).
 #[derive(Debug)]
-pub struct StoppingService;
+pub struct StopServiceOptions;
 
 /// Options of [`Application::start_service`](super::Application::start_service).
 #[derive(Debug)]
-pub struct StartingService;
+pub struct StartServiceOptions;
 
 mod sealed {
     pub trait Options {}
@@ -59,19 +59,19 @@ macro_rules! options {
     )*};
 }
 
-impl sealed::Options for Forceable {}
-impl sealed::Options for Recreating {}
-impl sealed::Options for RestartingService {}
-impl sealed::Options for StoppingService {}
-impl sealed::Options for StartingService {}
+impl sealed::Options for ForceOptions {}
+impl sealed::Options for RecreateOptions {}
+impl sealed::Options for RestartServiceOptions {}
+impl sealed::Options for StopServiceOptions {}
+impl sealed::Options for StartServiceOptions {}
 
 options! {
     /// Options of calls that are subject to update locks and can override them.
-    TakesForce: Forceable Recreating RestartingService StoppingService;
+    TakesForce: ForceOptions RecreateOptions RestartServiceOptions StopServiceOptions;
     /// Options of calls that name a service.
-    NamesService: RestartingService StoppingService StartingService;
+    NamesService: RestartServiceOptions StopServiceOptions StartServiceOptions;
     /// Options of calls that recreate containers.
-    MakesContainers: Recreating RestartingService;
+    MakesContainers: RecreateOptions RestartServiceOptions;
 }
 
 /// A call to the supervisor. Nothing is sent before `.await`. `O` determines which options it has.
@@ -81,26 +81,26 @@ options! {
 /// change that was already sent may still take effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Call<T, O = ()> {
-    sending: Sending,
-    read: Reader<T>,
+    call: PendingCall,
+    read: Decoder<T>,
     options: PhantomData<fn(O)>,
 }
 
 /// A call without the type of its value, so that the code that sends it is compiled only once.
-pub(crate) struct Sending {
+pub(crate) struct PendingCall {
     supervisor: Supervisor,
-    pub(crate) spec: Result<Spec>,
+    pub(crate) spec: Result<RequestSpec>,
     pub(crate) deadline: Option<Duration>,
     patience: Option<Duration>,
     /// What the call acts on, if that can be checked before it is sent.
-    affected: Option<Affected>,
+    affected: Option<ActionTarget>,
 }
 
 /// Converts a buffered response to the value.
-pub(crate) type Reader<T> = fn(Answer) -> Result<T>;
+pub(crate) type Decoder<T> = fn(SupervisorResponse) -> Result<T>;
 
 /// A request: endpoint, path, query and body.
-pub(crate) struct Spec {
+pub(crate) struct RequestSpec {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) path: Cow<'static, str>,
     /// Encoded query parameters after the key.
@@ -109,7 +109,7 @@ pub(crate) struct Spec {
     pub(crate) body: Option<Value>,
 }
 
-impl Spec {
+impl RequestSpec {
     pub(crate) fn new(endpoint: &'static Endpoint, path: impl Into<Cow<'static, str>>) -> Self {
         Self { endpoint, path: path.into(), query: None, body: None }
     }
@@ -141,7 +141,7 @@ impl Spec {
 }
 
 /// Omits the values: a body may contain a password, a target state contains every secret.
-impl std::fmt::Debug for Spec {
+impl std::fmt::Debug for RequestSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let fields: Option<Vec<&String>> =
             self.body.as_ref().and_then(Value::as_object).map(|fields| fields.keys().collect());
@@ -153,17 +153,17 @@ impl std::fmt::Debug for Spec {
 }
 
 impl<T, O> Call<T, O> {
-    pub(crate) fn new(supervisor: &Supervisor, spec: Result<Spec>, read: Reader<T>) -> Self {
+    pub(crate) fn new(supervisor: &Supervisor, spec: Result<RequestSpec>, read: Decoder<T>) -> Self {
         let supervisor = supervisor.clone();
         let patience = supervisor.patience();
-        let sending = Sending { supervisor, spec, deadline: None, patience, affected: None };
-        Self { sending, read, options: PhantomData }
+        let sending = PendingCall { supervisor, spec, deadline: None, patience, affected: None };
+        Self { call: sending, read, options: PhantomData }
     }
 
     /// Returns the same call with what it acts on.
-    pub(super) fn on(mut self, affected: Option<Affected>) -> Self {
+    pub(super) fn acting_on(mut self, affected: Option<ActionTarget>) -> Self {
         // An invalid argument needs no check.
-        self.sending.affected = affected.filter(|_| self.sending.spec.is_ok());
+        self.call.affected = affected.filter(|_| self.call.spec.is_ok());
         self
     }
 
@@ -173,24 +173,24 @@ impl<T, O> Call<T, O> {
     /// can't crash the supervisor, and idempotent changes (start-service, tags). Without patience a call has a single
     /// attempt.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.sending.patience = Some(patience);
+        self.call.patience = Some(patience);
         self
     }
 
     /// Replaces the endpoint's deadline of each attempt.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.sending.deadline = Some(deadline);
+        self.call.deadline = Some(deadline);
         self
     }
 
     /// Returns what sends the request and what reads the response.
-    pub(crate) fn into_parts(self) -> (Sending, Reader<T>) {
-        (self.sending, self.read)
+    pub(crate) fn into_parts(self) -> (PendingCall, Decoder<T>) {
+        (self.call, self.read)
     }
 
     /// Returns the same call without a value.
     pub(crate) fn without_value(self) -> Call<(), O> {
-        Call { sending: self.sending, read: data_or_error, options: PhantomData }
+        Call { call: self.call, read: data_or_error, options: PhantomData }
     }
 }
 
@@ -198,7 +198,7 @@ impl<T, O: TakesForce> Call<T, O> {
     /// Overrides update locks: the supervisor deletes the lock files of others and proceeds. On reboot and shutdown
     /// it also ignores a running host OS update.
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.sending.spec {
+        if let Ok(spec) = &mut self.call.spec {
             spec.set("force", true.into());
         }
         self
@@ -208,7 +208,7 @@ impl<T, O: TakesForce> Call<T, O> {
 impl<T, O: NamesService> Call<T, O> {
     /// Sends the call without checking the service's name first.
     pub fn unchecked(mut self) -> Self {
-        self.sending.affected = self.sending.affected.map(Affected::unchecked);
+        self.call.affected = self.call.affected.map(ActionTarget::unchecked);
         self
     }
 
@@ -218,7 +218,7 @@ impl<T, O: NamesService> Call<T, O> {
     /// # Errors
     /// `is_not_found` if no service of the application runs this image; nothing is sent then.
     pub fn checked(mut self) -> Self {
-        self.sending.affected = self.sending.affected.map(Affected::checked);
+        self.call.affected = self.call.affected.map(ActionTarget::checked);
         self
     }
 }
@@ -235,11 +235,11 @@ impl<O: MakesContainers> Call<(), O> {
     }
 }
 
-impl<T> Call<T, Updating> {
+impl<T> Call<T, UpdateOptions> {
     /// Applies the update in spite of update locks. While a locked update is being retried, force alone has no
     /// effect: add [`cancel`](Self::cancel) (§8).
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.sending.spec {
+        if let Ok(spec) = &mut self.call.spec {
             spec.set("force", true.into());
         }
         self
@@ -248,7 +248,7 @@ impl<T> Call<T, Updating> {
     /// Cancels the running download or update and starts again. Also makes the supervisor notice a released lock at
     /// once.
     pub fn cancel(mut self) -> Self {
-        if let Ok(spec) = &mut self.sending.spec {
+        if let Ok(spec) = &mut self.call.spec {
             spec.set("cancel", true.into());
         }
         self
@@ -260,8 +260,8 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { sending, read, .. } = self;
-        let answered = sending.answered();
+        let Self { call: sending, read, .. } = self;
+        let answered = sending.respond();
         Box::pin(async move {
             let (answer, attempts) = answered.await?;
             read(answer).map_err(|error| error.with_attempts(attempts))
@@ -269,22 +269,22 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
     }
 }
 
-impl Sending {
+impl PendingCall {
     /// Returns the response and the number of attempts.
-    pub(crate) fn answered(self) -> BoxFuture<'static, Result<(Answer, u32)>> {
+    pub(crate) fn respond(self) -> BoxFuture<'static, Result<(SupervisorResponse, u32)>> {
         Box::pin(async move {
-            let time = self.time();
+            let time = self.time_budget();
             self.check(&time).await?;
             self.send(&time).await
         })
     }
 
-    pub(super) fn time(&self) -> CallTime {
-        CallTime { deadline: self.deadline, until: self.patience.map(end_of) }
+    pub(super) fn time_budget(&self) -> TimeBudget {
+        TimeBudget { deadline: self.deadline, until: self.patience.map(end_of) }
     }
 
     /// Checks that the service named by the call exists.
-    pub(super) async fn check(&self, time: &CallTime) -> Result<()> {
+    pub(super) async fn check(&self, time: &TimeBudget) -> Result<()> {
         match (&self.spec, &self.affected) {
             (Ok(spec), Some(affected)) => affected.check(&self.supervisor, spec, time).await,
             _ => Ok(()),
@@ -292,26 +292,26 @@ impl Sending {
     }
 
     /// Returns the supervisor, what the call acts on, and the operation's name.
-    pub(super) fn about(&self) -> (Supervisor, Option<Affected>, String) {
-        let operation = self.spec.as_ref().map(Spec::operation).unwrap_or_default();
+    pub(super) fn about(&self) -> (Supervisor, Option<ActionTarget>, String) {
+        let operation = self.spec.as_ref().map(RequestSpec::operation).unwrap_or_default();
         (self.supervisor.clone(), self.affected.clone(), operation)
     }
 
-    pub(super) async fn send(self, time: &CallTime) -> Result<(Answer, u32)> {
-        self.supervisor.answer(self.spec?, time.deadline, time.patience()).await
+    pub(super) async fn send(self, time: &TimeBudget) -> Result<(SupervisorResponse, u32)> {
+        self.supervisor.execute(self.spec?, time.deadline, time.patience()).await
     }
 }
 
 /// Time limits of a call and of the reads around it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CallTime {
+pub(super) struct TimeBudget {
     /// Deadline of each attempt.
     pub(super) deadline: Option<Duration>,
     /// When the patience ends.
     until: Option<Instant>,
 }
 
-impl CallTime {
+impl TimeBudget {
     /// Returns the remaining patience.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(Instant::now()))
@@ -326,21 +326,21 @@ impl CallTime {
 impl<T, O> std::fmt::Debug for Call<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call")
-            .field("spec", &self.sending.spec)
-            .field("deadline", &self.sending.deadline)
-            .field("patience", &self.sending.patience)
+            .field("spec", &self.call.spec)
+            .field("deadline", &self.call.deadline)
+            .field("patience", &self.call.patience)
             .finish_non_exhaustive()
     }
 }
 
 /// A streaming response: the head was received, the body was not.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct StreamingResponse {
     pub(crate) operation: String,
     pub(super) body: Body,
 }
 
-impl Opened {
+impl StreamingResponse {
     /// Returns the next chunk of the body, `None` at its end.
     ///
     /// # Errors
@@ -348,10 +348,10 @@ impl Opened {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         self.body.poll_next(cx).map_err(|error| {
             Error::new(ErrorKind::Unreachable, format!("the stream broke ({error})"))
-                .operation(self.operation.clone())
-                .sent(true)
-                .because(error)
-                .help("the supervisor restarted or was stopped; open the stream again")
+                .with_operation(self.operation.clone())
+                .with_sent(true)
+                .with_source(error)
+                .with_help("the supervisor restarted or was stopped; open the stream again")
         })
     }
 }

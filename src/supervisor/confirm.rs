@@ -6,12 +6,12 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::affected::Affected;
-use super::call::{Call, CallTime, Reader, Sending, Spec};
+use super::action_target::ActionTarget;
+use super::call::{Call, Decoder, PendingCall, RequestSpec, TimeBudget};
+use super::client::Supervisor;
 use super::endpoint as e;
-use super::link::Supervisor;
 use super::state::{ContainerStatus, StateStatus};
 
 /// Result of a restart that the supervisor answered with success.
@@ -53,8 +53,8 @@ impl<O: 'static> IntoFuture for Confirm<O> {
     }
 }
 
-async fn confirmed(sending: Sending, read: Reader<()>) -> Result<Confirmation> {
-    let time = sending.time();
+async fn confirmed(sending: PendingCall, read: Decoder<()>) -> Result<Confirmation> {
+    let time = sending.time_budget();
     sending.check(&time).await?;
     let (supervisor, affected, operation) = sending.about();
     let before = match affected {
@@ -80,14 +80,14 @@ impl<O> fmt::Debug for Confirm<O> {
     }
 }
 
-async fn containers(supervisor: &Supervisor, time: &CallTime) -> Result<Vec<ContainerStatus>> {
-    let spec = Spec::new(&e::STATE_STATUS, "/v2/state/status");
-    let (answer, _) = supervisor.answer(spec, time.for_read(&e::STATE_STATUS), time.patience()).await?;
+async fn containers(supervisor: &Supervisor, time: &TimeBudget) -> Result<Vec<ContainerStatus>> {
+    let spec = RequestSpec::new(&e::STATE_STATUS, "/v2/state/status");
+    let (answer, _) = supervisor.execute(spec, time.for_read(&e::STATE_STATUS), time.patience()).await?;
     answer.json::<StateStatus>().map(|status| status.containers)
 }
 
 fn compare(
-    affected: &Affected,
+    affected: &ActionTarget,
     before: &[ContainerStatus],
     after: &[ContainerStatus],
     operation: &str,
@@ -98,14 +98,14 @@ fn compare(
         return Ok(Confirmation::NotConfirmed(unknown("none of its containers were listed before")));
     }
     let same = were.iter().filter(|was| after.iter().any(|now| now.container_id == was.container_id));
-    let same: BTreeSet<&str> = filled(same.map(|was| was.service_name.as_str()));
+    let same: BTreeSet<&str> = collect_unsorted(same.map(|was| was.service_name.as_str()));
     if !same.is_empty() {
         let names =
             same.into_iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ");
         let message = format!(
             "the supervisor answered with success, but the container did not change (service {names})"
         );
-        return Err(Error::new(ErrorKind::Server, message).operation(operation.to_owned()).sent(true).help(
+        return Err(Error::new(ErrorKind::Server, message).with_operation(operation.to_owned()).with_sent(true).with_help(
             "the engine could not stop it, or another restart cancelled this one. Try again; if this persists, check \
              `balena-agent device logs --unit balena.service` and reboot the device",
         ));
@@ -123,7 +123,7 @@ fn compare(
 }
 
 fn unknown(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::NotFound, why).operation("GET /v2/state/status").sent(true)
+    Error::new(ErrorKind::NotFound, why).with_operation("GET /v2/state/status").with_sent(true)
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
         ];
         for (service, after, expected) in table {
             let what = format!("{service:?} {after:?}");
-            let affected = Affected::new(1.into(), service);
+            let affected = ActionTarget::new(1.into(), service);
             match compare(&affected, &before, &status(after), "POST /x") {
                 Ok(Confirmation::Confirmed) => assert_eq!(expected, "confirmed", "{what}"),
                 Ok(Confirmation::NotConfirmed(_)) => assert_eq!(expected, "not confirmed", "{what}"),

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use crate::checks;
 use crate::error::Result;
 use crate::ids::TagId;
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::answer::Answer;
-use super::call::{Call, Forceable, Spec, Updating};
+use super::call::{Call, ForceOptions, RequestSpec, UpdateOptions};
+use super::client::Supervisor;
 use super::endpoint as e;
-use super::link::Supervisor;
+use super::response::SupervisorResponse;
 use super::state::{ServiceStatus, null_is_none};
 
 /// Result of an update request.
@@ -106,28 +106,28 @@ pub struct Tag {
 impl Supervisor {
     /// Checks whether the supervisor answers (`GET /ping`). Needs no key.
     pub fn ping(&self) -> Call<()> {
-        Call::new(self, Ok(Spec::new(&e::PING, "/ping")), done)
+        Call::new(self, Ok(RequestSpec::new(&e::PING, "/ping")), done)
     }
 
     /// Returns whether the supervisor reports itself healthy (`GET /v1/healthy`). This includes its contact with the
     /// cloud: `false` does not mean that its API is down.
     pub fn healthy(&self) -> Call<bool> {
-        Call::new(self, Ok(Spec::new(&e::HEALTHY, "/v1/healthy")), |answer| {
-            answer.done().map(|()| answer.status == 200)
+        Call::new(self, Ok(RequestSpec::new(&e::HEALTHY, "/v1/healthy")), |answer| {
+            answer.expect_no_page().map(|()| answer.status == 200)
         })
     }
 
     /// Blinks the device's LED for 15 s (`POST /v1/blink`). Succeeds on devices without one.
     pub fn blink(&self) -> Call<()> {
-        Call::new(self, Ok(Spec::new(&e::BLINK, "/v1/blink")), done)
+        Call::new(self, Ok(RequestSpec::new(&e::BLINK, "/v1/blink")), done)
     }
 
     /// Makes the supervisor poll the cloud for its target state (`POST /v1/update`). Returns before the poll is
     /// complete.
-    pub fn update(&self) -> Call<UpdateTrigger, Updating> {
-        let spec = Spec::new(&e::UPDATE, "/v1/update").body(json!({}));
+    pub fn update(&self) -> Call<UpdateTrigger, UpdateOptions> {
+        let spec = RequestSpec::new(&e::UPDATE, "/v1/update").body(json!({}));
         Call::new(self, Ok(spec), |answer| {
-            answer.done()?;
+            answer.expect_no_page()?;
             Ok(match answer.status {
                 202 if answer.body.is_empty() => UpdateTrigger::Accepted,
                 202 => UpdateTrigger::Ignored,
@@ -141,16 +141,16 @@ impl Supervisor {
     /// # Errors
     /// `is_locked` if a service holds an update lock or the host OS is being updated; `is_server` if the supervisor
     /// can't reach the host.
-    pub fn reboot(&self) -> Call<(), Forceable> {
-        Call::new(self, Ok(Spec::new(&e::REBOOT, "/v1/reboot").body(json!({}))), data_or_error)
+    pub fn reboot(&self) -> Call<(), ForceOptions> {
+        Call::new(self, Ok(RequestSpec::new(&e::REBOOT, "/v1/reboot").body(json!({}))), data_or_error)
     }
 
     /// Shuts the device down (`POST /v1/shutdown`). It must be switched on again by hand.
     ///
     /// # Errors
     /// Those of [`reboot`](Self::reboot).
-    pub fn shutdown(&self) -> Call<(), Forceable> {
-        Call::new(self, Ok(Spec::new(&e::SHUTDOWN, "/v1/shutdown").body(json!({}))), data_or_error)
+    pub fn shutdown(&self) -> Call<(), ForceOptions> {
+        Call::new(self, Ok(RequestSpec::new(&e::SHUTDOWN, "/v1/shutdown").body(json!({}))), data_or_error)
     }
 
     /// Replaces the key of this client (`POST /v1/regenerate-api-key`). Returns the new key.
@@ -158,10 +158,10 @@ impl Supervisor {
     /// The old key is invalid at once, also for this client. The container with the old key is recreated with the new
     /// one at the next update.
     pub fn regenerate_api_key(&self) -> Call<SecretString> {
-        Call::new(self, Ok(Spec::new(&e::REGENERATE_API_KEY, "/v1/regenerate-api-key")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::REGENERATE_API_KEY, "/v1/regenerate-api-key")), |answer| {
             let key = answer.text().trim().to_owned();
             if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                return Err(answer.unreadable("a key was expected"));
+                return Err(answer.decode_failure("a key was expected"));
             }
             Ok(key.into())
         })
@@ -169,7 +169,7 @@ impl Supervisor {
 
     /// Returns the device's state (`GET /v1/device`).
     pub fn device(&self) -> Call<DeviceState> {
-        Call::new(self, Ok(Spec::new(&e::DEVICE, "/v1/device")), |answer| answer.json())
+        Call::new(self, Ok(RequestSpec::new(&e::DEVICE, "/v1/device")), |answer| answer.json())
     }
 
     /// Returns the version of the supervisor without a leading `v` (`GET /v2/version`); may include a `+tag`.
@@ -178,7 +178,7 @@ impl Supervisor {
         struct Version {
             version: String,
         }
-        Call::new(self, Ok(Spec::new(&e::VERSION, "/v2/version")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::VERSION, "/v2/version")), |answer| {
             let Version { version } = answer.json()?;
             Ok(version.strip_prefix('v').map_or_else(|| version.clone(), str::to_owned))
         })
@@ -191,7 +191,7 @@ impl Supervisor {
             #[serde(rename = "deviceName")]
             device_name: String,
         }
-        Call::new(self, Ok(Spec::new(&e::DEVICE_NAME, "/v2/device/name")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::DEVICE_NAME, "/v2/device/name")), |answer| {
             answer.json().map(|Name { device_name }| device_name)
         })
     }
@@ -206,7 +206,7 @@ impl Supervisor {
             #[serde(deserialize_with = "null_is_none")]
             tags: Vec<Tag>,
         }
-        Call::new(self, Ok(Spec::new(&e::TAGS, "/v2/device/tags")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::TAGS, "/v2/device/tags")), |answer| {
             answer.json().map(|Tags { tags }| tags)
         })
     }
@@ -220,12 +220,13 @@ impl Supervisor {
         &self,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> Call<()> {
-        let tags: BTreeMap<String, String> = filled(tags.into_iter().map(|(k, v)| (k.into(), v.into())));
+        let tags: BTreeMap<String, String> =
+            collect_unsorted(tags.into_iter().map(|(k, v)| (k.into(), v.into())));
         let checked = tags.iter().try_for_each(|(key, value)| {
             checks::tag_key("tags", key)?;
             checks::tag_value("tags", value)
         });
-        let spec = checked.map(|()| Spec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags)));
+        let spec = checked.map(|()| RequestSpec::new(&e::SET_TAGS, "/v2/device/tags").body(json!(tags)));
         Call::new(self, spec, done)
     }
 
@@ -235,7 +236,7 @@ impl Supervisor {
         struct Vpn {
             vpn: VpnState,
         }
-        Call::new(self, Ok(Spec::new(&e::VPN, "/v2/device/vpn")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::VPN, "/v2/device/vpn")), |answer| {
             answer.json().map(|Vpn { vpn }| vpn)
         })
     }
@@ -246,7 +247,7 @@ impl Supervisor {
         struct Info {
             info: DeviceInfo,
         }
-        Call::new(self, Ok(Spec::new(&e::DEVICE_INFO, "/v2/local/device-info")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::DEVICE_INFO, "/v2/local/device-info")), |answer| {
             answer.json().map(|Info { info }| info)
         })
     }
@@ -255,23 +256,23 @@ impl Supervisor {
     /// /v2/cleanup-volumes`, a GET with an effect). **On a device with several applications it can delete unused
     /// volumes of the others.** Never retried after it was sent.
     pub fn cleanup_volumes(&self) -> Call<()> {
-        Call::new(self, Ok(Spec::new(&e::CLEANUP_VOLUMES, "/v2/cleanup-volumes")), done)
+        Call::new(self, Ok(RequestSpec::new(&e::CLEANUP_VOLUMES, "/v2/cleanup-volumes")), done)
     }
 }
 
 /// Reads a response whose status is all that matters.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-pub(super) fn done(answer: Answer) -> Result<()> {
-    answer.done()
+pub(super) fn done(answer: SupervisorResponse) -> Result<()> {
+    answer.expect_no_page()
 }
 
 /// Reads a response `{"Data": …, "Error": …}`: an error inside a success status is an error.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-pub(super) fn data_or_error(answer: Answer) -> Result<()> {
+pub(super) fn data_or_error(answer: SupervisorResponse) -> Result<()> {
     let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
     match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
-        Some(words) if !words.is_empty() => Err(answer.told(words)),
-        _ => answer.done(),
+        Some(words) if !words.is_empty() => Err(answer.error_in_success(words)),
+        _ => answer.expect_no_page(),
     }
 }
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::error::Result;
 use crate::open_enum::open_enum;
 
-use super::call::{Call, Spec};
+use super::call::{Call, RequestSpec};
+use super::client::Supervisor;
 use super::device::number_or_text;
 use super::endpoint as e;
-use super::link::Supervisor;
 
 pub use change::{HostConfigOutcome, SetHostConfig};
 pub(crate) use change::{HostSettings, Limits};
@@ -108,6 +108,6 @@ impl fmt::Debug for Proxy {
 impl Supervisor {
     /// Returns the host's network settings (`GET /v1/device/host-config`).
     pub fn host_config(&self) -> Call<HostConfig> {
-        Call::new(self, Ok(Spec::new(&e::HOST_CONFIG, PATH)), |answer| answer.json())
+        Call::new(self, Ok(RequestSpec::new(&e::HOST_CONFIG, PATH)), |answer| answer.json())
     }
 }

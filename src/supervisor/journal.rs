@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-use super::call::{Opened, Spec};
+use super::call::{RequestSpec, StreamingResponse};
+use super::client::Supervisor;
 use super::endpoint as e;
-use super::link::Supervisor;
-use super::logs::Cut;
+use super::logs::LineReader;
 
 /// Number of digits of a container id that the engine's journald driver uses as tag.
 const TAG: usize = 12;
@@ -111,10 +111,12 @@ impl JournalQuery {
         }
     }
 
-    fn spec(self) -> Result<Spec> {
+    fn spec(self) -> Result<RequestSpec> {
         match self.refused {
             Some((name, why)) => Err(Error::argument(name, why)),
-            None => Ok(Spec::new(&e::JOURNAL_LOGS, "/v2/journal-logs").body(Value::Object(self.fields))),
+            None => {
+                Ok(RequestSpec::new(&e::JOURNAL_LOGS, "/v2/journal-logs").body(Value::Object(self.fields)))
+            }
         }
     }
 }
@@ -192,7 +194,7 @@ pub(crate) fn is_remark(line: &[u8]) -> bool {
 /// An invalid unit or format gives an **empty** stream: the supervisor reports no error. Dropping the stream ends
 /// journalctl.
 pub struct JournalLines {
-    lines: Cut,
+    lines: LineReader,
     remarks: Remarks,
 }
 
@@ -234,11 +236,11 @@ impl Supervisor {
     /// call. A stream that breaks later yields `is_unreachable` as its last item.
     pub async fn journal_logs(&self, query: JournalQuery) -> Result<JournalLines> {
         let remarks = query.remarks();
-        Ok(JournalLines { lines: Cut::new(self.open_journal(query).await?), remarks })
+        Ok(JournalLines { lines: LineReader::new(self.open_journal(query).await?), remarks })
     }
 
     /// Opens the journal as an unparsed stream.
-    pub(crate) async fn open_journal(&self, query: JournalQuery) -> Result<Opened> {
+    pub(crate) async fn open_journal(&self, query: JournalQuery) -> Result<StreamingResponse> {
         self.open_stream(query.spec()?, self.patience()).await
     }
 }

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 
-use super::call::{Call, Forceable, Spec};
+use super::call::{Call, ForceOptions, RequestSpec};
+use super::client::Supervisor;
 use super::device::done;
 use super::endpoint as e;
-use super::link::Supervisor;
 
 /// The target state, as returned by [`Supervisor::local_target_state`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Supervisor {
         struct Target {
             state: TargetState,
         }
-        Call::new(self, Ok(Spec::new(&e::TARGET_STATE, "/v2/local/target-state")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::TARGET_STATE, "/v2/local/target-state")), |answer| {
             answer.json().map(|Target { state }| state)
         })
     }
@@ -68,14 +68,15 @@ impl Supervisor {
     ///
     /// # Errors
     /// `is_rejected` (400) outside local mode, or for a state that the supervisor can't parse.
-    pub fn set_local_target_state(&self, target: &LocalTarget) -> Call<(), Forceable> {
+    pub fn set_local_target_state(&self, target: &LocalTarget) -> Call<(), ForceOptions> {
         let spec = if target.config.is_none() {
             Err(Error::argument(
                 "target",
                 "without `config` the device would leave local mode; set one, even an empty one",
             ))
         } else {
-            Ok(Spec::new(&e::SET_TARGET_STATE, "/v2/local/target-state").body(json!({ "local": target })))
+            Ok(RequestSpec::new(&e::SET_TARGET_STATE, "/v2/local/target-state")
+                .body(json!({ "local": target })))
         };
         Call::new(self, spec, done)
     }

@@ -14,7 +14,7 @@ pub(crate) enum Force {
 }
 
 /// Returns whether a failure means that a lock is held: some supervisors answer 503 with this text instead of 423.
-pub(crate) fn is_told(status: u16, words: &str) -> bool {
+pub(crate) fn is_lock_error(status: u16, words: &str) -> bool {
     status == 503 && words.contains("Updates are locked")
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn explain(error: Error, force: Force) -> Error {
         }
         (_, Force::NotTaken) => "wait until the lock is released",
     };
-    error.held_by(holder).help(help)
+    error.held_by(holder).with_help(help)
 }
 
 /// Parses the holder from the messages that may be matched (§7.5 rule 3), or from the path of the lock file in the

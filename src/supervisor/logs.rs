@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::http::{Line, Lines};
 
-use super::call::{Opened, Spec};
+use super::call::{RequestSpec, StreamingResponse};
+use super::client::Supervisor;
 use super::endpoint as e;
-use super::link::Supervisor;
 
 /// One message of `GET /v2/local/logs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct LocalLog {
 
 /// Logs of the services in local mode: a `Stream` without end. Lines that can't be parsed are skipped and counted.
 pub struct LocalLogs {
-    lines: Cut,
+    lines: LineReader,
     skipped: u64,
 }
 
@@ -85,20 +85,21 @@ impl Supervisor {
     /// # Errors
     /// Those of [`journal_logs`](Self::journal_logs), except `is_invalid_argument`.
     pub async fn local_logs(&self) -> Result<LocalLogs> {
-        let opened = self.open_stream(Spec::new(&e::LOCAL_LOGS, "/v2/local/logs"), self.patience()).await?;
-        Ok(LocalLogs { lines: Cut::new(opened), skipped: 0 })
+        let opened =
+            self.open_stream(RequestSpec::new(&e::LOCAL_LOGS, "/v2/local/logs"), self.patience()).await?;
+        Ok(LocalLogs { lines: LineReader::new(opened), skipped: 0 })
     }
 }
 
 /// Splits a body into lines.
-pub(super) struct Cut {
-    opened: Opened,
+pub(super) struct LineReader {
+    opened: StreamingResponse,
     lines: Lines,
     ended: bool,
 }
 
-impl Cut {
-    pub(super) fn new(opened: Opened) -> Self {
+impl LineReader {
+    pub(super) fn new(opened: StreamingResponse) -> Self {
         Self { opened, lines: Lines::default(), ended: false }
     }
 

@@ -4,52 +4,52 @@
 //! [`Balena::supervisor`](crate::Balena::supervisor) to get a client. Most programs need only
 //! [`Balena::device`](crate::Balena::device), which has the function names of the SDKs.
 
-mod affected;
-mod answer;
+mod action_target;
 mod application;
 mod call;
+mod client;
 mod confirm;
 mod device;
 mod endpoint;
 mod host_config;
 mod journal;
-mod link;
 mod local_mode;
 mod lock;
 mod locked;
 mod logs;
 mod patience;
 mod redact;
+mod response;
 mod send;
 mod service_names;
 mod state;
 mod time;
 mod wait;
 
-pub(crate) use answer::Answer;
 pub(crate) use application::APP_ID;
 pub use application::{Application, ServiceSelector, SingleContainer};
 pub use call::{
-    Call, Forceable, MakesContainers, NamesService, Recreating, RestartingService, StartingService,
-    StoppingService, TakesForce, Updating,
+    Call, ForceOptions, MakesContainers, NamesService, RecreateOptions, RestartServiceOptions,
+    StartServiceOptions, StopServiceOptions, TakesForce, UpdateOptions,
 };
-pub(crate) use call::{Opened, Sending, Spec};
+pub(crate) use call::{PendingCall, RequestSpec, StreamingResponse};
+pub use client::Supervisor;
 pub use confirm::{Confirm, Confirmation};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
-pub(crate) use endpoint::{Endpoint, Nature};
+pub(crate) use endpoint::{Endpoint, Retryability};
 pub use host_config::{
     Dns, HostConfig, HostConfigOutcome, HostConfigPatch, Network, Proxy, ProxyKind, ProxyPatch, SetHostConfig,
 };
 pub(crate) use host_config::{HostSettings, Limits};
 pub(crate) use journal::is_remark;
 pub use journal::{JournalLines, JournalQuery};
-pub use link::Supervisor;
 pub use local_mode::{LocalTarget, TargetState};
 #[cfg(feature = "cli")]
 pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
-pub(crate) use locked::{Force, explain as explain_lock, is_told as tells_lock};
+pub(crate) use locked::{Force, explain as explain_lock, is_lock_error as tells_lock};
 pub use logs::{LocalLog, LocalLogs};
+pub(crate) use response::SupervisorResponse;
 #[cfg(feature = "cli")]
 pub(crate) use service_names::no_such_service;
 #[cfg(feature = "cli")]
@@ -58,4 +58,4 @@ pub use state::{
     AppState, ApplicationState, ContainerStatus, ImageServiceState, ImageState, ImageStatus, ImageStatusRow,
     ServiceState, ServiceStatus, StateStatus, UpdateStatus, VersionedState,
 };
-pub use time::WrittenTime;
+pub use time::OriginalTime;

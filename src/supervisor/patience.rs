@@ -6,29 +6,29 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 
-use super::endpoint::Nature;
+use super::endpoint::Retryability;
 
-/// First pause between attempts; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// First pause between attempts; it doubles up to [`MAX_BACKOFF`].
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Stands for an unlimited wait, within the range of the clock.
-const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+const UNLIMITED: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Returns the end of a wait of this length.
 pub(super) fn end_of(wait: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(wait).unwrap_or_else(|| now + FAR)
+    now.checked_add(wait).unwrap_or_else(|| now + UNLIMITED)
 }
 
 /// Retries until success, a permanent failure, or the end of the patience. Returns the number of attempts.
 pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
-    nature: Nature,
+    nature: Retryability,
     patience: Option<Duration>,
     mut attempt: impl FnMut() -> F,
 ) -> Result<(T, u32)> {
     let until = patience.map(end_of);
-    let mut pause = FIRST_PAUSE;
+    let mut pause = INITIAL_BACKOFF;
     let mut attempts = 1;
     loop {
         let error = match attempt().await {
@@ -43,14 +43,14 @@ pub(super) async fn with_patience<T, F: Future<Output = Result<T>>>(
         };
         tracing::debug!(attempts, %error, "the supervisor can't be reached, retrying");
         tokio::time::sleep_until(wake).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_BACKOFF);
         attempts += 1;
     }
 }
 
 /// A request that was not sent may always be retried. One that was sent may be retried only if the supervisor is or
 /// was going down and the request is safe to send twice.
-fn may_try_again(error: &Error, nature: Nature) -> bool {
+fn may_try_again(error: &Error, nature: Retryability) -> bool {
     if !error.was_sent() {
         return error.is_unreachable() || error.is_timeout();
     }
@@ -70,7 +70,7 @@ mod tests {
     async fn bridge(
         gone: Duration,
         patience: Option<Duration>,
-        nature: Nature,
+        nature: Retryability,
         error: fn() -> Error,
     ) -> (u32, Duration, Result<()>) {
         let began = Instant::now();
@@ -89,15 +89,15 @@ mod tests {
     }
 
     fn cut_off() -> Error {
-        Error::new(ErrorKind::Unreachable, "closed").sent(true)
+        Error::new(ErrorKind::Unreachable, "closed").with_sent(true)
     }
 
     fn perhaps() -> Error {
-        Error::new(ErrorKind::UnknownOutcome, "closed").sent(true)
+        Error::new(ErrorKind::UnknownOutcome, "closed").with_sent(true)
     }
 
     fn starting() -> Error {
-        Error::new(ErrorKind::Server, "starting").with_status(503).sent(true)
+        Error::new(ErrorKind::Server, "starting").with_status(503).with_sent(true)
     }
 
     fn connects_slowly() -> Error {
@@ -105,7 +105,8 @@ mod tests {
     }
 
     const MINUTE: Duration = Duration::from_secs(60);
-    const NATURES: [Nature; 4] = [Nature::Read, Nature::FragileRead, Nature::Repeatable, Nature::Change];
+    const NATURES: [Retryability; 4] =
+        [Retryability::Read, Retryability::FragileRead, Retryability::IdempotentWrite, Retryability::Write];
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_without_the_supervisor_is_bridged() {
@@ -114,7 +115,7 @@ mod tests {
                 let (tries, took, result) = bridge(MINUTE, Some(2 * MINUTE), nature, error).await;
                 result.unwrap();
                 // Recovers within the longest pause, without too many attempts meanwhile.
-                assert!((MINUTE..=MINUTE + LONGEST_PAUSE).contains(&took), "{took:?}");
+                assert!((MINUTE..=MINUTE + MAX_BACKOFF).contains(&took), "{took:?}");
                 assert!((30..=40).contains(&tries), "{tries} tries");
             }
         }
@@ -122,17 +123,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_without_end_is_no_overflow() {
-        let (tries, ..) = bridge(MINUTE, Some(Duration::MAX), Nature::Read, refused).await;
+        let (tries, ..) = bridge(MINUTE, Some(Duration::MAX), Retryability::Read, refused).await;
         assert!(tries > 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends_and_says_how_often_it_tried() {
-        let (tries, took, result) = bridge(MINUTE, Some(MINUTE / 2), Nature::Read, refused).await;
+        let (tries, took, result) = bridge(MINUTE, Some(MINUTE / 2), Retryability::Read, refused).await;
         assert_eq!(took, MINUTE / 2, "the last try is at the end");
         assert_eq!(result.unwrap_err().attempts(), tries);
         for none in [None, Some(Duration::ZERO)] {
-            assert_eq!(bridge(MINUTE, none, Nature::Read, refused).await.0, 1);
+            assert_eq!(bridge(MINUTE, none, Retryability::Read, refused).await.0, 1);
         }
     }
 
@@ -141,7 +142,7 @@ mod tests {
         for error in [cut_off, perhaps, starting] {
             for nature in NATURES {
                 let (tries, ..) = bridge(MINUTE, Some(2 * MINUTE), nature, error).await;
-                let harmless = matches!(nature, Nature::Read | Nature::Repeatable);
+                let harmless = matches!(nature, Retryability::Read | Retryability::IdempotentWrite);
                 assert_eq!(tries > 1, harmless, "{nature:?} {}", error());
             }
         }

@@ -8,18 +8,18 @@ use http::header;
 use tokio::time::Instant;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{Body, BodyError, FreshConnection, TransportError, of_lost};
+use crate::http::{Body, BodyError, FreshConnection, TransportError, connection_lost_kind};
 
 use super::Supervisor;
-use super::answer::{Answer, no_answer};
-use super::call::{Opened, Spec};
-use super::endpoint::Nature;
-use super::link::Link;
+use super::call::{RequestSpec, StreamingResponse};
+use super::client::SupervisorConnection;
+use super::endpoint::Retryability;
 use super::patience::with_patience;
 use super::redact::SPELLING;
+use super::response::{SupervisorResponse, timeout_error};
 
 /// Largest buffered response, in bytes.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Status, content type and unread body of a response.
 struct Head {
@@ -31,55 +31,61 @@ struct Head {
 impl Supervisor {
     /// Sends the request and reads the response. Returns also the number of attempts. Not generic, so it is compiled
     /// once for all endpoints.
-    pub(crate) async fn answer(
+    pub(crate) async fn execute(
         &self,
-        spec: Spec,
+        spec: RequestSpec,
         deadline: Option<Duration>,
         patience: Option<Duration>,
-    ) -> Result<(Answer, u32)> {
-        let link = self.link()?;
+    ) -> Result<(SupervisorResponse, u32)> {
+        let link = self.connection()?;
         // Held until the response is complete: the next app restart or purge starts after this one.
-        let _turn = if spec.endpoint.takes_turns { Some(self.turn().await) } else { None };
+        let _turn = if spec.endpoint.is_serialized { Some(self.serialized_permit().await) } else { None };
         let each = deadline.unwrap_or(spec.endpoint.deadline);
-        with_patience(spec.endpoint.nature, patience, || async {
+        with_patience(spec.endpoint.retryability, patience, || async {
             let left = AtomicBool::new(false);
             tokio::time::timeout(each, async {
                 let head = self.open(link, &spec, &left).await?;
                 self.finish(&spec, head).await
             })
             .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
+            .unwrap_or_else(|_| Err(timeout_error(spec.endpoint, spec.operation(), each, left.into_inner())))
         })
         .await
     }
 
     /// Sends the request and returns the unread body, for streams.
-    pub(crate) async fn open_stream(&self, spec: Spec, patience: Option<Duration>) -> Result<Opened> {
-        let link = self.link()?;
+    pub(crate) async fn open_stream(
+        &self,
+        spec: RequestSpec,
+        patience: Option<Duration>,
+    ) -> Result<StreamingResponse> {
+        let link = self.connection()?;
         let each = spec.endpoint.deadline;
-        with_patience(spec.endpoint.nature, patience, || async {
+        with_patience(spec.endpoint.retryability, patience, || async {
             let left = AtomicBool::new(false);
             tokio::time::timeout(each, async {
                 let head = self.open(link, &spec, &left).await?;
                 if head.status == 200 {
-                    return Ok(Opened { operation: spec.operation(), body: head.body });
+                    return Ok(StreamingResponse { operation: spec.operation(), body: head.body });
                 }
                 let answer = self.finish(&spec, head).await?;
-                Err(answer.unreadable("not a stream"))
+                Err(answer.decode_failure("not a stream"))
             })
             .await
-            .unwrap_or_else(|_| Err(no_answer(spec.endpoint, spec.operation(), each, left.into_inner())))
+            .unwrap_or_else(|_| Err(timeout_error(spec.endpoint, spec.operation(), each, left.into_inner())))
         })
         .await
         .map(|(opened, _)| opened)
     }
 
     /// Runs one attempt up to the head of the response.
-    async fn open(&self, link: &Link, spec: &Spec, left: &AtomicBool) -> Result<Head> {
+    async fn open(&self, link: &SupervisorConnection, spec: &RequestSpec, left: &AtomicBool) -> Result<Head> {
         let started = Instant::now();
         let result = match link.transport.send_noting(request(link, spec)?, left).await {
             // The server may close an idle connection just as it is reused; a read is then simply sent again.
-            Err(error) if error.reused && (!error.sent || spec.endpoint.nature == Nature::Read) => {
+            Err(error)
+                if error.reused && (!error.sent || spec.endpoint.retryability == Retryability::Read) =>
+            {
                 let mut request = request(link, spec)?;
                 request.extensions_mut().insert(FreshConnection);
                 link.transport.send_noting(request, left).await
@@ -102,36 +108,44 @@ impl Supervisor {
         }
     }
 
-    async fn finish(&self, spec: &Spec, head: Head) -> Result<Answer> {
+    async fn finish(&self, spec: &RequestSpec, head: Head) -> Result<SupervisorResponse> {
         let Head { status, is_html, body } = head;
-        let says_no = spec.endpoint.says_no_by_500 && status == 500;
+        let says_no = spec.endpoint.status_500_is_an_answer && status == 500;
         let refused = !(200..300).contains(&status) && !says_no;
         let body = if refused {
             // Reads more than is kept, so that no key is cut in two and then not recognized.
             body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
         } else {
-            body.collect(ANSWER_LIMIT).await.map_err(|error| match error {
+            body.collect(RESPONSE_LIMIT).await.map_err(|error| match error {
                 BodyError::Transport(error) => self.broken(spec, Some(status), error),
                 BodyError::TooLong(limit) => {
                     Error::new(ErrorKind::Decode, format!("the response is longer than {limit} bytes"))
-                        .operation(spec.operation())
+                        .with_operation(spec.operation())
                         .with_status(status)
-                        .sent(true)
+                        .with_sent(true)
                 }
             })?
         };
         let supervisor = self.clone();
         let operation = spec.operation();
         let force = spec.force();
-        let answer = Answer { supervisor, endpoint: spec.endpoint, operation, status, is_html, force, body };
-        if refused { Err(answer.refusal()) } else { Ok(answer) }
+        let answer = SupervisorResponse {
+            supervisor,
+            endpoint: spec.endpoint,
+            operation,
+            status,
+            is_html,
+            force,
+            body,
+        };
+        if refused { Err(answer.error()) } else { Ok(answer) }
     }
 
     /// Returns the error for a missing or incomplete response: nothing was sent, the outcome is unknown, or a read
     /// failed.
-    fn broken(&self, spec: &Spec, status: Option<u16>, cause: TransportError) -> Error {
+    fn broken(&self, spec: &RequestSpec, status: Option<u16>, cause: TransportError) -> Error {
         let address = self.address().unwrap_or_default();
-        let kind = of_lost(spec.endpoint.nature.effect(), cause.sent);
+        let kind = connection_lost_kind(spec.endpoint.retryability.semantics(), cause.sent);
         let when = if status.is_some() { "in the middle of the response" } else { "before a response" };
         let (kind, message, help) = if !cause.sent {
             (kind, format!("can't reach the supervisor at {address} ({cause})"), GONE)
@@ -142,8 +156,9 @@ impl Supervisor {
         } else {
             (kind, format!("the supervisor at {address} closed the connection {when} ({cause})"), GONE)
         };
-        let error = Error::new(kind, message).operation(spec.operation()).sent(cause.sent).help(help);
-        let error = error.because(cause);
+        let error =
+            Error::new(kind, message).with_operation(spec.operation()).with_sent(cause.sent).with_help(help);
+        let error = error.with_source(cause);
         match status {
             Some(status) => error.with_status(status),
             None => error,
@@ -156,7 +171,7 @@ const GONE: &str = "the supervisor restarts within a minute on a healthy device;
 pub(super) const LOOK: &str = "it may have taken effect, and may have restarted this container: check the state before you send it again";
 const WHOSE: &str = "check BALENA_SUPERVISOR_ADDRESS with `balena-agent doctor`";
 
-fn request(link: &Link, spec: &Spec) -> Result<crate::http::Request> {
+fn request(link: &SupervisorConnection, spec: &RequestSpec) -> Result<crate::http::Request> {
     let mut uri = String::with_capacity(spec.path.len() + link.query.len() + 16);
     uri.push_str(&spec.path);
     let mut separator = '?';
@@ -179,13 +194,13 @@ fn request(link: &Link, spec: &Spec) -> Result<crate::http::Request> {
         }
         None => Bytes::new(),
     };
-    if spec.endpoint.nature != Nature::Read {
+    if spec.endpoint.retryability != Retryability::Read {
         request = request.extension(FreshConnection);
     }
     // Each part was checked before; only a service name with unusual characters can fail here.
     request
         .body(body)
-        .map_err(|_| Error::argument("path", "it can't be part of a URL").operation(spec.operation()))
+        .map_err(|_| Error::argument("path", "it can't be part of a URL").with_operation(spec.operation()))
 }
 
 /// Neutral on purpose: a proxy in front of newer supervisors routes by a user agent `Supervisor/…` (§1.1).

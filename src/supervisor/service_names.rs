@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorKind};
 use super::state::Progress;
 
 /// Maximum number of names in an error.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 /// Edit distance up to which an error suggests a name.
-const TYPOS: usize = 2;
+const MAX_TYPOS: usize = 2;
 /// Maximum length of a name in an error, in characters.
-const REPEATED: usize = 64;
+const MAX_SHOWN: usize = 64;
 
 /// Returns the error for a service that is not among the `known` ones, with a suggestion.
 pub(crate) fn no_such_service(
@@ -32,30 +32,30 @@ pub(crate) fn no_such_service(
         ),
     };
     Error::new(ErrorKind::NotFound, format!("{place} has no service {}", quoted(name)))
-        .help(format!("{near}{all}"))
+        .with_help(format!("{near}{all}"))
 }
 
 /// Returns the name in quotes, cut if it is long.
 pub(crate) fn quoted(name: &str) -> String {
-    let shown: String = name.chars().take(REPEATED).flat_map(char::escape_debug).collect();
-    let rest = if name.chars().nth(REPEATED).is_some() { "…" } else { "" };
+    let shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    let rest = if name.chars().nth(MAX_SHOWN).is_some() { "…" } else { "" };
     format!("\"{shown}{rest}\"")
 }
 
 pub(super) fn listed(names: &[String]) -> String {
     let mut text: Vec<String> =
-        names.iter().take(LISTED).map(|name| name.escape_debug().to_string()).collect();
-    if names.len() > LISTED {
-        text.push(format!("and {} more", names.len() - LISTED));
+        names.iter().take(MAX_LISTED).map(|name| name.escape_debug().to_string()).collect();
+    if names.len() > MAX_LISTED {
+        text.push(format!("and {} more", names.len() - MAX_LISTED));
     }
     text.join(", ")
 }
 
 /// Returns whether one name may be a misspelling of the other.
 fn is_near(known: &str, name: &str) -> bool {
-    let most = TYPOS.min(known.chars().count() / 2);
+    let most = MAX_TYPOS.min(known.chars().count() / 2);
     // A much longer name is not compared by letters.
-    if name.len() > known.len().saturating_add(REPEATED) {
+    if name.len() > known.len().saturating_add(MAX_SHOWN) {
         return false;
     }
     let (known, name) = (known.to_lowercase(), name.trim().to_lowercase());

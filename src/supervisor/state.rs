@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ids::{ApplicationId, ImageId, ReleaseId, ServiceId};
 use crate::open_enum::open_enum;
 
-use super::call::{Call, Spec};
+use super::call::{Call, RequestSpec};
+use super::client::Supervisor;
 use super::endpoint as e;
-use super::link::Supervisor;
-use super::time::WrittenTime;
+use super::time::OriginalTime;
 
 open_enum! {
     /// Status of a service. The supervisor's spelling is not uniform.
@@ -229,7 +229,7 @@ pub struct ContainerStatus {
     pub container_id: Option<String>,
     /// When the container was created.
     #[serde(default, rename = "createdAt", skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<WrittenTime>,
+    pub created_at: Option<OriginalTime>,
 }
 
 /// An image in [`StateStatus`].
@@ -277,7 +277,7 @@ impl Supervisor {
     /// Returns the state of every application in the key's scope, by name (`GET /v2/applications/state`). Use this
     /// one for polling: it can't crash the supervisor. Every call inspects every container, so do not poll too often.
     pub fn applications_state(&self) -> Call<BTreeMap<String, ApplicationState>> {
-        Call::new(self, Ok(Spec::new(&e::APPLICATIONS_STATE, "/v2/applications/state")), |answer| {
+        Call::new(self, Ok(RequestSpec::new(&e::APPLICATIONS_STATE, "/v2/applications/state")), |answer| {
             answer.json()
         })
     }
@@ -285,6 +285,6 @@ impl Supervisor {
     /// Returns containers and images of the first application (`GET /v2/state/status`). If the engine fails, this
     /// call can crash the supervisor: use [`applications_state`](Self::applications_state) for polling.
     pub fn state_status(&self) -> Call<StateStatus> {
-        Call::new(self, Ok(Spec::new(&e::STATE_STATUS, "/v2/state/status")), |answer| answer.json())
+        Call::new(self, Ok(RequestSpec::new(&e::STATE_STATUS, "/v2/state/status")), |answer| answer.json())
     }
 }

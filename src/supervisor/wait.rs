@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ApplicationId;
 
-use super::link::Supervisor;
+use super::client::Supervisor;
 use super::patience::end_of;
 use super::service_names::{no_such_service, quoted};
 use super::state::{ApplicationState, ContainerStatus, Progress, ServiceStatus};
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
 /// Result of a poll.
-enum Look {
+enum Poll {
     Done,
     /// The current state instead.
     NotYet(String),
@@ -35,9 +35,9 @@ impl Supervisor {
     pub async fn wait_ready(&self, limit: Duration) -> Result<()> {
         self.wait_until(limit, "the supervisor to be ready", async || {
             Ok(if self.has_loaded().await? {
-                Look::Done
+                Poll::Done
             } else {
-                Look::NotYet("it is loading its state".into())
+                Poll::NotYet("it is loading its state".into())
             })
         })
         .await
@@ -62,14 +62,14 @@ impl Supervisor {
                 Ok(found) => found,
                 // The supervisor answers some seconds before it knows its applications (reference 7.2).
                 Err(_) if !self.has_loaded().await? => {
-                    return Ok(Look::NotYet("the supervisor is loading its state".into()));
+                    return Ok(Poll::NotYet("the supervisor is loading its state".into()));
                 }
                 Err(_) => match self.find(service).await? {
                     Ok(found) => found,
                     Err((Progress::Settled, missing)) => return Err(missing),
                     // During an update a service is listed once its download has started.
                     Err((Progress::Updating, missing)) => {
-                        return Ok(Look::NotYet(format!("{}, and an update is running", missing.message())));
+                        return Ok(Poll::NotYet(format!("{}, and an update is running", missing.message())));
                     }
                 },
             };
@@ -80,7 +80,7 @@ impl Supervisor {
             } else {
                 found
             };
-            Ok(if same(&found, &status) { Look::Done } else { Look::NotYet(format!("it is {found}")) })
+            Ok(if same(&found, &status) { Poll::Done } else { Poll::NotYet(format!("it is {found}")) })
         })
         .await
     }
@@ -120,8 +120,8 @@ impl Supervisor {
         let names = own.iter().flat_map(|app| app.services.keys());
         let place = own_app.map_or_else(|| "this device".to_owned(), |id| format!("application {id}"));
         let missing = no_such_service(&place, service, names, progress)
-            .operation("GET /v2/applications/state")
-            .sent(true);
+            .with_operation("GET /v2/applications/state")
+            .with_sent(true);
         Ok(Err((progress, missing)))
     }
 
@@ -129,7 +129,7 @@ impl Supervisor {
         &self,
         limit: Duration,
         what: &str,
-        mut look: impl AsyncFnMut() -> Result<Look>,
+        mut look: impl AsyncFnMut() -> Result<Poll>,
     ) -> Result<()> {
         let until = end_of(limit);
         let mut seen = None;
@@ -138,8 +138,8 @@ impl Supervisor {
             // A poll may hang on a stuck supervisor; the caller's limit applies anyway.
             let end = until.max(Instant::now() + LAST_LOOK);
             match tokio::time::timeout_at(end, look()).await {
-                Ok(Ok(Look::Done)) => return Ok(()),
-                Ok(Ok(Look::NotYet(found))) => (seen, failed) = (Some(found), None),
+                Ok(Ok(Poll::Done)) => return Ok(()),
+                Ok(Ok(Poll::NotYet(found))) => (seen, failed) = (Some(found), None),
                 Err(_) => {}
                 Ok(Err(error)) if error.is_unreachable() || error.is_server() || error.is_timeout() => {
                     failed = Some(error);
@@ -149,13 +149,15 @@ impl Supervisor {
             let now = Instant::now();
             if now >= until {
                 let seen = seen.map_or_else(String::new, |seen| format!("; last seen: {seen}"));
-                let error =
-                    Error::new(ErrorKind::Timeout, format!("waited {limit:?} for {what}{seen}")).sent(true);
+                let error = Error::new(ErrorKind::Timeout, format!("waited {limit:?} for {what}{seen}"))
+                    .with_sent(true);
                 return Err(match failed {
-                    Some(failed) => error.help(format!("last: {}", failed.summary())).because(failed),
-                    None => {
-                        error.help("use a longer limit, or check the state: `balena-agent supervisor status`")
+                    Some(failed) => {
+                        error.with_help(format!("last: {}", failed.summary())).with_source(failed)
                     }
+                    None => error.with_help(
+                        "use a longer limit, or check the state: `balena-agent supervisor status`",
+                    ),
                 });
             }
             tokio::time::sleep_until(until.min(now + PAUSE)).await;

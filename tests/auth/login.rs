@@ -1,7 +1,7 @@
 //! Logging in: what is refused, what is no token, and what is never shown.
 
 use balena_agent::secrecy::ExposeSecret as _;
-use balena_agent::{ApiVersion, Balena, Credentials, Error, ErrorKind, Retry};
+use balena_agent::{ApiVersion, Balena, Credentials, Error, ErrorKind, RetryPolicy};
 use serde_json::json;
 use tracing::Level;
 
@@ -186,7 +186,8 @@ async fn nothing_that_is_logged_shows_a_secret() {
             let password = if call.starts_with("POST ") { PASSWORD } else { "" };
             answer(status, format!("{password} {token}"))
         });
-        let balena = cloud.client_that(|builder| builder.retry(Retry::standard()).token(old.clone().into()));
+        let balena =
+            cloud.client_that(|builder| builder.retry(RetryPolicy::standard()).token(old.clone().into()));
         drop(exchanges(&balena).await);
         drop(balena.organization().get_all().await);
     }

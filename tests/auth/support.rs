@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use balena_agent::jiff::Timestamp;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{ApiVersion, Balena, Builder, Clock, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Builder, Clock, RetryPolicy, Settings};
 use futures_util::stream;
 
 /// What comes back.
@@ -101,7 +101,7 @@ impl Cloud {
 
     pub(crate) fn client_that(&self, builds: impl FnOnce(Builder) -> Builder) -> Balena {
         let builder = Balena::builder()
-            .retry(Retry::never())
+            .retry(RetryPolicy::never())
             .transport(Arc::new(self.clone()))
             .clock(Arc::new(self.clone()));
         builds(builder).try_build().unwrap()

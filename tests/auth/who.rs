@@ -1,6 +1,6 @@
 //! Whose credentials: asked once for each login, and told by kind.
 
-use balena_agent::{Actor, Balena, Environment, Retry};
+use balena_agent::{ActorKind, Balena, Environment, RetryPolicy};
 use std::sync::Arc;
 
 use crate::support::{Answer, Cloud, answer, session_of_age};
@@ -85,13 +85,13 @@ async fn every_kind_of_actor_is_told() {
         (balena.auth().whoami().await, balena.auth().get_user_info().await)
     };
     let (device, info) = who(r#"{"id":5,"actorType":"device","actorTypeId":7,"uuid":"abc"}"#).await;
-    assert_eq!(device.unwrap().actor, Actor::Device { id: 7, uuid: Some("abc".into()) });
+    assert_eq!(device.unwrap().actor, ActorKind::Device { id: 7, uuid: Some("abc".into()) });
     assert!(info.unwrap_err().is_unsupported());
     let (fleet, info) = who(r#"{"id":5,"actorType":"application","actorTypeId":7,"slug":"a/b"}"#).await;
-    assert_eq!(fleet.unwrap().actor, Actor::Application { id: 7, slug: Some("a/b".into()) });
+    assert_eq!(fleet.unwrap().actor, ActorKind::Application { id: 7, slug: Some("a/b".into()) });
     assert!(info.unwrap_err().is_unsupported());
     let (newer, info) = who(r#"{"id":5,"actorType":"robot","actorTypeId":7}"#).await;
-    assert_eq!(newer.unwrap().actor, Actor::Other { actor_type: "robot".into(), id: Some(7) });
+    assert_eq!(newer.unwrap().actor, ActorKind::Other { actor_type: "robot".into(), id: Some(7) });
     assert!(info.unwrap_err().is_unsupported());
     let (_, info) = who(r#"{"id":5,"actorType":"user","actorTypeId":7,"username":"u"}"#).await;
     assert_eq!(info.unwrap().email, None);
@@ -121,7 +121,7 @@ async fn the_key_of_the_environment_counts_while_nobody_is_logged_in() {
     let environment = Environment::from_vars([("RESIN_API_KEY", "key-0f-device")]).unwrap();
     let balena = Balena::builder()
         .environment(environment)
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .transport(Arc::new(cloud.clone()))
         .clock(Arc::new(cloud.clone()))
         .build();

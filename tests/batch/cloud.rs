@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use balena_agent::jiff::Timestamp;
 use balena_agent::transport::BoxFuture;
-use balena_agent::{ApiVersion, Balena, Clock, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Clock, RetryPolicy, Settings};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -96,19 +96,19 @@ impl Cloud {
     }
 
     pub(crate) fn balena(&self) -> Balena {
-        self.client(Retry::never(), ApiVersion::V6)
+        self.client(RetryPolicy::never(), ApiVersion::V6)
     }
 
-    pub(crate) fn client(&self, retry: Retry, api_version: ApiVersion) -> Balena {
+    pub(crate) fn client(&self, retry: RetryPolicy, api_version: ApiVersion) -> Balena {
         self.client_within(Duration::from_millis(500), retry, api_version)
     }
 
     /// One that is not about time: with the timeout that clients have by default.
     pub(crate) fn unhurried(&self) -> Balena {
-        self.client_within(Settings::default().timeout, Retry::never(), ApiVersion::V6)
+        self.client_within(Settings::default().timeout, RetryPolicy::never(), ApiVersion::V6)
     }
 
-    fn client_within(&self, timeout: Duration, retry: Retry, api_version: ApiVersion) -> Balena {
+    fn client_within(&self, timeout: Duration, retry: RetryPolicy, api_version: ApiVersion) -> Balena {
         let api_endpoint = Some(format!("http://{}", self.address));
         let settings = Settings { api_endpoint, api_version, timeout, ..Settings::default() };
         Balena::builder()

@@ -1,6 +1,6 @@
 //! The server says 200 to a change of what is not there, or not the token's to change: what is said of it then.
 
-use balena_agent::{ApiVersion, BatchState, DeviceKeys, Keys, Retry};
+use balena_agent::{ApiVersion, BatchState, DeviceKeys, Keys, RetryPolicy};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -32,7 +32,7 @@ async fn a_report_tells_what_had_no_effect() {
     for version in [ApiVersion::V6, ApiVersion::V7] {
         for (what, ids, states) in &cases {
             let cloud = cloud().await;
-            let devices = cloud.client(Retry::never(), version).device();
+            let devices = cloud.client(RetryPolicy::never(), version).device();
             let batch = match *what {
                 "note" => devices.set_note(ids.clone(), "n"),
                 "one note" => devices.set_note(ids[0], "n"),

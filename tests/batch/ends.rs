@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use balena_agent::{ApiVersion, BatchState, Retry};
+use balena_agent::{ApiVersion, BatchState, RetryPolicy};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -84,7 +84,7 @@ async fn a_connection_that_breaks_leaves_its_part_unknown() {
 async fn the_retry_policy_goes_first() {
     let cloud = Cloud::start().await;
     cloud.with(|state| state.faults.extend([(1, Fault::Status(503)), (4, Fault::DoneAndCut)]));
-    let devices = cloud.client(Retry::standard(), ApiVersion::V6).device();
+    let devices = cloud.client(RetryPolicy::standard(), ApiVersion::V6).device();
     let report = devices.set_note(ids(1_000), "n").report().await.unwrap();
     assert!(report.is_complete());
     assert_eq!(cloud.state.lock().unwrap().writes.len(), 7);

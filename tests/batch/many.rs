@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use balena_agent::{ApiVersion, BatchState, Retry};
+use balena_agent::{ApiVersion, BatchState, RetryPolicy};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -75,7 +75,7 @@ async fn a_plain_await_is_as_it_was() {
 async fn both_versions_pin_by_application() {
     for version in [ApiVersion::V6, ApiVersion::V7] {
         let cloud = Cloud::start().await;
-        let devices = cloud.client(Retry::never(), version).device();
+        let devices = cloud.client(RetryPolicy::never(), version).device();
         let report = devices.pin_to_release([1, 2, 3, 4, 5], 77).report().await.unwrap();
         assert!(report.is_complete(), "{report:?}");
         let state = cloud.state.lock().unwrap();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::jiff::Timestamp;
-use balena_agent::{ApiVersion, BatchState, Devices, ResumeToken, Retry};
+use balena_agent::{ApiVersion, BatchState, Devices, ResumeToken, RetryPolicy};
 
 use crate::cloud::{Cloud, Fault, uuid};
 
@@ -143,6 +143,6 @@ async fn a_token_goes_with_its_call_and_no_other() {
     assert_eq!(cloud.state.lock().unwrap().writes.len(), writes, "nothing is sent");
     devices.set_note(ids(600), "n").resume(token()).await.unwrap();
     // Concurrency, and how it takes failures, are no part of the call.
-    let retrying = cloud.client(Retry::standard(), ApiVersion::V6).device();
+    let retrying = cloud.client(RetryPolicy::standard(), ApiVersion::V6).device();
     retrying.set_note(ids(600), "n").concurrency(3).keep_going().resume(token()).await.unwrap();
 }

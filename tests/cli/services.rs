@@ -299,9 +299,15 @@ async fn a_look_for_another_container_spares_a_supervisor_whose_engine_is_ill() 
     device.write_service_log(1, "helper", "before");
     while !next(&mut lines).await.ends_with("before") {}
     device.break_engine(EngineCall::ListContainers);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let checked = async {
+        while device.request_count("GET", "/v2/applications/state") == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), checked).await.expect("no check within 30 s");
+    // Time for the read that must not follow.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(device.request_count("GET", "/v2/containerId"), 1);
-    assert!(device.request_count("GET", "/v2/applications/state") > 0);
     device.recover_engine();
     device.write_service_log(1, "helper", "after");
     while !next(&mut lines).await.ends_with("after") {}

@@ -1,7 +1,7 @@
 //! Plays one exchange to a call of the same kind and judges what comes of it.
 
 use balena_agent::secrecy::SecretString;
-use balena_agent::{ApiVersion, Balena, Error, Resource, Retry, Settings};
+use balena_agent::{ApiVersion, Balena, Error, Resource, RetryPolicy, Settings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) async fn play(server: &Server, exchange: &Exchange) -> Result<(), Str
         ..Settings::default()
     };
     let builder = Balena::builder().settings(settings).token(SecretString::from("t0ken"));
-    let balena = builder.retry(Retry::never()).build();
+    let balena = builder.retry(RetryPolicy::never()).build();
     server.play(exchange.clone());
     // A stream is recorded by its name only.
     if exchange.body == "<stream>" && exchange.status < 300 {

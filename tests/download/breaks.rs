@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Progress, Retry};
+use balena_agent::{Balena, Progress, RetryPolicy};
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::file_server::{FileServer, Turn};
@@ -14,7 +14,7 @@ use crate::{Dir, MIB, bytes, client, is, open, save};
 async fn a_broken_connection_is_gone_on_with() {
     let (dir, turn) = (Dir::new(), Turn::of(64 * MIB));
     let server = FileServer::start([turn.clone().breaks_after(3 * MIB)]);
-    let (balena, clock) = client(server.address, Retry::standard());
+    let (balena, clock) = client(server.address, RetryPolicy::standard());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let keeps = seen.clone();
     let download = balena.release().asset().download(1).await.unwrap();

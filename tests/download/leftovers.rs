@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use balena_agent::Retry;
+use balena_agent::RetryPolicy;
 
 use crate::file_server::{FileServer, Turn};
 use crate::{Dir, MIB, bytes, client, is, open, save};
@@ -14,7 +14,7 @@ use crate::{Dir, MIB, bytes, client, is, open, save};
 async fn what_a_former_process_left_is_gone_on_with() {
     let (dir, turn) = (Dir::new(), Turn::of(40 * MIB));
     let server = FileServer::start([turn.clone().breaks_after(20 * MIB)]);
-    let (once, _) = client(server.address, Retry::never());
+    let (once, _) = client(server.address, RetryPolicy::never());
     let error = once.release().asset().download(1).await.unwrap().to_file(dir.file()).await.unwrap_err();
     assert!(error.is_unreachable() && error.to_string().contains("goes on"), "{error}");
     assert!(!dir.file().exists());
@@ -40,7 +40,7 @@ async fn what_a_former_process_left_is_gone_on_with() {
 async fn what_was_left_of_another_file_is_removed() {
     let (dir, turn) = (Dir::new(), Turn::of(40 * MIB));
     let server = FileServer::start([turn.clone().breaks_after(20 * MIB)]);
-    let (once, _) = client(server.address, Retry::never());
+    let (once, _) = client(server.address, RetryPolicy::never());
     let save_once = async || once.release().asset().download(1).await.unwrap().to_file(dir.file()).await;
     save_once().await.unwrap_err();
     dir.part();
@@ -65,7 +65,7 @@ async fn a_leftover_is_checked_too() {
     };
     let turn = turn.header("x-amz-checksum-crc32", crc);
     let server = FileServer::start([turn.clone().breaks_after(20 * MIB)]);
-    let (once, _) = client(server.address, Retry::never());
+    let (once, _) = client(server.address, RetryPolicy::never());
     let save_once = async || once.release().asset().download(1).await.unwrap().to_file(dir.file()).await;
     save_once().await.unwrap_err();
     let mut left = fs::read(dir.part()).unwrap();

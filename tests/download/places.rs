@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use balena_agent::{Error, Retry};
+use balena_agent::{Error, RetryPolicy};
 
 use crate::file_server::{FileServer, Turn};
 use crate::{Dir, MIB, client, is, save};
@@ -22,7 +22,7 @@ async fn directories_that_can_not_be_written_to() {
 
     // Somebody's trap in a directory that all may write to.
     let server = FileServer::start([turn.clone().breaks_after(MIB / 2)]);
-    let (once, _) = client(server.address, Retry::never());
+    let (once, _) = client(server.address, RetryPolicy::never());
     once.release().asset().download(1).await.unwrap().to_file(dir.file()).await.unwrap_err();
     let (part, victim) = (dir.part(), dir.0.join("victim"));
     fs::remove_file(&part).unwrap();
@@ -67,7 +67,7 @@ fn on_a_file_system_of_its_own(test: &str, options: &str, server: &FileServer) {
 /// What happens there: the error, and what is left.
 async fn there() -> Option<(Error, Vec<PathBuf>)> {
     let (place, server) = (PathBuf::from(std::env::var_os(PLACE)?), std::env::var(SERVER).ok()?);
-    let (balena, _) = client(server, Retry::standard());
+    let (balena, _) = client(server, RetryPolicy::standard());
     let error =
         balena.release().asset().download(1).await.unwrap().to_file(place.join("x.img")).await.unwrap_err();
     let left = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -121,7 +121,7 @@ async fn names_are_taken_as_they_are() {
 async fn what_blocks_the_name_of_a_part_is_left_alone() {
     let (dir, turn) = (Dir::new(), Turn::of(MIB));
     let server = FileServer::start([turn.clone().breaks_after(MIB / 2)]);
-    let (once, _) = client(server.address, Retry::never());
+    let (once, _) = client(server.address, RetryPolicy::never());
     once.release().asset().download(1).await.unwrap().to_file(dir.file()).await.unwrap_err();
     let part = dir.part();
     fs::remove_file(&part).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use balena_agent::supervisor::{
     HostConfigPatch, JournalQuery, LocalTarget, ProxyKind, ProxyPatch, ServiceSelector, Supervisor,
 };
-use balena_agent::{Balena, DeviceTarget, Environment, Error, ErrorKind, Local, Retry, Settings};
+use balena_agent::{Balena, DeviceTarget, Environment, Error, ErrorKind, Local, RetryPolicy, Settings};
 
 use crate::client;
 use crate::client_calls::{APP, ENDPOINTS, Options, perform};
@@ -172,7 +172,7 @@ async fn only_this_device_is_reached_through_its_supervisor() {
     // A cloud that is not there: whatever is meant for it goes nowhere.
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let settings = Settings { api_endpoint: Some(format!("http://{nowhere}")), ..Settings::default() };
-    let balena = Balena::builder().environment(env).settings(settings).retry(Retry::never());
+    let balena = Balena::builder().environment(env).settings(settings).retry(RetryPolicy::never());
     let device = balena.token("t".to_owned().into()).build().device();
     for target in [DeviceTarget::from(None), Local.into(), own.as_str().into()] {
         device.ping(target).await.unwrap();

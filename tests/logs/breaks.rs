@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use balena_agent::{All, Clock, LogEvent};
+use balena_agent::{AllLines, Clock, LogEvent};
 use jiff::Timestamp;
 
 use crate::server::{Log, Server};
@@ -119,7 +119,7 @@ async fn lines_from_before_come_once_too() {
     let log = Log { lines: old, cuts, knows_times: true, ..Log::default() };
     let server = Server::start([(UUID.to_owned(), log)]);
     let balena = server.builder().clock(Arc::new(Impatient)).build();
-    let mut log = balena.logs().subscribe(UUID).count(All).await.unwrap();
+    let mut log = balena.logs().subscribe(UUID).count(AllLines).await.unwrap();
     let mut found = Vec::new();
     while found.len() < expected.len() {
         match tokio::time::timeout(Duration::from_secs(20), log.next()).await.expect("a line") {

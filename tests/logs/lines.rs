@@ -1,6 +1,6 @@
 //! Lines that are none, and answers that are none: what is skipped, and what is the end.
 
-use balena_agent::{All, Error, Retry};
+use balena_agent::{AllLines, Error, RetryPolicy};
 
 use crate::pretended::{Cloud, Step, Turn, word, words};
 use crate::{UUID, line};
@@ -56,7 +56,8 @@ async fn the_last_line_needs_no_end_but_has_to_be_whole() {
         ("{nope", "skipped"),
     ] {
         let cloud = Cloud::new([Turn::of([text(line(1, "one")), text(rest)])]);
-        let mut log = cloud.builder().retry(Retry::never()).build().logs().subscribe(UUID).await.unwrap();
+        let mut log =
+            cloud.builder().retry(RetryPolicy::never()).build().logs().subscribe(UUID).await.unwrap();
         assert_eq!(word(&mut log).await, "one");
         let next = word(&mut log).await;
         assert!(next.starts_with(expected), "{rest}: {next}");
@@ -104,7 +105,7 @@ async fn what_is_asked_for() {
     let logs = cloud.client().logs();
     assert_eq!(logs.history(7).await.unwrap(), []);
     drop(logs.history(UUID).count(0).await);
-    drop(logs.history(UUID).count(All).start("2024-01-15T10:00:00+01:00").await);
+    drop(logs.history(UUID).count(AllLines).start("2024-01-15T10:00:00+01:00").await);
     let time: jiff::Timestamp = "2024-01-15T10:00:00Z".parse().unwrap();
     drop(logs.subscribe(UUID).count(5).start(time).await.unwrap().next().await);
     assert_eq!(

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use balena_agent::simulator::Device;
-use balena_agent::{All, Balena, Environment, LogEvent, LogLine, LogStream};
+use balena_agent::{AllLines, Balena, Environment, LogEvent, LogLine, LogStream};
 use serde_json::{Value, json};
 
 use crate::UUID;
@@ -36,7 +36,7 @@ async fn none_is_the_journal_of_this_device() {
     assert_eq!(next(&mut log).await.message, "now");
 
     // By its own uuid too, and all there is.
-    let mut log = balena.logs().subscribe(uuid.as_str()).count(All).await.unwrap();
+    let mut log = balena.logs().subscribe(uuid.as_str()).count(AllLines).await.unwrap();
     for number in 1..=20 {
         assert_eq!(next(&mut log).await.message, format!("line {number}"));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use balena_agent::{All, LogEvent};
+use balena_agent::{AllLines, LogEvent};
 
 use crate::line;
 use crate::server::{Log, Server};
@@ -26,7 +26,7 @@ async fn each_line_comes_with_its_device_and_one_that_fails_is_no_loss() {
     let server = Server::start((0..DEVICES).map(log));
     let balena = server.builder().build();
     let devices = (0..DEVICES).map(uuid).chain([uuid(99)]);
-    let mut logs = balena.logs().subscribe_all(devices).count(All).await.unwrap();
+    let mut logs = balena.logs().subscribe_all(devices).count(AllLines).await.unwrap();
     assert_eq!(
         server.logs().values().map(|log| log.connections).sum::<usize>(),
         0,
@@ -76,7 +76,7 @@ async fn one_that_logs_a_lot_does_not_keep_the_others_waiting() {
     let log = |count| Log { lines: lines(count), ..Log::default() };
     let server = Server::start([(uuid(1), log(900)), (uuid(2), log(20))]);
     let mut logs =
-        server.builder().build().logs().subscribe_all([uuid(1), uuid(2)]).count(All).await.unwrap();
+        server.builder().build().logs().subscribe_all([uuid(1), uuid(2)]).count(AllLines).await.unwrap();
     let (mut loud, mut quiet) = (0, 0);
     while quiet < 20 {
         let next = logs.next().await.unwrap();

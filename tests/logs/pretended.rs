@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use balena_agent::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use balena_agent::{Balena, Clock, LogEvent, LogStream, Retry};
+use balena_agent::{Balena, Clock, LogEvent, LogStream, RetryPolicy};
 use bytes::Bytes;
 use futures_util::Stream;
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ impl Cloud {
     }
 
     pub(crate) fn client(self: &Arc<Self>) -> Balena {
-        self.builder().retry(Retry::standard()).build()
+        self.builder().retry(RetryPolicy::standard()).build()
     }
 
     pub(crate) fn builder(self: &Arc<Self>) -> balena_agent::Builder {

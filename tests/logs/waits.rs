@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use balena_agent::Retry;
+use balena_agent::RetryPolicy;
 use tokio::time::Instant;
 
 use crate::pretended::{Cloud, Step, Turn, word, words};
@@ -132,7 +132,8 @@ async fn the_server_says_how_long_to_wait() {
 async fn without_retries_the_first_break_is_the_end() {
     for (steps, end) in [(vec![], "end"), (vec![Step::Break], "error: unreachable")] {
         let cloud = Cloud::new([Turn::of([vec![text(line(1, "a"))], steps].concat())]);
-        let mut log = cloud.builder().retry(Retry::never()).build().logs().subscribe(UUID).await.unwrap();
+        let mut log =
+            cloud.builder().retry(RetryPolicy::never()).build().logs().subscribe(UUID).await.unwrap();
         assert_eq!(words(&mut log, 3).await, ["a", end, "end"]);
         assert!(cloud.asked().len() == 1 && cloud.slept().is_empty());
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use balena_agent::{Balena, Builder, Retry, Settings};
+use balena_agent::{Balena, Builder, RetryPolicy, Settings};
 
 use super::servers::Proxy;
 use super::{ask, at, environment};
 
 fn to(endpoint: &str) -> Builder {
     let settings = Settings { api_endpoint: Some(endpoint.to_owned()), ..Settings::default() };
-    Balena::builder().settings(settings).retry(Retry::never())
+    Balena::builder().settings(settings).retry(RetryPolicy::never())
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A server's certificate that is named itself, and what is said of one that is refused.
 
-use balena_agent::Retry;
+use balena_agent::RetryPolicy;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::servers::{Proxy, Tls};
@@ -60,7 +60,8 @@ async fn what_is_refused_is_said_in_words_and_not_tried_again() {
             let cloud = Tls::with(certificate, key, version).await;
             let here = format!("https://localhost:{}", cloud.port);
             let named = file(&format!("{named}.pem"));
-            let error = ask(at(&here).ca_certs(named.clone()).retry(Retry::standard())).await.unwrap_err();
+            let error =
+                ask(at(&here).ca_certs(named.clone()).retry(RetryPolicy::standard())).await.unwrap_err();
             assert!(error.is_unreachable() && !error.was_sent(), "{certificate} {error}");
             assert!(error.to_string().contains(words), "{certificate}: {error}");
             assert!(error.advice().is_some_and(|told| told.contains(advice)), "{certificate}: {error}");

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use balena_agent::secrecy::SecretString;
-use balena_agent::{Balena, Builder, Environment, Error, Retry, Settings};
+use balena_agent::{Balena, Builder, Environment, Error, RetryPolicy, Settings};
 
 use servers::{Proxy, Tls};
 
@@ -21,7 +21,7 @@ fn authority_file() -> String {
 
 fn at(endpoint: &str) -> Builder {
     let settings = Settings { api_endpoint: Some(endpoint.to_owned()), ..Settings::default() };
-    Balena::builder().settings(settings).retry(Retry::never()).token("t0ken".into()).allow_http()
+    Balena::builder().settings(settings).retry(RetryPolicy::never()).token("t0ken".into()).allow_http()
 }
 
 fn file(name: &str) -> Vec<u8> {
@@ -79,7 +79,7 @@ async fn a_proxy_gets_user_and_password_and_sees_no_token() {
     let to_own = || {
         Balena::builder()
             .settings(own.clone())
-            .retry(Retry::never())
+            .retry(RetryPolicy::never())
             .token("t0ken".into())
             .ca_certs(AUTHORITY)
     };
@@ -210,8 +210,9 @@ async fn no_text_shows_the_proxys_password() {
 #[tokio::test]
 async fn an_address_of_the_environment_is_looked_at_too() {
     for odd in ["api.own.invalid", "https://me:s3cret-word@own.invalid", "https://own.invalid/#x", "x y"] {
-        let build =
-            || Balena::builder().retry(Retry::never()).environment(environment([("BALENA_API_URL", odd)]));
+        let build = || {
+            Balena::builder().retry(RetryPolicy::never()).environment(environment([("BALENA_API_URL", odd)]))
+        };
         let error = build().try_build().unwrap_err();
         assert!(error.is_config() && error.to_string().contains("BALENA_API_URL"), "{odd}: {error}");
         let late = build().build().organization().get_all().await.unwrap_err();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::api::key_value::ParentKey;
-use crate::api::keys::ApplicationKey;
-use crate::api::proxy::{DEADLINE, Passed, judged};
-use crate::api::request::Request;
-use crate::core::{Core, Plain};
+use crate::api::supervisor_proxy::{DEADLINE, ProxiedCall, action_result};
+use crate::core::{Core, EndpointRequest};
 use crate::error::Result;
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::request::Request;
 use crate::supervisor::Force;
 
 use super::Applications;
@@ -92,31 +92,31 @@ impl Applications {
         let (core, key) = (self.core.clone(), application.into());
         Request::new(async move {
             let id = key.clone().resolve(core.clone()).await?;
-            let restart = Plain {
+            let restart = EndpointRequest {
                 timeout: Some(DEADLINE),
-                ..Plain::post(Method::POST, format!("/application/{id}/restart"), None)
+                ..EndpointRequest::new(Method::POST, format!("/application/{id}/restart"), None)
             };
-            let reply = core.plain(restart).await;
-            let reply = reply.map_err(|error| error.naming(format_args!("application {key}")))?;
-            judged(reply, Force::NotTaken)
+            let reply = core.send(restart).await;
+            let reply = reply.map_err(|error| error.about(format_args!("application {key}")))?;
+            action_result(reply, Force::NotTaken)
         })
     }
 }
 
 async fn pass_on(core: &Core, path: &str, id: i64, data: Value, force: Force) -> Result<()> {
     let body = json!({ "appId": id, "data": data });
-    let passed = Passed { path: path.to_owned(), body, repeatable: false, deadline: None, force };
-    judged(core.pass_on(passed).await?, force)
+    let passed = ProxiedCall { path: path.to_owned(), body, idempotent: false, deadline: None, force };
+    action_result(core.send_proxied(passed).await?, force)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Reply;
+    use crate::http::BufferedResponse;
 
     fn answered(body: &'static str) -> Result<()> {
-        judged(
-            Reply {
+        action_result(
+            BufferedResponse {
                 operation: "POST /supervisor/v1/reboot".into(),
                 status: 207,
                 headers: http::HeaderMap::new(),

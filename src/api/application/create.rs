@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::api::keys::{DeviceTypeKey, OrganizationKey};
-use crate::api::read::{Target, rows};
-use crate::api::request::Create;
-use crate::api::rows::{Application, ApplicationClass, DeviceType, DeviceTypeAlias, Organization};
 use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Key, Query};
+use crate::resource::keys::{DeviceTypeKey, OrganizationKey};
+use crate::resource::read::{ReadTarget, rows};
+use crate::resource::request::Create;
+use crate::rows::{Application, ApplicationClass, DeviceType, DeviceTypeAlias, Organization};
 
 use super::Applications;
 
@@ -45,18 +45,18 @@ impl Applications {
 impl<T> Create<Application, T> {
     /// Sets the uuid. By default the API chooses one.
     pub fn uuid(self, uuid: impl Into<String>) -> Self {
-        self.give("uuid", uuid.into())
+        self.set("uuid", uuid.into())
     }
 
     /// Sets the class: `fleet` (the default), `block` or `app`.
     #[doc(alias = "applicationClass")]
     pub fn application_class(self, class: impl Into<ApplicationClass>) -> Self {
-        self.give("is_of__class", class.into().as_str())
+        self.set("is_of__class", class.into().as_str())
     }
 }
 
 /// Looks up the organization even by id, so that a missing one is an error before anything is created.
-fn organization_by_column(organization: &OrganizationKey) -> Result<Target> {
+fn organization_by_column(organization: &OrganizationKey) -> Result<ReadTarget> {
     let mut target = organization.target::<Organization>(Query::new())?;
     if let OrganizationKey::Id(id) = organization {
         target.key = Some(Key::of("id", id.get()));
@@ -81,12 +81,12 @@ async fn device_type_in_use(core: &Core, device_type: &DeviceTypeKey) -> Result<
     let reply = core.read("device_type", key.as_ref(), &query).await?;
     let Some(row) = rows::<DeviceType>(&reply)?.into_iter().next() else {
         let why = format!("there is no device type {device_type}");
-        return Err(Error::argument("device_type", why).operation(reply.operation).sent(true));
+        return Err(Error::argument("device_type", why).with_operation(reply.operation).with_sent(true));
     };
     let host_apps = row.is_default_for_application.rows();
     if !host_apps.is_empty() && host_apps.iter().all(|app| app.is_archived == Some(true)) {
         let text = format!("device type {device_type} was discontinued");
-        return Err(Error::new(ErrorKind::Unsupported, text).sent(true));
+        return Err(Error::new(ErrorKind::Unsupported, text).with_sent(true));
     }
     Ok(json!(row.id))
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::device::{DeviceWithServices, named, services};
-use crate::api::keys::ApplicationKey;
-use crate::api::read::Get;
-use crate::api::rows::{Application, Device};
 use crate::odata::Query;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::Get;
+use crate::rows::{Application, Device};
 
 use super::Applications;
 
@@ -39,7 +39,7 @@ impl Applications {
         Get::new(&self.core, async move {
             let services = Query::new().expand(Application::DEVICE.with(services()));
             let named = Query::new().expand(Application::DEVICE.with(named()));
-            Ok(key.target::<Application>(services)?.needing(named))
+            Ok(key.target::<Application>(services)?.with_required_columns(named))
         })
     }
 }

@@ -6,16 +6,16 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::api::confirm::Write;
-use crate::api::keys::ApplicationKey;
 use crate::api::membership::ROLE_NAME;
-use crate::api::read::{List, Target};
-use crate::api::request::{Create, Request};
-use crate::api::rows::{Application, ApplicationInvite, ApplicationMembershipRole};
-use crate::api::write::Rows;
-use crate::core::{Core, Plain};
-use crate::error::{Error, shown};
+use crate::core::{Core, EndpointRequest};
+use crate::error::{Error, escaped};
 use crate::odata::Query;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::{List, ReadTarget};
+use crate::resource::request::{Create, Request};
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, ApplicationInvite, ApplicationMembershipRole};
 
 use super::membership::DEFAULT_ROLE;
 use super::{Applications, not_empty};
@@ -42,7 +42,7 @@ impl ApplicationInvites {
     /// Lists the open invites that the token may read (`GET /v6/invitee__is_invited_to__application`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ApplicationInvite> {
-        List::new(&self.core, async { Ok(Target::list::<ApplicationInvite>(Query::new())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<ApplicationInvite>(Query::new())) })
     }
 
     /// Lists the open invites to one application (`GET /v6/invitee__is_invited_to__application`, after
@@ -56,7 +56,7 @@ impl ApplicationInvites {
         List::new(&self.core, async move {
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
             let to_it = ApplicationInvite::APPLICATION.id().eq(id);
-            Ok(Target::list::<ApplicationInvite>(Query::new().filter(to_it)))
+            Ok(ReadTarget::list::<ApplicationInvite>(Query::new().filter(to_it)))
         })
     }
 
@@ -88,12 +88,12 @@ impl ApplicationInvites {
 
     /// Deletes an invite (`DELETE /v6/invitee__is_invited_to__application`). Succeeds even if it does not exist: the
     /// API does not report it.
-    pub fn revoke(&self, invite: i64) -> Write {
-        Write::new(&self.core, move |writer| async move {
+    pub fn revoke(&self, invite: i64) -> WriteRequest {
+        WriteRequest::new(&self.core, move |writer| async move {
             if invite <= 0 {
                 return Err(Error::argument("invite", format_args!("{invite} is not an id")));
             }
-            writer.delete("invitee__is_invited_to__application", &Rows::id(invite)).await
+            writer.delete("invitee__is_invited_to__application", &RowSelector::id(invite)).await
         })
     }
 
@@ -106,8 +106,8 @@ impl ApplicationInvites {
         Request::new(async move {
             not_empty("invite_token", &token)?;
             let token = utf8_percent_encode(&token, SEGMENT).to_string();
-            let accept = Plain::post(Method::POST, format!("/user/v1/invitation/{token}"), None);
-            core.plain(Plain { secret: Some(token), ..accept }).await.map(drop)
+            let accept = EndpointRequest::new(Method::POST, format!("/user/v1/invitation/{token}"), None);
+            core.send(EndpointRequest { secret_segment: Some(token), ..accept }).await.map(drop)
         })
     }
 }
@@ -116,16 +116,16 @@ impl<T> Create<ApplicationInvite, T> {
     /// Sets the role of the new member: `developer` (the default), `operator` or `observer`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, role: impl Into<String>) -> Self {
-        self.give(ROLE_NAME, role.into())
+        self.set(ROLE_NAME, role.into())
     }
 
     /// Sets a message to the invited user.
     pub fn message(self, message: impl Into<String>) -> Self {
-        self.give(MESSAGE, message.into())
+        self.set(MESSAGE, message.into())
     }
 }
 
-fn role_by_filter(role: &str) -> Target {
+fn role_by_filter(role: &str) -> ReadTarget {
     let by_name = Query::new().filter(ApplicationMembershipRole::NAME.eq(role)).top(1);
-    Target::one::<ApplicationMembershipRole>(None, by_name, shown(role))
+    ReadTarget::one::<ApplicationMembershipRole>(None, by_name, escaped(role))
 }

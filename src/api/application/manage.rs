@@ -3,17 +3,19 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::api::batch::{ApplicationKeys, Batch, Deed, Each, Keys, ListedRow, Named, OfRows, Operation};
-use crate::api::confirm::{Write, Writer};
-use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::resource::Resource as _;
-use crate::api::rows::{Application, Device};
-use crate::api::write::Rows;
 use crate::checks;
 use crate::error::{Error, Result};
 use crate::ids::ApplicationId;
 use crate::odata::Query;
+use crate::resource::batch::{
+    ApplicationKeys, Batch, KeyColumn, Keys, ListedRow, Operation, PerItem, RowBatch, RowOperation,
+};
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, DeviceKey};
+use crate::resource::schema::Resource as _;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::{RowWriter, WriteRequest};
+use crate::rows::{Application, Device};
 
 use super::Applications;
 
@@ -28,15 +30,18 @@ impl Applications {
         let identity = json!(["delete"]);
         let operation: Box<dyn Operation<ApplicationKey>> = match &applications {
             Keys::One(_) => {
-                Box::new(Each::new(identity, move |writer: Writer, key: ApplicationKey| async move {
+                Box::new(PerItem::new(identity, move |writer: RowWriter, key: ApplicationKey| async move {
                     let id = key.clone().resolve(writer.core().clone()).await?;
-                    let removed = writer.delete(Application::NAME, &Rows::id(id)).await;
-                    removed.map_err(|error| error.naming(format_args!("application {key}")))
+                    let removed = writer.delete(Application::NAME, &RowSelector::id(id)).await;
+                    removed.map_err(|error| error.about(format_args!("application {key}")))
                 }))
             }
-            Keys::Several(_) => {
-                Box::new(OfRows { core, identity, deed: Deed::<Application>::Delete, single: false })
-            }
+            Keys::Several(_) => Box::new(RowBatch {
+                core,
+                identity,
+                operation: RowOperation::<Application>::Delete,
+                single: false,
+            }),
         };
         Batch::new(&self.core, applications.into_list(), Ok(operation))
     }
@@ -46,7 +51,11 @@ impl Applications {
     /// # Errors
     /// `is_not_found` if the slug or uuid does not exist; `is_conflict` if the organization has an application of
     /// this name.
-    pub fn rename(&self, application: impl Into<ApplicationKey>, new_name: impl Into<String>) -> Write {
+    pub fn rename(
+        &self,
+        application: impl Into<ApplicationKey>,
+        new_name: impl Into<String>,
+    ) -> WriteRequest {
         let name = new_name.into();
         let checked = checks::name("new_name", &name);
         self.change(application, json!({ "app_name": name })).checked(checked)
@@ -61,7 +70,7 @@ impl Applications {
         &self,
         application: impl Into<ApplicationKey>,
         expiry_timestamp: Timestamp,
-    ) -> Write {
+    ) -> WriteRequest {
         let until = json!({ "is_accessible_by_support_until__date": expiry_timestamp.as_millisecond() });
         let is_past = expiry_timestamp <= self.core.http.clock.now();
         let past = || Error::argument("expiry_timestamp", "it is not in the future");
@@ -73,7 +82,7 @@ impl Applications {
     /// # Errors
     /// `is_not_found` if the slug or uuid does not exist.
     #[doc(alias = "revokeSupportAccess")]
-    pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> Write {
+    pub fn revoke_support_access(&self, application: impl Into<ApplicationKey>) -> WriteRequest {
         self.change(application, json!({ "is_accessible_by_support_until__date": null }))
     }
 
@@ -82,7 +91,7 @@ impl Applications {
     /// # Errors
     /// `is_not_found` if the application does not exist.
     #[doc(alias = "enableDeviceUrls")]
-    pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
+    pub fn enable_device_urls(&self, application: impl Into<ApplicationKey>) -> WriteRequest {
         self.set_device_urls(application, true)
     }
 
@@ -91,26 +100,26 @@ impl Applications {
     /// # Errors
     /// `is_not_found` if the application does not exist.
     #[doc(alias = "disableDeviceUrls")]
-    pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> Write {
+    pub fn disable_device_urls(&self, application: impl Into<ApplicationKey>) -> WriteRequest {
         self.set_device_urls(application, false)
     }
 
-    fn set_device_urls(&self, application: impl Into<ApplicationKey>, on: bool) -> Write {
+    fn set_device_urls(&self, application: impl Into<ApplicationKey>, on: bool) -> WriteRequest {
         let (core, key) = (self.core.clone(), application.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
-            let devices = Rows::filter(Device::APPLICATION.id().eq(id));
+            let devices = RowSelector::filter(Device::APPLICATION.id().eq(id));
             writer.change("device", &devices, &json!({ "is_web_accessible": on })).await
         })
     }
 
     /// Sets columns of an application. With an id, no look-up is needed.
-    pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> Write {
+    pub(super) fn change(&self, application: impl Into<ApplicationKey>, columns: Value) -> WriteRequest {
         let (core, key) = (self.core.clone(), application.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             let id = key.clone().resolve(core.clone()).await?;
-            let changed = writer.change("application", &Rows::id(id), &columns).await;
-            changed.map_err(|error| error.naming(format_args!("application {key}")))
+            let changed = writer.change("application", &RowSelector::id(id), &columns).await;
+            changed.map_err(|error| error.about(format_args!("application {key}")))
         })
     }
 }
@@ -121,14 +130,14 @@ impl ListedRow for Application {
     const ORDER: &'static str = "app_name";
 
     /// A uuid has the length of a device's; a slug contains a slash.
-    fn named(key: &ApplicationKey) -> Result<Named> {
+    fn named(key: &ApplicationKey) -> Result<KeyColumn> {
         key.check()?;
         Ok(match key {
-            ApplicationKey::Id(id) => Named::Id(id.get()),
+            ApplicationKey::Id(id) => KeyColumn::Id(id.get()),
             ApplicationKey::Name(name) if DeviceKey::is_whole_uuid(name) && !name.contains('/') => {
-                Named::By("uuid", name.to_lowercase())
+                KeyColumn::By("uuid", name.to_lowercase())
             }
-            ApplicationKey::Name(name) => Named::By("slug", name.to_lowercase()),
+            ApplicationKey::Name(name) => KeyColumn::By("slug", name.to_lowercase()),
         })
     }
 

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::confirm::Write;
-use crate::api::keys::{ApplicationKey, UserKey};
 use crate::api::membership::{ROLE_NAME, change_role, of_user, pair_key, role};
-use crate::api::read::{Get, List, Target};
-use crate::api::request::Create;
-use crate::api::resource::Resource as _;
-use crate::api::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::ids::{ApplicationId, UserId};
 use crate::odata::Query;
+use crate::resource::keys::{ApplicationKey, UserKey};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::resource::schema::Resource as _;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, ApplicationMembership, ApplicationMembershipRole};
 
 use super::{Applications, not_empty};
 
@@ -54,14 +54,14 @@ impl ApplicationMemberships {
     pub fn get(&self, membership: impl Into<ApplicationMembershipKey>) -> Get<ApplicationMembership> {
         let membership = membership.into();
         Get::new(&self.core, async move {
-            Ok(Target::one::<ApplicationMembership>(Some(membership.key()?), Query::new(), membership))
+            Ok(ReadTarget::one::<ApplicationMembership>(Some(membership.key()?), Query::new(), membership))
         })
     }
 
     /// Lists the memberships that the token may read (`GET /v6/user__is_member_of__application`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<ApplicationMembership> {
-        List::new(&self.core, async { Ok(Target::list::<ApplicationMembership>(Query::new())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<ApplicationMembership>(Query::new())) })
     }
 
     /// Lists the memberships of one application (`GET /v6/user__is_member_of__application`, after
@@ -78,7 +78,7 @@ impl ApplicationMemberships {
         List::new(&self.core, async move {
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
             let of_it = ApplicationMembership::APPLICATION.id().eq(id);
-            Ok(Target::list::<ApplicationMembership>(Query::new().filter(of_it)))
+            Ok(ReadTarget::list::<ApplicationMembership>(Query::new().filter(of_it)))
         })
     }
 
@@ -125,9 +125,9 @@ impl ApplicationMemberships {
         &self,
         membership: impl Into<ApplicationMembershipKey>,
         role_name: impl Into<String>,
-    ) -> Write {
+    ) -> WriteRequest {
         let (membership, name) = (membership.into(), role_name.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             change_role::<ApplicationMembership, ApplicationMembershipRole>(&writer, membership.key()?, &name)
                 .await
         })
@@ -135,10 +135,10 @@ impl ApplicationMemberships {
 
     /// Deletes a membership (`DELETE /v6/user__is_member_of__application`). Succeeds even if it does not exist: the
     /// API does not report it.
-    pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> Write {
+    pub fn remove(&self, membership: impl Into<ApplicationMembershipKey>) -> WriteRequest {
         let membership = membership.into();
-        Write::new(&self.core, move |writer| async move {
-            writer.delete(ApplicationMembership::NAME, &Rows::Key(membership.key()?)).await
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete(ApplicationMembership::NAME, &RowSelector::Key(membership.key()?)).await
         })
     }
 }
@@ -147,6 +147,6 @@ impl<T> Create<ApplicationMembership, T> {
     /// Sets the role: `developer` (the default), `operator` or `observer`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, role: impl Into<String>) -> Self {
-        self.give(ROLE_NAME, role.into())
+        self.set(ROLE_NAME, role.into())
     }
 }

@@ -15,15 +15,15 @@ mod variables;
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escaped};
 use crate::ids::ApplicationId;
 use crate::odata::{Filter, Key, Query};
 
-use super::key_value::ParentKey;
-use super::keys::{ApplicationKey, OrganizationKey, not_empty};
-use super::read::{Get, List, Target};
-use super::request::Request;
-use super::rows::{Application, Organization};
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, OrganizationKey, not_empty};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Request;
+use crate::rows::{Application, Organization};
 
 pub use actions::FleetAction;
 pub use devices::ApplicationWithDeviceServices;
@@ -67,7 +67,7 @@ impl Applications {
     pub fn get_all(&self) -> List<Application> {
         List::new(&self.core, async {
             let by_name = Query::new().order_by(Application::APP_NAME.asc());
-            Ok(Target::list::<Application>(by_name).restricted_to(directly_accessible()))
+            Ok(ReadTarget::list::<Application>(by_name).with_default_filter(directly_accessible()))
         })
     }
 
@@ -86,7 +86,7 @@ impl Applications {
         let (core, key) = (self.core.clone(), organization.into());
         List::new(&self.core, async move {
             let id = core.id_of(key.target::<Organization>(Query::new())?).await?;
-            Ok(Target::list::<Application>(Query::new().filter(Application::ORGANIZATION.id().eq(id))))
+            Ok(ReadTarget::list::<Application>(Query::new().filter(Application::ORGANIZATION.id().eq(id))))
         })
     }
 
@@ -103,8 +103,8 @@ impl Applications {
         Get::new(&self.core, async move {
             not_empty("app_name", &name)?;
             let by_name = Query::new().filter(Application::APP_NAME.eq(&name));
-            let target = Target::one::<Application>(None, by_name, shown(&name));
-            Ok(target.restricted_to(directly_accessible()))
+            let target = ReadTarget::one::<Application>(None, by_name, escaped(&name));
+            Ok(target.with_default_filter(directly_accessible()))
         })
     }
 
@@ -121,8 +121,8 @@ impl Applications {
             not_empty("app_name", &name)?;
             not_empty("owner", &owner)?;
             let slug = format!("{owner}/{name}").to_lowercase();
-            let sought = shown(&slug).to_string();
-            Ok(Target::one::<Application>(Some(Key::of("slug", slug)), Query::new(), sought))
+            let sought = escaped(&slug).to_string();
+            Ok(ReadTarget::one::<Application>(Some(Key::of("slug", slug)), Query::new(), sought))
         })
     }
 
@@ -132,7 +132,7 @@ impl Applications {
     /// `is_ambiguous` if several match.
     pub fn has(&self, application: impl Into<ApplicationKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), application.into());
-        Request::new(async move { core.finds(key.target::<Application>(Query::new())?).await })
+        Request::new(async move { core.exists(key.target::<Application>(Query::new())?).await })
     }
 
     /// Returns whether the token's user has direct access to any application (`GET /v6/application`).
@@ -179,7 +179,7 @@ impl<T> Get<Application, T> {
 
     /// Includes applications without direct access, such as public ones.
     pub fn any_access(self) -> Self {
-        self.unrestricted()
+        self.without_default_filter()
     }
 }
 

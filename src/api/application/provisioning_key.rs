@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::api::key_value::ParentKey;
-use crate::api::keys::ApplicationKey;
 use crate::api::new_key::make_key;
 use crate::checks;
 use crate::core::Core;
 use crate::error::Result;
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::ApplicationKey;
 
 use super::Applications;
 

@@ -3,14 +3,14 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::confirm::Write;
-use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, IdRow};
 use crate::api::release::ReleaseKey;
-use crate::api::request::Request;
-use crate::api::rows::{Application, Release};
-use crate::api::write::Rows;
 use crate::odata::{Expand, Query};
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, IdRow};
+use crate::resource::request::Request;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, Release};
 
 use super::Applications;
 
@@ -78,16 +78,16 @@ impl Applications {
         &self,
         application: impl Into<ApplicationKey>,
         full_release_hash: impl Into<ReleaseKey>,
-    ) -> Write {
+    ) -> WriteRequest {
         let (core, key, release) = (self.core.clone(), application.into(), full_release_hash.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             release.check()?;
             let id = key.resolve(core.clone()).await?;
             let of_it = Release::BELONGS_TO_APPLICATION.id().eq(id).and(Release::STATUS.eq("success"));
             let release = release.target(&core, Query::new().filter(of_it).top(1)).await?;
             let release = core.id_of(release).await?;
             let pin = json!({ "should_be_running__release": release, "should_track_latest_release": false });
-            writer.change("application", &Rows::id(id), &pin).await
+            writer.change("application", &RowSelector::id(id), &pin).await
         })
     }
 
@@ -97,7 +97,7 @@ impl Applications {
     /// # Errors
     /// `is_not_found` if the application does not exist.
     #[doc(alias = "trackLatestRelease")]
-    pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> Write {
+    pub fn track_latest_release(&self, application: impl Into<ApplicationKey>) -> WriteRequest {
         #[derive(Deserialize)]
         struct Row {
             id: i64,
@@ -105,7 +105,7 @@ impl Applications {
             releases: Vec<IdRow>,
         }
         let key = application.into();
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             let query = Query::new().select(["id"]).expand(latest_release());
             let found = writer.core().whole_row(key.target::<Application>(query)?).await?;
             let Row { id, releases } = found.one()?;
@@ -114,7 +114,7 @@ impl Applications {
             if let (Some(latest), Some(columns)) = (releases.first(), change.as_object_mut()) {
                 columns.insert("should_be_running__release".into(), latest.id.into());
             }
-            writer.change("application", &Rows::id(id), &change).await
+            writer.change("application", &RowSelector::id(id), &change).await
         })
     }
 }

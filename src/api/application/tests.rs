@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use crate::api::always::Always;
+use crate::resource::test_util::MockTransport;
 use crate::{ApiVersion, Error, ErrorKind};
 
 use super::{ApplicationMembershipKey, Applications};
 
-fn applications(status: u16, body: &'static str, api_version: ApiVersion) -> (Applications, Arc<Always>) {
-    let (balena, transport) = Always::cloud(api_version, status, body);
+fn applications(
+    status: u16,
+    body: &'static str,
+    api_version: ApiVersion,
+) -> (Applications, Arc<MockTransport>) {
+    let (balena, transport) = MockTransport::cloud(api_version, status, body);
     (balena.application(), transport)
 }
 

@@ -1,9 +1,9 @@
 //! Tags and variables of applications.
 
-use crate::api::key_value::{KeyValue, KeyValueKind};
-use crate::api::keys::ApplicationKey;
-use crate::api::read::List;
-use crate::api::rows::{ApplicationConfigVariable, ApplicationTag, ApplicationVariable, BuildVariable};
+use crate::resource::key_value::{KeyValue, KeyValueKind};
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::List;
+use crate::rows::{ApplicationConfigVariable, ApplicationTag, ApplicationVariable, BuildVariable};
 
 use super::Applications;
 

@@ -3,10 +3,10 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use crate::api::keys::not_empty;
 use crate::error::{Error, Result};
-use crate::names::Names;
 use crate::open_enum::open_enum;
+use crate::resource::keys::not_empty;
+use crate::version_names::VersionNames;
 
 use super::BillingAddress;
 use super::rows::TaxId;
@@ -156,7 +156,7 @@ impl PlanChange {
         self
     }
 
-    pub(super) fn body(self, names: &Names) -> Result<Value> {
+    pub(super) fn body(self, names: &VersionNames) -> Result<Value> {
         not_empty("tier", &self.tier)?;
         let mut body = Map::from_iter([
             ("tier".to_owned(), self.tier.into()),

@@ -13,12 +13,12 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::Result;
 
-use super::answer::Answer;
-use super::keys::{OrganizationKey, not_empty};
-use super::request::Request;
+use crate::resource::json_request::JsonRequest;
+use crate::resource::keys::{OrganizationKey, not_empty};
+use crate::resource::request::Request;
 
 pub use changes::{AccountUpdate, BillingCycle, BillingToken, BillingTokenType, PlanChange};
 pub use rows::{BillingAccount, BillingAddress, BillingInfo, BillingPlan, Invoice, TaxId};
@@ -40,26 +40,29 @@ impl Billing {
 
     /// Reads the billing account (`GET /billing/v1/account/:organization`).
     #[doc(alias = "getAccount")]
-    pub fn get_account(&self, organization: impl Into<OrganizationKey>) -> Answer<BillingAccount> {
+    pub fn get_account(&self, organization: impl Into<OrganizationKey>) -> JsonRequest<BillingAccount> {
         self.get(organization.into(), "")
     }
 
     /// Reads the current plan (`GET /billing/v1/account/:organization/plan`).
     #[doc(alias = "getPlan")]
-    pub fn get_plan(&self, organization: impl Into<OrganizationKey>) -> Answer<BillingPlan> {
+    pub fn get_plan(&self, organization: impl Into<OrganizationKey>) -> JsonRequest<BillingPlan> {
         self.get(organization.into(), "/plan")
     }
 
     /// Reads the payer and the payment method, or `None` if none is stored
     /// (`GET /billing/v1/account/:organization/info`).
     #[doc(alias = "getBillingInfo")]
-    pub fn get_billing_info(&self, organization: impl Into<OrganizationKey>) -> Answer<Option<BillingInfo>> {
+    pub fn get_billing_info(
+        &self,
+        organization: impl Into<OrganizationKey>,
+    ) -> JsonRequest<Option<BillingInfo>> {
         self.get(organization.into(), "/info")
     }
 
     /// Lists the invoices (`GET /billing/v1/account/:organization/invoices`).
     #[doc(alias = "getInvoices")]
-    pub fn get_invoices(&self, organization: impl Into<OrganizationKey>) -> Answer<Vec<Invoice>> {
+    pub fn get_invoices(&self, organization: impl Into<OrganizationKey>) -> JsonRequest<Vec<Invoice>> {
         self.get(organization.into(), "/invoices")
     }
 
@@ -72,7 +75,7 @@ impl Billing {
         &self,
         organization: impl Into<OrganizationKey>,
         billing_info: BillingToken,
-    ) -> Answer<BillingInfo> {
+    ) -> JsonRequest<BillingInfo> {
         self.patch(organization.into(), "/info", move || billing_info.body())
     }
 
@@ -82,8 +85,9 @@ impl Billing {
         let (core, key) = (self.core.clone(), organization.into());
         Request::new(async move {
             let path = account(&core, &key, "/info").await?;
-            let forget = Plain { repeatable: true, ..Plain::post(Method::DELETE, path, None) };
-            core.plain(forget).await.map(drop)
+            let forget =
+                EndpointRequest { idempotent: true, ..EndpointRequest::new(Method::DELETE, path, None) };
+            core.send(forget).await.map(drop)
         })
     }
 
@@ -96,7 +100,7 @@ impl Billing {
         &self,
         organization: impl Into<OrganizationKey>,
         account_info: AccountUpdate,
-    ) -> Answer<Value> {
+    ) -> JsonRequest<Value> {
         self.patch(organization.into(), "", move || account_info.body())
     }
 
@@ -105,7 +109,11 @@ impl Billing {
     /// # Errors
     /// `is_invalid_argument` if the tier is empty.
     #[doc(alias = "changePlan")]
-    pub fn change_plan(&self, organization: impl Into<OrganizationKey>, plan: PlanChange) -> Answer<Value> {
+    pub fn change_plan(
+        &self,
+        organization: impl Into<OrganizationKey>,
+        plan: PlanChange,
+    ) -> JsonRequest<Value> {
         let names = self.core.settings().api_version.names();
         self.patch(organization.into(), names.billing_plan, move || plan.body(names))
     }
@@ -125,7 +133,7 @@ impl Billing {
             not_empty("invoice_number", &number)?;
             let number = utf8_percent_encode(&number, NON_ALPHANUMERIC);
             let path = account(&core, &key, &format!("/invoices/{number}/download")).await?;
-            let reply = core.plain(Plain::get(path)).await?;
+            let reply = core.send(EndpointRequest::get(path)).await?;
             let text = |name| header_text(&reply.headers, name);
             Ok(InvoiceFile {
                 content_type: text(header::CONTENT_TYPE),
@@ -135,9 +143,11 @@ impl Billing {
         })
     }
 
-    fn get<T>(&self, key: OrganizationKey, rest: &'static str) -> Answer<T> {
+    fn get<T>(&self, key: OrganizationKey, rest: &'static str) -> JsonRequest<T> {
         let core = self.core.clone();
-        Answer::new(async move { core.plain(Plain::get(account(&core, &key, rest).await?)).await })
+        JsonRequest::new(
+            async move { core.send(EndpointRequest::get(account(&core, &key, rest).await?)).await },
+        )
     }
 
     fn patch<T>(
@@ -145,12 +155,12 @@ impl Billing {
         key: OrganizationKey,
         rest: &'static str,
         body: impl FnOnce() -> Result<Value> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> JsonRequest<T> {
         let core = self.core.clone();
-        Answer::new(async move {
+        JsonRequest::new(async move {
             let body = body()?;
             let path = account(&core, &key, rest).await?;
-            let mut reply = core.plain(Plain::post(Method::PATCH, path, Some(body))).await?;
+            let mut reply = core.send(EndpointRequest::new(Method::PATCH, path, Some(body))).await?;
             // Some servers answer a change with no body or `OK`.
             if matches!(&*reply.body, b"" | b"OK") {
                 reply.body = Bytes::from_static(b"null");

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::api::answer::answers;
+use crate::resource::json_request::response_types;
 
-answers! {
+response_types! {
     /// The billing account of an organization.
     BillingAccount {
         /// State of the account, e.g. `active`.

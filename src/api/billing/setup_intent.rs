@@ -5,11 +5,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::api::filled::Filled;
-use crate::api::keys::OrganizationKey;
-use crate::api::read::about;
-use crate::core::Plain;
+use crate::core::EndpointRequest;
 use crate::error::ErrorKind;
+use crate::resource::keys::OrganizationKey;
+use crate::resource::read::response_error;
+use crate::resource::request_builder::RequestBuilder;
 
 use super::changes::RECAPTCHA;
 use super::{Billing, account};
@@ -36,27 +36,27 @@ impl Billing {
     pub fn create_setup_intent(
         &self,
         organization: impl Into<OrganizationKey>,
-    ) -> Filled<NewSetupIntent, SetupIntent> {
+    ) -> RequestBuilder<NewSetupIntent, SetupIntent> {
         let (core, key) = (self.core.clone(), organization.into());
-        Filled::new(move |given: Map<String, Value>| async move {
+        RequestBuilder::new(move |given: Map<String, Value>| async move {
             let path = account(&core, &key, "/setup-intent").await?;
-            let reply = core.plain(Plain::post(Method::POST, path, Some(given.into()))).await?;
+            let reply = core.send(EndpointRequest::new(Method::POST, path, Some(given.into()))).await?;
             // Not quoted in the error: the response may contain a secret.
             serde_json::from_slice(&reply.body).map_err(|_| {
-                about(&reply, ErrorKind::Decode, "the response is not a setup intent".to_owned())
+                response_error(&reply, ErrorKind::Decode, "the response is not a setup intent".to_owned())
             })
         })
     }
 }
 
-impl Filled<NewSetupIntent, SetupIntent> {
+impl RequestBuilder<NewSetupIntent, SetupIntent> {
     /// Sets the response to the `reCAPTCHA` of the form (`g-recaptcha-response`).
     pub fn recaptcha(self, response: impl Into<String>) -> Self {
-        self.give(RECAPTCHA, response.into())
+        self.set(RECAPTCHA, response.into())
     }
 
     /// Sets a further parameter of the payment provider.
     pub fn parameter(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.give(name, value)
+        self.set(name, value)
     }
 }

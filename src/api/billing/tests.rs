@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{AccountUpdate, BillingAddress, BillingCycle, BillingToken, BillingTokenType, PlanChange, TaxId};
 use crate::transport::{Body, BoxFuture, Request, Response, Transport, TransportError};
-use crate::{Balena, Retry};
+use crate::{Balena, RetryPolicy};
 
 /// A fake API with one organization, which returns this text to all billing requests.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ impl Transport for Provider {
 fn answering(answer: &'static str) -> (super::Billing, Arc<Provider>) {
     let transport = Arc::new(Provider { answer, asked: Mutex::default() });
     let token = SecretString::from("token");
-    let balena = Balena::builder().token(token).retry(Retry::never()).transport(transport.clone()).build();
+    let balena =
+        Balena::builder().token(token).retry(RetryPolicy::never()).transport(transport.clone()).build();
     (balena.billing(), transport)
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::answer::answers;
+use crate::resource::json_request::response_types;
 
-answers! {
+response_types! {
     /// The public configuration of the API: the response of [`Config::get_all`](super::Config::get_all).
     #[serde(rename_all = "camelCase")]
     ApiConfig {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result, shown};
-use crate::http::Reply;
+use crate::core::{Core, EndpointRequest};
+use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::http::BufferedResponse;
 
-use super::answer::{Answer, decode};
-use super::filled::Filled;
-use super::keys::not_empty;
-use super::request::Request;
+use crate::resource::json_request::{JsonRequest, decode};
+use crate::resource::keys::not_empty;
+use crate::resource::request::Request;
+use crate::resource::request_builder::RequestBuilder;
 
 pub use answers::{
     ApiConfig, ConfigVarSchema, DeviceTypeInitialization, DeviceTypeManifest, DeviceTypeOption,
@@ -42,10 +42,10 @@ impl Config {
     /// `is_unauthorized` if nobody is logged in; `is_not_found` if the server lacks the endpoint, as openBalena
     /// does.
     #[doc(alias = "getAll")]
-    pub fn get_all(&self) -> Answer<ApiConfig> {
+    pub fn get_all(&self) -> JsonRequest<ApiConfig> {
         let core = self.core.clone();
-        Answer::new(async move {
-            changed(core.plain(Plain::get("/config")).await?, |config| remove(config, "deviceTypes"))
+        JsonRequest::new(async move {
+            changed(core.send(EndpointRequest::get("/config")).await?, |config| remove(config, "deviceTypes"))
         })
     }
 
@@ -55,9 +55,9 @@ impl Config {
     /// # Errors
     /// `is_unauthorized` if nobody is logged in.
     #[doc(alias = "getDeviceTypes")]
-    pub fn get_device_types(&self) -> Answer<Vec<DeviceTypeManifest>> {
+    pub fn get_device_types(&self) -> JsonRequest<Vec<DeviceTypeManifest>> {
         let core = self.core.clone();
-        Answer::new(async move { device_types(&core).await })
+        JsonRequest::new(async move { device_types(&core).await })
     }
 
     /// Reads the image maker's description of one device type, by its slug, its name or another alias
@@ -96,15 +96,15 @@ impl Config {
     /// # Errors
     /// `is_unauthorized` if a device type is given and nobody is logged in.
     #[doc(alias = "getConfigVarSchema")]
-    pub fn get_config_var_schema(&self) -> Filled<ConfigVarSchema, ConfigVarSchema> {
+    pub fn get_config_var_schema(&self) -> RequestBuilder<ConfigVarSchema, ConfigVarSchema> {
         let core = self.core.clone();
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             let reply = match given.get(DEVICE_TYPE).and_then(Value::as_str) {
-                None => core.plain_as(Plain::get("/config/vars"), None).await,
+                None => core.send_with_token(EndpointRequest::get("/config/vars"), None).await,
                 Some(device_type) => {
                     not_empty("device_type", device_type)?;
                     let device_type = utf8_percent_encode(device_type, NON_ALPHANUMERIC);
-                    core.plain(Plain::get(format!("/config/vars?{DEVICE_TYPE}={device_type}"))).await
+                    core.send(EndpointRequest::get(format!("/config/vars?{DEVICE_TYPE}={device_type}"))).await
                 }
             };
             decode(&reply?)
@@ -112,17 +112,17 @@ impl Config {
     }
 }
 
-impl Filled<ConfigVarSchema, ConfigVarSchema> {
+impl RequestBuilder<ConfigVarSchema, ConfigVarSchema> {
     /// Reads the schema for this device type, given by its slug.
     #[doc(alias = "deviceType")]
     pub fn device_type(self, slug: impl Into<String>) -> Self {
-        self.give(DEVICE_TYPE, slug.into())
+        self.set(DEVICE_TYPE, slug.into())
     }
 }
 
-async fn device_types(core: &Core) -> Result<Reply> {
+async fn device_types(core: &Core) -> Result<BufferedResponse> {
     // Removes instructions, which are outdated: contracts have the current ones.
-    changed(core.plain(Plain::get("/device-types/v1")).await?, |types| {
+    changed(core.send(EndpointRequest::get("/device-types/v1")).await?, |types| {
         types.as_array_mut().into_iter().flatten().for_each(|manifest| remove(manifest, "instructions"));
     })
 }
@@ -136,11 +136,11 @@ async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
         names.chain(manifest.aliases.iter().flatten()).any(|known| known == name)
     };
     all.into_iter().find(is_it).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", shown(name)))
-            .operation(reply.operation)
+        Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", escaped(name)))
+            .with_operation(reply.operation)
             .with_status(reply.status)
-            .sent(true)
-            .help("`get_device_types` lists the names")
+            .with_sent(true)
+            .with_help("`get_device_types` lists the names")
     })
 }
 
@@ -151,7 +151,7 @@ fn remove(object: &mut Value, member: &str) {
 }
 
 /// Changes the JSON of a response.
-fn changed(mut reply: Reply, change: impl FnOnce(&mut Value)) -> Result<Reply> {
+fn changed(mut reply: BufferedResponse, change: impl FnOnce(&mut Value)) -> Result<BufferedResponse> {
     let mut value = decode(&reply)?;
     change(&mut value);
     reply.body = value.to_string().into();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::api::always::Always;
+use crate::resource::test_util::MockTransport;
 
 use super::Config;
 
-fn answering(body: &'static str) -> (Config, Arc<Always>) {
-    let (balena, transport) = Always::answering(body);
+fn answering(body: &'static str) -> (Config, Arc<MockTransport>) {
+    let (balena, transport) = MockTransport::answering(body);
     (balena.config(), transport)
 }
 

@@ -5,16 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::request::Request;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
+use crate::resource::request::Request;
 use crate::supervisor::{
-    Answer, Call, Confirmation, MakesContainers, NamesService, Sending, TakesForce, Updating,
+    Call, Confirmation, MakesContainers, NamesService, PendingCall, SupervisorResponse, TakesForce,
+    UpdateOptions,
 };
 
-use super::remote::{self, Needs};
-use super::target::Way;
+use super::remote::{self, RequiredFields};
+use super::target::Route;
 
 /// An action on a device. Nothing is sent before `.await`. `O` determines its options.
 ///
@@ -29,13 +30,13 @@ use super::target::Way;
 #[must_use = "nothing is sent before `.await`"]
 pub struct DeviceAction<T, O = ()> {
     core: Arc<Core>,
-    way: Result<Way>,
-    needs: Needs,
+    way: Result<Route>,
+    needs: RequiredFields,
     call: Call<T, O>,
 }
 
 impl<T, O> DeviceAction<T, O> {
-    pub(super) fn new(core: &Arc<Core>, way: Result<Way>, needs: Needs, call: Call<T, O>) -> Self {
+    pub(super) fn new(core: &Arc<Core>, way: Result<Route>, needs: RequiredFields, call: Call<T, O>) -> Self {
         Self { core: core.clone(), way, needs, call }
     }
 
@@ -81,29 +82,29 @@ impl<O: MakesContainers + 'static> DeviceAction<(), O> {
     pub fn confirm(self) -> Request<Confirmation> {
         Request::new(async move {
             match self.way? {
-                Way::Here => self.call.confirm().await,
-                Way::There(device) => Err(Error::new(
+                Route::Here => self.call.confirm().await,
+                Route::There(device) => Err(Error::new(
                     ErrorKind::Unsupported,
                     format!(
                         "the containers of device {device} can't be compared from here; nothing was sent"
                     ),
                 )
-                .help("send it without confirm, and check the device's services afterwards")),
+                .with_help("send it without confirm, and check the device's services afterwards")),
             }
         })
     }
 }
 
-impl<T> DeviceAction<T, Updating> {
+impl<T> DeviceAction<T, UpdateOptions> {
     /// Applies the update although update locks are held. If a locked update is already being retried, force has no
     /// effect without [`cancel`](Self::cancel).
     pub fn force(self) -> Self {
-        self.map(Call::<T, Updating>::force)
+        self.map(Call::<T, UpdateOptions>::force)
     }
 
     /// Aborts an update in progress and starts again.
     pub fn cancel(self) -> Self {
-        self.map(Call::<T, Updating>::cancel)
+        self.map(Call::<T, UpdateOptions>::cancel)
     }
 }
 
@@ -128,15 +129,16 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
 /// Sends the action. Returns the response, and the number of attempts if it is from this device's supervisor.
 fn answered(
     core: Arc<Core>,
-    way: Result<Way>,
-    needs: Needs,
-    sending: Sending,
-) -> BoxFuture<'static, Result<(Answer, Option<u32>)>> {
+    way: Result<Route>,
+    needs: RequiredFields,
+    sending: PendingCall,
+) -> BoxFuture<'static, Result<(SupervisorResponse, Option<u32>)>> {
     Box::pin(async move {
         match way? {
-            Way::Here => sending.answered().await.map(|(answer, attempts)| (answer, Some(attempts))),
-            Way::There(device) => {
-                let answer = remote::pass_on(&core, &device, needs, sending.spec?, sending.deadline).await?;
+            Route::Here => sending.respond().await.map(|(answer, attempts)| (answer, Some(attempts))),
+            Route::There(device) => {
+                let answer =
+                    remote::send_proxied(&core, &device, needs, sending.spec?, sending.deadline).await?;
                 Ok((answer, None))
             }
         }

@@ -2,17 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::api::answer::told;
-use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Grouped, Keys, ListedRow, Named, OfRows, Operation};
-use crate::api::confirm::Writer;
-use crate::api::keys::DeviceKey;
-use crate::api::resource::Resource;
-use crate::api::rows::Device;
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::DeviceId;
 use crate::odata::{Key, Query};
+use crate::resource::batch::{
+    Batch, DeviceKeys, Grouped, KeyColumn, Keys, ListedRow, Operation, PerItem, RowBatch, RowOperation,
+};
+use crate::resource::json_request::required;
+use crate::resource::keys::DeviceKey;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::RowWriter;
+use crate::rows::Device;
 use crate::settings::ApiVersion;
 
 use super::Devices;
@@ -34,12 +36,12 @@ impl ListedRow for Device {
 
     const ORDER: &'static str = "device_name";
 
-    fn named(key: &DeviceKey) -> Result<Named> {
+    fn named(key: &DeviceKey) -> Result<KeyColumn> {
         key.check()?;
         match key {
-            DeviceKey::Id(id) => Ok(Named::Id(id.get())),
+            DeviceKey::Id(id) => Ok(KeyColumn::Id(id.get())),
             DeviceKey::Name(uuid) if DeviceKey::is_whole_uuid(uuid) => {
-                Ok(Named::By("uuid", DeviceKey::as_stored(uuid)))
+                Ok(KeyColumn::By("uuid", DeviceKey::as_stored(uuid)))
             }
             DeviceKey::Name(_) => {
                 let why = format_args!("{key} is not a whole uuid, and in a list it has to be one");
@@ -66,14 +68,14 @@ impl Devices {
         };
         let one = {
             let change = change.clone();
-            move |writer: Writer, key| {
+            move |writer: RowWriter, key| {
                 let change = change.clone();
                 async move { change_one(&writer, key, &change).await }
             }
         };
         let deed = match change {
-            Change::Set(columns) => Deed::Set(columns),
-            Change::Delete => Deed::Delete,
+            Change::Set(columns) => RowOperation::Set(columns),
+            Change::Delete => RowOperation::Delete,
         };
         self.batch(devices.into(), identity, one, deed)
     }
@@ -83,30 +85,34 @@ impl Devices {
         &self,
         devices: DeviceKeys,
         identity: Value,
-        one: impl Fn(Writer, DeviceKey) -> F + Send + Sync + 'static,
+        one: impl Fn(RowWriter, DeviceKey) -> F + Send + Sync + 'static,
         grouped: impl Grouped<Device> + 'static,
     ) -> Batch
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.batch(devices, identity, one, Deed::SetByGroup(Box::new(grouped)))
+        self.batch(devices, identity, one, RowOperation::SetByGroup(Box::new(grouped)))
     }
 
     fn batch<F>(
         &self,
         devices: DeviceKeys,
         identity: Value,
-        one: impl Fn(Writer, DeviceKey) -> F + Send + Sync + 'static,
-        deed: Deed<Device>,
+        one: impl Fn(RowWriter, DeviceKey) -> F + Send + Sync + 'static,
+        deed: RowOperation<Device>,
     ) -> Batch
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let core = &self.core;
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
-            Keys::One(key) if !is_looked_up(core, key) => Box::new(Each::new(identity, one)),
-            Keys::One(_) => Box::new(OfRows { core: core.clone(), identity, deed, single: true }),
-            Keys::Several(_) => Box::new(OfRows { core: core.clone(), identity, deed, single: false }),
+            Keys::One(key) if !is_looked_up(core, key) => Box::new(PerItem::new(identity, one)),
+            Keys::One(_) => {
+                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: true })
+            }
+            Keys::Several(_) => {
+                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: false })
+            }
         };
         Batch::new(core, devices.into_list(), Ok(operation))
     }
@@ -145,11 +151,11 @@ impl Devices {
         T: Send,
     {
         let handle = self.clone();
-        let work = move |_: Writer, key| {
+        let work = move |_: RowWriter, key| {
             let call = action(&handle, key).into_future();
             async move { call.await.map(drop) }
         };
-        let operation = Each::new(json!(["each", name.into()]), work).once_only();
+        let operation = PerItem::new(json!(["each", name.into()]), work).once_only();
         Batch::new(&self.core, devices.into().into_list(), Ok(Box::new(operation)))
     }
 }
@@ -163,21 +169,21 @@ pub(super) fn is_looked_up(core: &Core, key: &DeviceKey) -> bool {
 
 /// Changes a single device by group, without a list.
 pub(super) async fn one_of_group(
-    writer: &Writer,
+    writer: &RowWriter,
     key: &DeviceKey,
     grouped: &dyn Grouped<Device>,
 ) -> Result<()> {
     let query = grouped.columns().select(["id"]);
     let row: Device = writer.core().row_of(key.target::<Device>(query)?).await?;
     let columns = grouped.values(grouped.group(&row)?).await?;
-    let id = told(row.id, "id")?;
-    writer.change(Device::NAME, &Rows::id(id.get()), &columns).await
+    let id = required(row.id, "id")?;
+    writer.change(Device::NAME, &RowSelector::id(id.get()), &columns).await
 }
 
-pub(super) async fn change_one(writer: &Writer, key: DeviceKey, change: &Change) -> Result<()> {
+pub(super) async fn change_one(writer: &RowWriter, key: DeviceKey, change: &Change) -> Result<()> {
     let row = match settle(writer.core(), key).await? {
-        DeviceKey::Id(id) => Rows::id(id.get()),
-        DeviceKey::Name(uuid) => Rows::Key(Key::of("uuid", uuid)),
+        DeviceKey::Id(id) => RowSelector::id(id.get()),
+        DeviceKey::Name(uuid) => RowSelector::Key(Key::of("uuid", uuid)),
     };
     match change {
         Change::Set(columns) => writer.change(Device::NAME, &row, columns).await,

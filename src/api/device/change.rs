@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::api::batch::{Batch, DeviceKeys, Grouped};
-use crate::api::confirm::Writer;
-use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::rows::{Application, CpuArchitecture, Device, DeviceType};
 use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
 use crate::odata::Query;
+use crate::resource::batch::{Batch, DeviceKeys, Grouped};
+use crate::resource::keys::{ApplicationKey, DeviceKey};
+use crate::resource::write_request::RowWriter;
+use crate::rows::{Application, CpuArchitecture, Device, DeviceType};
 
 use super::Devices;
 use super::architecture::runs;
 use super::batch::{Change, change_one, check_for_change};
-use super::read::{columns, told};
+use super::read::{columns, required};
 
 /// Coordinates in degrees: `("52.52", "13.40")` or `(52.52, 13.40)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl Devices {
     pub fn move_to(&self, devices: impl Into<DeviceKeys>, application: impl Into<ApplicationKey>) -> Batch {
         let (core, application) = (self.core.clone(), application.into());
         let identity = json!(["move", application.to_string()]);
-        let list = Move { core, application: application.clone(), fleet: OnceCell::new() };
+        let list = MoveDevices { core, application: application.clone(), fleet: OnceCell::new() };
         let one = move |writer, device| move_one(writer, device, application.clone());
         self.change_by_group(devices.into(), identity, one, list)
     }
@@ -162,7 +162,7 @@ impl Devices {
     }
 }
 
-async fn move_one(writer: Writer, device: DeviceKey, application: ApplicationKey) -> Result<()> {
+async fn move_one(writer: RowWriter, device: DeviceKey, application: ApplicationKey) -> Result<()> {
     check_for_change(&device)?;
     let core = writer.core();
     let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(architecture()));
@@ -171,7 +171,7 @@ async fn move_one(writer: Writer, device: DeviceKey, application: ApplicationKey
     let row: Device = core.row_of(device.target::<Device>(query)?).await?;
     let theirs = slug(fleet.is_for_device_type.get())?;
     check_architecture(&device, &row, &application, theirs)?;
-    let fleet = told(fleet.id, "id")?;
+    let fleet = required(fleet.id, "id")?;
     change_one(&writer, device, &Change::Set(json!({ "belongs_to__application": fleet }))).await
 }
 
@@ -186,30 +186,30 @@ fn check_architecture(
         return Ok(());
     }
     let text = format!("device {device} ({ours}) can't run the code of application {application} ({theirs})");
-    Err(Error::new(ErrorKind::Unsupported, text).sent(true))
+    Err(Error::new(ErrorKind::Unsupported, text).with_sent(true))
 }
 
 /// Moves the devices of a list.
-struct Move {
+struct MoveDevices {
     core: Arc<Core>,
     application: ApplicationKey,
     /// Id and CPU architecture of the application.
     fleet: OnceCell<(i64, String)>,
 }
 
-impl Move {
+impl MoveDevices {
     async fn fleet(&self) -> Result<&(i64, String)> {
         let ask = || async {
             let with = columns(["id"]).expand(DeviceType::CPU_ARCHITECTURE.select(["slug"]));
             let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(with));
             let fleet: Application = self.core.row_of(self.application.target::<Application>(query)?).await?;
-            Ok((told(fleet.id, "id")?.get(), slug(fleet.is_for_device_type.get())?.to_owned()))
+            Ok((required(fleet.id, "id")?.get(), slug(fleet.is_for_device_type.get())?.to_owned()))
         };
         self.fleet.get_or_try_init(ask).await
     }
 }
 
-impl Grouped<Device> for Move {
+impl Grouped<Device> for MoveDevices {
     fn columns(&self) -> Query {
         columns(["is_of__device_type", "belongs_to__application"])
             .expand(Device::DEVICE_TYPE.with(architecture()))
@@ -220,9 +220,9 @@ impl Grouped<Device> for Move {
     }
 
     fn group(&self, row: &Device) -> Result<i64> {
-        let (_, theirs) = told(self.fleet.get(), "is_for__device_type")?;
+        let (_, theirs) = required(self.fleet.get(), "is_for__device_type")?;
         check_architecture(&row.into(), row, &self.application, theirs)?;
-        told(row.belongs_to_application.id(), "belongs_to__application")
+        required(row.belongs_to_application.id(), "belongs_to__application")
     }
 
     fn values(&self, _: i64) -> BoxFuture<'_, Result<Value>> {
@@ -239,5 +239,5 @@ fn architecture() -> Query {
 pub(super) fn slug(device_type: Option<&DeviceType>) -> Result<&str> {
     let architecture: Option<&CpuArchitecture> =
         device_type.and_then(|device_type| device_type.is_of_cpu_architecture.get());
-    told(architecture.and_then(|row| row.slug.as_deref()), "is_of__cpu_architecture/slug")
+    required(architecture.and_then(|row| row.slug.as_deref()), "is_of__cpu_architecture/slug")
 }

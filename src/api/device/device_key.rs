@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::api::filled::Filled;
-use crate::api::key_value::ParentKey;
-use crate::api::keys::DeviceKey;
 use crate::api::new_key::{check_key, make_key};
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::DeviceKey;
+use crate::resource::request_builder::RequestBuilder;
 
 use super::Devices;
 
@@ -22,9 +22,12 @@ impl Devices {
     /// # Errors
     /// `is_not_found` if the device does not exist; `is_unauthorized` also if the token may not create keys for it.
     #[doc(alias = "generateDeviceKey")]
-    pub fn generate_device_key(&self, device: impl Into<DeviceKey>) -> Filled<NewDeviceKey, SecretString> {
+    pub fn generate_device_key(
+        &self,
+        device: impl Into<DeviceKey>,
+    ) -> RequestBuilder<NewDeviceKey, SecretString> {
         let (core, device) = (self.core.clone(), device.into());
-        Filled::new(move |mut body| async move {
+        RequestBuilder::new(move |mut body| async move {
             check_key(&core, &body)?;
             let id = device.clone().resolve(core.clone()).await?;
             // Unset values are sent as null, as the SDKs do.
@@ -37,22 +40,22 @@ impl Devices {
     }
 }
 
-impl Filled<NewDeviceKey, SecretString> {
+impl RequestBuilder<NewDeviceKey, SecretString> {
     /// Sets the name, of at most 50 characters.
     #[doc(alias = "keyName")]
     pub fn name(self, name: impl Into<String>) -> Self {
-        self.give("name", name.into())
+        self.set("name", name.into())
     }
 
     /// Sets the description, of at most 150 characters.
     #[doc(alias = "keyDescription")]
     pub fn description(self, description: impl Into<String>) -> Self {
-        self.give("description", description.into())
+        self.set("description", description.into())
     }
 
     /// Sets the expiry date. Default: never.
     #[doc(alias = "keyExpiryDate")]
     pub fn expiry_date(self, expiry_date: Timestamp) -> Self {
-        self.give("expiryDate", expiry_date.to_string())
+        self.set("expiryDate", expiry_date.to_string())
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::read::{List, Target};
-use crate::api::rows::{Application, DeviceHistory};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::{Filter, Query};
+use crate::resource::keys::{ApplicationKey, DeviceKey};
+use crate::resource::read::{List, ReadTarget};
+use crate::rows::{Application, DeviceHistory};
 
 use super::Devices;
 
@@ -120,7 +120,7 @@ impl DeviceHistories {
             if let Some(to) = this.to {
                 query = query.filter(DeviceHistory::CREATED_AT.le(to));
             }
-            Ok(Target::list::<DeviceHistory>(query.filter(of)))
+            Ok(ReadTarget::list::<DeviceHistory>(query.filter(of)))
         })
     }
 }

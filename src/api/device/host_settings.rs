@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use crate::api::keys::DeviceKey;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::supervisor::{Answer, HostSettings, Limits, Spec};
+use crate::resource::keys::DeviceKey;
+use crate::supervisor::{HostSettings, Limits, RequestSpec, SupervisorResponse};
 
-use super::remote::{self, Needs};
-use super::target::Way;
+use super::remote::{self, RequiredFields};
+use super::target::Route;
 
 /// Returns the host settings of a device.
-pub(super) fn of(core: &Arc<Core>, way: Way) -> Arc<dyn HostSettings> {
+pub(super) fn of(core: &Arc<Core>, way: Route) -> Arc<dyn HostSettings> {
     match way {
-        Way::Here => Arc::new(core.supervisor.clone()),
-        Way::There(device) => Arc::new(Elsewhere { core: core.clone(), device }),
+        Route::Here => Arc::new(core.supervisor.clone()),
+        Route::There(device) => Arc::new(RemoteHost { core: core.clone(), device }),
     }
 }
 
 /// The host settings of another device, through the API.
-struct Elsewhere {
+struct RemoteHost {
     core: Arc<Core>,
     device: DeviceKey,
 }
 
-impl HostSettings for Elsewhere {
-    fn send(&self, spec: Spec, limits: Limits) -> BoxFuture<'_, Result<Answer>> {
-        Box::pin(remote::pass_on(&self.core, &self.device, Needs::Id, spec, limits.deadline))
+impl HostSettings for RemoteHost {
+    fn send(&self, spec: RequestSpec, limits: Limits) -> BoxFuture<'_, Result<SupervisorResponse>> {
+        Box::pin(remote::send_proxied(&self.core, &self.device, RequiredFields::Id, spec, limits.deadline))
     }
 
     fn explained(&self, error: Error) -> Error {

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::keys::DeviceKey;
-use crate::api::read::{about, whole_rows};
-use crate::api::request::Request;
-use crate::api::resource::Resource;
-use crate::api::rows::{Device, DeviceConfigVariable};
 use crate::error::{Error, ErrorKind};
 use crate::odata::{Key, Query};
+use crate::resource::keys::DeviceKey;
+use crate::resource::read::{response_error, whole_rows};
+use crate::resource::request::Request;
+use crate::resource::schema::Resource;
+use crate::rows::{Device, DeviceConfigVariable};
 use crate::version::Precedence;
 
 use super::Devices;
@@ -67,7 +67,7 @@ impl Devices {
             let row = rows.next();
             if rows.next().is_some() {
                 let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");
-                return Err(about(&reply, ErrorKind::Ambiguous, text));
+                return Err(response_error(&reply, ErrorKind::Ambiguous, text));
             }
             Ok(row.and_then(|row| row.value).as_deref() == Some("1"))
         })
@@ -93,7 +93,7 @@ impl Devices {
         Request::new(async move {
             let support = devices.get_local_mode_support(key.clone()).await?;
             if !support.supported {
-                return Err(Error::new(ErrorKind::Unsupported, support.message).sent(true));
+                return Err(Error::new(ErrorKind::Unsupported, support.message).with_sent(true));
             }
             devices.config_var().set(key, LOCAL_MODE, "1").await
         })

@@ -1,9 +1,9 @@
 //! The override of update locks as a device setting.
 
-use crate::api::keys::DeviceKey;
-use crate::api::request::Request;
-use crate::api::rows::{Application, ApplicationConfigVariable, Device, DeviceConfigVariable};
 use crate::odata::Query;
+use crate::resource::keys::DeviceKey;
+use crate::resource::request::Request;
+use crate::rows::{Application, ApplicationConfigVariable, Device, DeviceConfigVariable};
 
 use super::Devices;
 

@@ -35,9 +35,9 @@ use std::sync::Arc;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::{
-    Application, ApplicationState, Call, DeviceState, Forceable, HostConfig, HostConfigPatch, JournalLines,
-    JournalQuery, Recreating, RestartingService, ServiceSelector, SetHostConfig, StartingService,
-    StoppingService, Supervisor, Tag, UpdateTrigger, Updating, VpnState,
+    Application, ApplicationState, Call, DeviceState, ForceOptions, HostConfig, HostConfigPatch,
+    JournalLines, JournalQuery, RecreateOptions, RestartServiceOptions, ServiceSelector, SetHostConfig,
+    StartServiceOptions, StopServiceOptions, Supervisor, Tag, UpdateOptions, UpdateTrigger, VpnState,
 };
 
 pub use action::DeviceAction;
@@ -52,13 +52,13 @@ pub use register::{NewDevice, RegisteredDevice};
 pub use service_var::DeviceServiceVariables;
 pub use services::{CurrentService, CurrentServices, DeviceWithServices, DeviceWithServicesByApp};
 pub(crate) use services::{named, services};
-pub(crate) use target::Way;
+pub(crate) use target::Route;
 pub use target::{DeviceTarget, Local};
 pub use target_state::{TargetState, TargetStateForApp};
 pub use variables::DeviceValue;
 
-use remote::Needs;
-use supervisor_version::Minimum;
+use remote::RequiredFields;
+use supervisor_version::MinimumVersion;
 
 /// Devices. From [`Balena::device`](crate::Balena::device).
 ///
@@ -78,23 +78,23 @@ impl Devices {
     fn action<T, O>(
         &self,
         target: impl Into<DeviceTarget>,
-        needs: Needs,
+        needs: RequiredFields,
         call: impl FnOnce(&Supervisor) -> Call<T, O>,
     ) -> DeviceAction<T, O> {
-        let way = target.into().way(&self.core.env, &self.core.supervisor);
+        let way = target.into().route(&self.core.env, &self.core.supervisor);
         DeviceAction::new(&self.core, way, needs, call(&self.core.supervisor))
     }
 
     fn on_application<T, O>(
         &self,
         target: impl Into<DeviceTarget>,
-        needs: Needs,
+        needs: RequiredFields,
         call: impl FnOnce(Application) -> Call<T, O>,
     ) -> DeviceAction<T, O> {
         let supervisor = &self.core.supervisor;
-        let way = target.into().way_by_application(&self.core.env, supervisor);
+        let way = target.into().route_for_application(&self.core.env, supervisor);
         let application = match &way {
-            Ok(Way::Here) => supervisor.application(),
+            Ok(Route::Here) => supervisor.application(),
             _ => supervisor.application_elsewhere(),
         };
         DeviceAction::new(&self.core, way, needs, call(application))
@@ -102,13 +102,13 @@ impl Devices {
 
     /// Checks that the device's supervisor responds (`GET /ping`).
     pub fn ping(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
-        self.action(target, Needs::Application, Supervisor::ping)
+        self.action(target, RequiredFields::Application, Supervisor::ping)
     }
 
     /// Blinks the device's LED for 15 s, to identify it (`POST /v1/blink`).
     #[doc(alias = "blink")]
     pub fn identify(&self, target: impl Into<DeviceTarget>) -> DeviceAction<()> {
-        self.action(target, Needs::Uuid, Supervisor::blink)
+        self.action(target, RequiredFields::Uuid, Supervisor::blink)
     }
 
     /// Restarts all services of the application (`POST /v1/restart`). The application is that of `BALENA_APP_ID`, or
@@ -118,24 +118,24 @@ impl Devices {
     /// `is_locked` if a service holds an update lock; `is_unknown_outcome` if this container is one of those
     /// restarted.
     #[doc(alias = "restartApplication")]
-    pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Recreating> {
-        self.on_application(target, Needs::VersionForRestart, |application| application.restart_v1())
+    pub fn restart_application(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), RecreateOptions> {
+        self.on_application(target, RequiredFields::VersionForRestart, |application| application.restart_v1())
     }
 
     /// Reboots the device (`POST /v1/reboot`). After a success, all further calls are refused at once.
     ///
     /// # Errors
     /// `is_locked` if a service holds an update lock or the host OS is being updated.
-    pub fn reboot(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, Needs::Id, Supervisor::reboot)
+    pub fn reboot(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), ForceOptions> {
+        self.action(target, RequiredFields::Id, Supervisor::reboot)
     }
 
     /// Shuts the device down (`POST /v1/shutdown`). It must be switched on again on site.
     ///
     /// # Errors
     /// As [`reboot`](Self::reboot).
-    pub fn shutdown(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Forceable> {
-        self.action(target, Needs::Application, Supervisor::shutdown)
+    pub fn shutdown(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), ForceOptions> {
+        self.action(target, RequiredFields::Application, Supervisor::shutdown)
     }
 
     /// Restarts all services of the application with **empty volumes** (`POST /v1/purge`). Their data is lost. The
@@ -143,19 +143,19 @@ impl Devices {
     ///
     /// # Errors
     /// As [`restart_application`](Self::restart_application).
-    pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), Recreating> {
-        self.on_application(target, Needs::Application, |application| application.purge_v1())
+    pub fn purge(&self, target: impl Into<DeviceTarget>) -> DeviceAction<(), RecreateOptions> {
+        self.on_application(target, RequiredFields::Application, |application| application.purge_v1())
     }
 
     /// Makes the supervisor check for an update now (`POST /v1/update`). Returns before the check ends.
-    pub fn update(&self, target: impl Into<DeviceTarget>) -> DeviceAction<UpdateTrigger, Updating> {
-        self.action(target, Needs::Application, Supervisor::update)
+    pub fn update(&self, target: impl Into<DeviceTarget>) -> DeviceAction<UpdateTrigger, UpdateOptions> {
+        self.action(target, RequiredFields::Application, Supervisor::update)
     }
 
     /// Reads a summary of the device's state (`GET /v1/device`).
     #[doc(alias = "getSupervisorState")]
     pub fn get_supervisor_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<DeviceState> {
-        self.action(target, Needs::Uuid, Supervisor::device)
+        self.action(target, RequiredFields::Uuid, Supervisor::device)
     }
 
     /// Starts a service (`POST /v2/applications/:appId/start-service`). Succeeds if it is running already. For this
@@ -168,8 +168,8 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<(), StartingService> {
-        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+    ) -> DeviceAction<(), StartServiceOptions> {
+        self.on_application(target, RequiredFields::Version(MinimumVersion::V7), |application| {
             application.start_service(service)
         })
     }
@@ -186,8 +186,8 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<(), StoppingService> {
-        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+    ) -> DeviceAction<(), StopServiceOptions> {
+        self.on_application(target, RequiredFields::Version(MinimumVersion::V7), |application| {
             application.stop_service(service)
         })
     }
@@ -207,8 +207,8 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
         service: impl Into<ServiceSelector>,
-    ) -> DeviceAction<(), RestartingService> {
-        self.on_application(target, Needs::Version(Minimum::V7), |application| {
+    ) -> DeviceAction<(), RestartServiceOptions> {
+        self.on_application(target, RequiredFields::Version(MinimumVersion::V7), |application| {
             application.restart_service(service)
         })
     }
@@ -218,12 +218,12 @@ impl Devices {
         &self,
         target: impl Into<DeviceTarget>,
     ) -> DeviceAction<BTreeMap<String, ApplicationState>> {
-        self.action(target, Needs::Id, Supervisor::applications_state)
+        self.action(target, RequiredFields::Id, Supervisor::applications_state)
     }
 
     /// Reads the host's network settings (`GET /v1/device/host-config`).
     pub fn host_config(&self, target: impl Into<DeviceTarget>) -> DeviceAction<HostConfig> {
-        self.action(target, Needs::Id, Supervisor::host_config)
+        self.action(target, RequiredFields::Id, Supervisor::host_config)
     }
 
     /// Changes the host's network settings (`PATCH /v1/device/host-config`).
@@ -232,13 +232,13 @@ impl Devices {
     /// As [`Supervisor::set_host_config`]; `is_unsupported` for another device if its proxy has a login that the
     /// change removes: this takes two steps, and in between the API could not reach the device.
     pub fn set_host_config(&self, target: impl Into<DeviceTarget>, patch: &HostConfigPatch) -> SetHostConfig {
-        let way = target.into().way(&self.core.env, &self.core.supervisor);
+        let way = target.into().route(&self.core.env, &self.core.supervisor);
         SetHostConfig::new(way.map(|way| host_settings::of(&self.core, way)), patch)
     }
 
     /// Reads the device's name that its supervisor received last (`GET /v2/device/name`). Works offline.
     pub fn supervisor_device_name(&self, target: impl Into<DeviceTarget>) -> DeviceAction<String> {
-        self.action(target, Needs::Id, Supervisor::device_name)
+        self.action(target, RequiredFields::Id, Supervisor::device_name)
     }
 
     /// Reads the device's tags, which the supervisor requests from the API (`GET /v2/device/tags`).
@@ -246,7 +246,7 @@ impl Devices {
     /// # Errors
     /// As [`Supervisor::tags`].
     pub fn supervisor_tags(&self, target: impl Into<DeviceTarget>) -> DeviceAction<Vec<Tag>> {
-        self.action(target, Needs::Id, Supervisor::tags)
+        self.action(target, RequiredFields::Id, Supervisor::tags)
     }
 
     /// Sets tags through the supervisor, which sends them to the API when it can (`PATCH /v2/device/tags`).
@@ -258,12 +258,12 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         tags: impl IntoIterator<Item = (K, V)>,
     ) -> DeviceAction<()> {
-        self.action(target, Needs::Id, |supervisor| supervisor.set_tags(tags))
+        self.action(target, RequiredFields::Id, |supervisor| supervisor.set_tags(tags))
     }
 
     /// Reads the state of the device's VPN (`GET /v2/device/vpn`).
     pub fn vpn_state(&self, target: impl Into<DeviceTarget>) -> DeviceAction<VpnState> {
-        self.action(target, Needs::Id, Supervisor::vpn)
+        self.action(target, RequiredFields::Id, Supervisor::vpn)
     }
 
     /// Reads or follows the journal of this device's host (`POST /v2/journal-logs`).
@@ -275,15 +275,15 @@ impl Devices {
         target: impl Into<DeviceTarget>,
         query: JournalQuery,
     ) -> Result<JournalLines> {
-        match target.into().way(&self.core.env, &self.core.supervisor)? {
-            Way::Here => self.core.supervisor.journal_logs(query).await,
-            Way::There(device) => Err(Error::new(
+        match target.into().route(&self.core.env, &self.core.supervisor)? {
+            Route::Here => self.core.supervisor.journal_logs(query).await,
+            Route::There(device) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
                     "the journal of device {device} can't be read from here: the API does not forward it"
                 ),
             )
-            .help("read it on the device; the API's logs have the output of its services")),
+            .with_help("read it on the device; the API's logs have the output of its services")),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::api::keys::DeviceTypeKey;
-use crate::api::os::{OsVersion, Wanted, slug_of, update_type, versions_of};
-use crate::api::rows::Device;
+use crate::api::os::{OsVersion, ReleaseSelection, slug_of, update_type, versions_of};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::DeviceTypeId;
+use crate::resource::keys::DeviceTypeKey;
+use crate::rows::Device;
 use crate::settings::ApiVersion;
 use crate::version::Version;
 
@@ -22,13 +22,13 @@ pub(super) enum Mode {
 }
 
 /// Cache of device types and their OS versions.
-pub(super) struct Types {
+pub(super) struct DeviceTypeCache {
     core: Arc<Core>,
     slugs: HashMap<i64, String>,
     versions: HashMap<String, Vec<OsVersion>>,
 }
 
-impl Types {
+impl DeviceTypeCache {
     pub(super) fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone(), slugs: HashMap::new(), versions: HashMap::new() }
     }
@@ -48,7 +48,7 @@ impl Types {
     }
 
     /// Returns the OS versions for a device type.
-    pub(super) async fn versions(&mut self, slug: &str, wanted: Wanted) -> Result<&[OsVersion]> {
+    pub(super) async fn versions(&mut self, slug: &str, wanted: ReleaseSelection) -> Result<&[OsVersion]> {
         if !self.versions.contains_key(slug) {
             let versions = versions_of(&self.core, slug, wanted).await?;
             self.versions.insert(slug.to_owned(), versions);
@@ -69,7 +69,7 @@ pub(super) fn check(
     (target, based_on): (&str, Option<&str>),
     mode: Mode,
 ) -> Result<()> {
-    let unknown = |text: String| Err(Error::new(ErrorKind::Unsupported, text).sent(true));
+    let unknown = |text: String| Err(Error::new(ErrorKind::Unsupported, text).with_sent(true));
     let Some(uuid) = device.uuid.as_deref().filter(|uuid| !uuid.is_empty()) else {
         return unknown("the uuid of the device is not known".to_owned());
     };
@@ -81,7 +81,7 @@ pub(super) fn check(
         if mode == Mode::Pin || is_there == Some(true) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::DeviceOffline, format!("device {uuid} is offline")).sent(true))
+        Err(Error::new(ErrorKind::DeviceOffline, format!("device {uuid} is offline")).with_sent(true))
     };
     if api == ApiVersion::V6 {
         there()?;
@@ -92,7 +92,7 @@ pub(super) fn check(
     let Some(slug) = slug else {
         return unknown(format!("the type of device {uuid} is not known"));
     };
-    let current = Version::whole(text);
+    let current = Version::parse_full(text);
     let variant = device.os_variant.as_deref().unwrap_or_default();
     let is_year = |version: Option<&Version>| version.is_some_and(|version| version.major() > 2000);
     let is_it =
@@ -103,7 +103,7 @@ pub(super) fn check(
         let allowed = |target: &str| {
             update_type(api, slug, from, target)
                 .map(drop)
-                .map_err(|error| error.operation(format!("device {uuid}")).sent(true))
+                .map_err(|error| error.with_operation(format!("device {uuid}")).with_sent(true))
         };
         allowed(target)?;
         // Versions with extended support are numbered by year, above all others.
@@ -122,7 +122,7 @@ fn is_current(current: &Version, variant: &str, target: &str) -> bool {
         _ => (target, None),
     };
     of_variant.is_none_or(|of_variant| of_variant == variant)
-        && Version::whole(target).as_ref() == Some(current)
+        && Version::parse_full(target).as_ref() == Some(current)
 }
 
 #[cfg(test)]

@@ -7,24 +7,24 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::api::answer::decode;
-use crate::api::answer::told;
-use crate::api::batch::{DeviceKeys, Keys, listed};
 use crate::api::config::Config;
-use crate::api::filled::Filled;
-use crate::api::keys::DeviceKey;
-use crate::api::os::{Wanted, published_as};
-use crate::api::request::Request;
-use crate::api::rows::Device;
-use crate::core::{Core, Plain};
+use crate::api::os::{ReleaseSelection, published_as};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::open_enum::open_enum;
+use crate::resource::batch::{DeviceKeys, Keys, listed};
+use crate::resource::json_request::decode;
+use crate::resource::json_request::required;
+use crate::resource::keys::DeviceKey;
+use crate::resource::request::Request;
+use crate::resource::request_builder::RequestBuilder;
+use crate::rows::Device;
 use crate::settings::{ActionsVersion, ApiVersion};
 use crate::version::Version;
 
 use super::Devices;
 use super::batch::is_looked_up;
-use super::os_target::{Mode, Types, check};
+use super::os_target::{DeviceTypeCache, Mode, check};
 use super::read::columns;
 
 open_enum! {
@@ -80,12 +80,12 @@ pub struct OsUpdateAction {
 #[non_exhaustive]
 pub struct NewOsUpdate;
 
-impl Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
+impl RequestBuilder<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
     /// Runs the update over a permanent connection between platform and device instead of detached. Version 6 of the
     /// API always does.
     #[doc(alias = "runDetached")]
     pub fn not_detached(self) -> Self {
-        self.give("detached", false)
+        self.set("detached", false)
     }
 }
 
@@ -105,9 +105,9 @@ impl Devices {
         &self,
         devices: impl Into<DeviceKeys>,
         target_os_version: impl Into<String>,
-    ) -> Filled<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
+    ) -> RequestBuilder<NewOsUpdate, BTreeMap<String, OsUpdateAction>> {
         let (core, devices, target) = (self.core.clone(), devices.into(), target_os_version.into());
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             let version = match given.get("detached") {
                 Some(Value::Bool(false)) => ActionsVersion::V1,
                 _ => core.settings().actions_version(),
@@ -129,7 +129,7 @@ impl Devices {
                     if told.is_empty() {
                         return error;
                     }
-                    error.help(format!("updates already started: {}", told.join(", ")))
+                    error.with_help(format!("updates already started: {}", told.join(", ")))
                 })?;
                 started.insert(uuid, action);
             }
@@ -146,7 +146,7 @@ impl Devices {
         let (core, key) = (self.core.clone(), device.into());
         Request::new(async move {
             let device: Device = core.row_of(key.target::<Device>(columns(["uuid"]))?).await?;
-            let uuid = told(device.uuid, "uuid")?;
+            let uuid = required(device.uuid, "uuid")?;
             let endpoint = endpoint(&core, core.settings().actions_version()).await?;
             endpoint.call(&core, Method::GET, &uuid, None).await
         })
@@ -174,7 +174,7 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
         }
         keys => listed::<Device>(core, keys, query).await?,
     };
-    let mut types = Types::new(core);
+    let mut types = DeviceTypeCache::new(core);
     let mut checked = Vec::with_capacity(devices.len());
     for device in devices {
         let device = &device;
@@ -183,19 +183,23 @@ async fn checked(core: &Arc<Core>, devices: &DeviceKeys, target: &str) -> Result
             check(api, device, types.slug(device).await?.as_deref(), (target, None), Mode::Start)?;
         }
         let slug = types.slug(device).await?;
-        let slug = told(slug, "is_of__device_type")?;
+        let slug = required(slug, "is_of__device_type")?;
         let is_draft = Version::parse(target).is_some_and(|version| version.is_prerelease());
-        let wanted = if api == ApiVersion::V7 && is_draft { Wanted::WithDrafts } else { Wanted::Available };
+        let wanted = if api == ApiVersion::V7 && is_draft {
+            ReleaseSelection::WithDrafts
+        } else {
+            ReleaseSelection::Available
+        };
         let versions = types.versions(&slug, wanted).await?;
         let Some(release) = published_as(versions, target) else {
             let why = format_args!("\"{}\" is no published version for {slug}", target.escape_debug());
-            return Err(Error::argument("target_os_version", why).sent(true));
+            return Err(Error::argument("target_os_version", why).with_sent(true));
         };
         if api == ApiVersion::V7 {
             let target = (release.raw_version(), Some(&*release.based_on_version));
             check(api, device, Some(&slug), target, Mode::Start)?;
         }
-        checked.push((told(device.uuid.clone(), "uuid")?, release.raw_version().to_owned()));
+        checked.push((required(device.uuid.clone(), "uuid")?, release.raw_version().to_owned()));
     }
     Ok(checked)
 }
@@ -209,13 +213,13 @@ struct Endpoint {
 async fn endpoint(core: &Arc<Core>, version: ActionsVersion) -> Result<Endpoint> {
     let domain = match &core.settings().device_urls_base {
         Some(domain) => domain.clone(),
-        None => told(Config::new(core).get_all().await?.device_urls_base, "deviceUrlsBase")?,
+        None => required(Config::new(core).get_all().await?.device_urls_base, "deviceUrlsBase")?,
     };
     // The token is sent there, so it must be a domain and nothing else.
     if domain.is_empty() || !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte))
     {
         let text = format!("\"{}\" is no domain of devices", domain.escape_debug());
-        return Err(Error::new(ErrorKind::Decode, text).sent(true));
+        return Err(Error::new(ErrorKind::Decode, text).with_sent(true));
     }
     Ok(Endpoint { base: format!("https://actions.{domain}"), version })
 }
@@ -230,11 +234,15 @@ impl Endpoint {
     ) -> Result<OsUpdateAction> {
         if !uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let text = format!("the response has \"{}\" instead of a uuid", uuid.escape_debug());
-            return Err(Error::new(ErrorKind::Decode, text).sent(true));
+            return Err(Error::new(ErrorKind::Decode, text).with_sent(true));
         }
         let path = format!("/{}/{uuid}/resinhup", self.version.as_str());
         let repeatable = method == Method::GET;
-        let plain = Plain { base: Some(self.base.clone()), repeatable, ..Plain::post(method, path, body) };
-        decode(&core.plain(plain).await?)
+        let plain = EndpointRequest {
+            base_url: Some(self.base.clone()),
+            idempotent: repeatable,
+            ..EndpointRequest::new(method, path, body)
+        };
+        decode(&core.send(plain).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! The OS version in a device's row.
 
-use crate::api::rows::Device;
+use crate::rows::Device;
 use crate::version::Version;
 
 use super::Devices;
@@ -10,7 +10,7 @@ impl Devices {
     /// `os_variant` of the row. Sends no request. `None` if the row has no version, or a malformed one.
     #[doc(alias = "getOsVersion")]
     pub fn get_os_version(&self, device: &Device) -> Option<String> {
-        let version = Version::whole(device.os_version.as_deref()?)?;
+        let version = Version::parse_full(device.os_version.as_deref()?)?;
         let variant = device.os_variant.as_deref().filter(|variant| !variant.is_empty());
         Some(variant.map_or(version.clone(), |variant| version.with_variant(variant)).to_string())
     }
@@ -19,7 +19,7 @@ impl Devices {
 #[cfg(test)]
 mod tests {
     use crate::Balena;
-    use crate::api::rows::Device;
+    use crate::rows::Device;
 
     fn version(version: &str, variant: Option<&str>) -> Option<String> {
         let device = Device {

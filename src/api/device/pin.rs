@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::batch::{Batch, DeviceKeys, Grouped};
-use crate::api::confirm::Writer;
-use crate::api::keys::DeviceKey;
 use crate::api::release::ReleaseKey;
-use crate::api::request::Request;
-use crate::api::resource::Resource;
-use crate::api::rows::{Device, Release};
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::Result;
 use crate::http::BoxFuture;
 use crate::odata::Query;
+use crate::resource::batch::{Batch, DeviceKeys, Grouped};
+use crate::resource::keys::DeviceKey;
+use crate::resource::request::Request;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::RowWriter;
+use crate::rows::{Device, Release};
 
 use super::Devices;
 use super::batch::Change;
-use super::read::{columns, told};
+use super::read::{columns, required};
 
 impl Devices {
     /// Returns whether a device tracks its application's release rather than being pinned (`GET /v6/device`).
@@ -56,7 +56,7 @@ impl Devices {
         let (core, release) = (self.core.clone(), release.into());
         let identity = json!(["pin_to_release", release.to_string()]);
         let checked = release.check();
-        let list = Pin { core, release: release.clone() };
+        let list = PinDevices { core, release: release.clone() };
         let one = move |writer, device| pin_one(writer, device, release.clone());
         let batch = self.change_by_group(devices.into(), identity, one, list);
         match checked {
@@ -75,15 +75,15 @@ impl Devices {
     }
 }
 
-async fn pin_one(writer: Writer, key: DeviceKey, release: ReleaseKey) -> Result<()> {
+async fn pin_one(writer: RowWriter, key: DeviceKey, release: ReleaseKey) -> Result<()> {
     let core = writer.core();
     let query = columns(["id"]).expand(Device::APPLICATION.select(["id"]));
     let device: Device = core.row_of(key.target::<Device>(query)?).await?;
     let application = device.belongs_to_application.get().and_then(|row| row.id);
-    let application = told(application, "belongs_to__application/id")?;
+    let application = required(application, "belongs_to__application/id")?;
     let release = successful(core, application.get(), &release).await?;
-    let id = told(device.id, "id")?;
-    writer.change(Device::NAME, &Rows::id(id.get()), &core.pin(Some(release))).await
+    let id = required(device.id, "id")?;
+    writer.change(Device::NAME, &RowSelector::id(id.get()), &core.pin(Some(release))).await
 }
 
 /// Returns the id of a successful release of an application.
@@ -99,18 +99,18 @@ async fn successful(core: &Core, application: i64, release: &ReleaseKey) -> Resu
 }
 
 /// Pins the devices of a list.
-struct Pin {
+struct PinDevices {
     core: Arc<Core>,
     release: ReleaseKey,
 }
 
-impl Grouped<Device> for Pin {
+impl Grouped<Device> for PinDevices {
     fn columns(&self) -> Query {
         columns(["belongs_to__application"])
     }
 
     fn group(&self, row: &Device) -> Result<i64> {
-        told(row.belongs_to_application.id(), "belongs_to__application")
+        required(row.belongs_to_application.id(), "belongs_to__application")
     }
 
     fn values(&self, application: i64) -> BoxFuture<'_, Result<Value>> {

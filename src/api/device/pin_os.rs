@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::api::answer::told;
-use crate::api::batch::{Batch, DeviceKeys, Grouped};
-use crate::api::confirm::Writer;
-use crate::api::keys::{DeviceTypeKey, OsReleaseKey};
-use crate::api::os::{OsVersion, Wanted, published_as, slug_of, versions_of};
-use crate::api::rows::Device;
+use crate::api::os::{OsVersion, ReleaseSelection, published_as, slug_of, versions_of};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
 use crate::ids::DeviceTypeId;
 use crate::odata::Query;
+use crate::resource::batch::{Batch, DeviceKeys, Grouped};
+use crate::resource::json_request::required;
+use crate::resource::keys::{DeviceTypeKey, OsReleaseKey};
+use crate::resource::write_request::RowWriter;
+use crate::rows::Device;
 use crate::settings::ApiVersion;
 use crate::version::Version;
 
@@ -42,11 +42,11 @@ impl Devices {
         let (core, release) = (self.core.clone(), os_release.into());
         let identity = json!(["pin_to_os_release", release.to_string()]);
         let checked = release.check().and_then(|()| offered(core.settings().api_version));
-        let pin = PinOs { core, release: release.clone(), rows: Mutex::default() };
-        let one = move |writer: Writer, device| {
+        let pin = PinOsRelease { core, release: release.clone(), rows: Mutex::default() };
+        let one = move |writer: RowWriter, device| {
             let release = release.clone();
             async move {
-                let pin = PinOs { core: writer.core().clone(), release, rows: Mutex::default() };
+                let pin = PinOsRelease { core: writer.core().clone(), release, rows: Mutex::default() };
                 one_of_group(&writer, &device, &pin).await
             }
         };
@@ -64,27 +64,27 @@ fn offered(api: ApiVersion) -> Result<()> {
     }
     let text = "version 6 of the API has no target version of the host OS";
     Err(Error::new(ErrorKind::Unsupported, text)
-        .help("set api_version to version 7, or update it now with start_os_update"))
+        .with_help("set api_version to version 7, or update it now with start_os_update"))
 }
 
 /// The inputs of a check: device type, version and variant of the host OS.
 type Kind = (i64, Option<String>, Option<String>);
 
 /// Sets the target version of the host OS of devices.
-struct PinOs {
+struct PinOsRelease {
     core: Arc<Core>,
     release: OsReleaseKey,
     /// One device for each combination of inputs. They are checked once the version is looked up.
     rows: Mutex<HashMap<Kind, Device>>,
 }
 
-impl Grouped<Device> for PinOs {
+impl Grouped<Device> for PinOsRelease {
     fn columns(&self) -> Query {
         columns(["uuid", "os_version", "os_variant", "is_of__device_type"])
     }
 
     fn group(&self, row: &Device) -> Result<i64> {
-        let group = told(row.is_of_device_type.id(), "is_of__device_type")?;
+        let group = required(row.is_of_device_type.id(), "is_of__device_type")?;
         let same = (group, row.os_version.clone(), row.os_variant.clone());
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.entry(same).or_insert_with(|| row.clone());
@@ -100,21 +100,21 @@ impl Grouped<Device> for PinOs {
             for (_, device) in rows.iter().filter(|((of, ..), _)| *of == group) {
                 check(ApiVersion::V7, device, Some(&slug), target, Mode::Pin)?;
             }
-            Ok(json!({ "should_be_operated_by__release": told(found.release.id, "id")? }))
+            Ok(json!({ "should_be_operated_by__release": required(found.release.id, "id")? }))
         })
     }
 }
 
-impl PinOs {
+impl PinOsRelease {
     async fn find(&self, slug: &str) -> Result<OsVersion> {
         // Drafts are included only if given explicitly.
         let wanted = match &self.release {
             OsReleaseKey::Name(text)
                 if Version::parse(text).is_none_or(|version| !version.is_prerelease()) =>
             {
-                Wanted::Available
+                ReleaseSelection::Available
             }
-            _ => Wanted::WithDrafts,
+            _ => ReleaseSelection::WithDrafts,
         };
         let is_it = |version: &OsVersion| match &self.release {
             OsReleaseKey::Id(id) => version.release.id == Some(*id),
@@ -129,7 +129,7 @@ impl PinOs {
             OsReleaseKey::Name(text) => published_as(&versions, text),
             OsReleaseKey::Id(_) => None,
         };
-        Err(Error::new(ErrorKind::NotFound, text).sent(true).help(published.map_or_else(
+        Err(Error::new(ErrorKind::NotFound, text).with_sent(true).with_help(published.map_or_else(
             || "os().get_available_os_versions(..) lists the versions".to_owned(),
             |version| format!("it is published as {}", version.raw_version()),
         )))

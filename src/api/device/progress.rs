@@ -1,9 +1,9 @@
 //! Progress and target release of a device.
 
-use crate::api::keys::DeviceKey;
-use crate::api::request::Request;
-use crate::api::rows::{Application, Device, Release};
 use crate::odata::Nav;
+use crate::resource::keys::DeviceKey;
+use crate::resource::request::Request;
+use crate::rows::{Application, Device, Release};
 use crate::settings::ApiVersion;
 
 use super::Devices;
@@ -51,11 +51,11 @@ fn commit(release: Nav<Release>) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::api::always::Always;
+    use crate::resource::test_util::MockTransport;
     use crate::{ApiVersion, Balena};
 
-    fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-        Always::cloud(api_version, 200, body)
+    fn cloud(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<MockTransport>) {
+        MockTransport::cloud(api_version, 200, body)
     }
 
     #[tokio::test]

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use crate::api::answer::told;
-use crate::api::keys::{ApplicationKey, DeviceKey, OrganizationKey};
-use crate::api::read::{Get, List, Target};
-use crate::api::request::Request;
-use crate::api::rows::{Application, Device, Organization, OverallStatus};
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::odata::{Filter, Query};
+pub(super) use crate::resource::json_request::required;
+use crate::resource::keys::{ApplicationKey, DeviceKey, OrganizationKey};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Request;
+use crate::rows::{Application, Device, Organization, OverallStatus};
 
 use super::{DeviceTarget, Devices};
 
@@ -53,7 +53,7 @@ impl Devices {
     /// The errors of every read.
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Device> {
-        List::new(&self.core, async { Ok(Target::list::<Device>(by_name())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<Device>(by_name())) })
     }
 
     /// Lists the devices of an application, by name (`GET /v6/device`).
@@ -94,12 +94,12 @@ impl Devices {
                 return Err(Error::argument("name", "it is empty"));
             }
             let query = by_name().filter(Device::DEVICE_NAME.eq(name.as_str()));
-            Ok(Target::some::<Device>(query, shown(&name)))
+            Ok(ReadTarget::non_empty_list::<Device>(query, escaped(&name)))
         })
     }
 
     fn list(&self, filter: impl Future<Output = Result<Filter<Device>>> + Send + 'static) -> List<Device> {
-        List::new(&self.core, async move { Ok(Target::list::<Device>(by_name().filter(filter.await?))) })
+        List::new(&self.core, async move { Ok(ReadTarget::list::<Device>(by_name().filter(filter.await?))) })
     }
 
     /// Reads some columns of one device and converts them.
@@ -123,7 +123,7 @@ impl Devices {
         let Some(key) = device.into().key().cloned() else {
             return Request::new(self.core.supervisor.device_name().into_future());
         };
-        self.ask(key, columns(["device_name"]), |device| told(device.device_name, "device_name"))
+        self.ask(key, columns(["device_name"]), |device| required(device.device_name, "device_name"))
     }
 
     /// Returns the name of a device's application (`GET /v6/device`).
@@ -135,7 +135,7 @@ impl Devices {
         let query = columns(["id"]).expand(Device::APPLICATION.select(["app_name"]));
         self.ask(device, query, |device| {
             let application = device.belongs_to_application.into_rows().pop();
-            told(application.and_then(|row| row.app_name), "belongs_to__application/app_name")
+            required(application.and_then(|row| row.app_name), "belongs_to__application/app_name")
         })
     }
 
@@ -145,7 +145,7 @@ impl Devices {
     /// `is_ambiguous` if several uuids start with the text.
     pub fn has(&self, device: impl Into<DeviceKey>) -> Request<bool> {
         let (core, key) = (self.core.clone(), device.into());
-        Request::new(async move { core.finds(key.target::<Device>(Query::new())?).await })
+        Request::new(async move { core.exists(key.target::<Device>(Query::new())?).await })
     }
 
     /// Returns whether a device is connected to the cloud (`GET /v6/device`).
@@ -168,7 +168,7 @@ impl Devices {
         self.ask(key, columns(["is_online", "ip_address"]), move |device| {
             if device.is_online != Some(true) {
                 let text = format!("device {name} is offline");
-                return Err(Error::new(ErrorKind::DeviceOffline, text).sent(true));
+                return Err(Error::new(ErrorKind::DeviceOffline, text).with_sent(true));
             }
             Ok(words(device.ip_address))
         })
@@ -211,7 +211,9 @@ impl Devices {
     /// As [`get`](Self::get).
     #[doc(alias = "getStatus")]
     pub fn get_status(&self, device: impl Into<DeviceKey>) -> Request<OverallStatus> {
-        self.ask(device, columns(["overall_status"]), |device| told(device.overall_status, "overall_status"))
+        self.ask(device, columns(["overall_status"]), |device| {
+            required(device.overall_status, "overall_status")
+        })
     }
 }
 

@@ -9,26 +9,26 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::answer::unreadable_secret;
 use crate::api::application::Applications;
 use crate::api::device_type::DeviceTypes;
-use crate::api::filled::Filled;
-use crate::api::keys::{ApplicationKey, not_empty};
-use crate::api::read::about;
-use crate::api::resource::Resource;
-use crate::api::rows::{ApiKey, Application, DeviceType};
-use crate::api::write::Rows;
 use crate::checks;
-use crate::core::{Core, Plain};
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::core::{Core, EndpointRequest};
+use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::ids::DeviceId;
 use crate::odata::Query;
-use crate::whoami::Actor;
+use crate::resource::json_request::decode_error_of_secret;
+use crate::resource::keys::{ApplicationKey, not_empty};
+use crate::resource::read::response_error;
+use crate::resource::request_builder::RequestBuilder;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::rows::{ApiKey, Application, DeviceType};
+use crate::whoami::ActorKind;
 
 use super::Devices;
 use super::architecture::runs;
 use super::change::slug;
-use super::read::{columns, told};
+use super::read::{columns, required};
 
 /// Length of a uuid in bytes: 62 digits. With the 64 digits of a hash, certificate checks of the VPN fail.
 const UUID_BYTES: usize = 31;
@@ -69,7 +69,8 @@ impl Devices {
     pub fn generate_uuid(&self) -> Result<String> {
         let mut bytes = [0; UUID_BYTES];
         getrandom::fill(&mut bytes).map_err(|cause| {
-            Error::new(ErrorKind::Io, "the system has no random numbers").because(std::io::Error::from(cause))
+            Error::new(ErrorKind::Io, "the system has no random numbers")
+                .with_source(std::io::Error::from(cause))
         })?;
         Ok(bytes.iter().fold(String::with_capacity(2 * UUID_BYTES), |mut uuid, byte| {
             // Writing to a string can't fail.
@@ -94,9 +95,9 @@ impl Devices {
         &self,
         application: impl Into<ApplicationKey>,
         uuid: impl Into<String>,
-    ) -> Filled<NewDevice, RegisteredDevice> {
+    ) -> RequestBuilder<NewDevice, RegisteredDevice> {
         let (core, application, uuid) = (self.core.clone(), application.into(), uuid.into());
-        Filled::new(move |mut given| async move {
+        RequestBuilder::new(move |mut given| async move {
             application.check()?;
             checks::new_uuid("uuid", &uuid)?;
             let mut given = |name: &'static str| -> Result<Option<String>> {
@@ -104,7 +105,7 @@ impl Devices {
                 value.as_deref().map_or(Ok(()), |value| not_empty(name, value))?;
                 Ok(value)
             };
-            let device = New { application, uuid, device_type: given(DEVICE_TYPE)? };
+            let device = Registration { application, uuid, device_type: given(DEVICE_TYPE)? };
             let (core, registrar) = if let Some(key) = given(PROVISIONING_KEY)?.map(SecretString::from) {
                 checks::token(PROVISIONING_KEY, key.expose_secret())?;
                 (core.with_token(key.clone())?, Registrar { key, user: None, made: None })
@@ -122,13 +123,13 @@ impl Devices {
 }
 
 /// The device to register.
-struct New {
+struct Registration {
     application: ApplicationKey,
     uuid: String,
     device_type: Option<String>,
 }
 
-impl New {
+impl Registration {
     async fn register(self, core: &Arc<Core>, registrar: &Registrar) -> Result<RegisteredDevice> {
         let query = columns(["id"]).expand(Application::DEVICE_TYPE.with(with_architecture()));
         let fleet: Application = core.row_of(self.application.target::<Application>(query)?).await?;
@@ -138,20 +139,20 @@ impl New {
             None => fleets_type.and_then(|device_type| device_type.slug.clone()),
         };
         let mut body = json!({
-            "application": told(fleet.id, "id")?,
+            "application": required(fleet.id, "id")?,
             "uuid": self.uuid,
-            "device_type": told(device_type, "is_for__device_type/slug")?,
+            "device_type": required(device_type, "is_for__device_type/slug")?,
         });
         if let (Some(user), Some(body)) = (registrar.user, body.as_object_mut()) {
             body.insert("user".into(), user.into());
         }
-        let post = Plain::post(Method::POST, "/device/register", Some(body));
-        let reply = core.plain_as(post, Some(registrar.key.clone())).await?;
+        let post = EndpointRequest::new(Method::POST, "/device/register", Some(body));
+        let reply = core.send_with_token(post, Some(registrar.key.clone())).await?;
         let registered: RegisteredDevice = crate::json::decode(&reply.body)
-            .map_err(|misfit| unreadable_secret(&reply, &misfit).help(LOOK_FOR_IT))?;
+            .map_err(|misfit| decode_error_of_secret(&reply, &misfit).with_help(LOOK_FOR_IT))?;
         if registered.uuid != self.uuid {
-            let text = format!("the answer is for another device: uuid {}", shown(&registered.uuid));
-            return Err(about(&reply, ErrorKind::Decode, text).help(LOOK_FOR_IT));
+            let text = format!("the answer is for another device: uuid {}", escaped(&registered.uuid));
+            return Err(response_error(&reply, ErrorKind::Decode, text).with_help(LOOK_FOR_IT));
         }
         Ok(registered)
     }
@@ -165,17 +166,17 @@ struct Registrar {
     key: SecretString,
     user: Option<i64>,
     /// Key that was created for this registration.
-    made: Option<MadeKey>,
+    made: Option<TemporaryKey>,
 }
 
 impl Registrar {
-    async fn of_the_caller(core: &Arc<Core>, device: &New) -> Result<Self> {
+    async fn of_the_caller(core: &Arc<Core>, device: &Registration) -> Result<Self> {
         let who = core.whoami().await?;
-        if let (Actor::Application { .. }, Some(key)) = (&who.actor, core.token().await?) {
+        if let (ActorKind::Application { .. }, Some(key)) = (&who.actor, core.token().await?) {
             return Ok(Self { key, user: None, made: None });
         }
         let user = Some(who.user_id()?);
-        let made = MadeKey { name: device.uuid.chars().take(SHOWN_OF_UUID).collect() };
+        let made = TemporaryKey { name: device.uuid.chars().take(SHOWN_OF_UUID).collect() };
         let expiry = core.http.clock.now() + KEY_LIFETIME;
         let expiry = Timestamp::from_millisecond(expiry.as_millisecond()).unwrap_or(expiry);
         let key = Applications::new(core)
@@ -198,31 +199,31 @@ impl Registrar {
 }
 
 /// A provisioning key created for one device. Identified by its name, because the API does not return its id.
-struct MadeKey {
+struct TemporaryKey {
     name: String,
 }
 
-impl MadeKey {
+impl TemporaryKey {
     /// Deletes the key. Ignores failures, since it expires soon.
     async fn remove(&self, core: &Core) {
         let is_it = ApiKey::NAME.eq(&*self.name).and(ApiKey::DESCRIPTION.eq(KEY_DESCRIPTION));
-        if let Err(error) = core.delete(<ApiKey as Resource>::NAME, &Rows::filter(is_it)).await {
+        if let Err(error) = core.delete(<ApiKey as Resource>::NAME, &RowSelector::filter(is_it)).await {
             tracing::debug!(%error, "the provisioning key could not be deleted; it expires soon");
         }
     }
 }
 
-impl Filled<NewDevice, RegisteredDevice> {
+impl RequestBuilder<NewDevice, RegisteredDevice> {
     /// Sets the device type by slug or alias, if it differs from the application's.
     pub fn device_type(self, slug: impl Into<String>) -> Self {
-        self.give(DEVICE_TYPE, slug.into())
+        self.set(DEVICE_TYPE, slug.into())
     }
 
     /// Sets a provisioning key of the application: see
     /// [`generate_provisioning_key`](crate::api::application::Applications::generate_provisioning_key). All requests
     /// use it in place of the login. It is neither created nor deleted.
     pub fn provisioning_key(self, key: impl Into<SecretString>) -> Self {
-        self.give(PROVISIONING_KEY, key.into().expose_secret())
+        self.set(PROVISIONING_KEY, key.into().expose_secret())
     }
 }
 
@@ -232,8 +233,8 @@ async fn fitting(core: &Arc<Core>, name: &str, architecture: &str) -> Result<Opt
     let device_type: DeviceType = device_type.expand(DeviceType::CPU_ARCHITECTURE.select(["slug"])).await?;
     let own = slug(Some(&device_type))?;
     if !runs(own, architecture) {
-        let why = format_args!("{} ({own}) can't run code for {architecture}", shown(name));
-        return Err(Error::argument("device_type", why).sent(true));
+        let why = format_args!("{} ({own}) can't run code for {architecture}", escaped(name));
+        return Err(Error::argument("device_type", why).with_sent(true));
     }
     Ok(device_type.slug)
 }

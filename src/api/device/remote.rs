@@ -6,21 +6,21 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::keys::{DeviceKey, IdRow};
-use crate::api::proxy::{DEADLINE, Passed};
-use crate::api::read::{one, rows};
-use crate::api::rows::Device;
-use crate::core::{Core, Plain};
+use crate::api::supervisor_proxy::{DEADLINE, ProxiedCall};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Refusals, Reply};
+use crate::http::{BufferedResponse, StatusPolicy};
 use crate::odata::Query;
-use crate::supervisor::{APP_ID, Answer, Endpoint, Force, Nature, Spec};
+use crate::resource::keys::{DeviceKey, IdRow};
+use crate::resource::read::{exactly_one, rows};
+use crate::rows::Device;
+use crate::supervisor::{APP_ID, Endpoint, Force, RequestSpec, Retryability, SupervisorResponse};
 
-use super::supervisor_version::Minimum;
+use super::supervisor_version::MinimumVersion;
 
 /// What must be looked up before an action can be forwarded.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Needs {
+pub(super) enum RequiredFields {
     /// The device's full uuid, by which the API selects it.
     Uuid,
     /// The device's id.
@@ -28,14 +28,14 @@ pub(super) enum Needs {
     /// The ids of the device and its application.
     Application,
     /// These, and the supervisor's version, which must not be lower.
-    Version(Minimum),
+    Version(MinimumVersion),
     /// These, and the supervisor's version: before 7, another endpoint restarts the application.
     VersionForRestart,
 }
 
 /// The looked-up row.
 #[derive(Deserialize)]
-struct Row {
+struct DeviceFields {
     id: Option<i64>,
     uuid: Option<String>,
     supervisor_version: Option<String>,
@@ -43,7 +43,7 @@ struct Row {
     application: Vec<IdRow>,
 }
 
-impl Needs {
+impl RequiredFields {
     fn query(self) -> Query {
         let columns: &[&str] = match self {
             Self::Uuid => &["uuid"],
@@ -59,24 +59,24 @@ impl Needs {
 }
 
 /// Looks up the device and sends the action to it. Not generic, so that it is compiled once for all actions.
-pub(super) async fn pass_on(
+pub(super) async fn send_proxied(
     core: &Core,
     device: &DeviceKey,
-    needs: Needs,
-    spec: Spec,
+    needs: RequiredFields,
+    spec: RequestSpec,
     deadline: Option<Duration>,
-) -> Result<Answer> {
+) -> Result<SupervisorResponse> {
     let endpoint = spec.endpoint;
-    let (mut body, application) = if let (Needs::Id, DeviceKey::Id(id)) = (needs, device) {
+    let (mut body, application) = if let (RequiredFields::Id, DeviceKey::Id(id)) = (needs, device) {
         (fields(json!({ "deviceId": id })), None)
     } else {
         let target = device.target::<Device>(needs.query())?;
         let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-        let row: Row = one(target.missing, rows(&reply)?, &target.sought, &reply)?;
+        let row: DeviceFields = exactly_one(target.not_found_kind, rows(&reply)?, &target.subject, &reply)?;
         let version = row.supervisor_version.as_deref();
         match needs {
-            Needs::Version(minimum) => minimum.check(version)?,
-            Needs::VersionForRestart if !Minimum::V7.is_met_as_written(version) => {
+            RequiredFields::Version(minimum) => minimum.check(version)?,
+            RequiredFields::VersionForRestart if !MinimumVersion::V7.is_met_as_written(version) => {
                 let id = row.id.ok_or_else(|| absent("id", &reply))?;
                 return restart_before_7(core, id, spec, deadline).await;
             }
@@ -96,20 +96,24 @@ pub(super) async fn pass_on(
     if let Some(data) = data {
         body.insert("data".into(), data);
     }
-    let repeatable = endpoint.nature == Nature::Read;
-    let passed = Passed { path, body: Value::Object(body), repeatable, deadline, force };
-    let reply = core.pass_on(passed).await.map_err(|error| understood(error, endpoint))?;
+    let repeatable = endpoint.retryability == Retryability::Read;
+    let passed = ProxiedCall { path, body: Value::Object(body), idempotent: repeatable, deadline, force };
+    let reply = core.send_proxied(passed).await.map_err(|error| explain_unsupported(error, endpoint))?;
     Ok(answer(core, endpoint, reply))
 }
 
 /// Returns the fields by which the API selects the device, and the id of its application if it was requested.
-fn identity(needs: Needs, row: Row, reply: &Reply) -> Result<(Map<String, Value>, Option<i64>)> {
-    if let Needs::Uuid = needs {
+fn identity(
+    needs: RequiredFields,
+    row: DeviceFields,
+    reply: &BufferedResponse,
+) -> Result<(Map<String, Value>, Option<i64>)> {
+    if let RequiredFields::Uuid = needs {
         let uuid = row.uuid.filter(|uuid| !uuid.is_empty()).ok_or_else(|| absent("uuid", reply))?;
         return Ok((fields(json!({ "uuid": uuid })), None));
     }
     let id = row.id.ok_or_else(|| absent("id", reply))?;
-    if let Needs::Id = needs {
+    if let RequiredFields::Id = needs {
         return Ok((fields(json!({ "deviceId": id })), None));
     }
     let application = row.application.first().ok_or_else(|| absent("application", reply))?.id;
@@ -132,24 +136,29 @@ fn name_application(id: i64, path: &mut String, data: &mut Option<Value>) {
 
 /// Restarts the application of a device whose supervisor is older than 7 (`POST /device/<id>/restart`). It takes no
 /// options.
-async fn restart_before_7(core: &Core, id: i64, spec: Spec, deadline: Option<Duration>) -> Result<Answer> {
+async fn restart_before_7(
+    core: &Core,
+    id: i64,
+    spec: RequestSpec,
+    deadline: Option<Duration>,
+) -> Result<SupervisorResponse> {
     if spec.body.as_ref().is_some_and(|body| body.get("force").is_some()) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             "the device's supervisor is older than 7.0.0 and can't be made to override locks from here",
         )
-        .help("restart without force, or update the device"));
+        .with_help("restart without force, or update the device"));
     }
-    let plain = Plain {
+    let plain = EndpointRequest {
         timeout: Some(deadline.unwrap_or(DEADLINE)),
-        refusals: Refusals::OfADevice,
-        ..Plain::post(Method::POST, format!("/device/{id}/restart"), None)
+        status_policy: StatusPolicy::DeviceProxy,
+        ..EndpointRequest::new(Method::POST, format!("/device/{id}/restart"), None)
     };
-    Ok(answer(core, spec.endpoint, core.plain(plain).await?))
+    Ok(answer(core, spec.endpoint, core.send(plain).await?))
 }
 
-fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
-    Answer {
+fn answer(core: &Core, endpoint: &'static Endpoint, reply: BufferedResponse) -> SupervisorResponse {
+    SupervisorResponse {
         supervisor: core.supervisor.clone(),
         endpoint,
         operation: reply.operation,
@@ -162,7 +171,7 @@ fn answer(core: &Core, endpoint: &'static Endpoint, reply: Reply) -> Answer {
 }
 
 /// Explains a 404 of the supervisor rather than of the API: the device exists.
-fn understood(error: Error, endpoint: &Endpoint) -> Error {
+fn explain_unsupported(error: Error, endpoint: &Endpoint) -> Error {
     if error.status() != Some(404) {
         return error;
     }
@@ -173,13 +182,13 @@ fn understood(error: Error, endpoint: &Endpoint) -> Error {
         && [" /v1/", " /v2/"].iter().any(|path| words.contains(path))
     {
         let help = format!("it needs supervisor {} or later; update the device", endpoint.since);
-        return error.help(help);
+        return error.with_help(help);
     }
     let is_offline = ["not found", "no online device(s) found"].contains(&words.trim());
-    if error.is_device_offline() && endpoint.absent.is_some() && !is_offline {
+    if error.is_device_offline() && endpoint.not_found_status.is_some() && !is_offline {
         return error
             .with_kind(ErrorKind::NotFound)
-            .help("check that the service is part of the release on the device");
+            .with_help("check that the service is part of the release on the device");
     }
     error
 }
@@ -187,18 +196,18 @@ fn understood(error: Error, endpoint: &Endpoint) -> Error {
 /// Adds help to a response that is not from a supported supervisor.
 pub(super) fn of_another_device(error: Error) -> Error {
     if error.is_decode() {
-        error.help("this came through the API: check the version of the device's supervisor")
+        error.with_help("this came through the API: check the version of the device's supervisor")
     } else {
         error
     }
 }
 
-fn absent(what: &str, reply: &Reply) -> Error {
+fn absent(what: &str, reply: &BufferedResponse) -> Error {
     Error::new(ErrorKind::Decode, format!("the response lacks the device's {what}"))
-        .operation(reply.operation.clone())
+        .with_operation(reply.operation.clone())
         .with_status(reply.status)
-        .sent(true)
-        .help("check that the token may read it: the API omits what a key may not read")
+        .with_sent(true)
+        .with_help("check that the token may read it: the API omits what a key may not read")
 }
 
 fn fields(object: Value) -> Map<String, Value> {

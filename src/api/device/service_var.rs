@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::confirm::Write;
-use crate::api::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, IdRow};
-use crate::api::read::{List, Target, rows, whole_rows};
-use crate::api::request::Request;
-use crate::api::resource::Resource;
-use crate::api::rows::{Application, Device, DeviceServiceVariable, Service, ServiceInstall};
-use crate::api::write::Rows;
 use crate::checks;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::{Filter, Navigation, Query};
+use crate::resource::keys::{ApplicationKey, DeviceKey, DeviceServiceKey, IdRow};
+use crate::resource::read::{List, ReadTarget, rows, whole_rows};
+use crate::resource::request::Request;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, Device, DeviceServiceVariable, Service, ServiceInstall};
 
 use super::Devices;
 
@@ -43,7 +43,7 @@ impl DeviceServiceVariables {
         let (core, device) = (self.core.clone(), device.into());
         List::new(&self.core, async move {
             let on_device = ServiceInstall::DEVICE.id().eq(device_id(&core, &device).await?);
-            Ok(Target::list::<DeviceServiceVariable>(Query::new().filter(of_installs(on_device))))
+            Ok(ReadTarget::list::<DeviceServiceVariable>(Query::new().filter(of_installs(on_device))))
         })
     }
 
@@ -63,7 +63,7 @@ impl DeviceServiceVariables {
             let on_devices = ServiceInstall::DEVICE.any(Device::APPLICATION.id().eq(id));
             let query =
                 Query::new().filter(of_installs(on_devices)).order_by(DeviceServiceVariable::NAME.asc());
-            Ok(Target::list::<DeviceServiceVariable>(query))
+            Ok(ReadTarget::list::<DeviceServiceVariable>(query))
         })
     }
 
@@ -131,10 +131,10 @@ impl DeviceServiceVariables {
         device: impl Into<DeviceKey>,
         service: impl Into<DeviceServiceKey>,
         name: impl Into<String>,
-    ) -> Write {
+    ) -> WriteRequest {
         let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
-        Write::new(&self.core, move |writer| async move {
-            let rows = Rows::Where(variable.query(&core).await?);
+        WriteRequest::new(&self.core, move |writer| async move {
+            let rows = RowSelector::Where(variable.query(&core).await?);
             writer.delete(<DeviceServiceVariable as Resource>::NAME, &rows).await
         })
     }
@@ -158,7 +158,7 @@ impl Variable {
 
     fn check(&self) -> Result<()> {
         self.service.check()?;
-        checks::any_key("name", &self.name)
+        checks::non_empty("name", &self.name)
     }
 
     /// Returns the query of the variable's rows. Looks up the device's id.
@@ -193,21 +193,24 @@ impl Variable {
         let reply = core.read(<ServiceInstall as Resource>::NAME, None, &query).await?;
         let found: Vec<IdRow> = rows(&reply)?;
         let error = |kind, text: String| {
-            Error::new(kind, text).operation(reply.operation.clone()).with_status(reply.status).sent(true)
+            Error::new(kind, text)
+                .with_operation(reply.operation.clone())
+                .with_status(reply.status)
+                .with_sent(true)
         };
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(install), None) => Ok(install.id),
             (None, _) => {
                 let text = format!("service {} not found on device {}", self.service, self.device);
-                Err(error(ErrorKind::NotFound, text).help("check that the device's release contains it"))
+                Err(error(ErrorKind::NotFound, text).with_help("check that the device's release contains it"))
             }
             _ => {
                 let text = format!(
                     "device {} is ambiguous: it has service {} more than once",
                     self.device, self.service
                 );
-                Err(error(ErrorKind::Ambiguous, text).help("give the service's id"))
+                Err(error(ErrorKind::Ambiguous, text).with_help("give the service's id"))
             }
         }
     }

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::keys::DeviceKey;
-use crate::api::read::Get;
-use crate::api::rows::{Application, Device, Image, ImageInstall, Release, Service};
 use crate::ids::{ImageId, ServiceId};
 use crate::odata::{Nav, Query};
+use crate::resource::keys::DeviceKey;
+use crate::resource::read::Get;
+use crate::rows::{Application, Device, Image, ImageInstall, Release, Service};
 
 use super::Devices;
 use super::read::columns;
 
 /// A device with its services, in any state. `D` is the type that the device's columns are decoded into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Raw<D>", bound(deserialize = "D: Deserialize<'de>"))]
+#[serde(from = "DeviceRow<D>", bound(deserialize = "D: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct DeviceWithServices<D = Device> {
     /// The device. Its own list of image installs is empty.
@@ -32,7 +32,7 @@ pub type CurrentServices = BTreeMap<String, Vec<CurrentService>>;
 /// A device with the services of each application that it runs, including those of host and supervisor. `D` is the
 /// type that the device's columns are decoded into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Raw<D>", bound(deserialize = "D: Deserialize<'de>"))]
+#[serde(from = "DeviceRow<D>", bound(deserialize = "D: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct DeviceWithServicesByApp<D = Device> {
     /// The device. Its own list of image installs is empty.
@@ -65,7 +65,7 @@ pub struct CurrentService {
 
 /// A device as in the API's response.
 #[derive(Deserialize)]
-struct Raw<D> {
+struct DeviceRow<D> {
     #[serde(default)]
     image_install: Nav<Install>,
     #[serde(flatten)]
@@ -107,8 +107,8 @@ impl Install {
     }
 }
 
-impl<D> From<Raw<D>> for DeviceWithServices<D> {
-    fn from(raw: Raw<D>) -> Self {
+impl<D> From<DeviceRow<D>> for DeviceWithServices<D> {
+    fn from(raw: DeviceRow<D>) -> Self {
         let mut current_services = CurrentServices::new();
         for (name, _, service) in raw.image_install.into_rows().into_iter().filter_map(Install::into_service)
         {
@@ -118,8 +118,8 @@ impl<D> From<Raw<D>> for DeviceWithServices<D> {
     }
 }
 
-impl<D> From<Raw<D>> for DeviceWithServicesByApp<D> {
-    fn from(raw: Raw<D>) -> Self {
+impl<D> From<DeviceRow<D>> for DeviceWithServicesByApp<D> {
+    fn from(raw: DeviceRow<D>) -> Self {
         let mut current_services_by_app: BTreeMap<String, CurrentServices> = BTreeMap::new();
         for (name, slug, service) in
             raw.image_install.into_rows().into_iter().filter_map(Install::into_service)
@@ -152,7 +152,10 @@ impl Devices {
     #[doc(alias = "getWithServiceDetails")]
     pub fn get_with_service_details(&self, device: impl Into<DeviceKey>) -> Get<Device, DeviceWithServices> {
         let key = device.into();
-        Get::new(&self.core, async move { Ok(key.target::<Device>(services())?.needing(named())) })
+        Get::new(
+            &self.core,
+            async move { Ok(key.target::<Device>(services())?.with_required_columns(named())) },
+        )
     }
 }
 
@@ -180,7 +183,7 @@ pub(crate) fn services() -> Query {
 mod tests {
     use serde_json::json;
 
-    use crate::api::always::Always;
+    use crate::resource::test_util::MockTransport;
 
     #[tokio::test]
     async fn services_of_one_name_in_two_applications_stay_apart() {
@@ -190,7 +193,7 @@ mod tests {
             {"id":2,"status":"Running","image":[{"id":11,"is_a_build_of__service":[{"id":21,"service_name":"main"}]}],
              "is_provided_by__release":[{"commit":"b","belongs_to__application":[{"slug":"org/other"}]}]},
             {"id":3,"image":[{"id":12,"is_a_build_of__service":[]}]}]}]}"#;
-        let (balena, transport) = Always::answering(body);
+        let (balena, transport) = MockTransport::answering(body);
         let device = balena.device().get_with_service_details(5).by_app().await.unwrap();
         let apps = device.current_services_by_app;
         assert_eq!(apps.keys().collect::<Vec<_>>(), ["org/app", "org/other"]);
@@ -218,7 +221,7 @@ mod tests {
         let sent = "image_install($select=id;$expand=image($select=id;$expand=\
                     is_a_build_of__service($select=id,service_name)),is_provided_by__release($select=id;$expand=\
                     belongs_to__application($select=id,slug));$filter=";
-        let (balena, transport) = Always::answering(body);
+        let (balena, transport) = MockTransport::answering(body);
         let get = || balena.device().get_with_service_details(5).options(&nested);
         assert_eq!(get().await.unwrap().current_services.len(), 1);
         let by_app = balena.device().get_with_service_details(5).by_app().options(&nested).await.unwrap();

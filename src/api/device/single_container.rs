@@ -1,11 +1,11 @@
 //! The only service of a device whose application has a single container, through the API.
 
-use crate::api::keys::DeviceKey;
-use crate::supervisor::{Application, Call, Forceable, SingleContainer};
+use crate::resource::keys::DeviceKey;
+use crate::supervisor::{Application, Call, ForceOptions, SingleContainer};
 
-use super::remote::Needs;
-use super::supervisor_version::Minimum;
-use super::target::Way;
+use super::remote::RequiredFields;
+use super::supervisor_version::MinimumVersion;
+use super::target::Route;
 use super::{DeviceAction, Devices};
 
 impl Devices {
@@ -15,9 +15,9 @@ impl Devices {
         call: impl FnOnce(Application) -> Call<T, O>,
     ) -> DeviceAction<T, O> {
         let device = device.into();
-        let way = device.check().map(|()| Way::There(device));
+        let way = device.check().map(|()| Route::There(device));
         let call = call(self.core.supervisor.application_elsewhere());
-        DeviceAction::new(&self.core, way, Needs::Version(Minimum::V1_8), call)
+        DeviceAction::new(&self.core, way, RequiredFields::Version(MinimumVersion::V1_8), call)
     }
 
     /// Reads the only service of a device whose application has a single container
@@ -46,7 +46,7 @@ impl Devices {
     /// # Errors
     /// As [`get_application_info`](Self::get_application_info); `is_locked` if the service holds an update lock.
     #[doc(alias = "stopApplication")]
-    pub fn stop_application(&self, device: impl Into<DeviceKey>) -> DeviceAction<(), Forceable> {
+    pub fn stop_application(&self, device: impl Into<DeviceKey>) -> DeviceAction<(), ForceOptions> {
         self.single(device, |application| application.stop_single().without_value())
     }
 }

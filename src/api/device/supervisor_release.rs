@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::api::answer::told;
-use crate::api::batch::{Batch, DeviceKeys, Grouped};
-use crate::api::confirm::Writer;
-use crate::api::keys::{CpuArchitectureKey, DeviceKey, DeviceTypeKey, SupervisorReleaseKey};
 use crate::api::os::{slug_of, supervisor_releases};
-use crate::api::read::Target;
-use crate::api::resource::Resource;
-use crate::api::rows::{Device, DeviceType, Release, SupervisorRelease};
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
 use crate::ids::{CpuArchitectureId, DeviceTypeId, ReleaseId};
 use crate::odata::Query;
+use crate::resource::batch::{Batch, DeviceKeys, Grouped};
+use crate::resource::json_request::required;
+use crate::resource::keys::{CpuArchitectureKey, DeviceKey, DeviceTypeKey, SupervisorReleaseKey};
+use crate::resource::read::ReadTarget;
+use crate::resource::schema::Resource;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::RowWriter;
+use crate::rows::{Device, DeviceType, Release, SupervisorRelease};
 use crate::settings::ApiVersion;
-use crate::version::{Precedence, bare};
+use crate::version::{Precedence, strip_os_name};
 
 use super::Devices;
 use super::batch::one_of_group;
@@ -67,7 +67,7 @@ struct PinSupervisor {
 }
 
 impl PinSupervisor {
-    async fn one(self, writer: Writer, key: DeviceKey) -> Result<()> {
+    async fn one(self, writer: RowWriter, key: DeviceKey) -> Result<()> {
         if self.core.settings().api_version == ApiVersion::V7 {
             return one_of_group(&writer, &key, &self).await;
         }
@@ -75,10 +75,10 @@ impl PinSupervisor {
             columns(["id", "supervisor_version", "os_version"]).expand(Device::DEVICE_TYPE.select(["slug"]));
         let device: Device = self.core.row_of(key.target::<Device>(query)?).await?;
         let slug = device.is_of_device_type.get().and_then(|device_type| device_type.slug.as_deref());
-        let change = self.of_device_type(told(slug, "is_of__device_type/slug")?).await?;
+        let change = self.of_device_type(required(slug, "is_of__device_type/slug")?).await?;
         is_new_enough(&device)?;
-        let id = told(device.id, "id")?;
-        writer.change(Device::NAME, &Rows::id(id.get()), &change).await
+        let id = required(device.id, "id")?;
+        writer.change(Device::NAME, &RowSelector::id(id.get()), &change).await
     }
 
     /// Finds the supervisor with version 6, where each device type has its own rows of a supervisor resource.
@@ -89,14 +89,13 @@ impl PinSupervisor {
                 SupervisorRelease::SUPERVISOR_VERSION.eq(version.as_str())
             }
             // Versions have a `v` there.
-            SupervisorReleaseKey::Name(version) => {
-                SupervisorRelease::SUPERVISOR_VERSION.is_in([format!("v{}", bare(version)), version.clone()])
-            }
+            SupervisorReleaseKey::Name(version) => SupervisorRelease::SUPERVISOR_VERSION
+                .is_in([format!("v{}", strip_os_name(version)), version.clone()]),
         };
         let query = Query::new()
             .filter(SupervisorRelease::DEVICE_TYPE.any(DeviceType::SLUG.eq(slug)).and(this))
             .top(1);
-        let id = self.core.id_of(Target::one::<SupervisorRelease>(None, query, &self.release)).await?;
+        let id = self.core.id_of(ReadTarget::one::<SupervisorRelease>(None, query, &self.release)).await?;
         Ok(json!({ "should_be_managed_by__supervisor_release": id }))
     }
 
@@ -105,14 +104,14 @@ impl PinSupervisor {
         let this = match &self.release {
             SupervisorReleaseKey::Id(id) => Release::ID.eq(ReleaseId::new(id.get())),
             // Versions of releases have no `v`.
-            SupervisorReleaseKey::Name(version) => Release::RAW_VERSION.eq(bare(version)),
+            SupervisorReleaseKey::Name(version) => Release::RAW_VERSION.eq(strip_os_name(version)),
         };
         let architecture = CpuArchitectureKey::Id(CpuArchitectureId::new(architecture));
         let found = supervisor_releases(&self.core, architecture).filter(this).top(1).await?;
         let id = found.into_iter().next().and_then(|release| release.id).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("supervisor release {} not found", self.release))
-                .sent(true)
-                .help("os().get_supervisor_releases_for_cpu_architecture(..) lists the versions")
+                .with_sent(true)
+                .with_help("os().get_supervisor_releases_for_cpu_architecture(..) lists the versions")
         })?;
         Ok(json!({ "should_be_managed_by__release": id }))
     }
@@ -133,10 +132,10 @@ impl Grouped<Device> for PinSupervisor {
         is_new_enough(row)?;
         let device_type = &row.is_of_device_type;
         match self.core.settings().api_version {
-            ApiVersion::V6 => told(device_type.id(), "is_of__device_type"),
+            ApiVersion::V6 => required(device_type.id(), "is_of__device_type"),
             ApiVersion::V7 => {
                 let architecture = device_type.get().and_then(|row| row.is_of_cpu_architecture.id());
-                told(architecture, "is_of__device_type/is_of__cpu_architecture")
+                required(architecture, "is_of__device_type/is_of__cpu_architecture")
             }
         }
     }
@@ -164,8 +163,8 @@ fn require(what: &str, version: Option<&str>, least: &str) -> Result<()> {
             let version = version.escape_debug();
             let text = format!("the device's {what} is {version}, and this needs {least} or newer");
             Err(Error::new(ErrorKind::Unsupported, text)
-                .sent(true)
-                .help(format!("update the device's {what}")))
+                .with_sent(true)
+                .with_help(format!("update the device's {what}")))
         }
         _ => Ok(()),
     }

@@ -5,13 +5,13 @@ use crate::version::Version;
 
 /// A minimum version.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Minimum {
+pub(super) struct MinimumVersion {
     version: [u64; 3],
     /// Whether pre-releases of that version suffice.
     pre_releases: bool,
 }
 
-impl Minimum {
+impl MinimumVersion {
     /// For endpoints of single services.
     pub(super) const V7: Self = Self { version: [7, 0, 0], pre_releases: false };
     /// For endpoints of the only service.
@@ -33,7 +33,7 @@ impl Minimum {
                         text.escape_debug()
                     ),
                 )
-                .help("update the device's supervisor"))
+                .with_help("update the device's supervisor"))
             }
             _ => Ok(()),
         }
@@ -41,7 +41,8 @@ impl Minimum {
 
     /// As [`is_met`](Self::is_met), but only for a version of the exact form `12.11.0`.
     pub(super) fn is_met_as_written(self, version: Option<&str>) -> bool {
-        let in_its_form = |text: &str| Version::whole(text).is_some_and(|known| known.to_string() == text);
+        let in_its_form =
+            |text: &str| Version::parse_full(text).is_some_and(|known| known.to_string() == text);
         version.is_some_and(in_its_form) && self.is_met(version)
     }
 
@@ -61,20 +62,29 @@ mod tests {
     #[test]
     fn old_is_refused_and_unknown_is_not() {
         for new in ["7.0.0", "v8.1.0", "12.11.0", "7.1", "7", "14.0.0+rev1", "7.0.1-beta"] {
-            assert!(Minimum::V7.is_met(Some(new)) && Minimum::V7.check(Some(new)).is_ok(), "{new}");
+            assert!(
+                MinimumVersion::V7.is_met(Some(new)) && MinimumVersion::V7.check(Some(new)).is_ok(),
+                "{new}"
+            );
         }
         for old in ["6.9.9", "7.0.0-alpha.1", "v1.8.0", "unknown", "7.0.0.0", "7..1"] {
-            assert!(Minimum::V7.check(Some(old)).unwrap_err().is_unsupported(), "{old}");
+            assert!(MinimumVersion::V7.check(Some(old)).unwrap_err().is_unsupported(), "{old}");
         }
         for unknown in [None, Some("")] {
-            assert!(!Minimum::V7.is_met(unknown) && Minimum::V7.check(unknown).is_ok(), "{unknown:?}");
+            assert!(
+                !MinimumVersion::V7.is_met(unknown) && MinimumVersion::V7.check(unknown).is_ok(),
+                "{unknown:?}"
+            );
         }
         for new in ["7.0.0", "12.11.0-beta.1", "14.0.0+rev1"] {
-            assert!(Minimum::V7.is_met_as_written(Some(new)), "{new}");
+            assert!(MinimumVersion::V7.is_met_as_written(Some(new)), "{new}");
         }
         for old in [None, Some(""), Some("v8.1.0"), Some("7.1"), Some("7.0.0-rc1"), Some("08.1.0")] {
-            assert!(!Minimum::V7.is_met_as_written(old), "{old:?}");
+            assert!(!MinimumVersion::V7.is_met_as_written(old), "{old:?}");
         }
-        assert!(Minimum::V1_8.is_met(Some("1.8.0-alpha.0")) && Minimum::V1_8.check(Some("1.7.9")).is_err());
+        assert!(
+            MinimumVersion::V1_8.is_met(Some("1.8.0-alpha.0"))
+                && MinimumVersion::V1_8.check(Some("1.7.9")).is_err()
+        );
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::key_value::{KeyValue, ParentKey};
-use crate::api::keys::DeviceKey;
-use crate::api::read::List;
-use crate::api::rows::{Device, DeviceTag};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
 use crate::odata::Query;
+use crate::resource::key_value::{KeyValue, ParentKey};
+use crate::resource::keys::DeviceKey;
+use crate::resource::read::List;
+use crate::rows::{Device, DeviceTag};
 
 use super::{DeviceTarget, Devices};
 
@@ -32,12 +32,16 @@ impl ParentKey for DeviceTarget {
             None => Box::pin(async {
                 let text = "the supervisor can't delete tags";
                 Err(Error::new(ErrorKind::Unsupported, text)
-                    .help("give the device's uuid or id: the API deletes tags, with a key that may"))
+                    .with_help("give the device's uuid or id: the API deletes tags, with a key that may"))
             }),
         }
     }
 
-    fn get_here(&self, core: &Arc<Core>, key: &str) -> Option<BoxFuture<'static, Result<Option<String>>>> {
+    fn get_on_device(
+        &self,
+        core: &Arc<Core>,
+        key: &str,
+    ) -> Option<BoxFuture<'static, Result<Option<String>>>> {
         if self.key().is_some() {
             return None;
         }
@@ -47,7 +51,12 @@ impl ParentKey for DeviceTarget {
         ))
     }
 
-    fn set_here(&self, core: &Arc<Core>, key: &str, value: &str) -> Option<BoxFuture<'static, Result<()>>> {
+    fn set_on_device(
+        &self,
+        core: &Arc<Core>,
+        key: &str,
+        value: &str,
+    ) -> Option<BoxFuture<'static, Result<()>>> {
         let here = self.key().is_none();
         here.then(|| -> BoxFuture<'static, Result<()>> {
             Box::pin(core.supervisor.set_tags([(key, value)]).into_future())

@@ -1,10 +1,10 @@
 //! Targets of actions: this device or another one.
 
-use crate::api::keys::DeviceKey;
-use crate::api::rows::Device;
 use crate::env::Environment;
 use crate::error::Result;
 use crate::ids::DeviceId;
+use crate::resource::keys::DeviceKey;
+use crate::rows::Device;
 use crate::supervisor::Supervisor;
 
 /// This device, through its supervisor.
@@ -31,7 +31,7 @@ enum Target {
 
 /// How an action reaches the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     /// Directly, to the supervisor of this device.
     Here,
     /// Through the API, to the supervisor of this device.
@@ -55,8 +55,8 @@ impl DeviceTarget {
 
     /// # Errors
     /// `is_invalid_argument` if the key is malformed.
-    pub(crate) fn way(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
-        let Target::Device { key, uuid } = self.0 else { return Ok(Way::Here) };
+    pub(crate) fn route(self, env: &Environment, supervisor: &Supervisor) -> Result<Route> {
+        let Target::Device { key, uuid } = self.0 else { return Ok(Route::Here) };
         key.check()?;
         let uuid = match &key {
             DeviceKey::Name(text) => Some(text),
@@ -64,20 +64,20 @@ impl DeviceTarget {
         };
         // Without the supervisor's variables, this device is only reachable through the API.
         let here = uuid.is_some() && uuid == env.device_uuid.as_ref() && supervisor.is_configured();
-        Ok(if here { Way::Here } else { Way::There(key) })
+        Ok(if here { Route::Here } else { Route::There(key) })
     }
 }
 
 impl DeviceTarget {
     /// As `way`, for a call that needs the application's id: without `BALENA_APP_ID` only the API knows it. Without
     /// a key the API can't be used.
-    pub(crate) fn way_by_application(self, env: &Environment, supervisor: &Supervisor) -> Result<Way> {
+    pub(crate) fn route_for_application(self, env: &Environment, supervisor: &Supervisor) -> Result<Route> {
         let key = match &self.0 {
             Target::Device { key, .. } => Some(key.clone()),
             Target::Local => None,
         };
-        match (self.way(env, supervisor)?, key) {
-            (Way::Here, Some(key)) if supervisor.own_app_id().is_err() => Ok(Way::There(key)),
+        match (self.route(env, supervisor)?, key) {
+            (Route::Here, Some(key)) if supervisor.own_app_id().is_err() => Ok(Route::There(key)),
             (way, _) => Ok(way),
         }
     }
@@ -132,7 +132,7 @@ mod tests {
 
     const OWN: &str = "8deb12a58e3b6d3920db1c2b6303d1ff";
 
-    fn way(target: impl Into<DeviceTarget>, on_device: bool) -> Result<Way> {
+    fn way(target: impl Into<DeviceTarget>, on_device: bool) -> Result<Route> {
         let mut vars = vec![("BALENA_DEVICE_UUID", OWN)];
         if on_device {
             vars.extend([
@@ -141,7 +141,7 @@ mod tests {
             ]);
         }
         let env = Environment::from_vars(vars).unwrap();
-        target.into().way(&env, &Supervisor::new(&env))
+        target.into().route(&env, &Supervisor::new(&env))
     }
 
     #[test]
@@ -154,11 +154,11 @@ mod tests {
         ];
         let way = |target: DeviceTarget, vars: &[(&'static str, &'static str)]| {
             let env = Environment::from_vars(vars.iter().copied()).unwrap();
-            target.way_by_application(&env, &Supervisor::new(&env)).unwrap()
+            target.route_for_application(&env, &Supervisor::new(&env)).unwrap()
         };
-        assert_eq!(way(OWN.into(), &vars), Way::Here);
-        assert_eq!(way(OWN.into(), &vars[..3]), Way::There(OWN.into()));
-        assert_eq!(way(Local.into(), &vars[..3]), Way::Here);
+        assert_eq!(way(OWN.into(), &vars), Route::Here);
+        assert_eq!(way(OWN.into(), &vars[..3]), Route::There(OWN.into()));
+        assert_eq!(way(Local.into(), &vars[..3]), Route::Here);
     }
 
     #[test]
@@ -168,18 +168,18 @@ mod tests {
             uuid: uuid.map(str::to_owned),
             ..Device::default()
         };
-        assert_eq!(way(None, false).unwrap(), Way::Here);
-        assert_eq!(way(Local, true).unwrap(), Way::Here);
-        assert_eq!(way(DeviceTarget::from_option(None), true).unwrap(), Way::Here);
-        assert_eq!(way(OWN, true).unwrap(), Way::Here);
-        assert_eq!(way(&row(Some(5), Some(OWN)), true).unwrap(), Way::Here);
+        assert_eq!(way(None, false).unwrap(), Route::Here);
+        assert_eq!(way(Local, true).unwrap(), Route::Here);
+        assert_eq!(way(DeviceTarget::from_option(None), true).unwrap(), Route::Here);
+        assert_eq!(way(OWN, true).unwrap(), Route::Here);
+        assert_eq!(way(&row(Some(5), Some(OWN)), true).unwrap(), Route::Here);
 
-        assert_eq!(way(OWN, false).unwrap(), Way::There(OWN.into()));
-        assert_eq!(way("8deb12a", true).unwrap(), Way::There("8deb12a".into()));
-        assert_eq!(way(5, true).unwrap(), Way::There(5.into()));
-        assert_eq!(way(&row(Some(5), Some("ffff")), true).unwrap(), Way::There(5.into()));
-        assert_eq!(way(&row(Some(5), None), true).unwrap(), Way::There(5.into()));
-        assert_eq!(way(&row(None, Some(OWN)), false).unwrap(), Way::There(OWN.into()));
+        assert_eq!(way(OWN, false).unwrap(), Route::There(OWN.into()));
+        assert_eq!(way("8deb12a", true).unwrap(), Route::There("8deb12a".into()));
+        assert_eq!(way(5, true).unwrap(), Route::There(5.into()));
+        assert_eq!(way(&row(Some(5), Some("ffff")), true).unwrap(), Route::There(5.into()));
+        assert_eq!(way(&row(Some(5), None), true).unwrap(), Route::There(5.into()));
+        assert_eq!(way(&row(None, Some(OWN)), false).unwrap(), Route::There(OWN.into()));
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::fmt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::api::answer::decode;
-use crate::api::filled::Filled;
-use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::rows::{Application, Device};
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
+use crate::resource::json_request::decode;
+use crate::resource::keys::{ApplicationKey, DeviceKey};
+use crate::resource::request_builder::RequestBuilder;
+use crate::rows::{Application, Device};
 
 use super::Devices;
-use super::read::{columns, told};
+use super::read::{columns, required};
 
 impl Devices {
     /// Reads the target state of a device, including the values of variables (`GET /device/v2/:uuid/state`).
@@ -21,19 +21,22 @@ impl Devices {
     /// # Errors
     /// `is_not_found` if the device does not exist.
     #[doc(alias = "getSupervisorTargetState")]
-    pub fn get_supervisor_target_state(&self, device: impl Into<DeviceKey>) -> Filled<TargetState, Value> {
+    pub fn get_supervisor_target_state(
+        &self,
+        device: impl Into<DeviceKey>,
+    ) -> RequestBuilder<TargetState, Value> {
         let (core, key) = (self.core.clone(), device.into());
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             let device: Device = core.row_of(key.target::<Device>(columns(["uuid"]))?).await?;
-            let uuid = told(device.uuid, "uuid")?;
+            let uuid = required(device.uuid, "uuid")?;
             let version = given.get("version").and_then(Value::as_u64).unwrap_or(2);
             let path = format!("/device/v{version}/{}/state", encoded(&uuid));
             state(&core, path).await.map_err(|error| match error.status() {
                 // A supervisor that polls for changes gets this status for a deleted device.
                 Some(304) => Error::new(ErrorKind::NotFound, format!("device {key} not found"))
                     .with_status(304)
-                    .sent(true)
-                    .because(error),
+                    .with_sent(true)
+                    .with_source(error),
                 _ => error,
             })
         })
@@ -48,11 +51,11 @@ impl Devices {
     pub fn get_supervisor_target_state_for_app(
         &self,
         application: impl Into<ApplicationKey>,
-    ) -> Filled<TargetStateForApp, Value> {
+    ) -> RequestBuilder<TargetStateForApp, Value> {
         let (core, key) = (self.core.clone(), application.into());
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             let application: Application = core.row_of(key.target::<Application>(columns(["uuid"]))?).await?;
-            let uuid = told(application.uuid, "uuid")?;
+            let uuid = required(application.uuid, "uuid")?;
             let release = given.get("release").and_then(Value::as_str).unwrap_or_default();
             let (uuid, release) = (encoded(&uuid), encoded(release));
             state(&core, format!("/device/v3/fleet/{uuid}/state/?releaseUuid={release}")).await
@@ -65,7 +68,7 @@ impl Devices {
 #[non_exhaustive]
 pub struct TargetState;
 
-impl Filled<TargetState, Value> {
+impl RequestBuilder<TargetState, Value> {
     /// Reads the form for newer supervisors, with every application that the device runs
     /// (`GET /device/v3/:uuid/state`).
     pub fn version_3(self) -> Self {
@@ -74,7 +77,7 @@ impl Filled<TargetState, Value> {
 
     /// Reads the form of this version; the default is 2 (`GET /device/v<version>/:uuid/state`).
     pub fn version(self, version: u32) -> Self {
-        self.give("version", version)
+        self.set("version", version)
     }
 }
 
@@ -83,10 +86,10 @@ impl Filled<TargetState, Value> {
 #[non_exhaustive]
 pub struct TargetStateForApp;
 
-impl Filled<TargetStateForApp, Value> {
+impl RequestBuilder<TargetStateForApp, Value> {
     /// Reads the state with the release of this commit instead of the tracked one.
     pub fn release(self, commit: impl Into<String>) -> Self {
-        self.give("release", commit.into())
+        self.set("release", commit.into())
     }
 }
 
@@ -95,5 +98,5 @@ fn encoded(text: &str) -> impl fmt::Display + '_ {
 }
 
 async fn state(core: &Core, path: String) -> Result<Value> {
-    decode(&core.plain(Plain::get(path)).await?)
+    decode(&core.send(EndpointRequest::get(path)).await?)
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::api::batch::{Batch, DeviceKeys};
 use crate::api::config::Config;
-use crate::api::keys::DeviceKey;
-use crate::api::request::Request;
-use crate::api::rows::Device;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::resource::batch::{Batch, DeviceKeys};
+use crate::resource::keys::DeviceKey;
+use crate::resource::request::Request;
+use crate::rows::Device;
 
 use super::Devices;
-use super::read::{columns, told};
+use super::read::{columns, required};
 
 impl Devices {
     /// Returns whether port 80 of a device is public at its [device URL](Self::get_device_url) (`GET /v6/device`).
@@ -42,10 +42,10 @@ impl Devices {
             if device.is_web_accessible != Some(true) {
                 let text = format!("device {key} has no public URL");
                 return Err(Error::new(ErrorKind::Unsupported, text)
-                    .sent(true)
-                    .help("enable it with enable_device_url"));
+                    .with_sent(true)
+                    .with_help("enable it with enable_device_url"));
             }
-            let uuid = told(device.uuid, "uuid")?;
+            let uuid = required(device.uuid, "uuid")?;
             Ok(format!("https://{uuid}.{}", core.device_urls_base().await?))
         })
     }
@@ -90,7 +90,7 @@ impl Core {
         }
         let config = Config::new(self).get_all().await?;
         config.device_urls_base.filter(|base| !base.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "this server has no public URLs of devices").sent(true)
+            Error::new(ErrorKind::Unsupported, "this server has no public URLs of devices").with_sent(true)
         })
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::api::batch::{Batch, Deed, DeviceKeys, Each, Keys, OfRows, Operation};
-use crate::api::key_value::{KeyValue, KeyValueKind, ParentKey, check};
-use crate::api::keys::{ApplicationKey, DeviceKey};
-use crate::api::read::List;
-use crate::api::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
 use crate::odata::Query;
+use crate::resource::batch::{Batch, DeviceKeys, Keys, Operation, PerItem, RowBatch, RowOperation};
+use crate::resource::key_value::{KeyValue, KeyValueKind, ParentKey, check};
+use crate::resource::keys::{ApplicationKey, DeviceKey};
+use crate::resource::read::List;
+use crate::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
 
 use super::Devices;
 
@@ -53,10 +53,10 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
         let handle = self.clone();
         let set = move |device: DeviceKey| handle.set(device, key.clone(), value.clone()).into_future();
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
-            Keys::One(_) => Box::new(Each::new(identity, move |_, device| set(device))),
+            Keys::One(_) => Box::new(PerItem::new(identity, move |_, device| set(device))),
             Keys::Several(_) => {
-                let deed = Deed::<Device>::Each(Box::new(move |id| set(DeviceKey::from(id))));
-                Box::new(OfRows { core: core.clone(), identity, deed, single: false })
+                let deed = RowOperation::<Device>::Each(Box::new(move |id| set(DeviceKey::from(id))));
+                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: false })
             }
         };
         Batch::new(core, devices.into_list(), Ok(operation))

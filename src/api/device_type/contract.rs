@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::host_os::{self, Texts};
 use super::install_method::InstallMethod;
-use super::template::{Budget, fill_in};
+use super::template::{WorkBudget, fill_in};
 
 /// Limit on the length of all texts of a contract in bytes. The longest known has 3 KiB.
 const LONGEST: usize = 1 << 20;
@@ -35,17 +35,17 @@ pub enum Instructions {
 
 /// Why a contract can't be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ContractError {
     /// It has no installation method.
     NoMethod,
     /// A value has an unexpected form: its path, and the reason.
     Odd(String, String),
 }
 
-type Result<T, E = Fault> = std::result::Result<T, E>;
+type Result<T, E = ContractError> = std::result::Result<T, E>;
 
 fn odd<T>(place: &str, why: impl Into<String>) -> Result<T> {
-    Err(Fault::Odd(place.to_owned(), why.into()))
+    Err(ContractError::Odd(place.to_owned(), why.into()))
 }
 
 /// Returns the value if it is truthy in JavaScript.
@@ -77,16 +77,16 @@ pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
         Some(Some("image")) => Ok(InstallMethod::Image),
         Some(Some("internal")) => Ok(InstallMethod::ExternalFlash),
         Some(_) => Ok(InstallMethod::ExternalBoot),
-        None => Err(Fault::NoMethod),
+        None => Err(ContractError::NoMethod),
     }
 }
 
 /// Fills in the templates in the texts of a contract. A single text becomes a list; each line becomes an item of it.
 pub(super) fn interpolated(contract: Value) -> Result<Value> {
-    interpolate(contract, &mut Budget(LONGEST))
+    interpolate(contract, &mut WorkBudget(LONGEST))
 }
 
-fn interpolate(mut contract: Value, budget: &mut Budget) -> Result<Value> {
+fn interpolate(mut contract: Value, budget: &mut WorkBudget) -> Result<Value> {
     let Some(partials) = partials(&contract) else { return Ok(contract) };
     let Some(partials) = partials.as_object() else { return odd("partials", "it is not an object") };
     let mut places = Vec::new();
@@ -124,7 +124,7 @@ fn collect(table: &Map<String, Value>, place: &mut Vec<String>, found: &mut Vec<
     Ok(())
 }
 
-fn filled_in(texts: &Value, place: &str, context: &Value, budget: &mut Budget) -> Result<Vec<String>> {
+fn filled_in(texts: &Value, place: &str, context: &Value, budget: &mut WorkBudget) -> Result<Vec<String>> {
     let texts = match texts {
         Value::Array(items) => items.as_slice(),
         one => std::slice::from_ref(one),
@@ -143,7 +143,7 @@ fn lines(
     template: &str,
     place: &str,
     context: &Value,
-    budget: &mut Budget,
+    budget: &mut WorkBudget,
     all: &mut Vec<String>,
 ) -> Result<()> {
     let text = fill_in(template, context, budget).or_else(|fault| odd(place, fault.0))?;
@@ -154,7 +154,7 @@ fn lines(
 /// Returns the steps of installing balenaOS on devices of this type. `None` if the method is unknown.
 pub(super) fn instructions(contract: Value) -> Result<Option<Instructions>> {
     let method = install_method(&contract)?;
-    let budget = &mut Budget(LONGEST);
+    let budget = &mut WorkBudget(LONGEST);
     let context = json!({
         "name": "balenaOS",
         "slug": "balenaos",

@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::keys::not_empty;
-use crate::api::read::Target;
-use crate::api::request::Request;
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::resource::keys::not_empty;
+use crate::resource::read::ReadTarget;
+use crate::resource::request::Request;
 
-use super::contract::{self, Fault, Instructions};
+use super::contract::{self, ContractError, Instructions};
 use super::install_method::InstallMethod;
 use super::{DeviceTypes, by_slug_or_name};
 
@@ -17,7 +17,7 @@ use super::{DeviceTypes, by_slug_or_name};
 pub enum ContractKey {
     /// The contract of the device type with this slug or name.
     DeviceType(String),
-    /// This contract, as in the column of that name of a [`DeviceType`](crate::api::rows::DeviceType). Nothing is
+    /// This contract, as in the column of that name of a [`DeviceType`](crate::rows::DeviceType). Nothing is
     /// sent.
     Given(Value),
 }
@@ -102,7 +102,7 @@ impl DeviceTypes {
                 not_empty("slug_or_name", name)?;
                 let target = by_slug_or_name(name);
                 let defaults = target.defaults.select(["contract"]);
-                let row: Row = self.core.whole_row(Target { defaults, ..target }).await?.one()?;
+                let row: Row = self.core.whole_row(ReadTarget { defaults, ..target }).await?.one()?;
                 Ok(row.contract)
             }
             ContractKey::Given(contract) if contract.is_object() => Ok(Some(contract.clone())),
@@ -112,14 +112,14 @@ impl DeviceTypes {
 }
 
 impl ContractKey {
-    fn explain(&self, fault: Fault) -> Error {
+    fn explain(&self, fault: ContractError) -> Error {
         let (kind, text) = match fault {
-            Fault::NoMethod => (ErrorKind::Unsupported, format!(": {NO_METHOD}")),
-            Fault::Odd(place, why) => (ErrorKind::Decode, format!(", at {place}: {why}")),
+            ContractError::NoMethod => (ErrorKind::Unsupported, format!(": {NO_METHOD}")),
+            ContractError::Odd(place, why) => (ErrorKind::Decode, format!(", at {place}: {why}")),
         };
         match self {
             Self::DeviceType(name) => {
-                told(kind, format!("the contract of device type {}{text}", shown(name)))
+                told(kind, format!("the contract of device type {}{text}", escaped(name)))
             }
             Self::Given(_) => Error::argument("contract", text.trim_start_matches([':', ',', ' '])),
         }
@@ -128,7 +128,7 @@ impl ContractKey {
     fn missing(&self, what: &str) -> Error {
         match self {
             Self::DeviceType(name) => {
-                let text = format!("{what} of device type {} not found", shown(name));
+                let text = format!("{what} of device type {} not found", escaped(name));
                 told(ErrorKind::NotFound, text)
             }
             Self::Given(_) => Error::argument("contract", format_args!("it has no {what}")),
@@ -140,5 +140,5 @@ const NO_METHOD: &str =
     "it has no installation method: neither data.flashProtocol nor data.media.defaultBoot";
 
 fn told(kind: ErrorKind, text: String) -> Error {
-    Error::new(kind, text).operation("GET device_type").sent(true)
+    Error::new(kind, text).with_operation("GET device_type").with_sent(true)
 }

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::core::Core;
-use crate::error::{ErrorKind, Result, shown};
+use crate::error::{ErrorKind, Result, escaped};
 use crate::odata::{Filter, Key, Query};
 
-use super::keys::{DeviceTypeKey, not_empty};
-use super::read::{Get, List, Target};
-use super::request::Request;
-use super::rows::{Application, DeviceType, DeviceTypeAlias, Release};
+use crate::resource::keys::{DeviceTypeKey, not_empty};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Request;
+use crate::rows::{Application, DeviceType, DeviceTypeAlias, Release};
 
 pub use contract::Instructions;
 pub use install::ContractKey;
@@ -104,17 +104,17 @@ impl DeviceTypes {
 
     fn list(&self, defaults: Query) -> List<DeviceType> {
         let defaults = defaults.order_by(DeviceType::NAME.asc());
-        List::new(&self.core, async move { Ok(Target::list::<DeviceType>(defaults)) })
+        List::new(&self.core, async move { Ok(ReadTarget::list::<DeviceType>(defaults)) })
     }
 }
 
 impl DeviceTypeKey {
     /// Returns the target of a read of this device type.
-    fn target(&self) -> Result<Target> {
+    fn target(&self) -> Result<ReadTarget> {
         self.check()?;
         Ok(match self {
-            Self::Id(id) => Target::one::<DeviceType>(Some(Key::id(*id)), Query::new(), self)
-                .missing_is(ErrorKind::InvalidArgument),
+            Self::Id(id) => ReadTarget::one::<DeviceType>(Some(Key::id(*id)), Query::new(), self)
+                .not_found_as(ErrorKind::InvalidArgument),
             // The aliases include the slug.
             Self::Name(alias) => {
                 let alias_is = DeviceTypeAlias::IS_REFERENCED_BY_ALIAS.eq(alias.as_str());
@@ -124,12 +124,12 @@ impl DeviceTypeKey {
     }
 }
 
-fn by_slug_or_name(text: &str) -> Target {
+fn by_slug_or_name(text: &str) -> ReadTarget {
     first(DeviceType::NAME.eq(text).or(DeviceType::SLUG.eq(text)), text)
 }
 
 /// Returns the target of the first device type that matches. A missing one is an error of the caller's argument.
-fn first(filter: Filter<DeviceType>, name: &str) -> Target {
+fn first(filter: Filter<DeviceType>, name: &str) -> ReadTarget {
     let defaults = Query::new().filter(filter).order_by(DeviceType::NAME.asc()).top(1);
-    Target::one::<DeviceType>(None, defaults, shown(name)).missing_is(ErrorKind::InvalidArgument)
+    ReadTarget::one::<DeviceType>(None, defaults, escaped(name)).not_found_as(ErrorKind::InvalidArgument)
 }

@@ -17,25 +17,25 @@ const ALIASES: [(&str, &str); 2] = [("sdcard", "SD card"), ("usb_mass_storage", 
 
 /// Why a template is invalid or can't be filled in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) String);
+pub(super) struct TemplateError(pub(super) String);
 
-impl fmt::Display for Fault {
+impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-type Result<T, E = Fault> = std::result::Result<T, E>;
+type Result<T, E = TemplateError> = std::result::Result<T, E>;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T> {
-    Err(Fault(why.into()))
+    Err(TemplateError(why.into()))
 }
 
 /// Remaining number of bytes written and steps taken, as a limit on the work.
 #[derive(Debug)]
-pub(super) struct Budget(pub(super) usize);
+pub(super) struct WorkBudget(pub(super) usize);
 
-impl Budget {
+impl WorkBudget {
     fn spend(&mut self, amount: usize) -> Result<()> {
         match self.0.checked_sub(amount) {
             Some(left) => self.0 = left,
@@ -54,21 +54,21 @@ enum Node<'a> {
 }
 
 /// Fills in a template with values of the context.
-pub(super) fn fill_in(template: &str, context: &Value, budget: &mut Budget) -> Result<String> {
+pub(super) fn fill_in(template: &str, context: &Value, budget: &mut WorkBudget) -> Result<String> {
     let mut out = String::new();
     write(&parse(template)?, context, &mut out, budget)?;
     Ok(out)
 }
 
 /// An open block: its tag, and the nodes before it.
-struct Open<'a> {
+struct OpenBlock<'a> {
     name: &'a str,
     path: Vec<&'a str>,
     before: Vec<Node<'a>>,
 }
 
 fn parse(template: &str) -> Result<Vec<Node<'_>>> {
-    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut open: Vec<OpenBlock<'_>> = Vec::new();
     let mut nodes = Vec::new();
     let mut rest = template;
     while let Some((text, after)) = rest.split_once("{{") {
@@ -96,11 +96,11 @@ fn parse(template: &str) -> Result<Vec<Node<'_>>> {
                 if open.len() == DEPTH {
                     return refuse("the blocks are nested too deeply");
                 }
-                open.push(Open { name, path: self::path(path)?, before: std::mem::take(&mut nodes) });
+                open.push(OpenBlock { name, path: self::path(path)?, before: std::mem::take(&mut nodes) });
             }
             Some('/') if !raw => {
                 let name = tag.get(1..).unwrap_or_default().trim();
-                let Some(Open { path, before, .. }) = open.pop_if(|open| open.name == name) else {
+                let Some(OpenBlock { path, before, .. }) = open.pop_if(|open| open.name == name) else {
                     return refuse(format!("`{{{{{tag}}}}}` closes nothing"));
                 };
                 let inside = std::mem::replace(&mut nodes, before);
@@ -156,7 +156,7 @@ fn path(text: &str) -> Result<Vec<&str>> {
     Ok(names)
 }
 
-fn write(nodes: &[Node<'_>], this: &Value, out: &mut String, budget: &mut Budget) -> Result<()> {
+fn write(nodes: &[Node<'_>], this: &Value, out: &mut String, budget: &mut WorkBudget) -> Result<()> {
     for node in nodes {
         budget.spend(1)?;
         match node {
@@ -184,7 +184,7 @@ fn write(nodes: &[Node<'_>], this: &Value, out: &mut String, budget: &mut Budget
     Ok(())
 }
 
-fn put(text: &str, out: &mut String, budget: &mut Budget) -> Result<()> {
+fn put(text: &str, out: &mut String, budget: &mut WorkBudget) -> Result<()> {
     budget.spend(text.len())?;
     out.push_str(text);
     Ok(())
@@ -216,7 +216,7 @@ fn is_something(value: &Value) -> bool {
 }
 
 /// Writes a value as JavaScript converts it to a string.
-fn as_text(value: &Value, out: &mut String, depth: usize, budget: &mut Budget) -> Result<()> {
+fn as_text(value: &Value, out: &mut String, depth: usize, budget: &mut WorkBudget) -> Result<()> {
     budget.spend(1)?;
     match value {
         Value::Null => Ok(()),

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::contract::{self, Fault};
-use super::template::{Budget, fill_in};
+use super::contract::{self, ContractError};
+use super::template::{WorkBudget, fill_in};
 use super::{InstallMethod, Instructions};
 use crate::Error;
-use crate::api::always::Always;
+use crate::resource::test_util::MockTransport;
 
 fn filled_in(template: &str) -> Result<String, String> {
     let context = json!({
@@ -21,7 +21,7 @@ fn filled_in(template: &str) -> Result<String, String> {
         "nothing": [],
         "table": {},
     });
-    fill_in(template, &context, &mut Budget(10_000)).map_err(|fault| fault.0)
+    fill_in(template, &context, &mut WorkBudget(10_000)).map_err(|fault| fault.0)
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn nothing_grows_without_bound() {
 
     let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
     let error = contract::interpolated(json!({ "deep": deep, "partials": { "a": ["{{deep}}"] } }));
-    assert!(matches!(error, Err(Fault::Odd(..))), "{error:?}");
+    assert!(matches!(error, Err(ContractError::Odd(..))), "{error:?}");
     let deep = (0..40).fold(json!(["x"]), |inner, _| json!({ "a": inner }));
     let error = contract::interpolated(json!({ "partials": deep }));
-    assert!(matches!(error, Err(Fault::Odd(..))), "{error:?}");
+    assert!(matches!(error, Err(ContractError::Odd(..))), "{error:?}");
 
     // Each text is twice as long as the previous one.
     let mut partials = serde_json::Map::from_iter([("p10".to_owned(), json!(["xxxxxxxxxxxxxxxx"]))]);
@@ -116,13 +116,13 @@ fn nothing_grows_without_bound() {
         partials.insert(format!("p{number}"), json!([format!("{before}{before}")]));
     }
     let error = contract::interpolated(json!({ "partials": partials }));
-    assert!(matches!(error, Err(Fault::Odd(..))), "{error:?}");
+    assert!(matches!(error, Err(ContractError::Odd(..))), "{error:?}");
 }
 
 #[test]
 fn odd_contracts_are_told_from_good_ones() {
     let odd = |contract: Value| match contract::interpolated(contract) {
-        Err(Fault::Odd(place, _)) => place,
+        Err(ContractError::Odd(place, _)) => place,
         other => panic!("{other:?}"),
     };
     assert_eq!(odd(json!({ "partials": "text" })), "partials");
@@ -142,18 +142,18 @@ fn the_contract_tells_the_method() {
     let method = |data: Value| contract::install_method(&json!({ "data": data }));
     assert_eq!(method(json!({ "flashProtocol": "RPIBOOT" })), Ok(InstallMethod::InternalFlash));
     assert_eq!(method(json!({ "flashProtocol": "new" })), Ok(InstallMethod::from("new")));
-    assert_eq!(method(json!({ "flashProtocol": "", "media": {} })), Err(Fault::NoMethod));
+    assert_eq!(method(json!({ "flashProtocol": "", "media": {} })), Err(ContractError::NoMethod));
     assert_eq!(method(json!({ "media": { "defaultBoot": "image" } })), Ok(InstallMethod::Image));
     assert_eq!(method(json!({ "media": { "defaultBoot": "nvme" } })), Ok(InstallMethod::ExternalBoot));
-    assert_eq!(method(json!("text")), Err(Fault::NoMethod));
-    assert!(matches!(method(json!({ "flashProtocol": 5 })), Err(Fault::Odd(..))));
+    assert_eq!(method(json!("text")), Err(ContractError::NoMethod));
+    assert!(matches!(method(json!({ "flashProtocol": 5 })), Err(ContractError::Odd(..))));
     let unknown = json!({ "data": { "flashProtocol": "new" }, "partials": { "a": ["x"] } });
     assert_eq!(contract::instructions(unknown), Ok(None));
 }
 
 #[tokio::test]
 async fn a_contract_at_hand_needs_no_request() {
-    let (balena, transport) = Always::answering(r#"{"d":[]}"#);
+    let (balena, transport) = MockTransport::answering(r#"{"d":[]}"#);
     let types = balena.device_type();
     let contract = json!({ "name": "N", "slug": "n", "data": { "flashProtocol": "jetsonFlash" } });
     let Some(Instructions::Steps(steps)) = types.get_instructions(contract).await.unwrap() else {
@@ -178,7 +178,7 @@ async fn a_contract_at_hand_needs_no_request() {
 
 #[tokio::test]
 async fn errors_say_which_device_type_and_what_is_wrong_with_it() {
-    let none = Always::answering(r#"{"d":[{"contract":null}]}"#).0.device_type();
+    let none = MockTransport::answering(r#"{"d":[{"contract":null}]}"#).0.device_type();
     assert_eq!(none.get_install_method("x").await.unwrap(), None);
     let error = none.get_instructions("my-type").await.unwrap_err();
     assert!(
@@ -188,7 +188,8 @@ async fn errors_say_which_device_type_and_what_is_wrong_with_it() {
     let error = none.get_interpolated_partials("my-type").await.unwrap_err();
     assert!(error.is_not_found() && error.to_string().contains("contract of device type my-type"), "{error}");
 
-    let empty = Always::answering(r#"{"d":[{"contract":{"partials":{"a":["{{x"]}}}]}"#).0.device_type();
+    let empty =
+        MockTransport::answering(r#"{"d":[{"contract":{"partials":{"a":["{{x"]}}}]}"#).0.device_type();
     let error = empty.get_install_method("my-type").await.unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("my-type"), "{error}");
     let error = empty.get_interpolated_partials("my-type").await.unwrap_err();

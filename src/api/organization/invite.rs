@@ -6,15 +6,15 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::api::confirm::Write;
-use crate::api::keys::{OrganizationKey, an_id};
-use crate::api::read::{List, Target};
-use crate::api::request::{Create, Request};
-use crate::api::rows::{OrganizationInvite, OrganizationMembershipRole};
-use crate::api::write::Rows;
-use crate::core::{Core, Plain};
-use crate::error::{Error, Result, shown};
+use crate::core::{Core, EndpointRequest};
+use crate::error::{Error, Result, escaped};
 use crate::odata::Query;
+use crate::resource::keys::{OrganizationKey, check_id};
+use crate::resource::read::{List, ReadTarget};
+use crate::resource::request::{Create, Request};
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{OrganizationInvite, OrganizationMembershipRole};
 
 /// Invites to organizations. From [`Organizations::invite`](super::Organizations::invite).
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl OrganizationInvites {
     /// Lists the invites that the token may read (`GET /v6/invitee__is_invited_to__organization`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<OrganizationInvite> {
-        List::new(&self.core, async { Ok(Target::list::<OrganizationInvite>(Query::new())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<OrganizationInvite>(Query::new())) })
     }
 
     /// Lists the invites to an organization (`GET /v6/invitee__is_invited_to__organization`).
@@ -46,7 +46,7 @@ impl OrganizationInvites {
         List::new(&self.core, async move {
             let id = core.organization_id(&key).await?;
             let to_it = OrganizationInvite::ORGANIZATION.id().eq(id);
-            Ok(Target::list::<OrganizationInvite>(Query::new().filter(to_it)))
+            Ok(ReadTarget::list::<OrganizationInvite>(Query::new().filter(to_it)))
         })
     }
 
@@ -80,9 +80,9 @@ impl OrganizationInvites {
     }
 
     /// Deletes an invite (`DELETE /v6/invitee__is_invited_to__organization`).
-    pub fn revoke(&self, invite_id: i64) -> Write {
-        Write::new(&self.core, move |writer| async move {
-            let rows = Rows::id(an_id("invite_id", invite_id)?);
+    pub fn revoke(&self, invite_id: i64) -> WriteRequest {
+        WriteRequest::new(&self.core, move |writer| async move {
+            let rows = RowSelector::id(check_id("invite_id", invite_id)?);
             writer.delete("invitee__is_invited_to__organization", &rows).await
         })
     }
@@ -98,8 +98,8 @@ impl OrganizationInvites {
                 return Err(Error::argument("invite_token", "it is empty"));
             }
             let token = utf8_percent_encode(&token, NON_ALPHANUMERIC).to_string();
-            let accept = Plain::post(Method::POST, format!("/org/v1/invitation/{token}"), None);
-            core.plain(Plain { secret: Some(token), ..accept }).await.map(drop)
+            let accept = EndpointRequest::new(Method::POST, format!("/org/v1/invitation/{token}"), None);
+            core.send(EndpointRequest { secret_segment: Some(token), ..accept }).await.map(drop)
         })
     }
 }
@@ -108,12 +108,12 @@ impl<T> Create<OrganizationInvite, T> {
     /// Sets the role of the new member: `administrator` or `member`.
     #[doc(alias = "roleName")]
     pub fn role_name(self, name: impl Into<String>) -> Self {
-        self.give("role_name", name.into())
+        self.set("role_name", name.into())
     }
 
     /// Sets a message to the invited user.
     pub fn message(self, text: impl Into<String>) -> Self {
-        self.give("message", text.into())
+        self.set("message", text.into())
     }
 }
 
@@ -122,5 +122,5 @@ async fn role_id(core: &Core, name: &str) -> Result<i64> {
         return Err(Error::argument("role_name", "it is empty"));
     }
     let named = Query::new().filter(OrganizationMembershipRole::NAME.eq(name)).top(1);
-    core.id_of(Target::one::<OrganizationMembershipRole>(None, named, shown(name))).await
+    core.id_of(ReadTarget::one::<OrganizationMembershipRole>(None, named, escaped(name))).await
 }

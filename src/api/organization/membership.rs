@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::api::confirm::Write;
-use crate::api::key_value::{KeyValue, ParentKey};
-use crate::api::keys::{OrganizationKey, UserKey, an_id};
 use crate::api::membership::{change_role, of_user, pair_key};
-use crate::api::read::{Get, List, Target};
-use crate::api::resource::Resource as _;
-use crate::api::rows::{OrganizationMembership, OrganizationMembershipRole, OrganizationMembershipTag};
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
 use crate::ids::{OrganizationId, UserId};
 use crate::odata::Query;
+use crate::resource::key_value::{KeyValue, ParentKey};
+use crate::resource::keys::{OrganizationKey, UserKey, check_id};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::schema::Resource as _;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{OrganizationMembership, OrganizationMembershipRole, OrganizationMembershipTag};
 
 /// Memberships of organizations. From [`Organizations::membership`](super::Organizations::membership).
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl OrganizationMemberships {
     /// Lists the memberships that the token may read (`GET /v6/organization_membership`).
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<OrganizationMembership> {
-        List::new(&self.core, async { Ok(Target::list::<OrganizationMembership>(Query::new())) })
+        List::new(&self.core, async { Ok(ReadTarget::list::<OrganizationMembership>(Query::new())) })
     }
 
     /// Lists the memberships of an organization (`GET /v6/organization_membership`).
@@ -46,7 +46,7 @@ impl OrganizationMemberships {
         List::new(&self.core, async move {
             let id = core.organization_id(&key).await?;
             let theirs = OrganizationMembership::ORGANIZATION.id().eq(id);
-            Ok(Target::list::<OrganizationMembership>(Query::new().filter(theirs)))
+            Ok(ReadTarget::list::<OrganizationMembership>(Query::new().filter(theirs)))
         })
     }
 
@@ -65,7 +65,7 @@ impl OrganizationMemberships {
     pub fn get(&self, membership: impl Into<OrganizationMembershipKey>) -> Get<OrganizationMembership> {
         let key = membership.into();
         Get::new(&self.core, async move {
-            Ok(Target::one::<OrganizationMembership>(Some(key.key()?), Query::new(), key))
+            Ok(ReadTarget::one::<OrganizationMembership>(Some(key.key()?), Query::new(), key))
         })
     }
 
@@ -80,9 +80,9 @@ impl OrganizationMemberships {
         &self,
         membership: impl Into<OrganizationMembershipKey>,
         role_name: impl Into<String>,
-    ) -> Write {
+    ) -> WriteRequest {
         let (membership, name) = (membership.into(), role_name.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             change_role::<OrganizationMembership, OrganizationMembershipRole>(
                 &writer,
                 membership.key()?,
@@ -94,10 +94,10 @@ impl OrganizationMemberships {
 
     /// Deletes a membership (`DELETE /v6/organization_membership`). Succeeds even if it does not exist: the API does
     /// not report it.
-    pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> Write {
+    pub fn remove(&self, membership: impl Into<OrganizationMembershipKey>) -> WriteRequest {
         let membership = membership.into();
-        Write::new(&self.core, move |writer| async move {
-            writer.delete(OrganizationMembership::NAME, &Rows::Key(membership.key()?)).await
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete(OrganizationMembership::NAME, &RowSelector::Key(membership.key()?)).await
         })
     }
 
@@ -123,7 +123,7 @@ impl ParentKey for OrganizationMembershipKey {
     fn resolve(self, _core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
         Box::pin(async move {
             match self {
-                Self::Id(id) => an_id("membership", id),
+                Self::Id(id) => check_id("membership", id),
                 Self::Member { .. } => {
                     Err(Error::argument("membership", "tags need the membership's id, which `get` returns"))
                 }

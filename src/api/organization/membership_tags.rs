@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::api::key_value::{KeyValue, KeyValueKind};
-use crate::api::keys::OrganizationKey;
-use crate::api::read::List;
-use crate::api::rows::OrganizationMembershipTag;
+use crate::resource::key_value::{KeyValue, KeyValueKind};
+use crate::resource::keys::OrganizationKey;
+use crate::resource::read::List;
+use crate::rows::OrganizationMembershipTag;
 
 use super::OrganizationMembershipKey;
 

@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::api::confirm::Write;
 use crate::checks;
 use crate::core::Core;
 use crate::error::Result;
 use crate::odata::Query;
+use crate::resource::write_request::WriteRequest;
 
-use super::keys::OrganizationKey;
-use super::read::{Get, List, Target};
-use super::request::Create;
-use super::rows::Organization;
-use super::upload::UploadFile;
-use super::write::Rows;
+use crate::resource::keys::OrganizationKey;
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::resource::upload::UploadFile;
+use crate::resource::write::RowSelector;
+use crate::rows::Organization;
 
 pub use invite::OrganizationInvites;
 pub use membership::{OrganizationMembershipKey, OrganizationMemberships};
@@ -52,7 +52,7 @@ impl Organizations {
     #[doc(alias = "getAll")]
     pub fn get_all(&self) -> List<Organization> {
         List::new(&self.core, async {
-            Ok(Target::list::<Organization>(Query::new().order_by(Organization::NAME.asc())))
+            Ok(ReadTarget::list::<Organization>(Query::new().order_by(Organization::NAME.asc())))
         })
     }
 
@@ -69,11 +69,11 @@ impl Organizations {
     ///
     /// # Errors
     /// `is_not_found` if the organization does not exist; nothing is deleted then.
-    pub fn remove(&self, organization: impl Into<OrganizationKey>) -> Write {
+    pub fn remove(&self, organization: impl Into<OrganizationKey>) -> WriteRequest {
         let (core, key) = (self.core.clone(), organization.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             let id = core.organization_id(&key).await?;
-            writer.delete("organization", &Rows::id(id)).await
+            writer.delete("organization", &RowSelector::id(id)).await
         })
     }
 
@@ -91,22 +91,22 @@ impl Organizations {
 impl<T> Create<Organization, T> {
     /// Sets the handle: a unique short name, part of the slugs of its applications. By default the API chooses one.
     pub fn handle(self, handle: impl Into<String>) -> Self {
-        self.give("handle", handle.into())
+        self.set("handle", handle.into())
     }
 
     /// Sets the address of its web site.
     pub fn website(self, website: impl Into<String>) -> Self {
-        self.give("website", website.into())
+        self.set("website", website.into())
     }
 
     /// Sets its industry.
     pub fn industry(self, industry: impl Into<String>) -> Self {
-        self.give("industry", industry.into())
+        self.set("industry", industry.into())
     }
 
     /// Sets the name of its company.
     pub fn company_name(self, name: impl Into<String>) -> Self {
-        self.give("company_name", name.into())
+        self.set("company_name", name.into())
     }
 
     /// Sets the logo image, of at most 16 MiB.

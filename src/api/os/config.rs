@@ -8,13 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::answer::decode;
-use crate::api::filled::Filled;
-use crate::api::key_value::ParentKey as _;
-use crate::api::keys::ApplicationKey;
-use crate::core::Plain;
+use crate::core::EndpointRequest;
 use crate::error::Error;
 use crate::open_enum::open_enum;
+use crate::resource::json_request::decode;
+use crate::resource::key_value::ParentKey as _;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::request_builder::RequestBuilder;
 
 use super::DeviceOs;
 
@@ -69,19 +69,21 @@ impl DeviceOs {
         &self,
         application: impl Into<ApplicationKey>,
         version: impl Into<String>,
-    ) -> Filled<NewOsConfig, OsConfig> {
+    ) -> RequestBuilder<NewOsConfig, OsConfig> {
         let (core, application, version) = (self.core.clone(), application.into(), version.into());
-        Filled::new(move |mut body| async move {
+        RequestBuilder::new(move |mut body| async move {
             if version.trim().is_empty() {
-                return Err(Error::argument("version", "it is empty").help("give a version of the host OS"));
+                return Err(
+                    Error::argument("version", "it is empty").with_help("give a version of the host OS")
+                );
             }
             let id = application.clone().resolve(core.clone()).await?;
             body.entry("network").or_insert_with(|| Network::Ethernet.as_str().into());
             body.insert("version".to_owned(), version.into());
             body.insert("appId".to_owned(), id.into());
-            let plain = Plain::post(Method::POST, "/download-config", Some(Value::Object(body)));
-            let reply = core.plain(plain).await;
-            decode(&reply.map_err(|error| error.naming(format_args!("application {application}")))?)
+            let plain = EndpointRequest::new(Method::POST, "/download-config", Some(Value::Object(body)));
+            let reply = core.send(plain).await;
+            decode(&reply.map_err(|error| error.about(format_args!("application {application}")))?)
         })
     }
 }
@@ -91,80 +93,80 @@ pub trait ForNewDevices {}
 
 impl ForNewDevices for NewOsConfig {}
 
-impl<K: ForNewDevices, T> Filled<K, T> {
+impl<K: ForNewDevices, T> RequestBuilder<K, T> {
     /// Sets the interval at which the device checks for updates, in minutes.
     #[doc(alias = "appUpdatePollInterval")]
     pub fn app_update_poll_interval(self, minutes: u32) -> Self {
-        self.give("appUpdatePollInterval", minutes)
+        self.set("appUpdatePollInterval", minutes)
     }
 
     /// Sets the Wi-Fi passphrase.
     #[doc(alias = "wifiKey")]
     pub fn wifi_key(self, key: &SecretString) -> Self {
-        self.give("wifiKey", key.expose_secret())
+        self.set("wifiKey", key.expose_secret())
     }
 
     /// Sets the Wi-Fi network name (SSID).
     #[doc(alias = "wifiSsid")]
     pub fn wifi_ssid(self, ssid: impl Into<String>) -> Self {
-        self.give("wifiSsid", ssid.into())
+        self.set("wifiSsid", ssid.into())
     }
 
     /// Sets development mode: anyone in the local network can log in.
     #[doc(alias = "developmentMode")]
     pub fn development_mode(self, on: bool) -> Self {
-        self.give("developmentMode", on)
+        self.set("developmentMode", on)
     }
 }
 
-impl Filled<NewOsConfig, OsConfig> {
+impl RequestBuilder<NewOsConfig, OsConfig> {
     /// Sets the network: [`Network::Ethernet`] by default; `None` leaves it to the API.
     pub fn network(self, network: impl Into<Option<Network>>) -> Self {
-        self.give("network", network.into().map(|network| network.as_str().to_owned()))
+        self.set("network", network.into().map(|network| network.as_str().to_owned()))
     }
 
     /// Sets the name of the provisioning key.
     #[doc(alias = "provisioningKeyName")]
     pub fn provisioning_key_name(self, name: impl Into<String>) -> Self {
-        self.give("provisioningKeyName", name.into())
+        self.set("provisioningKeyName", name.into())
     }
 
     /// Sets the expiry date of the provisioning key.
     #[doc(alias = "provisioningKeyExpiryDate")]
     pub fn provisioning_key_expiry_date(self, expiry_date: Timestamp) -> Self {
-        self.give("provisioningKeyExpiryDate", expiry_date.to_string())
+        self.set("provisioningKeyExpiryDate", expiry_date.to_string())
     }
 
     /// Sets the description of the provisioning key.
     #[doc(alias = "provisioningKeyDescription")]
     pub fn provisioning_key_description(self, description: impl Into<String>) -> Self {
-        self.give("provisioningKeyDescription", description.into())
+        self.set("provisioningKeyDescription", description.into())
     }
 
     /// Sets a static IP address in place of DHCP.
     pub fn ip(self, ip: impl Into<String>) -> Self {
-        self.give("ip", ip.into())
+        self.set("ip", ip.into())
     }
 
     /// Sets the gateway of a static address.
     pub fn gateway(self, gateway: impl Into<String>) -> Self {
-        self.give("gateway", gateway.into())
+        self.set("gateway", gateway.into())
     }
 
     /// Sets the netmask of a static address.
     pub fn netmask(self, netmask: impl Into<String>) -> Self {
-        self.give("netmask", netmask.into())
+        self.set("netmask", netmask.into())
     }
 
     /// Sets the device type, if it differs from the application's.
     #[doc(alias = "deviceType")]
     pub fn device_type(self, slug: impl Into<String>) -> Self {
-        self.give("deviceType", slug.into())
+        self.set("deviceType", slug.into())
     }
 
     /// Sets a value that this version of the library does not know.
     pub fn option(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.give(name, value)
+        self.set(name, value)
     }
 }
 

@@ -7,13 +7,13 @@ use http::HeaderMap;
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
-use crate::api::filled::Filled;
-use crate::api::keys::DeviceTypeKey;
-use crate::api::request::Request;
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Download, Opened, Source};
+use crate::http::{BoxFuture, Download, Source, StreamingResponse};
 use crate::ids::ApplicationId;
+use crate::resource::keys::DeviceTypeKey;
+use crate::resource::request::Request;
+use crate::resource::request_builder::RequestBuilder;
 use crate::version::Version;
 
 use super::{DeviceOs, ForNewDevices, Network, OsType, PATH, in_one_form, slug_of};
@@ -53,9 +53,9 @@ impl DeviceOs {
     /// # Errors
     /// `is_invalid_argument` if the device type does not exist or the version is malformed; `is_not_found` if there
     /// is no such image; `is_unauthorized` if nobody is logged in.
-    pub fn download(&self, device_type: impl Into<DeviceTypeKey>) -> Filled<OsImage, Download> {
+    pub fn download(&self, device_type: impl Into<DeviceTypeKey>) -> RequestBuilder<OsImage, Download> {
         let (os, device_type) = (self.clone(), device_type.into());
-        Filled::new(move |mut given| async move {
+        RequestBuilder::new(move |mut given| async move {
             let version = given.remove(VERSION);
             let version = version.as_ref().and_then(Value::as_str).filter(|version| *version != "latest");
             let version = version.map(exact).transpose()?;
@@ -86,7 +86,9 @@ impl DeviceOs {
         let latest = versions.iter().find(|version| version.is_recommended).or(versions.first());
         latest.map(|version| version.raw_version().to_owned()).ok_or_else(|| {
             let text = format!("there is no published version of the host OS for device type {slug}");
-            Error::new(ErrorKind::NotFound, text).sent(true).help("give a version with `.version()`")
+            Error::new(ErrorKind::NotFound, text)
+                .with_sent(true)
+                .with_help("give a version with `.version()`")
         })
     }
 }
@@ -94,11 +96,12 @@ impl DeviceOs {
 async fn open(core: Arc<Core>, path: String, missing: String) -> Result<Download> {
     let (clock, retry) = (core.http.clock.clone(), core.http.retry);
     let name = path.clone();
-    let open = Box::new(move |headers: HeaderMap| -> BoxFuture<'static, Result<Opened>> {
-        let (core, plain, missing) = (core.clone(), Plain { headers, ..Plain::get(&*path) }, missing.clone());
+    let open = Box::new(move |headers: HeaderMap| -> BoxFuture<'static, Result<StreamingResponse>> {
+        let (core, plain, missing) =
+            (core.clone(), EndpointRequest { headers, ..EndpointRequest::get(&*path) }, missing.clone());
         Box::pin(async move {
-            let opened = core.open(plain).await;
-            opened.map_err(|error| if error.is_not_found() { error.help(missing) } else { error })
+            let opened = core.stream(plain).await;
+            opened.map_err(|error| if error.is_not_found() { error.with_help(missing) } else { error })
         })
     });
     Download::open(Source { open, name, clock, retry }).await
@@ -106,9 +109,9 @@ async fn open(core: Arc<Core>, path: String, missing: String) -> Result<Download
 
 /// Parses a version and returns it in the form of releases.
 fn exact(text: &str) -> Result<String> {
-    Version::whole(text).map(|version| version.to_string()).ok_or_else(|| {
+    Version::parse_full(text).map(|version| version.to_string()).ok_or_else(|| {
         let why = format_args!("`{}` is not a version such as 2.98.33+rev1", text.escape_debug()).to_string();
-        Error::argument(VERSION, why).help("get_max_satisfying_version takes ranges")
+        Error::argument(VERSION, why).with_help("get_max_satisfying_version takes ranges")
     })
 }
 
@@ -134,40 +137,40 @@ fn pairs(options: &Map<String, Value>) -> Result<Vec<String>> {
     Ok(pairs)
 }
 
-impl Filled<OsImage, Download> {
+impl RequestBuilder<OsImage, Download> {
     /// Sets the version: `2.98.33`, `balenaOS 2.12.7+rev1`, or `latest` for the recommended one.
     pub fn version(self, version: impl Into<String>) -> Self {
-        self.give(VERSION, version.into())
+        self.set(VERSION, version.into())
     }
 
     /// Sets the application that devices with this image join.
     #[doc(alias = "appId")]
     pub fn app_id(self, application: impl Into<ApplicationId>) -> Self {
-        self.give("appId", application.into().get())
+        self.set("appId", application.into().get())
     }
 
     /// Sets the file type: `.img`, `.zip` or `.gz`.
     #[doc(alias = "fileType")]
     pub fn file_type(self, file_type: impl Into<String>) -> Self {
-        self.give("fileType", file_type.into())
+        self.set("fileType", file_type.into())
     }
 
     /// Sets the image type: `raw` or `flasher`.
     #[doc(alias = "imageType")]
     pub fn image_type(self, image_type: impl Into<String>) -> Self {
-        self.give(IMAGE_TYPE, image_type.into())
+        self.set(IMAGE_TYPE, image_type.into())
     }
 
     /// Sets the network of the device.
     pub fn network(self, network: impl Into<Network>) -> Self {
-        self.give("network", network.into().as_str())
+        self.set("network", network.into().as_str())
     }
 
     /// Sets options in the SDKs' form. Version and device type can't be given here.
     pub fn options(self, options: &Value) -> Self {
         let options = options.as_object().into_iter().flatten();
         let options = options.filter(|(name, _)| ![VERSION, DEVICE_TYPE].contains(&name.as_str()));
-        options.fold(self, |request, (name, value)| request.give(name, value.clone()))
+        options.fold(self, |request, (name, value)| request.set(name, value.clone()))
     }
 
     /// Writes the image to this path, as [`Download::to_file`]. Returns its length in bytes.

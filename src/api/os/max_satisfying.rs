@@ -5,13 +5,13 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::api::keys::DeviceTypeKey;
 use crate::core::Core;
 use crate::error::Result;
+use crate::resource::keys::DeviceTypeKey;
 use crate::version::Version;
 
 use super::range::VersionRange;
-use super::request::{Wanted, versions_of};
+use super::request::{ReleaseSelection, versions_of};
 use super::slug_of;
 use super::versions::{OsType, OsVersion, published_as};
 
@@ -27,7 +27,7 @@ pub struct MaxSatisfyingVersion {
 }
 
 /// The requested version.
-enum Sought {
+enum VersionQuery {
     Latest,
     Recommended,
     Default,
@@ -65,34 +65,36 @@ impl MaxSatisfyingVersion {
 
     async fn find(self) -> Result<Option<String>> {
         let sought = match &*self.sought {
-            "latest" => Sought::Latest,
-            "recommended" => Sought::Recommended,
-            "default" => Sought::Default,
+            "latest" => VersionQuery::Latest,
+            "recommended" => VersionQuery::Recommended,
+            "default" => VersionQuery::Default,
             // `2.98.33` is a range too, of all its revisions.
             range => match VersionRange::parse("version_or_range", range) {
-                Ok(range) => Sought::Within(range),
-                Err(_) if Version::whole(range).is_some() => Sought::Form,
+                Ok(range) => VersionQuery::Within(range),
+                Err(_) if Version::parse_full(range).is_some() => VersionQuery::Form,
                 Err(error) => return Err(error),
             },
         };
         let slug = slug_of(&self.core, self.device_type).await?;
-        let mut versions = versions_of(&self.core, &slug, Wanted::Available).await?;
+        let mut versions = versions_of(&self.core, &slug, ReleaseSelection::Available).await?;
         versions.retain(|version| version.is_of(self.os_type.as_ref()));
         let raw = |version: &OsVersion| version.raw_version().to_owned();
         let recommended = || versions.iter().find(|version| version.is_recommended).map(raw);
         let latest = || versions.first().map(raw);
         Ok(match sought {
-            Sought::Latest => latest(),
-            Sought::Recommended => recommended(),
-            Sought::Default => recommended().or_else(latest),
-            Sought::Within(_) if versions.iter().any(|version| version.raw_version() == self.sought) => {
+            VersionQuery::Latest => latest(),
+            VersionQuery::Recommended => recommended(),
+            VersionQuery::Default => recommended().or_else(latest),
+            VersionQuery::Within(_)
+                if versions.iter().any(|version| version.raw_version() == self.sought) =>
+            {
                 Some(self.sought)
             }
-            Sought::Form => published_as(&versions, &self.sought).map(raw),
-            Sought::Within(range) => {
+            VersionQuery::Form => published_as(&versions, &self.sought).map(raw),
+            VersionQuery::Within(range) => {
                 let wants_dev = self.sought.contains("dev");
                 let parsed = versions.iter().filter_map(|version| {
-                    Some((Version::whole(version.raw_version())?, version.raw_version()))
+                    Some((Version::parse_full(version.raw_version())?, version.raw_version()))
                 });
                 let within = parsed.filter(|(version, _)| {
                     range.contains(version) && (!wants_dev || version.variant() == Some("dev"))

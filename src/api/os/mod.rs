@@ -18,23 +18,23 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::answer::decode;
-use crate::api::answer::told;
 use crate::api::device::runs;
 use crate::api::device_type::DeviceTypes;
-use crate::api::filled::Filled;
-use crate::api::keys::DeviceTypeKey;
-use crate::api::read::about;
-use crate::api::request::Request;
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
+use crate::resource::json_request::decode;
+use crate::resource::json_request::required;
+use crate::resource::keys::DeviceTypeKey;
+use crate::resource::read::response_error;
+use crate::resource::request::Request;
+use crate::resource::request_builder::RequestBuilder;
 use crate::version::Version;
 
 pub use config::{ForNewDevices, Network, NewOsConfig, OsConfig};
 pub use download::OsImage;
 pub use max_satisfying::MaxSatisfyingVersion;
-pub use request::{DeviceTypeSlugs, Form, One, OsVersions, Several};
-pub(crate) use request::{Wanted, versions_of};
+pub use request::{DeviceTypeSlugs, One, OsVersions, Several, VersionsOutput};
+pub(crate) use request::{ReleaseSelection, versions_of};
 pub use rules::OsUpdateType;
 pub(crate) use rules::update_type;
 pub(crate) use supervisor::supervisor_releases;
@@ -60,7 +60,7 @@ impl DeviceOs {
     /// `is_invalid_argument` if there are no device types, or one is empty.
     #[doc(alias = "getAvailableOsVersions")]
     pub fn get_available_os_versions<D: DeviceTypeSlugs>(&self, device_type: D) -> OsVersions<D::Form> {
-        OsVersions::new(&self.core, device_type.slugs(), Wanted::Available)
+        OsVersions::new(&self.core, device_type.slugs(), ReleaseSelection::Available)
     }
 
     /// Lists all versions, including drafts and invalidated ones, for a device type (a list) or for several (a map
@@ -70,7 +70,7 @@ impl DeviceOs {
     /// As [`get_available_os_versions`](Self::get_available_os_versions).
     #[doc(alias = "getAllOsVersions")]
     pub fn get_all_os_versions<D: DeviceTypeSlugs>(&self, device_type: D) -> OsVersions<D::Form> {
-        OsVersions::new(&self.core, device_type.slugs(), Wanted::All)
+        OsVersions::new(&self.core, device_type.slugs(), ReleaseSelection::All)
     }
 
     /// Returns the size of a version's uncompressed image in bytes, by default of the latest version
@@ -79,9 +79,12 @@ impl DeviceOs {
     /// # Errors
     /// `is_invalid_argument` if the device type does not exist; `is_not_found` if it has no such version.
     #[doc(alias = "getDownloadSize")]
-    pub fn get_download_size(&self, device_type: impl Into<DeviceTypeKey>) -> Filled<DownloadSize, u64> {
+    pub fn get_download_size(
+        &self,
+        device_type: impl Into<DeviceTypeKey>,
+    ) -> RequestBuilder<DownloadSize, u64> {
         let (core, device_type) = (self.core.clone(), device_type.into());
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             let version = given.get("version").and_then(Value::as_str).unwrap_or("latest");
             if version.trim().is_empty() {
                 return Err(Error::argument("version", "it is empty"));
@@ -90,12 +93,16 @@ impl DeviceOs {
             let version = in_one_form(&core, &slug, version).await?;
             let part = |text| utf8_percent_encode(text, PATH);
             let path = format!("/device-types/v1/{}/images/{}/download-size", part(&slug), part(&version));
-            let reply = core.plain(Plain::get(path)).await?;
+            let reply = core.send(EndpointRequest::get(path)).await?;
             match decode::<Measured>(&reply)?.size {
                 Size::Number(bytes) => Ok(bytes),
                 Size::Text(text) => text.parse().map_err(|_| {
                     let shown = text.escape_debug();
-                    about(&reply, ErrorKind::Decode, format!("the response has no size: \"{shown}\""))
+                    response_error(
+                        &reply,
+                        ErrorKind::Decode,
+                        format!("the response has no size: \"{shown}\""),
+                    )
                 }),
             }
         })
@@ -170,10 +177,10 @@ impl DeviceOs {
 #[non_exhaustive]
 pub struct DownloadSize;
 
-impl Filled<DownloadSize, u64> {
+impl RequestBuilder<DownloadSize, u64> {
     /// Sets a published version, in any form: `2.98.33+rev1`, `v2.98.33`, `2.98.33.prod`.
     pub fn version(self, version: impl Into<String>) -> Self {
-        self.give("version", version.into())
+        self.set("version", version.into())
     }
 }
 
@@ -196,11 +203,11 @@ enum Size {
 /// Converts a version to the platform's form. Looks up one with a variant and without a revision, `2.98.33.prod`,
 /// among the published versions. A word such as `latest` stays.
 pub(crate) async fn in_one_form(core: &Core, slug: &str, text: &str) -> Result<String> {
-    let Some(version) = Version::whole(text) else { return Ok(text.to_owned()) };
-    if version.variant().is_none() || version.tells_revision() {
+    let Some(version) = Version::parse_full(text) else { return Ok(text.to_owned()) };
+    if version.variant().is_none() || version.has_revision() {
         return Ok(version.to_string());
     }
-    let versions = versions_of(core, slug, Wanted::WithDrafts).await?;
+    let versions = versions_of(core, slug, ReleaseSelection::WithDrafts).await?;
     Ok(published_as(&versions, text)
         .map_or_else(|| version.to_string(), |known| known.raw_version().to_owned()))
 }
@@ -208,5 +215,5 @@ pub(crate) async fn in_one_form(core: &Core, slug: &str, text: &str) -> Result<S
 /// Returns the slug of a device type, from any key of it.
 pub(crate) async fn slug_of(core: &Arc<Core>, device_type: DeviceTypeKey) -> Result<String> {
     let row = DeviceTypes::new(core).get(device_type).select(["slug"]).await?;
-    told(row.slug, "slug")
+    required(row.slug, "slug")
 }

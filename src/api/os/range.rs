@@ -3,7 +3,7 @@
 use nodejs_semver::Range as NpmRange;
 
 use crate::error::{Error, Result};
-use crate::version::{Precedence, Version, bare};
+use crate::version::{Precedence, Version, strip_os_name};
 
 /// A range: `^2.80.0`, `~2.80`, `2.x`, `>=2.80.0 <3 || 2021.1.x`, and the Python SDK's `==2.98.33` and `!=2.98.33`.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ impl VersionRange {
     pub(super) fn parse(argument: &'static str, text: &str) -> Result<Self> {
         let known = match text.trim().strip_prefix("!=") {
             Some(version) => {
-                Version::whole(version).map(|version| Self::AllBut(version.precedence().clone()))
+                Version::parse_full(version).map(|version| Self::AllBut(version.precedence().clone()))
             }
             None => npm(text).map(Self::Npm),
         };
         known.ok_or_else(|| {
             let shown = text.escape_debug();
             Error::argument(argument, format_args!("\"{shown}\" is neither a version nor a range of versions"))
-                .help("give one as 2.98.33, ^2.80.0 or >=2.80.0 <3, or one of the words latest, recommended, default")
+                .with_help("give one as 2.98.33, ^2.80.0 or >=2.80.0 <3, or one of the words latest, recommended, default")
         })
     }
 
@@ -48,7 +48,7 @@ impl VersionRange {
 }
 
 fn npm(text: &str) -> Option<NpmRange> {
-    let text = bare(text);
+    let text = strip_os_name(text);
     let text = text.strip_prefix('=').filter(|rest| rest.starts_with('=')).unwrap_or(text);
     let mut versions = 0;
     for part in text.split(|c: char| c.is_whitespace() || c == '|') {
@@ -72,7 +72,9 @@ fn is_partial(text: &str) -> bool {
     let known = |part: &str| {
         matches!(part, "x" | "X" | "*") || !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
     };
-    numbers.split('.').count() <= 3 && parts.all(known) && (rest.is_empty() || Version::whole(text).is_some())
+    numbers.split('.').count() <= 3
+        && parts.all(known)
+        && (rest.is_empty() || Version::parse_full(text).is_some())
 }
 
 #[cfg(test)]

@@ -10,25 +10,25 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::read::Target;
-use crate::api::rows::{Application, ApplicationTag, DeviceType, Release, ReleaseTag};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::{Expandable, Filter, Query};
+use crate::resource::read::ReadTarget;
+use crate::rows::{Application, ApplicationTag, DeviceType, Release, ReleaseTag};
 
 use super::versions::{HostApp, OsVersion, by_device_type};
 
 /// Device types of a request for versions: one slug, or several. Implemented by this library only.
 pub trait DeviceTypeSlugs {
     /// Form of the output.
-    type Form: Form;
+    type Form: VersionsOutput;
 
     #[doc(hidden)]
     fn slugs(self) -> Vec<String>;
 }
 
 /// Form of the output: [`One`] list, or a map of [`Several`]. Implemented by this library only.
-pub trait Form: Send + 'static {
+pub trait VersionsOutput: Send + 'static {
     /// The output, with values of type `T`.
     type Of<T>;
 
@@ -46,7 +46,7 @@ pub struct One;
 #[non_exhaustive]
 pub struct Several;
 
-impl Form for One {
+impl VersionsOutput for One {
     type Of<T> = Vec<T>;
 
     fn of<T>(slugs: &[String], mut all: BTreeMap<String, Vec<T>>) -> Vec<T> {
@@ -54,7 +54,7 @@ impl Form for One {
     }
 }
 
-impl Form for Several {
+impl VersionsOutput for Several {
     type Of<T> = BTreeMap<String, Vec<T>>;
 
     fn of<T>(_: &[String], all: BTreeMap<String, Vec<T>>) -> BTreeMap<String, Vec<T>> {
@@ -104,7 +104,7 @@ impl<S: Clone + Into<String>> DeviceTypeSlugs for &[S] {
 
 /// Which releases of a host OS to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum ReleaseSelection {
     /// All, including invalidated ones.
     All,
     /// Successful, not invalidated, and not drafts.
@@ -120,13 +120,13 @@ pub(crate) enum Wanted {
 pub struct OsVersions<F, R = Release> {
     core: Arc<Core>,
     slugs: Vec<String>,
-    wanted: Wanted,
+    wanted: ReleaseSelection,
     options: Result<Query>,
     types: PhantomData<fn() -> (F, R)>,
 }
 
 impl<F, R> OsVersions<F, R> {
-    pub(super) fn new(core: &Arc<Core>, slugs: Vec<String>, wanted: Wanted) -> Self {
+    pub(super) fn new(core: &Arc<Core>, slugs: Vec<String>, wanted: ReleaseSelection) -> Self {
         Self { core: core.clone(), slugs, wanted, options: Ok(Query::new()), types: PhantomData }
     }
 
@@ -138,8 +138,8 @@ impl<F, R> OsVersions<F, R> {
     /// Includes drafts.
     #[doc(alias = "includeDraft")]
     pub fn include_draft(mut self) -> Self {
-        if self.wanted == Wanted::Available {
-            self.wanted = Wanted::WithDrafts;
+        if self.wanted == ReleaseSelection::Available {
+            self.wanted = ReleaseSelection::WithDrafts;
         }
         self
     }
@@ -172,7 +172,7 @@ impl<F, R> OsVersions<F, R> {
     }
 }
 
-impl<F: Form, R: DeserializeOwned + Send + 'static> IntoFuture for OsVersions<F, R> {
+impl<F: VersionsOutput, R: DeserializeOwned + Send + 'static> IntoFuture for OsVersions<F, R> {
     type Output = Result<F::Of<OsVersion<R>>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -191,7 +191,12 @@ impl<F, R> fmt::Debug for OsVersions<F, R> {
 }
 
 /// Reads the host OS applications of these device types, with their releases.
-async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query) -> Result<Vec<HostApp>> {
+async fn host_apps(
+    core: &Core,
+    slugs: &[String],
+    wanted: ReleaseSelection,
+    options: Query,
+) -> Result<Vec<HostApp>> {
     if slugs.is_empty() || slugs.iter().any(|slug| slug.trim().is_empty()) {
         return Err(Error::argument("device_type", "it is empty"));
     }
@@ -204,9 +209,9 @@ async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query
         .expand(Release::RELEASE_TAG.select(tag));
     let good = Release::IS_INVALIDATED.eq(false).and(Release::STATUS.eq("success"));
     let defaults = match wanted {
-        Wanted::All => defaults,
-        Wanted::Available => defaults.filter(Release::IS_FINAL.eq(true).and(good)),
-        Wanted::WithDrafts => defaults.filter(good),
+        ReleaseSelection::All => defaults,
+        ReleaseSelection::Available => defaults.filter(Release::IS_FINAL.eq(true).and(good)),
+        ReleaseSelection::WithDrafts => defaults.filter(good),
     };
     let mut releases = defaults.merge(options)?;
     releases.require(&Query::new().expand(Release::RELEASE_TAG.select(tag)));
@@ -220,11 +225,11 @@ async fn host_apps(core: &Core, slugs: &[String], wanted: Wanted, options: Query
         .expand(Application::DEVICE_TYPE.select([DeviceType::SLUG.name()]))
         .expand(Application::OWNS_RELEASE.with(releases))
         .filter(Application::IS_HOST.eq(true).and(of_these));
-    core.look(Target::list::<Application>(query), Query::new()).await?.rows()
+    core.read_target(ReadTarget::list::<Application>(query), Query::new()).await?.rows()
 }
 
 /// Returns the versions for one device type.
-pub(crate) async fn versions_of(core: &Core, slug: &str, wanted: Wanted) -> Result<Vec<OsVersion>> {
+pub(crate) async fn versions_of(core: &Core, slug: &str, wanted: ReleaseSelection) -> Result<Vec<OsVersion>> {
     let slugs = [slug.to_owned()];
     let apps = host_apps(core, &slugs, wanted, Query::new()).await?;
     Ok(One::of(&slugs, by_device_type(core.settings().api_version, apps)?))

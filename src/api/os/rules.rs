@@ -57,8 +57,8 @@ pub(crate) fn update_type(
             format!("no update of the host OS from \"{from}\" to \"{to}\": {why}"),
         ))
     };
-    let Some(from) = Version::whole(current) else { return refuse("the current version is malformed") };
-    let Some(to) = Version::whole(target) else { return refuse("the target version is malformed") };
+    let Some(from) = Version::parse_full(current) else { return refuse("the current version is malformed") };
+    let Some(to) = Version::parse_full(target) else { return refuse("the target version is malformed") };
     if api == ApiVersion::V6 && (from.is_prerelease() || to.is_prerelease()) {
         return refuse("pre-releases can be neither the current nor the target version");
     }
@@ -130,10 +130,11 @@ pub(super) fn is_of_line(api: ApiVersion, version: &Version, line: &str) -> bool
     if api == ApiVersion::V7 {
         return VersionRange::line_contains(line, version);
     }
-    if let Some(first) = Version::whole(line) {
+    if let Some(first) = Version::parse_full(line) {
         return version.precedence() >= first.precedence();
     }
-    let first = line.strip_suffix(['x', 'X', '*']).and_then(|start| Version::whole(&format!("{start}0")));
+    let first =
+        line.strip_suffix(['x', 'X', '*']).and_then(|start| Version::parse_full(&format!("{start}0")));
     first.is_some_and(|first| {
         let ([major, minor, _], [first_major, first_minor, _]) = (version.numbers(), first.numbers());
         (major, minor) == (first_major, first_minor) && version.precedence() >= first.precedence()

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::api::keys::CpuArchitectureKey;
-use crate::api::read::{List, Target};
-use crate::api::rows::{Application, CpuArchitecture, DeviceType, Release};
 use crate::core::Core;
 use crate::error::Result;
 use crate::odata::{Filter, Query};
+use crate::resource::keys::CpuArchitectureKey;
+use crate::resource::read::{List, ReadTarget};
+use crate::rows::{Application, CpuArchitecture, DeviceType, Release};
 
 use super::DeviceOs;
 
@@ -35,7 +35,7 @@ pub(crate) fn supervisor_releases(core: &Arc<Core>, architecture: CpuArchitectur
             .order_by(Release::SEMVER_MINOR.desc())
             .order_by(Release::SEMVER_PATCH.desc())
             .order_by(Release::REVISION.desc());
-        Ok(Target::list::<Release>(query))
+        Ok(ReadTarget::list::<Release>(query))
     })
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::api::always::Always;
-use crate::api::rows::Release;
+use crate::resource::test_util::MockTransport;
+use crate::rows::Release;
 use crate::{ApiVersion, Balena, DeviceId, Error};
 
-fn answering(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<Always>) {
-    Always::cloud(api_version, 200, body)
+fn answering(api_version: ApiVersion, body: &'static str) -> (Balena, Arc<MockTransport>) {
+    MockTransport::cloud(api_version, 200, body)
 }
 
 #[tokio::test]

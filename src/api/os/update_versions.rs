@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::keys::DeviceTypeKey;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::resource::keys::DeviceTypeKey;
 use crate::settings::ApiVersion;
 use crate::version::Version;
 
-use super::request::{Wanted, versions_of};
+use super::request::{ReleaseSelection, versions_of};
 use super::rules::update_type;
 use super::slug_of;
 use super::versions::{OsType, OsVersion};
@@ -38,13 +38,13 @@ pub struct SupportedOsUpdateVersions {
     device_type: DeviceTypeKey,
     current: String,
     os_type: Option<OsType>,
-    wanted: Wanted,
+    wanted: ReleaseSelection,
 }
 
 impl SupportedOsUpdateVersions {
     pub(super) fn new(core: &Arc<Core>, device_type: DeviceTypeKey, current: String) -> Self {
         let os_type = Some(OsType::Default);
-        Self { core: core.clone(), device_type, current, os_type, wanted: Wanted::Available }
+        Self { core: core.clone(), device_type, current, os_type, wanted: ReleaseSelection::Available }
     }
 
     /// Limits the versions to this type. The default is [`OsType::Default`].
@@ -63,12 +63,12 @@ impl SupportedOsUpdateVersions {
     /// Includes drafts.
     #[doc(alias = "includeDraft")]
     pub fn include_draft(mut self) -> Self {
-        self.wanted = Wanted::WithDrafts;
+        self.wanted = ReleaseSelection::WithDrafts;
         self
     }
 
     async fn find(self) -> Result<OsUpdateVersions> {
-        let Some(current) = Version::whole(&self.current) else {
+        let Some(current) = Version::parse_full(&self.current) else {
             let shown = self.current.escape_debug();
             let why = format_args!("\"{shown}\" is not a version of the host OS");
             return Err(Error::argument("current_version", why));
@@ -77,7 +77,7 @@ impl SupportedOsUpdateVersions {
         let all = versions_of(&self.core, &slug, self.wanted).await?;
         let api = self.core.settings().api_version;
         let is_current =
-            |version: &&OsVersion| Version::whole(version.raw_version()).as_ref() == Some(&current);
+            |version: &&OsVersion| Version::parse_full(version.raw_version()).as_ref() == Some(&current);
         let leads_to = |target: &str| update_type(api, &slug, &self.current, target).is_ok();
         let of_type = || all.iter().filter(|version| version.is_of(self.os_type.as_ref()));
         // Version 6 searches the current version among the offered ones.

@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::rows::{DeviceType, Release};
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::Nav;
 use crate::open_enum::open_enum;
+use crate::rows::{DeviceType, Release};
 use crate::settings::ApiVersion;
 use crate::version::Version;
 
@@ -19,11 +19,13 @@ use super::rules::{is_of_line, newest_first, stripped};
 /// 2.98.33+rev1`; without a revision, the newest. A development variant must be named.
 pub(crate) fn published_as<'a>(versions: &'a [OsVersion], text: &str) -> Option<&'a OsVersion> {
     let exact = versions.iter().find(|version| version.raw_version() == text);
-    let sought = Version::whole(text)?;
+    let sought = Version::parse_full(text)?;
     let same = |version: &&OsVersion| {
-        Version::whole(version.raw_version()).is_some_and(|version| sought.is_a_form_of(&version))
+        Version::parse_full(version.raw_version()).is_some_and(|version| sought.matches_published(&version))
     };
-    exact.or_else(|| versions.iter().filter(same).max_by_key(|version| Version::whole(version.raw_version())))
+    exact.or_else(|| {
+        versions.iter().filter(same).max_by_key(|version| Version::parse_full(version.raw_version()))
+    })
 }
 
 open_enum! {
@@ -94,14 +96,14 @@ struct Tag {
 }
 
 /// Values of an application's tags that apply to all its releases.
-struct Policy {
+struct ApplicationTags {
     os_type: OsType,
     /// Support phases, each with the line that it applies to, as in the tag: `2021.4.x`.
     lines: Vec<(OsLine, String)>,
 }
 
 /// A release, not yet decoded.
-struct Found {
+struct FoundRelease {
     version: Version,
     columns: Map<String, Value>,
     variant: String,
@@ -119,23 +121,23 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
     api: ApiVersion,
     apps: Vec<HostApp>,
 ) -> Result<BTreeMap<String, Vec<OsVersion<R>>>> {
-    let mut all: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<FoundRelease>> = BTreeMap::new();
     let (mut is_any, mut is_told) = (false, false);
     for app in apps {
         // An application without a device type matches none of the requested ones.
         let Some(slug) = app.device_type.into_rows().pop().and_then(|row| row.slug) else { continue };
-        let policy = Policy::of(app.application_tag.rows());
+        let policy = ApplicationTags::of(app.application_tag.rows());
         let found = all.entry(slug).or_default();
         for columns in app.releases.into_rows() {
             is_told |= columns.contains_key("raw_version");
             is_any = true;
-            found.extend(Found::of(api, columns, &policy));
+            found.extend(FoundRelease::of(api, columns, &policy));
         }
     }
     if is_any && !is_told {
         return Err(Error::new(ErrorKind::Decode, "no release in the response has a `raw_version`")
-            .sent(true)
-            .help("select `raw_version` too: the other values are derived from it"));
+            .with_sent(true)
+            .with_help("select `raw_version` too: the other values are derived from it"));
     }
     let mut sorted = BTreeMap::new();
     for (slug, mut found) in all {
@@ -153,7 +155,7 @@ pub(super) fn by_device_type<R: DeserializeOwned>(
     Ok(sorted)
 }
 
-impl Policy {
+impl ApplicationTags {
     fn of(tags: &[Tag]) -> Self {
         let value = |key: &str| tag(tags, key).map(str::to_owned);
         let lines =
@@ -170,7 +172,7 @@ impl Policy {
             Some("end-of-life") => Some(OsLine::Outdated),
             Some(phase) => Some(phase.into()),
             None => {
-                let version = Version::whole(version)?;
+                let version = Version::parse_full(version)?;
                 let line = self.lines.iter().find(|(_, line)| is_of_line(api, &version, line));
                 let extended = self.os_type.as_str().eq_ignore_ascii_case(OsType::Esr.as_str());
                 line.map(|(line, _)| line.clone()).or_else(|| extended.then_some(OsLine::Outdated))
@@ -179,9 +181,9 @@ impl Policy {
     }
 }
 
-impl Found {
+impl FoundRelease {
     /// Returns `None` for a release without a version.
-    fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &Policy) -> Option<Self> {
+    fn of(api: ApiVersion, mut columns: Map<String, Value>, policy: &ApplicationTags) -> Option<Self> {
         let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut raw = text("raw_version");
         let tags: Nav<Tag> = columns
@@ -191,7 +193,7 @@ impl Found {
         let tags = tags.rows();
         let mut variant = text("variant");
         // Older releases have their version in tags, and 0.0.0 in the column.
-        let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::whole);
+        let told = Some(&*raw).filter(|raw| !raw.starts_with("0.0.0")).and_then(Version::parse_full);
         let stripped_version = if let Some(version) = told {
             stripped(api, version, &variant).to_string()
         } else {
@@ -205,7 +207,7 @@ impl Found {
             raw = if variant.is_empty() { version.to_owned() } else { format!("{version}.{variant}") };
             version.to_owned()
         };
-        let version = Version::whole(&raw)?;
+        let version = Version::parse_full(&raw)?;
         let phase = columns.get("phase").and_then(Value::as_str);
         let line = policy.line(api, phase, &stripped_version);
         let based_on_version = tag(tags, "meta-balena-base").unwrap_or(&stripped_version).to_owned();
@@ -232,7 +234,7 @@ impl Found {
         columns.insert("variant".to_owned(), variant);
         let release = serde_json::from_value(Value::Object(columns)).map_err(|cause| {
             Error::new(ErrorKind::Decode, format!("a release in the response can't be read: {cause}"))
-                .sent(true)
+                .with_sent(true)
         })?;
         let formatted_version = is_recommended.then(|| match &line {
             Some(line) => format!("v{stripped_version} ({line}, recommended)"),

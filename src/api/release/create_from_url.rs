@@ -5,16 +5,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::answer::decode;
-use crate::api::filled::Filled;
-use crate::api::keys::ApplicationKey;
-use crate::api::read::about;
-use crate::api::rows::{Application, Organization};
-use crate::core::Plain;
+use crate::core::EndpointRequest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Reply;
+use crate::http::BufferedResponse;
 use crate::ids::ReleaseId;
 use crate::odata::Query;
+use crate::resource::json_request::decode;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::response_error;
+use crate::resource::request_builder::RequestBuilder;
+use crate::rows::{Application, Organization};
 
 use super::Releases;
 
@@ -41,9 +41,9 @@ impl Releases {
         &self,
         application: impl Into<ApplicationKey>,
         url: impl Into<String>,
-    ) -> Filled<BuildFromUrl, ReleaseId> {
+    ) -> RequestBuilder<BuildFromUrl, ReleaseId> {
         let (core, key, url) = (self.core.clone(), application.into(), url.into());
-        Filled::new(move |given| async move {
+        RequestBuilder::new(move |given| async move {
             if url.trim().is_empty() {
                 return Err(Error::argument("url", "it is empty"));
             }
@@ -54,29 +54,29 @@ impl Releases {
             let handle = row.organization.rows().first().and_then(|organization| organization.handle.clone());
             let (Some(owner), Some(app)) = (handle, row.app_name) else {
                 let text = "the response lacks the application's name or its organization's";
-                return Err(Error::new(ErrorKind::Decode, text).sent(true));
+                return Err(Error::new(ErrorKind::Decode, text).with_sent(true));
             };
             let encoded = |text: &str| utf8_percent_encode(text, VALUE).to_string();
             let query = format!("headless=true&owner={}&app={}", encoded(&owner), encoded(&app));
             let flatten = given.get(FLATTEN).cloned().unwrap_or(Value::Bool(true));
             let body = json!({ "url": url, FLATTEN: flatten });
-            let plain = Plain::post(Method::POST, format!("/v3/buildFromUrl?{query}"), Some(body));
-            started(&core.plain(Plain { base: Some(core.settings().builder()), ..plain }).await?)
+            let plain = EndpointRequest::new(Method::POST, format!("/v3/buildFromUrl?{query}"), Some(body));
+            started(&core.send(EndpointRequest { base_url: Some(core.settings().builder()), ..plain }).await?)
         })
     }
 }
 
-impl Filled<BuildFromUrl, ReleaseId> {
+impl RequestBuilder<BuildFromUrl, ReleaseId> {
     /// Sets whether to remove the single top-level folder of a tarball, such as GitHub's have: true by default;
     /// `None` leaves it to the builder.
     #[doc(alias = "shouldFlatten")]
     pub fn flatten_tarball(self, flatten: impl Into<Option<bool>>) -> Self {
-        self.give(FLATTEN, flatten.into())
+        self.set(FLATTEN, flatten.into())
     }
 }
 
 /// Returns the id of the started build. The builder reports a failure with the status 200.
-fn started(reply: &Reply) -> Result<ReleaseId> {
+fn started(reply: &BufferedResponse) -> Result<ReleaseId> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Answer {
@@ -88,6 +88,6 @@ fn started(reply: &Reply) -> Result<ReleaseId> {
     let answer: Answer = decode(reply)?;
     answer.release_id.filter(|_| answer.started).ok_or_else(|| {
         let words = answer.message.or(answer.error).unwrap_or_else(|| "it gives no reason".to_owned());
-        about(reply, ErrorKind::Rejected, format!("the builder did not start the build: {words}"))
+        response_error(reply, ErrorKind::Rejected, format!("the builder did not start the build: {words}"))
     })
 }

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::rows::{Image, Release, ReleaseImage, Service, User};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::odata::Query;
+use crate::rows::{Image, Release, ReleaseImage, Service, User};
 
 use super::ReleaseKey;
 
@@ -93,8 +93,8 @@ impl<T> GetWithImageDetails<T> {
             .expand(Release::USER.select(["id", "username"]));
         let name = Image::SERVICE.select([Service::SERVICE_NAME.name()]);
         let named = Query::new().expand(Release::RELEASE_IMAGE.expand(ReleaseImage::IMAGE.expand(name)));
-        let target = self.key.target(&self.core, defaults).await?.needing(named);
-        let found = self.core.look(target, options).await?;
+        let target = self.key.target(&self.core, defaults).await?.with_required_columns(named);
+        let found = self.core.read_target(target, options).await?;
         Ok(Value::Object(with_images(found.one()?)))
     }
 }
@@ -106,7 +106,8 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for GetWithImageDetails<T>
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             serde_json::from_value(self.row().await?).map_err(|cause| {
-                Error::new(ErrorKind::Decode, format!("an answer that can't be read: {cause}")).sent(true)
+                Error::new(ErrorKind::Decode, format!("an answer that can't be read: {cause}"))
+                    .with_sent(true)
             })
         })
     }

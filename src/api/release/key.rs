@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, an_id};
-use crate::api::read::Target;
-use crate::api::rows::{Application, Release};
 use crate::core::Core;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escaped};
 use crate::http::BoxFuture;
 use crate::ids::ReleaseId;
 use crate::odata::{Key, Query};
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, check_id};
+use crate::resource::read::ReadTarget;
+use crate::rows::{Application, Release};
 
 /// Key of a release: its id, its commit or the start of it, or an application and the release's version in it.
 ///
@@ -41,10 +41,10 @@ pub enum ReleaseKey {
 impl ReleaseKey {
     /// Returns the target of a read of this release, with these default options. Looks up the application's id if
     /// needed.
-    pub(crate) async fn target(&self, core: &Core, defaults: Query) -> Result<Target> {
+    pub(crate) async fn target(&self, core: &Core, defaults: Query) -> Result<ReadTarget> {
         self.check()?;
         let filter = match self {
-            Self::Id(id) => return Ok(Target::one::<Release>(Some(Key::id(*id)), defaults, self)),
+            Self::Id(id) => return Ok(ReadTarget::one::<Release>(Some(Key::id(*id)), defaults, self)),
             Self::Commit(start) => Release::COMMIT.starts_with(start.as_str()),
             Self::RawVersion { application, raw_version } => {
                 let id = core.id_of(application.target::<Application>(Query::new())?).await?;
@@ -52,14 +52,14 @@ impl ReleaseKey {
                 version_is.and(Release::BELONGS_TO_APPLICATION.id().eq(id))
             }
         };
-        Ok(Target::one::<Release>(None, Query::new().filter(filter).merge(defaults)?, self))
+        Ok(ReadTarget::one::<Release>(None, Query::new().filter(filter).merge(defaults)?, self))
     }
 
     /// # Errors
     /// `is_invalid_argument` if a text is blank or an id is invalid.
     pub(crate) fn check(&self) -> Result<()> {
         let (name, text) = match self {
-            Self::Id(id) => return an_id("release", id.get()).map(drop),
+            Self::Id(id) => return check_id("release", id.get()).map(drop),
             Self::Commit(commit) => ("release", commit),
             Self::RawVersion { raw_version, .. } => ("raw_version", raw_version),
         };
@@ -71,9 +71,9 @@ impl fmt::Display for ReleaseKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Commit(commit) => shown(commit).fmt(f),
+            Self::Commit(commit) => escaped(commit).fmt(f),
             Self::RawVersion { application, raw_version } => {
-                write!(f, "{} of {application}", shown(raw_version))
+                write!(f, "{} of {application}", escaped(raw_version))
             }
         }
     }

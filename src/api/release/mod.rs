@@ -14,12 +14,12 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::Query;
 
-use super::confirm::Write;
-use super::key_value::KeyValue;
-use super::keys::ApplicationKey;
-use super::read::{First, Get, List, Target};
-use super::rows::{Application, Release, ReleaseTag};
-use super::write::Rows;
+use crate::resource::key_value::KeyValue;
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::{First, Get, List, ReadTarget};
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, Release, ReleaseTag};
 
 pub use asset::{ReleaseAssetKey, ReleaseAssets, UploadAsset};
 pub use create_from_url::BuildFromUrl;
@@ -79,7 +79,7 @@ impl Releases {
     /// # Errors
     /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text. Nothing
     /// is changed then.
-    pub fn finalize(&self, release: impl Into<ReleaseKey>) -> Write {
+    pub fn finalize(&self, release: impl Into<ReleaseKey>) -> WriteRequest {
         self.change(release.into(), json!({ "is_final": true }))
     }
 
@@ -88,7 +88,7 @@ impl Releases {
     /// # Errors
     /// As [`finalize`](Self::finalize).
     #[doc(alias = "setIsInvalidated")]
-    pub fn set_is_invalidated(&self, release: impl Into<ReleaseKey>, is_invalidated: bool) -> Write {
+    pub fn set_is_invalidated(&self, release: impl Into<ReleaseKey>, is_invalidated: bool) -> WriteRequest {
         self.change(release.into(), json!({ "is_invalidated": is_invalidated }))
     }
 
@@ -97,7 +97,7 @@ impl Releases {
     /// # Errors
     /// As [`finalize`](Self::finalize).
     #[doc(alias = "setNote")]
-    pub fn set_note(&self, release: impl Into<ReleaseKey>, note: Option<&str>) -> Write {
+    pub fn set_note(&self, release: impl Into<ReleaseKey>, note: Option<&str>) -> WriteRequest {
         self.change(release.into(), json!({ "note": note }))
     }
 
@@ -110,7 +110,7 @@ impl Releases {
         &self,
         release: impl Into<ReleaseKey>,
         known_issue_list: Option<&str>,
-    ) -> Write {
+    ) -> WriteRequest {
         self.change(release.into(), json!({ "known_issue_list": known_issue_list }))
     }
 
@@ -120,7 +120,11 @@ impl Releases {
     /// `is_invalid_argument` if the text is not a [semantic version](https://semver.org); otherwise as
     /// [`finalize`](Self::finalize).
     #[doc(alias = "setReleaseVersion")]
-    pub fn set_release_version(&self, release: impl Into<ReleaseKey>, semver: impl Into<String>) -> Write {
+    pub fn set_release_version(
+        &self,
+        release: impl Into<ReleaseKey>,
+        semver: impl Into<String>,
+    ) -> WriteRequest {
         let semver = semver.into();
         let why = || format!("`{}` is no version like 1.2.3", semver.escape_debug());
         let checked =
@@ -133,20 +137,20 @@ impl Releases {
         KeyValue::new(&self.core)
     }
 
-    fn change(&self, key: ReleaseKey, columns: Value) -> Write {
+    fn change(&self, key: ReleaseKey, columns: Value) -> WriteRequest {
         let core = self.core.clone();
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             let id = core.id_of(key.target(&core, Query::new()).await?).await?;
-            writer.change("release", &Rows::id(id), &columns).await
+            writer.change("release", &RowSelector::id(id), &columns).await
         })
     }
 }
 
-async fn by_application(core: Arc<Core>, key: ApplicationKey, more: Query) -> Result<Target> {
+async fn by_application(core: Arc<Core>, key: ApplicationKey, more: Query) -> Result<ReadTarget> {
     let id = core.id_of(key.target::<Application>(Query::new())?).await?;
     let defaults =
         Query::new().filter(Release::BELONGS_TO_APPLICATION.id().eq(id)).order_by(Release::CREATED_AT.desc());
-    Ok(Target::list::<Release>(defaults.merge(more)?))
+    Ok(ReadTarget::list::<Release>(defaults.merge(more)?))
 }
 
 /// Returns whether the text is `major.minor.patch` with an optional `-prerelease` and `+build`.

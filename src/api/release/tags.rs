@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::api::key_value::{KeyValue, KeyValueKind};
-use crate::api::keys::ApplicationKey;
-use crate::api::read::List;
-use crate::api::rows::{Application, Release, ReleaseTag};
 use crate::odata::Query;
+use crate::resource::key_value::{KeyValue, KeyValueKind};
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::List;
+use crate::rows::{Application, Release, ReleaseTag};
 
 use super::ReleaseKey;
 
@@ -46,7 +46,7 @@ impl KeyValue<ReleaseKey, ReleaseTag> {
         let (core, key) = (self.core().clone(), release.into());
         List::new(self.core(), async move {
             let release = key.target(&core, Query::new().select(["id"])).await?;
-            Ok(release.inside(&Release::RELEASE_TAG, Query::new().order_by(ReleaseTag::TAG_KEY.asc())))
+            Ok(release.through(&Release::RELEASE_TAG, Query::new().order_by(ReleaseTag::TAG_KEY.asc())))
         })
     }
 }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::key_value::ParentKey;
-use crate::api::keys::{ApplicationKey, IdRow, an_id};
-use crate::api::rows::{Application, Service};
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result, shown};
+use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::http::BoxFuture;
 use crate::ids::ServiceId;
 use crate::odata::Query;
+use crate::resource::key_value::ParentKey;
+use crate::resource::keys::{ApplicationKey, IdRow, check_id};
+use crate::rows::{Application, Service};
 
 /// Key of a service: its id, or an application and the service's name in it.
 ///
@@ -45,7 +45,7 @@ impl fmt::Display for ServiceKey {
         match self {
             Self::Id(id) => id.fmt(f),
             Self::Name { application, service_name } => {
-                write!(f, "{} of {application}", shown(service_name))
+                write!(f, "{} of {application}", escaped(service_name))
             }
         }
     }
@@ -55,7 +55,7 @@ impl ParentKey for ServiceKey {
     fn resolve(self, core: Arc<Core>) -> BoxFuture<'static, Result<i64>> {
         Box::pin(async move {
             let (application, service_name) = match &self {
-                Self::Id(id) => return an_id("service", id.get()),
+                Self::Id(id) => return check_id("service", id.get()),
                 Self::Name { application, service_name } => (application, service_name),
             };
             if service_name.trim().is_empty() {
@@ -63,16 +63,19 @@ impl ParentKey for ServiceKey {
             }
             let outer = application.target::<Application>(Query::new().select(["service"]))?;
             let named = Query::new().filter(Service::SERVICE_NAME.eq(service_name.as_str())).select(["id"]);
-            let found = core.look(outer.inside(&Application::SERVICE, named), Query::new()).await?;
+            let found = core.read_target(outer.through(&Application::SERVICE, named), Query::new()).await?;
             let mut services = found.rows::<IdRow>()?.into_iter();
             match (services.next(), services.next()) {
                 (Some(service), None) => Ok(service.id),
-                (None, _) => {
-                    Err(Error::new(ErrorKind::NotFound, format!("service {self} not found")).sent(true).help(
+                (None, _) => Err(Error::new(ErrorKind::NotFound, format!("service {self} not found"))
+                    .with_sent(true)
+                    .with_help(
                         "a service exists once a release has it: check the name, and that there is a release",
-                    ))
+                    )),
+                _ => {
+                    Err(Error::new(ErrorKind::Ambiguous, format!("service {self} is ambiguous"))
+                        .with_sent(true))
                 }
-                _ => Err(Error::new(ErrorKind::Ambiguous, format!("service {self} is ambiguous")).sent(true)),
             }
         })
     }

@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::core::Core;
 use crate::odata::Query;
 
-use super::key_value::{KeyValue, KeyValueKind};
-use super::keys::ApplicationKey;
-use super::read::List;
-use super::rows::{Application, Service, ServiceVariable};
+use crate::resource::key_value::{KeyValue, KeyValueKind};
+use crate::resource::keys::ApplicationKey;
+use crate::resource::read::List;
+use crate::rows::{Application, Service, ServiceVariable};
 
 pub use key::ServiceKey;
 
@@ -36,7 +36,7 @@ impl Services {
         let key = application.into();
         List::new(&self.core, async move {
             let outer = key.target::<Application>(Query::new().select(["service"]))?;
-            Ok(outer.inside(&Application::SERVICE, Query::new()))
+            Ok(outer.through(&Application::SERVICE, Query::new()))
         })
     }
 

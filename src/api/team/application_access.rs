@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::confirm::Write;
-use crate::api::keys::{ApplicationKey, an_id};
 use crate::api::membership::{change_role, pair_key, role};
-use crate::api::read::{Get, List, Target};
-use crate::api::request::Create;
-use crate::api::resource::Resource as _;
-use crate::api::rows::{Application, ApplicationMembershipRole, TeamApplicationAccess};
-use crate::api::write::Rows;
 use crate::core::Core;
 use crate::ids::{ApplicationId, TeamId};
 use crate::odata::Query;
+use crate::resource::keys::{ApplicationKey, check_id};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::resource::schema::Resource as _;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Application, ApplicationMembershipRole, TeamApplicationAccess};
 
 /// Access of teams to applications. From [`Teams::application_access`](super::Teams::application_access).
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl TeamApplicationAccesses {
         List::new(&self.core, async move {
             let id = core.id_of(super::target(team, Query::new())?).await?;
             let of_it = TeamApplicationAccess::TEAM.id().eq(id);
-            Ok(Target::list::<TeamApplicationAccess>(Query::new().filter(of_it)))
+            Ok(ReadTarget::list::<TeamApplicationAccess>(Query::new().filter(of_it)))
         })
     }
 
@@ -48,7 +48,7 @@ impl TeamApplicationAccesses {
     pub fn get(&self, access: impl Into<TeamApplicationAccessKey>) -> Get<TeamApplicationAccess> {
         let access = access.into();
         Get::new(&self.core, async move {
-            Ok(Target::one::<TeamApplicationAccess>(Some(access.key()?), Query::new(), access))
+            Ok(ReadTarget::one::<TeamApplicationAccess>(Some(access.key()?), Query::new(), access))
         })
     }
 
@@ -66,7 +66,7 @@ impl TeamApplicationAccesses {
     ) -> Create<TeamApplicationAccess> {
         let (core, team, key, name) = (self.core.clone(), team.into(), application.into(), role_name.into());
         Create::new(&self.core, move |_| async move {
-            let team = an_id("team", team.get())?;
+            let team = check_id("team", team.get())?;
             let role = role::<ApplicationMembershipRole>(&name)?;
             let id = core.id_of(key.target::<Application>(Query::new())?).await?;
             Ok(json!({
@@ -83,9 +83,13 @@ impl TeamApplicationAccesses {
     ///
     /// # Errors
     /// `is_not_found` if the role does not exist.
-    pub fn update(&self, access: impl Into<TeamApplicationAccessKey>, role_name: impl Into<String>) -> Write {
+    pub fn update(
+        &self,
+        access: impl Into<TeamApplicationAccessKey>,
+        role_name: impl Into<String>,
+    ) -> WriteRequest {
         let (access, name) = (access.into(), role_name.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             change_role::<TeamApplicationAccess, ApplicationMembershipRole>(&writer, access.key()?, &name)
                 .await
         })
@@ -93,10 +97,10 @@ impl TeamApplicationAccesses {
 
     /// Deletes a team's access to an application (`DELETE /v6/team_application_access`). Succeeds even if it does
     /// not exist: the API does not report it.
-    pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> Write {
+    pub fn remove(&self, access: impl Into<TeamApplicationAccessKey>) -> WriteRequest {
         let access = access.into();
-        Write::new(&self.core, move |writer| async move {
-            writer.delete(TeamApplicationAccess::NAME, &Rows::Key(access.key()?)).await
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete(TeamApplicationAccess::NAME, &RowSelector::Key(access.key()?)).await
         })
     }
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::batch::{Batch, BatchKey as _, Deed, Keys, ListedRow, Named, OfRows};
-use crate::api::keys::{UserKey, an_id, not_empty};
 use crate::api::membership::of_user;
-use crate::api::read::{Get, List, Target};
-use crate::api::request::Create;
-use crate::api::rows::TeamMembership;
 use crate::core::Core;
 use crate::error::Result;
 use crate::ids::{TeamId, TeamMembershipId};
 use crate::odata::{Key, Query};
+use crate::resource::batch::{Batch, BatchKey as _, KeyColumn, Keys, ListedRow, RowBatch, RowOperation};
+use crate::resource::keys::{UserKey, check_id, not_empty};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::rows::TeamMembership;
 
 /// Memberships of teams. From [`Teams::membership`](super::Teams::membership).
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl TeamMemberships {
         let membership = membership.into();
         Get::new(&self.core, async move {
             membership.check()?;
-            Ok(Target::one::<TeamMembership>(Some(Key::id(membership)), Query::new(), membership))
+            Ok(ReadTarget::one::<TeamMembership>(Some(Key::id(membership)), Query::new(), membership))
         })
     }
 
@@ -43,8 +43,8 @@ impl TeamMemberships {
     pub fn get_all_by_team(&self, team: impl Into<TeamId>) -> List<TeamMembership> {
         let team = team.into();
         List::new(&self.core, async move {
-            let of_it = TeamMembership::TEAM.id().eq(an_id("team", team.get())?);
-            Ok(Target::list::<TeamMembership>(Query::new().filter(of_it)))
+            let of_it = TeamMembership::TEAM.id().eq(check_id("team", team.get())?);
+            Ok(ReadTarget::list::<TeamMembership>(Query::new().filter(of_it)))
         })
     }
 
@@ -64,15 +64,16 @@ impl TeamMemberships {
         let (team, username) = (team.into(), username.into());
         Create::new(&self.core, move |_| async move {
             not_empty("username", &username)?;
-            Ok(json!({ "username": username, "is_member_of__team": an_id("team", team.get())? }))
+            Ok(json!({ "username": username, "is_member_of__team": check_id("team", team.get())? }))
         })
     }
 
     /// Deletes one membership or several (`DELETE /v6/team_membership`). Succeeds even if they do not exist: the API
     /// does not report it.
     pub fn remove(&self, memberships: impl Into<Keys<TeamMembershipId>>) -> Batch<TeamMembershipId> {
-        let deed: Deed<TeamMembership> = Deed::Delete;
-        let rows = OfRows { core: self.core.clone(), identity: json!(["delete"]), deed, single: false };
+        let deed: RowOperation<TeamMembership> = RowOperation::Delete;
+        let rows =
+            RowBatch { core: self.core.clone(), identity: json!(["delete"]), operation: deed, single: false };
         Batch::new(&self.core, memberships.into().into_list(), Ok(Box::new(rows)))
     }
 }
@@ -82,9 +83,9 @@ impl ListedRow for TeamMembership {
 
     const ORDER: &'static str = "id";
 
-    fn named(key: &TeamMembershipId) -> Result<Named> {
+    fn named(key: &TeamMembershipId) -> Result<KeyColumn> {
         key.check()?;
-        Ok(Named::Id(key.get()))
+        Ok(KeyColumn::Id(key.get()))
     }
 
     fn id(&self) -> Option<i64> {

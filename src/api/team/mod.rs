@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::api::confirm::Write;
 use crate::checks;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, shown};
+use crate::error::{Error, ErrorKind, escaped};
 use crate::ids::TeamId;
 use crate::odata::{Key, Query};
+use crate::resource::write_request::WriteRequest;
 
-use super::keys::{OrganizationKey, an_id};
-use super::read::{Get, List, Target};
-use super::request::Create;
-use super::rows::{Organization, Team};
-use super::write::Rows;
+use crate::resource::keys::{OrganizationKey, check_id};
+use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::request::Create;
+use crate::resource::write::RowSelector;
+use crate::rows::{Organization, Team};
 
 pub use application_access::{TeamApplicationAccessKey, TeamApplicationAccesses};
 pub use membership::TeamMemberships;
@@ -57,7 +57,7 @@ impl Teams {
         let (core, key) = (self.core.clone(), organization.into());
         List::new(&self.core, async move {
             let theirs = Team::ORGANIZATION.id().eq(core.organization_id(&key).await?);
-            Ok(Target::list::<Team>(Query::new().filter(theirs)))
+            Ok(ReadTarget::list::<Team>(Query::new().filter(theirs)))
         })
     }
 
@@ -75,33 +75,33 @@ impl Teams {
     /// # Errors
     /// `is_not_found` if the team does not exist; `is_conflict` if the organization has a team of that name. Nothing
     /// is changed then.
-    pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> Write {
+    pub fn rename(&self, team: impl Into<TeamId>, new_name: impl Into<String>) -> WriteRequest {
         let (core, team, name) = (self.core.clone(), team.into(), new_name.into());
-        Write::new(&self.core, move |writer| async move {
+        WriteRequest::new(&self.core, move |writer| async move {
             checks::name("new_name", &name)?;
             let namesakes = Organization::TEAM.filter(Team::NAME.eq(name.as_str())).select(["name"]).top(1);
             let organization = Team::ORGANIZATION.select(["id"]).expand(namesakes);
             let asked = target(team, Query::new().select(["id"]).expand(organization))?;
             let row: Team = core.row_of(asked).await?;
-            let refuse = |kind, text| Err(Error::new(kind, text).operation("GET team").sent(true));
+            let refuse = |kind, text| Err(Error::new(kind, text).with_operation("GET team").with_sent(true));
             let Some(organization) = row.belongs_to_organization.get() else {
                 return refuse(ErrorKind::NotFound, format!("the organization of team {team} not found"));
             };
             if organization.owns_team.get().is_some() {
-                let name = shown(&name);
+                let name = escaped(&name);
                 let text = format!("the organization of team {team} has a team {name} already");
                 return refuse(ErrorKind::Conflict, text);
             }
-            writer.change("team", &Rows::id(team.get()), &json!({ "name": name })).await
+            writer.change("team", &RowSelector::id(team.get()), &json!({ "name": name })).await
         })
     }
 
     /// Deletes a team (`DELETE /v6/team`). Its members stay in the organization. Succeeds even if it does not exist:
     /// the API does not report it.
-    pub fn remove(&self, team: impl Into<TeamId>) -> Write {
+    pub fn remove(&self, team: impl Into<TeamId>) -> WriteRequest {
         let team = team.into();
-        Write::new(&self.core, move |writer| async move {
-            writer.delete("team", &Rows::id(an_id("team", team.get())?)).await
+        WriteRequest::new(&self.core, move |writer| async move {
+            writer.delete("team", &RowSelector::id(check_id("team", team.get())?)).await
         })
     }
 
@@ -118,6 +118,6 @@ impl Teams {
 }
 
 /// Returns the target of a read of this team, with these default options.
-fn target(team: TeamId, defaults: Query) -> crate::Result<Target> {
-    Ok(Target::one::<Team>(Some(Key::id(an_id("team", team.get())?)), defaults, team))
+fn target(team: TeamId, defaults: Query) -> crate::Result<ReadTarget> {
+    Ok(ReadTarget::one::<Team>(Some(Key::id(check_id("team", team.get())?)), defaults, team))
 }

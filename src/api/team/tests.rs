@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::api::always::Always;
+use crate::resource::test_util::MockTransport;
 use crate::{ApplicationId, Error, TeamId};
 
 use super::{TeamApplicationAccessKey, Teams};
 
-fn answering(body: &'static str) -> (Teams, Arc<Always>) {
-    let (balena, transport) = Always::answering(body);
+fn answering(body: &'static str) -> (Teams, Arc<MockTransport>) {
+    let (balena, transport) = MockTransport::answering(body);
     (balena.team(), transport)
 }
 

@@ -34,7 +34,7 @@ fn nobody_is_sent_here_who_is_here_already() {
         ("recreate it; check with `balena-agent doctor`", "recreate it"),
         ("`balena-agent lock status` shows more", "`balena-agent lock status` shows more"),
     ] {
-        let error = crate::Error::new(crate::ErrorKind::Unauthorized, "refused").help(advice);
+        let error = crate::Error::new(crate::ErrorKind::Unauthorized, "refused").with_help(advice);
         assert_eq!(Finding::from_error("x", &error).fix.as_deref(), Some(left));
     }
 }

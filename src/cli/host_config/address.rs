@@ -24,7 +24,7 @@ pub(super) fn read(text: &str) -> Result<(ProxyKind, &str, u16)> {
     }
     let kind = ProxyKind::from(kind);
     if let ProxyKind::Other(kind) = &kind {
-        let kind = crate::error::shown(kind);
+        let kind = crate::error::escaped(kind);
         return refuse(&format_args!(
             "type \"{kind}\" is not one of socks4, socks5, http-connect, http-relay"
         ));

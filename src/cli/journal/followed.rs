@@ -8,8 +8,8 @@ use crate::cli::Context;
 use crate::error::Result;
 
 /// Pauses between the last line and the checks of the container; the first one doubles up to the longest.
-const FIRST_LOOK: Duration = Duration::from_secs(3);
-const LONGEST: Duration = Duration::from_secs(30);
+const INITIAL_INTERVAL: Duration = Duration::from_secs(3);
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A service and its last known container.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Followed {
     /// `is_not_found` if the service has no container.
     pub(super) async fn new(context: &Context, service: &str) -> Result<Self> {
         let container = context.container_of(service).await?;
-        let due = Instant::now() + FIRST_LOOK;
-        Ok(Self { service: service.to_owned(), container, pause: FIRST_LOOK, due })
+        let due = Instant::now() + INITIAL_INTERVAL;
+        Ok(Self { service: service.to_owned(), container, pause: INITIAL_INTERVAL, due })
     }
 
     pub(super) fn container(&self) -> &str {
@@ -46,14 +46,14 @@ impl Followed {
 
     /// Records a line of the container, which delays the next check.
     pub(super) fn heard(&mut self) {
-        self.pause = FIRST_LOOK;
-        self.due = Instant::now() + FIRST_LOOK;
+        self.pause = INITIAL_INTERVAL;
+        self.due = Instant::now() + INITIAL_INTERVAL;
     }
 
     /// Returns whether the service has another container now. A failed check counts as no.
     pub(super) async fn has_moved(&mut self, context: &Context) -> bool {
         let found = self.found(context).await;
-        self.pause = (self.pause * 2).min(LONGEST);
+        self.pause = (self.pause * 2).min(MAX_INTERVAL);
         self.due = Instant::now() + self.pause;
         match found {
             Some(container) if container != self.container => {

@@ -113,8 +113,8 @@ pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
     let away = |cause: std::io::Error| {
         let text = format!("can't reach the simulated device at {} ({cause})", path.display());
         Error::new(ErrorKind::Unreachable, text)
-            .because(cause)
-            .help("is `balena-agent simulate` still running?")
+            .with_source(cause)
+            .with_help("is `balena-agent simulate` still running?")
     };
     // The path of the socket may be no UTF-8; the device ignores it.
     let line = json!(arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>());
@@ -130,7 +130,7 @@ pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
         tokio::time::timeout(PATIENCE * 2, talk).await.unwrap_or_else(|_| Err(slow())).map_err(away)?;
     let told: Value = serde_json::from_str(&answer).map_err(|cause| {
         let text = format!("the simulated device at {} did not answer this action", path.display());
-        Error::new(ErrorKind::Decode, text).because(cause)
+        Error::new(ErrorKind::Decode, text).with_source(cause)
     })?;
     if let Some(done) = told.get("done") {
         return Ok(done.clone());
@@ -143,7 +143,7 @@ pub(super) async fn send(path: &Path, arguments: &[OsString]) -> Result<Value> {
     };
     let error = Error::new(kind, text("failed").unwrap_or_else(|| "the action failed".to_owned()));
     Err(match text("help") {
-        Some(help) => error.help(help),
+        Some(help) => error.with_help(help),
         None => error,
     })
 }

@@ -44,7 +44,7 @@ impl EnvFile {
         if is_held(&path) {
             let message = format!("{} is in use by another simulated device that is running", path.display());
             let help = "use another --env-file, or end the other device";
-            return Err(Error::new(ErrorKind::Conflict, message).help(help));
+            return Err(Error::new(ErrorKind::Conflict, message).with_help(help));
         }
         let text = lines(variables, "");
         fs::write_atomic(&path, text.as_bytes(), fs::PRIVATE)?;

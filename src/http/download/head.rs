@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use crate::http::Opened;
+use crate::http::StreamingResponse;
 
 /// The head of an answer that is the whole file.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn of(opened: &Opened) -> Self {
+    pub(super) fn of(opened: &StreamingResponse) -> Self {
         let headers = opened.headers.clone();
         let length = text(&headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         Self { length, validator: validator(&headers), headers }
@@ -38,7 +38,7 @@ impl Head {
 
     /// The length of the file, if this is the rest of it from `start` on. It has to be known by now: a server may
     /// send less than it is asked for.
-    pub(super) fn goes_on_in(&self, rest: &Opened, start: u64) -> Option<u64> {
+    pub(super) fn goes_on_in(&self, rest: &StreamingResponse, start: u64) -> Option<u64> {
         let (from, total) = text(&rest.headers, &header::CONTENT_RANGE).and_then(content_range)?;
         let (ours, theirs) = (&self.headers, &rest.headers);
         // What describes the whole may be left out, but for the tag (RFC 9110, 15.3.7).

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{self, Part};
+use crate::fs::{self, PartialFile};
 
 use super::{Download, Piece};
 
@@ -33,8 +33,9 @@ impl Download {
         }
         let (done, length) = (self.done, self.head.length);
         let of = length.map_or_else(String::new, |length| format!(" of {length}"));
-        Err(error
-            .help(format!("{done}{of} bytes had come: download it again, and it goes on from where it can")))
+        Err(error.with_help(format!(
+            "{done}{of} bytes had come: download it again, and it goes on from where it can"
+        )))
     }
 
     /// By which a part is known as one of this very file.
@@ -49,7 +50,7 @@ impl Download {
         hash.finalize().first_chunk().map(|first| u64::from_be_bytes(*first))
     }
 
-    async fn fill(&mut self, part: &mut Part, mut mark: Option<u64>, path: &Path) -> Result<()> {
+    async fn fill(&mut self, part: &mut PartialFile, mut mark: Option<u64>, path: &Path) -> Result<()> {
         let failed = |cause| fs::failed("write", path, cause);
         if part.written() > 0 {
             self.go_on_from(part).await.map_err(failed)?;
@@ -70,7 +71,7 @@ impl Download {
     }
 
     /// Takes what is there for what has come.
-    async fn go_on_from(&mut self, part: &mut Part) -> std::io::Result<()> {
+    async fn go_on_from(&mut self, part: &mut PartialFile) -> std::io::Result<()> {
         if self.head.length.is_some_and(|length| part.written() > length) {
             return part.empty().await;
         }
@@ -78,16 +79,16 @@ impl Download {
         part.reread(|piece| checksum.iter_mut().for_each(|checksum| checksum.update(piece))).await?;
         self.done = part.written();
         self.body = None;
-        self.tell();
+        self.report_progress();
         Ok(())
     }
 }
 
-async fn part_of(path: &Path, mark: Option<u64>) -> Result<Part> {
-    Part::open(path, mark).await.map_err(|cause| match cause.kind() {
+async fn part_of(path: &Path, mark: Option<u64>) -> Result<PartialFile> {
+    PartialFile::open(path, mark).await.map_err(|cause| match cause.kind() {
         std::io::ErrorKind::WouldBlock => Error::new(ErrorKind::Conflict, "it is being downloaded already")
-            .operation(format!("write {}", path.display()))
-            .help("wait for the other download, or give this one another name"),
+            .with_operation(format!("write {}", path.display()))
+            .with_help("wait for the other download, or give this one another name"),
         _ => fs::failed("write", path, cause),
     })
 }

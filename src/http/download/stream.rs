@@ -20,13 +20,13 @@ use super::{Download, Piece};
 pub struct DownloadStream(State);
 
 enum State {
-    Idle(Box<Given>),
-    Busy(BoxFuture<'static, (Box<Given>, Option<Result<Bytes>>)>),
+    Idle(Box<Delivered>),
+    Busy(BoxFuture<'static, (Box<Delivered>, Option<Result<Bytes>>)>),
     Done,
 }
 
 /// A download, and what was given out of it.
-struct Given {
+struct Delivered {
     download: Download,
     bytes: u64,
     /// Still to come again.
@@ -36,11 +36,11 @@ struct Given {
 impl Download {
     /// The bytes as they come.
     pub fn stream(self) -> DownloadStream {
-        DownloadStream(State::Idle(Box::new(Given { download: self, bytes: 0, again: 0 })))
+        DownloadStream(State::Idle(Box::new(Delivered { download: self, bytes: 0, again: 0 })))
     }
 }
 
-impl Given {
+impl Delivered {
     async fn next(&mut self) -> Option<Result<Bytes>> {
         loop {
             let head = &self.download.head;
@@ -80,8 +80,8 @@ fn another_file() -> Error {
         ErrorKind::Unreachable,
         "the connection broke, and the server can't tell that it still has the same file",
     )
-    .sent(true)
-    .help("begin again; into a file, this is done by itself")
+    .with_sent(true)
+    .with_help("begin again; into a file, this is done by itself")
 }
 
 impl DownloadStream {

@@ -4,7 +4,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
 use super::{Entry, Journal};
 
@@ -161,7 +161,7 @@ fn exported(name: &str, value: &str) -> String {
 
 fn object(entry: &Entry, journal: &Journal) -> Value {
     let fields = fields(entry, journal).into_iter();
-    Value::Object(filled(fields.map(|(name, value)| (name.to_owned(), value.into()))))
+    Value::Object(collect_unsorted(fields.map(|(name, value)| (name.to_owned(), value.into()))))
 }
 
 fn cursor(entry: &Entry, journal: &Journal) -> String {

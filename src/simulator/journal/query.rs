@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::maps::filled;
+use crate::maps::collect_unsorted;
 
-use super::super::values;
+use super::super::js_values;
 use super::format::Format;
 use super::{Entry, moment};
 
@@ -50,15 +50,16 @@ impl Query {
             Some(Value::String(text)) if text.contains('\0') => {
                 Err(format!("The argument '{name}' must be a string without null bytes"))
             }
-            Some(value) => Ok(Some(values::shown(value))),
+            Some(value) => Ok(Some(js_values::shown(value))),
         };
         let field = |name: &str| body.get(name).unwrap_or(&Value::Null);
         let format = text("format")?;
         let (unit, tag) = (text("unit")?, text("containerId")?);
         let (since, until) = (text("since")?, text("until")?);
         let Some(format) = Format::parse(format.as_deref().unwrap_or("short")) else { return Ok(None) };
-        let count = values::integer(field("count")).map(values::Integer::number).filter(|count| *count > 0.0);
-        let follow = values::truthy(field("follow"));
+        let count =
+            js_values::integer(field("count")).map(js_values::Integer::number).filter(|count| *count > 0.0);
+        let follow = js_values::truthy(field("follow"));
         Ok(Some(Self { follow, format, count, unit, tag, since, until }))
     }
 
@@ -74,7 +75,7 @@ impl Query {
         let count = match self.count {
             // `journalctl` rejects a count beyond the range of `int`.
             Some(count) if count > f64::from(i32::MAX) => return None,
-            Some(count) => values::Integer::from(count).id().try_into().ok()?,
+            Some(count) => js_values::Integer::from(count).id().try_into().ok()?,
             None => unasked,
         };
         let units = match &self.unit {
@@ -95,10 +96,11 @@ fn named<'a>(unit: &str, known: impl Iterator<Item = &'a str>) -> Option<BTreeSe
         if has_suffix { unit.to_owned() } else { format!("{unit}.service") }
     };
     if !unit.contains(['*', '?', '[']) {
-        return Some(filled([complete(unit)]));
+        return Some(collect_unsorted([complete(unit)]));
     }
     let pattern = if unit.ends_with('*') { unit.to_owned() } else { complete(unit) };
-    let units: BTreeSet<String> = filled(known.filter(|unit| fits(&pattern, unit)).map(str::to_owned));
+    let units: BTreeSet<String> =
+        collect_unsorted(known.filter(|unit| fits(&pattern, unit)).map(str::to_owned));
     (!units.is_empty()).then_some(units)
 }
 

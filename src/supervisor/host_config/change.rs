@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::supervisor::answer::Answer;
-use crate::supervisor::call::Spec;
-use crate::supervisor::link::Supervisor;
+use crate::supervisor::call::RequestSpec;
+use crate::supervisor::client::Supervisor;
+use crate::supervisor::response::SupervisorResponse;
 
 use super::patch::HostConfigPatch;
 use super::replace;
@@ -35,7 +35,7 @@ pub(crate) struct Limits {
 /// Access to the host settings, directly or through the cloud.
 pub(crate) trait HostSettings: Send + Sync {
     /// Sends one request and returns its response.
-    fn send(&self, spec: Spec, limits: Limits) -> BoxFuture<'_, Result<Answer>>;
+    fn send(&self, spec: RequestSpec, limits: Limits) -> BoxFuture<'_, Result<SupervisorResponse>>;
 
     /// Adds help for this kind of access to the error of an unreadable response.
     fn explained(&self, error: Error) -> Error {
@@ -50,10 +50,10 @@ pub(crate) trait HostSettings: Send + Sync {
 }
 
 impl HostSettings for Supervisor {
-    fn send(&self, spec: Spec, limits: Limits) -> BoxFuture<'_, Result<Answer>> {
+    fn send(&self, spec: RequestSpec, limits: Limits) -> BoxFuture<'_, Result<SupervisorResponse>> {
         Box::pin(async move {
             let patience = limits.patience.or(self.patience());
-            let (answer, _) = self.answer(spec, limits.deadline, patience).await?;
+            let (answer, _) = self.execute(spec, limits.deadline, patience).await?;
             Ok(answer)
         })
     }

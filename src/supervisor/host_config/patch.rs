@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::checks;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escaped};
 
 use super::{Proxy, ProxyKind};
 
@@ -73,7 +73,7 @@ impl ProxyPatch {
     /// Checks the settings: the supervisor stores invalid ones with a 200, and the host's proxy then fails to start.
     fn check(&self) -> Result<()> {
         if let ProxyKind::Other(kind) = &self.kind {
-            let kind = shown(kind);
+            let kind = escaped(kind);
             let why = format_args!("kind \"{kind}\" is not one of socks4, socks5, http-connect, http-relay");
             return Err(Error::argument(PROXY, why));
         }

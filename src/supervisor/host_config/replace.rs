@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::call::Spec;
+use crate::supervisor::call::RequestSpec;
 use crate::supervisor::device::done;
 use crate::supervisor::endpoint as e;
 
@@ -16,7 +16,7 @@ use super::{HostConfig, Network, PATH, Proxy};
 
 /// Pauses in seconds before each attempt to restore the old proxy: about a minute, enough for a restart of the
 /// supervisor.
-const PAUSES: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
+const RESTORE_BACKOFF: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
 
 /// Sends requests to a host.
 pub(super) struct Sender {
@@ -27,7 +27,7 @@ pub(super) struct Sender {
 
 impl Sender {
     async fn read(&self) -> Result<Network> {
-        let answer = self.host.send(Spec::new(&e::HOST_CONFIG, PATH), self.limits).await?;
+        let answer = self.host.send(RequestSpec::new(&e::HOST_CONFIG, PATH), self.limits).await?;
         let config = answer.json::<HostConfig>().map_err(|error| self.host.explained(error))?;
         Ok(config.network)
     }
@@ -36,7 +36,8 @@ impl Sender {
         if let (true, Some(fields)) = (self.force, body.as_object_mut()) {
             fields.insert("force".into(), true.into());
         }
-        let answer = self.host.send(Spec::new(&e::SET_HOST_CONFIG, PATH).body(body), self.limits).await?;
+        let answer =
+            self.host.send(RequestSpec::new(&e::SET_HOST_CONFIG, PATH).body(body), self.limits).await?;
         done(answer).map_err(|error| self.host.explained(error))
     }
 }
@@ -92,7 +93,7 @@ fn differing(patch: HostConfigPatch, stored: &Network, default_name: Option<&str
 /// The requests of a change.
 enum Plan {
     One(Value),
-    Two(Box<TwoSteps>),
+    Two(Box<ClearThenSet>),
 }
 
 impl Plan {
@@ -103,11 +104,11 @@ impl Plan {
             (Some(ProxyChange::Set(new)), Some(old))
                 if !new.has_login() && (old.login.is_some() || old.password.is_some()) =>
             {
-                Self::Two(Box::new(TwoSteps {
+                Self::Two(Box::new(ClearThenSet {
                     first: only(&json!({})),
                     second: patch.with(Some(new.body())),
                     back: only(&patch::again(&old)),
-                    tries: PAUSES.len(),
+                    tries: RESTORE_BACKOFF.len(),
                     cuts_off: true,
                     between: "the host has no proxy now: set one again, or the device may stay unreachable",
                     unknown: "it is not known whether the host has the old proxy, the new one or none",
@@ -123,7 +124,7 @@ impl Plan {
             (Some(ProxyChange::Remove), None) => Self::One(patch.with(Some(no_list()))),
             (Some(ProxyChange::Remove), Some(old)) => match old.no_proxy.filter(|list| !list.is_empty()) {
                 None => Self::One(patch.with(Some(json!({})))),
-                Some(list) => Self::Two(Box::new(TwoSteps {
+                Some(list) => Self::Two(Box::new(ClearThenSet {
                     first: only(&no_list()),
                     second: patch.with(Some(json!({}))),
                     back: only(&json!({ "noProxy": list })),
@@ -143,7 +144,7 @@ fn only(proxy: &Value) -> Value {
 }
 
 /// Two requests: the first deletes what must be removed, the second sets the new values.
-struct TwoSteps {
+struct ClearThenSet {
     first: Value,
     second: Value,
     /// The request that restores the old settings.
@@ -158,20 +159,20 @@ struct TwoSteps {
     wanted: Option<ProxyChange>,
 }
 
-impl TwoSteps {
+impl ClearThenSet {
     async fn run(self, sender: &Sender) -> Result<()> {
         if let Err(error) = sender.change(self.first.clone()).await {
             return Err(if may_have_happened(&error) {
-                self.put_back(sender, error).await
+                self.restore(sender, error).await
             } else {
-                error.noting("nothing is changed")
+                error.with_note("nothing is changed")
             });
         }
         let Err(error) = sender.change(self.second.clone()).await else { return Ok(()) };
         if may_have_happened(&error) && sender.read().await.is_ok_and(|now| self.holds(&now)) {
             return Ok(());
         }
-        Err(self.put_back(sender, error).await)
+        Err(self.restore(sender, error).await)
     }
 
     /// Returns whether the settings equal the result of the second step.
@@ -184,13 +185,13 @@ impl TwoSteps {
     }
 
     /// Restores the old settings. Returns the error with a note on whether that worked.
-    async fn put_back(&self, sender: &Sender, error: Error) -> Error {
+    async fn restore(&self, sender: &Sender, error: Error) -> Error {
         let mut known = !may_have_happened(&error);
         tracing::warn!(%error, "the host's proxy can't be changed; restoring the old settings");
-        for pause in PAUSES.iter().take(self.tries) {
+        for pause in RESTORE_BACKOFF.iter().take(self.tries) {
             tokio::time::sleep(Duration::from_secs(*pause)).await;
             match sender.change(self.back.clone()).await {
-                Ok(()) => return error.noting("the old proxy is set again"),
+                Ok(()) => return error.with_note("the old proxy is set again"),
                 Err(again) => {
                     known &= !may_have_happened(&again);
                     tracing::warn!(error = %again, "the old settings of the host's proxy can't be restored");
@@ -198,7 +199,7 @@ impl TwoSteps {
             }
         }
         let holds = if known { self.between } else { self.unknown };
-        error.noting(format_args!("the old settings can't be restored either: {holds}"))
+        error.with_note(format_args!("the old settings can't be restored either: {holds}"))
     }
 }
 
@@ -211,8 +212,8 @@ fn cut_off() -> Error {
     let text = "the stored proxy has a login and the new one has none: the supervisor forgets a login only with its \
                 whole proxy, and without one the device may be out of the cloud's reach for good";
     Error::new(ErrorKind::Unsupported, text)
-        .operation("PATCH /v1/device/host-config")
-        .help("change it on the device, or give the new proxy a login")
+        .with_operation("PATCH /v1/device/host-config")
+        .with_help("change it on the device, or give the new proxy a login")
 }
 
 #[cfg(test)]
@@ -222,8 +223,8 @@ mod tests {
     use super::*;
     use crate::env::Environment;
     use crate::http::BoxFuture;
-    use crate::supervisor::answer::Answer;
-    use crate::supervisor::link::Supervisor;
+    use crate::supervisor::client::Supervisor;
+    use crate::supervisor::response::SupervisorResponse;
     use crate::supervisor::{ProxyKind, ProxyPatch};
 
     /// A host whose proxy has a login. It answers changes with the given responses first, then with errors.
@@ -242,7 +243,7 @@ mod tests {
     }
 
     impl HostSettings for Host {
-        fn send(&self, spec: Spec, _: Limits) -> BoxFuture<'_, Result<Answer>> {
+        fn send(&self, spec: RequestSpec, _: Limits) -> BoxFuture<'_, Result<SupervisorResponse>> {
             let first = *self.sent.lock().unwrap() == 0;
             let read = spec.endpoint.method == http::Method::GET;
             let failure = if read {
@@ -252,7 +253,7 @@ mod tests {
                 self.changes.lock().unwrap().pop().unwrap_or(Some(ErrorKind::Server))
             };
             let stored = json!({"network": {"proxy": {"type": "socks5", "ip": "192.0.2.1", "port": 1, "login": "a", "password": "b"}}});
-            let answer = Answer {
+            let answer = SupervisorResponse {
                 supervisor: Supervisor::new(&Environment::default()),
                 endpoint: spec.endpoint,
                 operation: "PATCH host-config".to_owned(),
@@ -263,7 +264,7 @@ mod tests {
             };
             Box::pin(async move {
                 match failure {
-                    Some(kind) => Err(Error::new(kind, "it failed").sent(true)),
+                    Some(kind) => Err(Error::new(kind, "it failed").with_sent(true)),
                     None => Ok(answer),
                 }
             })
@@ -294,7 +295,7 @@ mod tests {
         {
             let (error, sent) = replace(Host::new([None, Some(second)])).await;
             assert!(error.to_string().contains(told), "{error}");
-            assert_eq!(sent, 2 + PAUSES.len());
+            assert_eq!(sent, 2 + RESTORE_BACKOFF.len());
         }
         // A supervisor that returns within the minute gets the old proxy.
         let mut changes = vec![None, Some(ErrorKind::Unreachable)];

@@ -10,9 +10,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::error;
 use super::owner::LockOwner;
 use super::status::same;
-use super::trouble;
 use super::watch::LockWatch;
 
 /// An update lock that is held until this value is dropped.
@@ -65,8 +65,8 @@ impl HeldLock {
     pub(crate) fn share_with_children(&self) -> Result<()> {
         fcntl(&*self.file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| {
             Error::new(ErrorKind::Io, format!("the lock can't be shared with a command ({errno})"))
-                .operation(format!("take update lock {}", self.path.display()))
-                .because(errno)
+                .with_operation(format!("take update lock {}", self.path.display()))
+                .with_source(errno)
         })?;
         Ok(())
     }
@@ -95,18 +95,21 @@ impl HeldLock {
             return Ok(());
         }
         if !self.is_held() {
-            return Err(trouble::taken_away(&self.path));
+            return Err(error::taken_away(&self.path));
         }
         // The file is deleted before the `flock` is released: a file without `flock` would look stale. Between the
         // check and the delete, `force` and another holder may replace the file; no system call does both at once.
         match fs::remove_file(&self.path) {
             Ok(()) => Ok(()),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(trouble::taken_away(&self.path)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(error::taken_away(&self.path)),
             Err(cause) => {
                 let error = Error::new(ErrorKind::Io, format!("the lock file can't be deleted ({cause})"))
-                    .operation(format!("release update lock {}", self.path.display()))
-                    .help(format!("it stays locked until the device reboots: `rm {}`", self.path.display()))
-                    .because(cause);
+                    .with_operation(format!("release update lock {}", self.path.display()))
+                    .with_help(format!(
+                        "it stays locked until the device reboots: `rm {}`",
+                        self.path.display()
+                    ))
+                    .with_source(cause);
                 Err(error)
             }
         }

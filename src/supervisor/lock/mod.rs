@@ -4,12 +4,12 @@
 //! an exclusive `flock` is held **on** it. [`HeldLock`] provides both. The holder is described in the file itself:
 //! nothing else reads the content, so it can't outlive or contradict the lock.
 
-mod attempt;
+mod acquire;
+mod error;
 mod held;
 mod owner;
 mod process;
 mod status;
-mod trouble;
 mod watch;
 
 use std::future::IntoFuture;
@@ -23,7 +23,7 @@ use crate::env::Environment;
 use crate::error::Result;
 use crate::fs::directory_of;
 
-use attempt::Attempt;
+use acquire::Attempt;
 use owner::tidy;
 use watch::LockWatch;
 
@@ -121,9 +121,9 @@ impl UpdateLock {
     /// Those of [`acquire`](Self::acquire) except `is_locked`.
     #[cfg(feature = "cli")]
     pub(crate) fn try_directory(&self) -> Result<()> {
-        trouble::check(self)?;
-        let draft = crate::fs::Draft::beside(&self.path, 0o600);
-        draft.map(drop).map_err(|cause| trouble::directory(self, "take", cause))
+        error::check(self)?;
+        let draft = crate::fs::TempFile::beside(&self.path, 0o600);
+        draft.map(drop).map_err(|cause| error::directory(self, "take", cause))
     }
 
     /// Returns who holds the lock, as far as visible from here. Changes nothing.
@@ -212,7 +212,7 @@ impl AcquireLock {
     pub fn try_now(self) -> Result<HeldLock> {
         match self.attempt()? {
             Attempt::Held(held) => Ok(held),
-            Attempt::Busy(file) => Err(trouble::locked(&self.lock, file.as_ref(), None)),
+            Attempt::Busy(file) => Err(error::locked(&self.lock, file.as_ref(), None)),
         }
     }
 
@@ -230,11 +230,11 @@ impl AcquireLock {
             if self.stale == StalePolicy::Refuse
                 && file.as_ref().is_some_and(|file| file.state == LockState::Stale)
             {
-                return Err(trouble::locked(&self.lock, file.as_ref(), None));
+                return Err(error::locked(&self.lock, file.as_ref(), None));
             }
             let now = Instant::now();
             if until.is_some_and(|until| now >= until) {
-                return Err(trouble::locked(&self.lock, file.as_ref(), Some(now - started)));
+                return Err(error::locked(&self.lock, file.as_ref(), Some(now - started)));
             }
             let Some(watch) = &mut watch else {
                 tracing::trace!(path = %self.lock.path.display(), "the update lock is held, waiting");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::is_hidden;
 
-use super::process::{self, Seen};
+use super::process::{self, ProcessStatus};
 
 /// Longest owner or reason, in characters.
 const TEXT_LIMIT: usize = 200;
@@ -16,7 +16,7 @@ const TEXT_LIMIT: usize = 200;
 pub(super) const LINE_LIMIT: u64 = 8 * 1024;
 /// Marks a file of this library, whose holder keeps an `flock` while it lives. Only such a lock can be recognized as
 /// stale.
-const MAKER: &str = "balena-agent/1";
+const FLOCK_MARKER: &str = "balena-agent/1";
 
 /// The holder of a lock, in its own words. Only locks of this library have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl LockOwner {
 
     /// Returns the content of the lock file: one line, so that it is readable even if longer old content follows.
     pub(super) fn to_line(&self) -> Vec<u8> {
-        let line = Line { maker: MAKER.to_owned(), owner: self };
+        let line = Line { maker: FLOCK_MARKER.to_owned(), owner: self };
         let mut line = serde_json::to_vec(&line).unwrap_or_default();
         line.push(b'\n');
         line
@@ -93,7 +93,7 @@ impl LockOwner {
     pub(super) fn from_content(content: &[u8]) -> Option<Self> {
         let line = content.split(|byte| *byte == b'\n').next()?;
         let line: Line<Self> = serde_json::from_slice(line).ok()?;
-        if line.maker != MAKER {
+        if line.maker != FLOCK_MARKER {
             return None;
         }
         // Any writer of the file controls the text, which may be printed on a terminal.
@@ -126,27 +126,30 @@ impl LockOwner {
     }
 
     /// Returns whether the process is alive, as visible from `here`.
-    pub(super) fn life(&self, here: &Self) -> Life {
+    pub(super) fn life(&self, here: &Self) -> Liveness {
         if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
-            return Life::Ended("the device has rebooted since it was taken".to_owned());
+            return Liveness::Ended("the device has rebooted since it was taken".to_owned());
         }
         if !self.same_namespace(here) {
-            return Life::Elsewhere;
+            return Liveness::Elsewhere;
         }
         match (process::look(self.pid), self.process_started) {
-            (Seen::Ended, _) => Life::Ended(format!("its holder, process {}, has ended", self.pid)),
-            (Seen::Started(now), Some(then)) if now != then => {
-                Life::Ended(format!("its holder has ended; process id {} is now another process", self.pid))
+            (ProcessStatus::Ended, _) => {
+                Liveness::Ended(format!("its holder, process {}, has ended", self.pid))
             }
-            (Seen::Started(_), Some(_)) => Life::Alive,
-            _ => Life::Unknown,
+            (ProcessStatus::Started(now), Some(then)) if now != then => Liveness::Ended(format!(
+                "its holder has ended; process id {} is now another process",
+                self.pid
+            )),
+            (ProcessStatus::Started(_), Some(_)) => Liveness::Alive,
+            _ => Liveness::Unknown,
         }
     }
 }
 
 /// Whether the process named in a lock file is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Liveness {
     Alive,
     /// It has ended; the text says how that is known.
     Ended(String),
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn foreign_and_damaged_content_is_nobody() {
         let line = here().to_line();
-        let other = String::from_utf8(line.clone()).unwrap().replace(MAKER, "other/1");
+        let other = String::from_utf8(line.clone()).unwrap().replace(FLOCK_MARKER, "other/1");
         let half = line.get(..line.len() / 2).unwrap();
         for content in [b"".as_slice(), b"0", b"12345\n", b"{}", b"\xff\xfe", half, other.as_bytes()] {
             assert_eq!(LockOwner::from_content(content), None);
@@ -229,10 +232,10 @@ mod tests {
     fn a_process_is_known_by_boot_container_id_and_start() {
         let me = here();
         assert!(me.process_started.is_some() && me.boot_id.is_some() && me.container.is_some());
-        assert!(me.is_this_process(&here()) && me.life(&here()) == Life::Alive);
+        assert!(me.is_this_process(&here()) && me.life(&here()) == Liveness::Alive);
 
         let ended = |owner: &LockOwner| match owner.life(&me) {
-            Life::Ended(why) => why,
+            Liveness::Ended(why) => why,
             life => panic!("{life:?}"),
         };
         let reused = LockOwner { process_started: Some(1), ..here() };
@@ -247,12 +250,12 @@ mod tests {
             LockOwner { pid_namespace: None, container: other.clone(), ..here() },
         ];
         for moved in moved {
-            assert!(moved.life(&me) == Life::Elsewhere && !moved.is_this_process(&me));
+            assert!(moved.life(&me) == Liveness::Elsewhere && !moved.is_this_process(&me));
         }
-        assert_eq!(LockOwner { container: other, ..here() }.life(&me), Life::Alive);
+        assert_eq!(LockOwner { container: other, ..here() }.life(&me), Liveness::Alive);
         // An unknown value proves nothing.
         let unknown = LockOwner { process_started: None, pid_namespace: None, container: None, ..here() };
-        assert_eq!(unknown.life(&me), Life::Unknown);
+        assert_eq!(unknown.life(&me), Liveness::Unknown);
     }
 
     #[test]

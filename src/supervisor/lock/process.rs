@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 /// What is visible of a process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ProcessStatus {
     /// The process exists and started at this time, in clock ticks since boot.
     Started(u64),
     /// The process exists. This user may not see more.
@@ -31,22 +31,22 @@ pub(super) fn own_namespace() -> Option<u64> {
 }
 
 /// Looks up a process of this PID namespace.
-pub(super) fn look(pid: u32) -> Seen {
+pub(super) fn look(pid: u32) -> ProcessStatus {
     // `/proc` may be that of another namespace, with other ids.
     let ours =
         fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == &*std::process::id().to_string());
     if !ours {
-        return Seen::Unknown;
+        return ProcessStatus::Unknown;
     }
     match started(&pid.to_string()) {
         // A zombie: the process has ended, but its parent has not waited for it.
-        Some(('Z' | 'X', _)) => Seen::Ended,
-        Some((_, Some(started))) => Seen::Started(started),
-        Some((_, None)) => Seen::There,
+        Some(('Z' | 'X', _)) => ProcessStatus::Ended,
+        Some((_, Some(started))) => ProcessStatus::Started(started),
+        Some((_, None)) => ProcessStatus::There,
         // `/proc` may hide the processes of other users; `kill` does not.
         None => match i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), None)) {
-            Ok(Ok(()) | Err(Errno::EPERM)) if pid != 0 => Seen::There,
-            _ => Seen::Ended,
+            Ok(Ok(()) | Err(Errno::EPERM)) if pid != 0 => ProcessStatus::There,
+            _ => ProcessStatus::Ended,
         },
     }
 }
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn the_dead_are_told_from_the_living() {
         let own = std::process::id();
-        assert_eq!(Some(look(own)), own_start().map(Seen::Started));
+        assert_eq!(Some(look(own)), own_start().map(ProcessStatus::Started));
         assert!(own_namespace().is_some());
         for nobody in [0, u32::MAX, i32::MAX as u32] {
-            assert_eq!(look(nobody), Seen::Ended, "{nobody}");
+            assert_eq!(look(nobody), ProcessStatus::Ended, "{nobody}");
         }
         // Ended, but its parent has not waited for it.
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let by = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while look(child.id()) != Seen::Ended {
+        while look(child.id()) != ProcessStatus::Ended {
             assert!(std::time::Instant::now() < by, "a zombie counts as alive");
             std::thread::yield_now();
         }

@@ -14,11 +14,11 @@ use serde::Serialize;
 use crate::error::{LockHolder, Result};
 use crate::fs::directory_of;
 
-use super::owner::{LINE_LIMIT, Life, LockOwner};
-use super::{SUPERVISOR_UID, UpdateLock, trouble};
+use super::owner::{LINE_LIMIT, Liveness, LockOwner};
+use super::{SUPERVISOR_UID, UpdateLock, error};
 
 /// Maximum number of attempts to read a file that changes meanwhile. Each takes a few system calls.
-const LOOKS: u32 = 4;
+const MAX_READS: u32 = 4;
 
 /// State of an update lock at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -174,31 +174,31 @@ impl fmt::Display for LockStatus {
 /// Reads both files. `verb` names the operation in errors.
 pub(super) fn read(lock: &UpdateLock, verb: &str) -> Result<LockStatus> {
     // "Free" would be true but useless for a file that does not lock.
-    trouble::check_place(lock, verb)?;
-    let trouble = |cause| trouble::directory(lock, verb, cause);
+    error::check_place(lock, verb)?;
+    let trouble = |cause| error::directory(lock, verb, cause);
     // A missing directory is not a free lock: no file in it could lock.
     if !fs::metadata(directory_of(&lock.path)).map_err(trouble)?.is_dir() {
         return Err(trouble(Errno::ENOTDIR.into()));
     }
-    let file = look(lock, &lock.path).map_err(trouble)?;
-    let legacy = look(lock, &lock.other_path()).map_err(trouble)?;
+    let file = inspect(lock, &lock.path).map_err(trouble)?;
+    let legacy = inspect(lock, &lock.other_path()).map_err(trouble)?;
     let mut status = LockStatus { path: lock.path.clone(), state: LockState::Free, file, legacy };
     status.state = status.obstacle().map_or(LockState::Free, |file| file.state);
     Ok(status)
 }
 
 /// Returns the state of the file at this path; `None` if there is none.
-pub(super) fn look(lock: &UpdateLock, path: &Path) -> io::Result<Option<LockFile>> {
-    for _ in 0..LOOKS {
+pub(super) fn inspect(lock: &UpdateLock, path: &Path) -> io::Result<Option<LockFile>> {
+    for _ in 0..MAX_READS {
         let Some(meta) = at(path)? else { return Ok(None) };
-        let seen = Seen::of(path, &meta);
+        let seen = OpenLockFile::of(path, &meta);
         // The file was released, removed or replaced between two reads: the results do not belong together.
         if at(path)?.is_some_and(|now| same(&now, &meta)) {
-            return Ok(Some(judge(lock, path, &meta, seen)));
+            return Ok(Some(classify(lock, path, &meta, seen)));
         }
     }
     // The file changes too often; it is enough to report it as held.
-    Ok(at(path)?.map(|meta| judge(lock, path, &meta, Seen { owner: None, flock: None })))
+    Ok(at(path)?.map(|meta| classify(lock, path, &meta, OpenLockFile { owner: None, flock: None })))
 }
 
 fn at(path: &Path) -> io::Result<Option<Metadata>> {
@@ -229,12 +229,12 @@ pub(super) fn read_owner(file: &File) -> Option<LockOwner> {
 }
 
 /// Properties that need the open file.
-pub(super) struct Seen {
+pub(super) struct OpenLockFile {
     pub(super) owner: Option<LockOwner>,
     pub(super) flock: Option<bool>,
 }
 
-impl Seen {
+impl OpenLockFile {
     fn of(path: &Path, meta: &Metadata) -> Self {
         let nothing = Self { owner: None, flock: None };
         if !meta.is_file() {
@@ -254,7 +254,7 @@ impl Seen {
 }
 
 /// Combines what was read.
-pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen) -> LockFile {
+pub(super) fn classify(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: OpenLockFile) -> LockFile {
     let here = LockOwner::here(lock.service.as_deref(), None, None);
     let kind = if meta.is_file() {
         PathKind::File
@@ -267,15 +267,15 @@ pub(super) fn judge(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Seen)
     };
     let life = seen.owner.as_ref().map(|owner| owner.life(&here));
     let (owner_alive, stale) = match life {
-        Some(Life::Alive) => (Some(true), None),
-        Some(Life::Ended(why)) => (Some(false), Some(why)),
+        Some(Liveness::Alive) => (Some(true), None),
+        Some(Liveness::Ended(why)) => (Some(false), Some(why)),
         // Its creator keeps an `flock` while it lives, which is visible from every container.
-        Some(Life::Elsewhere) if seen.flock == Some(false) => {
+        Some(Liveness::Elsewhere) if seen.flock == Some(false) => {
             let container = seen.owner.as_ref().and_then(|owner| owner.container.as_deref());
             let container = container.map(|name| format!(" ({name})")).unwrap_or_default();
             (Some(false), Some(format!("its holder ran in another container{container} and has ended")))
         }
-        Some(Life::Elsewhere | Life::Unknown) | None => (None, None),
+        Some(Liveness::Elsewhere | Liveness::Unknown) | None => (None, None),
     };
     let state = match &seen.owner {
         _ if meta.uid() == SUPERVISOR_UID => LockState::Supervisor,

@@ -16,15 +16,15 @@ use super::{LEGACY_NAME, NAME};
 
 /// Polling interval besides inotify, which misses some changes: those of other hosts on a network file system, and
 /// the end of a process that does not have the lock file open.
-const BESIDE: Duration = Duration::from_secs(5);
-/// Polling interval without inotify; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Polling interval without inotify; it doubles up to [`MAX_BACKOFF`].
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// Events within this time cause one wake-up.
-const TOGETHER: Duration = Duration::from_millis(10);
+const DEBOUNCE: Duration = Duration::from_millis(10);
 
 /// Events that may end a lock: the file is deleted, moved, replaced, or closed by a holder that ends.
-const ENDS: AddWatchFlags = AddWatchFlags::IN_DELETE
+const RELEASE_EVENTS: AddWatchFlags = AddWatchFlags::IN_DELETE
     .union(AddWatchFlags::IN_MOVE)
     .union(AddWatchFlags::IN_CLOSE_WRITE)
     .union(AddWatchFlags::IN_DELETE_SELF)
@@ -63,7 +63,7 @@ impl LockWatch {
                 None
             }
         };
-        Self { directory, events, pause: FIRST_PAUSE, woken: None }
+        Self { directory, events, pause: INITIAL_BACKOFF, woken: None }
     }
 
     /// Resolves when a lock file has changed, or at the polling interval of at most a few seconds. Dropping the
@@ -71,17 +71,17 @@ impl LockWatch {
     pub(super) async fn changed(&mut self) {
         let Some(events) = &self.events else {
             sleep(self.pause).await;
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.pause = (self.pause * 2).min(MAX_BACKOFF);
             // The inotify limit may have freed up, or the directory may exist again.
             self.events = watch(&self.directory).ok();
             return;
         };
-        let look = sleep(BESIDE);
+        let look = sleep(POLL_INTERVAL);
         tokio::pin!(look);
         loop {
             let told = async {
                 if let Some(woken) = self.woken {
-                    sleep_until(woken + TOGETHER).await;
+                    sleep_until(woken + DEBOUNCE).await;
                 }
                 next(events).await
             };
@@ -91,9 +91,9 @@ impl LockWatch {
             };
             self.woken = Some(Instant::now());
             match told {
-                Told::Nothing => {}
-                Told::Change => return,
-                Told::End => {
+                WatchEvent::Nothing => {}
+                WatchEvent::Change => return,
+                WatchEvent::End => {
                     self.events = None;
                     return;
                 }
@@ -103,7 +103,7 @@ impl LockWatch {
 }
 
 /// What a batch of events means.
-enum Told {
+enum WatchEvent {
     /// No lock file has changed.
     Nothing,
     /// A lock file has changed.
@@ -118,23 +118,23 @@ enum Told {
 )]
 fn watch(directory: &Path) -> std::io::Result<AsyncFd<Events>> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-    inotify.add_watch(directory, ENDS)?;
+    inotify.add_watch(directory, RELEASE_EVENTS)?;
     AsyncFd::with_interest(Events(inotify), tokio::io::Interest::READABLE)
 }
 
-async fn next(events: &AsyncFd<Events>) -> Told {
+async fn next(events: &AsyncFd<Events>) -> WatchEvent {
     loop {
-        let Ok(mut ready) = events.readable().await else { return Told::End };
+        let Ok(mut ready) = events.readable().await else { return WatchEvent::End };
         match ready.get_inner().0.read_events() {
-            Ok(events) => return tell(&events),
+            Ok(events) => return classify(&events),
             Err(Errno::EAGAIN) => ready.clear_ready(),
             Err(Errno::EINTR) => {}
-            Err(_) => return Told::End,
+            Err(_) => return WatchEvent::End,
         }
     }
 }
 
-fn tell(events: &[InotifyEvent]) -> Told {
+fn classify(events: &[InotifyEvent]) -> WatchEvent {
     let over = AddWatchFlags::IN_IGNORED
         | AddWatchFlags::IN_UNMOUNT
         | AddWatchFlags::IN_DELETE_SELF
@@ -146,11 +146,11 @@ fn tell(events: &[InotifyEvent]) -> Told {
             || event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)
     };
     if events.iter().any(|event| event.mask.intersects(over)) {
-        Told::End
+        WatchEvent::End
     } else if events.iter().any(of_lock) {
-        Told::Change
+        WatchEvent::Change
     } else {
-        Told::Nothing
+        WatchEvent::Nothing
     }
 }
 

@@ -3,8 +3,8 @@
 use balena_agent::api::application::{
     ApplicationMembershipKey, ApplicationWithDeviceServices, Applications, GenerateProvisioningKey,
 };
-use balena_agent::api::rows::{Application, ApplicationMembership, Device};
 use balena_agent::jiff::Timestamp;
+use balena_agent::rows::{Application, ApplicationMembership, Device};
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{
     ApplicationId, ApplicationKey, Balena, Get, KeyValue, KeyValueKind, List, ReleaseKey, Resource, UserId,

@@ -1,8 +1,8 @@
 //! Calls of the recorded functions: device (but for its tags, variables and history).
 
 use balena_agent::api::device::{DeviceWithServices, Devices};
-use balena_agent::api::rows::Device;
 use balena_agent::jiff::Timestamp;
+use balena_agent::rows::Device;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{Balena, DeviceKeys, Get, List, ReleaseKey, SupervisorReleaseKey};
 use serde_json::{Map, Value, json};

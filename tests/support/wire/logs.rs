@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use balena_agent::logs::{History, Subscribe};
-use balena_agent::{All, Balena, DeviceKey, DeviceTarget, ErrorKind, LogEvent, LogLine, LogStream};
+use balena_agent::{AllLines, Balena, DeviceKey, DeviceTarget, ErrorKind, LogEvent, LogLine, LogStream};
 use futures_util::Stream as _;
 use serde_json::{Map, Value, json};
 
@@ -226,7 +226,7 @@ macro_rules! wanting {
             }
 
             fn all(self) -> Self {
-                self.count(All)
+                self.count(AllLines)
             }
 
             fn from(self, time: balena_agent::logs::LogStart) -> Self {

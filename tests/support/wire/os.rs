@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use balena_agent::api::os::{
     DeviceOs, DeviceTypeSlugs, Network, One, OsType, OsVersion, OsVersions, Several,
 };
-use balena_agent::api::rows::Release;
 use balena_agent::jiff::Timestamp;
+use balena_agent::rows::Release;
 use balena_agent::secrecy::SecretString;
 use balena_agent::{Balena, DeviceTypeKey};
 use serde_json::{Map, Value};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use balena_agent::secrecy::SecretString;
-use balena_agent::{Balena, Environment, Retry};
+use balena_agent::{Balena, Environment, RetryPolicy};
 use serde_json::{Map, Value};
 
 use super::args::{Args, Failure, Outcome};
@@ -144,7 +144,7 @@ fn build(
     let mut builder = Balena::builder()
         .environment(Environment::from_vars(vars.chain(own))?)
         .settings(settings)
-        .retry(Retry::never())
+        .retry(RetryPolicy::never())
         .transport(Arc::new(script.clone()))
         .clock(Arc::new(Frozen(script.clone())));
     builder = match recorded.get("data_directory") {

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::key_value::ParentKey as _;
-use crate::api::keys::an_id;
-use crate::api::read::Target;
 use crate::api::release::ReleaseKey;
-use crate::api::rows::ReleaseAsset;
 use crate::core::Core;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, escaped};
 use crate::ids::ReleaseAssetId;
 use crate::odata::{Key, Query};
+use crate::resource::key_value::ParentKey as _;
+use crate::resource::keys::check_id;
+use crate::resource::read::ReadTarget;
+use crate::rows::ReleaseAsset;
 
 /// Key of an asset: its id, or a release and the asset's name in it (`asset_key`).
 ///
@@ -40,7 +40,7 @@ impl ReleaseAssetKey {
     /// Returns the row's key. Looks up the release's id if needed.
     pub(super) async fn key(&self, core: &Arc<Core>) -> Result<Key> {
         match self {
-            Self::Id(id) => Ok(Key::id(an_id("asset", id.get())?)),
+            Self::Id(id) => Ok(Key::id(check_id("asset", id.get())?)),
             Self::Name { release, asset_key } => {
                 not_empty(asset_key)?;
                 Ok(by_name(release.clone().resolve(core.clone()).await?, asset_key))
@@ -49,8 +49,8 @@ impl ReleaseAssetKey {
     }
 
     /// Returns the target of a read of this asset, with these default options.
-    pub(super) async fn target(&self, core: &Arc<Core>, defaults: Query) -> Result<Target> {
-        Ok(Target::one::<ReleaseAsset>(Some(self.key(core).await?), defaults, self))
+    pub(super) async fn target(&self, core: &Arc<Core>, defaults: Query) -> Result<ReadTarget> {
+        Ok(ReadTarget::one::<ReleaseAsset>(Some(self.key(core).await?), defaults, self))
     }
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for ReleaseAssetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Name { release, asset_key } => write!(f, "{} of {release}", shown(asset_key)),
+            Self::Name { release, asset_key } => write!(f, "{} of {release}", escaped(asset_key)),
         }
     }
 }

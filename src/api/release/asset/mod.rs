@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::api::confirm::Write;
-use crate::api::read::{Get, List};
-use crate::api::request::Request;
-use crate::api::rows::{Release, ReleaseAsset, WebResource};
-use crate::api::write::Rows;
-use crate::core::{Core, Plain};
+use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Download, Opened, Source};
+use crate::http::{Download, Source, StreamingResponse};
 use crate::odata::Query;
+use crate::resource::read::{Get, List};
+use crate::resource::request::Request;
+use crate::resource::write::RowSelector;
+use crate::resource::write_request::WriteRequest;
+use crate::rows::{Release, ReleaseAsset, WebResource};
 
 use super::{ReleaseKey, Releases};
 
@@ -46,7 +46,7 @@ impl ReleaseAssets {
         let (core, key) = (self.core.clone(), release.into());
         List::new(&self.core, async move {
             let release = key.target(&core, Query::new().select([Release::ID.name()])).await?;
-            Ok(release.inside(&Release::RELEASE_ASSET, Query::new().order_by(ReleaseAsset::ID.asc())))
+            Ok(release.through(&Release::RELEASE_ASSET, Query::new().order_by(ReleaseAsset::ID.asc())))
         })
     }
 
@@ -78,15 +78,19 @@ impl ReleaseAssets {
             let (clock, retry) = (core.http.clock.clone(), core.http.retry);
             let name = format!("release asset {key}");
             // The address expires, so every connection requests a new one.
-            let open = Box::new(move |headers| -> crate::http::BoxFuture<'static, Result<Opened>> {
-                let (core, key) = (core.clone(), key.clone());
-                Box::pin(async move {
-                    let href = href(&core, &key).await?;
-                    core.open_as(Plain { base: Some(href), headers, ..Plain::get("") }, None)
+            let open =
+                Box::new(move |headers| -> crate::http::BoxFuture<'static, Result<StreamingResponse>> {
+                    let (core, key) = (core.clone(), key.clone());
+                    Box::pin(async move {
+                        let href = href(&core, &key).await?;
+                        core.stream_with_token(
+                            EndpointRequest { base_url: Some(href), headers, ..EndpointRequest::get("") },
+                            None,
+                        )
                         .await
                         .map_err(refused)
-                })
-            });
+                    })
+                });
             Download::open(Source { open, name, clock, retry }).await
         })
     }
@@ -95,10 +99,10 @@ impl ReleaseAssets {
     ///
     /// # Errors
     /// `is_not_found` if the release does not exist; `is_ambiguous` if several commits start with the text.
-    pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> Write {
+    pub fn remove(&self, asset: impl Into<ReleaseAssetKey>) -> WriteRequest {
         let (core, key) = (self.core.clone(), asset.into());
-        Write::new(&self.core, move |writer| async move {
-            let rows = Rows::Key(key.key(&core).await?);
+        WriteRequest::new(&self.core, move |writer| async move {
+            let rows = RowSelector::Key(key.key(&core).await?);
             writer.delete("release_asset", &rows).await
         })
     }
@@ -114,15 +118,15 @@ async fn href(core: &Arc<Core>, key: &ReleaseAssetKey) -> Result<String> {
     let row: Row = core.row_of(target).await?;
     row.asset.and_then(|asset| asset.href).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("release asset {key} has no file"))
-            .sent(true)
-            .help("its upload is still running or was interrupted: upload it again with `.overwrite()`")
+            .with_sent(true)
+            .with_help("its upload is still running or was interrupted: upload it again with `.overwrite()`")
     })
 }
 
 /// Converts an error of the storage, which does not use the token: a refusal does not concern the login.
 fn refused(error: Error) -> Error {
     if error.is_unauthorized() {
-        return error.help("the storage refuses the address from the API: check this machine's clock");
+        return error.with_help("the storage refuses the address from the API: check this machine's clock");
     }
     error
 }

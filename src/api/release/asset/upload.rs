@@ -11,17 +11,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::answer::decode;
-use crate::api::key_value::ParentKey as _;
-use crate::api::keys::IdRow;
-use crate::api::read::{Target, about, rows};
 use crate::api::release::ReleaseKey;
-use crate::api::rows::ReleaseAsset;
-use crate::api::upload::{OpenFile, UploadFile};
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result, shown};
-use crate::http::{Form, Progress, Reply, Report};
+use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::http::{BufferedResponse, MultipartForm, Progress, Report};
 use crate::odata::{Key, Query};
+use crate::resource::json_request::decode;
+use crate::resource::key_value::ParentKey as _;
+use crate::resource::keys::IdRow;
+use crate::resource::read::{ReadTarget, response_error, rows};
+use crate::resource::upload::{OpenFile, UploadFile};
+use crate::rows::ReleaseAsset;
 
 use super::key::{by_name, not_empty};
 use super::{ReleaseAssets, refused};
@@ -137,9 +137,9 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for UploadAsset<T> {
         Box::pin(async move {
             let core = self.upload.core.clone();
             match self.upload.send().await? {
-                Sent::Row(reply) => decode(&reply),
-                Sent::Asset(id) => {
-                    let target = Target::one::<ReleaseAsset>(Some(Key::id(id)), Query::new(), id);
+                UploadResult::Row(reply) => decode(&reply),
+                UploadResult::Asset(id) => {
+                    let target = ReadTarget::one::<ReleaseAsset>(Some(Key::id(id)), Query::new(), id);
                     core.row_of(target).await
                 }
             }
@@ -159,16 +159,16 @@ impl<T> fmt::Debug for UploadAsset<T> {
 }
 
 /// Result of an upload.
-enum Sent {
+enum UploadResult {
     /// The row, in a response.
-    Row(Reply),
+    Row(BufferedResponse),
     /// The id of the row.
     Asset(i64),
 }
 
 impl Upload {
     /// Sends the file. Not generic, so that it is compiled once.
-    async fn send(mut self) -> Result<Sent> {
+    async fn send(mut self) -> Result<UploadResult> {
         not_empty(&self.asset_key)?;
         if self.part == 0 || self.part > LONGEST_PART {
             return Err(Error::argument("chunk_size", format_args!("it has to be 1 to {LONGEST_PART}")));
@@ -179,9 +179,10 @@ impl Upload {
         let reply = self.core.read(RESOURCE, Some(&by_name(release, &self.asset_key)), &query).await?;
         let there = rows::<IdRow>(&reply)?.into_iter().next().map(|row| row.id);
         if there.is_some() && !self.overwrites {
-            let (name, release) = (shown(&self.asset_key), &self.release);
+            let (name, release) = (escaped(&self.asset_key), &self.release);
             let text = format!("release {release} has an asset {name} already");
-            return Err(about(&reply, ErrorKind::Conflict, text).help("`.overwrite()` replaces its file"));
+            return Err(response_error(&reply, ErrorKind::Conflict, text)
+                .with_help("`.overwrite()` replaces its file"));
         }
         if file.size() <= PART {
             return self.send_form(release, there, file).await;
@@ -194,18 +195,23 @@ impl Upload {
         };
         match self.send_parts(id, file).await {
             Err(error) if there.is_none() && error.advice().is_none() => {
-                Err(error.help("the asset exists without a file: upload it again with `.overwrite()`"))
+                Err(error.with_help("the asset exists without a file: upload it again with `.overwrite()`"))
             }
-            sent => sent.map(|()| Sent::Asset(id)),
+            sent => sent.map(|()| UploadResult::Asset(id)),
         }
     }
 
-    async fn send_form(&mut self, release: i64, there: Option<i64>, mut file: OpenFile) -> Result<Sent> {
+    async fn send_form(
+        &mut self,
+        release: i64,
+        there: Option<i64>,
+        mut file: OpenFile,
+    ) -> Result<UploadResult> {
         let size = file.size();
         self.tell(0, size);
         let content = file.whole().await?;
         let content_type = file.content_type.as_deref().unwrap_or(NO_KNOWN_TYPE);
-        let mut form = Form::new();
+        let mut form = MultipartForm::new();
         if there.is_none() {
             form = form.text("asset_key", &self.asset_key).text("release", &release.to_string());
         }
@@ -214,9 +220,9 @@ impl Upload {
         let key = there.map(Key::id);
         let method = if there.is_some() { Method::PATCH } else { Method::POST };
         let address = Query::new().address(RESOURCE, key.as_ref())?;
-        let reply = self.core.resource_form(method, &address, form).await?;
+        let reply = self.core.send_resource_form(method, &address, form).await?;
         self.tell(size, size);
-        Ok(there.map_or(Sent::Row(reply), Sent::Asset))
+        Ok(there.map_or(UploadResult::Row(reply), UploadResult::Asset))
     }
 
     async fn send_parts(&mut self, id: i64, mut file: OpenFile) -> Result<()> {
@@ -229,12 +235,12 @@ impl Upload {
             "chunk_size": self.part,
         }});
         let reply = act(&self.core, id, "beginUpload", &begin).await?;
-        let Begun { uuid, parts } = begun(&reply, size, self.part)?;
+        let UploadSession { uuid, parts } = begun(&reply, size, self.part)?;
         let mut done = 0;
         let mut sent = Vec::new();
         for Part { url, number, length } in parts {
             let piece = file.piece(done, length).await?;
-            let reply = self.core.put(url, piece).await.map_err(refused)?;
+            let reply = self.core.put_bytes(url, piece).await.map_err(refused)?;
             sent.push(json!({ "PartNumber": number, "ETag": etag(&reply)? }));
             done += length;
             self.tell(done, size);
@@ -251,13 +257,13 @@ impl Upload {
     }
 }
 
-async fn act(core: &Core, id: i64, action: &'static str, body: &Value) -> Result<Reply> {
+async fn act(core: &Core, id: i64, action: &'static str, body: &Value) -> Result<BufferedResponse> {
     let address = Query::new().address(RESOURCE, Some(&Key::id(id)))?.action(action);
-    core.resource(Method::POST, &address, Some(body), false).await
+    core.send_resource(Method::POST, &address, Some(body), false).await
 }
 
 /// A started upload: the addresses of its parts.
-struct Begun {
+struct UploadSession {
     uuid: String,
     parts: Vec<Part>,
 }
@@ -272,7 +278,7 @@ struct Part {
 }
 
 /// Reads the parts in order, and checks that they cover the whole file.
-fn begun(reply: &Reply, size: u64, longest: u64) -> Result<Begun> {
+fn begun(reply: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSession> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Asset {
@@ -288,16 +294,16 @@ fn begun(reply: &Reply, size: u64, longest: u64) -> Result<Begun> {
     let lengths = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.length));
     if lengths != Some(size) || parts.iter().any(|part| part.length > longest) {
         let text = format!("the requested parts do not cover the {size} bytes of the file");
-        return Err(about(reply, ErrorKind::Decode, text));
+        return Err(response_error(reply, ErrorKind::Decode, text));
     }
-    Ok(Begun { uuid, parts })
+    Ok(UploadSession { uuid, parts })
 }
 
 /// Returns the ETag of an uploaded part.
-fn etag(reply: &Reply) -> Result<String> {
+fn etag(reply: &BufferedResponse) -> Result<String> {
     let tag = reply.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let tag = tag.map(|tag| tag.trim_matches('"')).filter(|tag| !tag.is_empty());
     tag.map(str::to_owned).ok_or_else(|| {
-        about(reply, ErrorKind::Decode, "the storage accepted a part without an ETag".to_owned())
+        response_error(reply, ErrorKind::Decode, "the storage accepted a part without an ETag".to_owned())
     })
 }

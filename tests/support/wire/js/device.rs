@@ -2,7 +2,7 @@
 
 use balena_agent::Balena;
 use balena_agent::api::device::LocalModeSupport;
-use balena_agent::api::rows::Device;
+use balena_agent::rows::Device;
 use serde_json::{Value, json};
 
 use super::patterns::{self, is_short_uuid, no_such_type};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use balena_agent::api::rows::ReleaseAsset;
+use balena_agent::rows::ReleaseAsset;
 use balena_agent::{ApplicationKey, Balena, DeviceTypeKey, ReleaseAssetKey, ReleaseKey, UploadFile};
 use serde_json::{Map, Value, json};
 

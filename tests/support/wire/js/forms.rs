@@ -1,7 +1,7 @@
 //! The family `forms`: arguments in forms that only the JS SDK takes.
 
 use balena_agent::api::application::GenerateProvisioningKey;
-use balena_agent::api::rows::Application;
+use balena_agent::rows::Application;
 use balena_agent::secrecy::ExposeSecret as _;
 use balena_agent::{Balena, DeviceTypeKey, ErrorKind, OrganizationKey, ReleaseKey, ServiceKey};
 use serde_json::{Map, Value, json};
@@ -103,7 +103,7 @@ async fn api_key_update(balena: &Balena, args: &Args) -> Outcome {
 async fn release(balena: &Balena, args: &Args) -> Outcome {
     let get = balena.release().get(args.key::<ReleaseKey>(0, "commitOrIdOrRawVersion")?);
     let row = get.options(&args.options(1, "options")).rows::<Value>().await?;
-    fits::<balena_agent::api::rows::Release>(&row);
+    fits::<balena_agent::rows::Release>(&row);
     Ok(row)
 }
 

@@ -1,7 +1,7 @@
 //! The family `membership`: of applications and of organizations.
 
 use balena_agent::{ApplicationId, Balena, OrganizationId, UserKey};
-use balena_agent::{ErrorKind, api::rows::ApplicationMembership};
+use balena_agent::{ErrorKind, rows::ApplicationMembership};
 use balena_agent::{OrganizationMembershipKey, UserId, api::application::ApplicationMembershipKey};
 use serde_json::{Value, json};
 

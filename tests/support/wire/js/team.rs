@@ -1,7 +1,7 @@
 //! The family `team`: teams, their members, and their accesses to applications.
 
-use balena_agent::api::rows::{Team, TeamApplicationAccess, TeamMembership};
 use balena_agent::api::team::{TeamApplicationAccessKey, Teams};
+use balena_agent::rows::{Team, TeamApplicationAccess, TeamMembership};
 use balena_agent::{ApplicationId, Balena, Keys, TeamId, TeamMembershipId};
 use serde_json::{Value, json};
 

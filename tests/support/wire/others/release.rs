@@ -1,7 +1,7 @@
 //! Releases and their tags.
 
 use balena_agent::api::release::ReleaseWithImageDetails;
-use balena_agent::api::rows::Release;
+use balena_agent::rows::Release;
 use balena_agent::{Balena, ReleaseKey};
 use serde_json::Value;
 

@@ -1,0 +1,288 @@
+//! Plain HTTP/1.1 over TCP or a Unix socket, directly on hyper: for the supervisor and for our own service.
+//!
+//! No task runs in the background: whoever waits for an answer also drives its connection. An idle
+//! connection costs nothing but its socket, and none outlives the server's patience.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use super::{Body, BoxFuture, FreshConnection, Request, Response, Transport, TransportError};
+
+/// The supervisor closes a connection that was idle for 5 s; one that is nearly that old is not worth the race.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Idle connections kept; more are closed as they come back.
+const MAX_IDLE_CONNECTIONS: usize = 8;
+/// The other side is this device: whoever does not accept within this time is not there (reference §7.5).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a plain connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServerAddress {
+    /// `host:port`; the host is resolved at each connect.
+    Tcp(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A transport to one endpoint, with its idle connections.
+pub(crate) struct HyperTransport {
+    endpoint: ServerAddress,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// `None` once the connection is over: dropped, so that it lets go of whatever was queued for it.
+    driver: Option<Driver>,
+    idle_since: Instant,
+}
+
+impl HyperTransport {
+    pub(crate) fn new(endpoint: ServerAddress) -> Self {
+        Self { endpoint, idle: Arc::default() }
+    }
+
+    async fn connect(&self) -> Result<Connection, TransportError> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, async {
+            match &self.endpoint {
+                ServerAddress::Tcp(address) => {
+                    let stream = TcpStream::connect(address.as_str()).await?;
+                    // Requests are single small writes: there is nothing to wait for.
+                    stream.set_nodelay(true)?;
+                    Ok(handshake(Box::new(stream)).await?)
+                }
+                ServerAddress::Unix(path) => Ok(handshake(Box::new(UnixStream::connect(path).await?)).await?),
+            }
+        });
+        let cause: Box<dyn std::error::Error + Send + Sync> = match connected.await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(cause)) => cause,
+            Err(_) => {
+                let text = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                io::Error::new(io::ErrorKind::TimedOut, text).into()
+            }
+        };
+        Err(TransportError { sent: false, reused: false, cause })
+    }
+
+    /// An idle connection that is young and still open.
+    async fn reuse(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            if connection.is_fresh() && connection.is_ready().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn exchange(&self, mut request: Request, left: &AtomicBool) -> Result<Response, TransportError> {
+        let fresh = request.extensions_mut().remove::<FreshConnection>().is_some();
+        let idle = if fresh { None } else { self.reuse().await };
+        let reused = idle.is_some();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        left.store(true, Ordering::Relaxed);
+        self.exchange_on(connection, request.map(Full::new), reused).await
+    }
+
+    async fn exchange_on(
+        &self,
+        mut connection: Connection,
+        request: http::Request<Full<Bytes>>,
+        reused: bool,
+    ) -> Result<Response, TransportError> {
+        let mut answer = pin!(connection.sender.try_send_request(request));
+        let answer = poll_fn(|cx| {
+            // The driver writes the request and reads the answer; its own error reaches us through `answer`.
+            connection.drive(cx);
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        match answer {
+            Ok(response) => Ok(response.map(|incoming| {
+                Body::new(Exchange {
+                    incoming,
+                    connection: connection.driver.is_some().then_some(connection),
+                    idle: self.idle.clone(),
+                })
+            })),
+            // A message that comes back was never written.
+            Err(mut refused) => Err(TransportError {
+                sent: refused.take_message().is_none(),
+                reused,
+                cause: refused.into_error().into(),
+            }),
+        }
+    }
+}
+
+/// TCP or Unix, as one type: hyper's side of a connection is compiled for each type anew.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
+async fn handshake(stream: Box<dyn Socket>) -> hyper::Result<Connection> {
+    let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    Ok(Connection { sender, driver: Some(Box::pin(driver)), idle_since: Instant::now() })
+}
+
+impl Connection {
+    /// Lets the connection work: write, read, notice a close.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+            self.driver = None;
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.idle_since.elapsed() < IDLE_TIMEOUT
+    }
+
+    /// Whether the next request can be sent right now. One look, no waiting: a connection that still has
+    /// something to do, such as a request whose answer came early, is no use to the next request.
+    async fn is_ready(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            let ready = matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())));
+            Poll::Ready(self.driver.is_some() && ready)
+        })
+        .await
+    }
+}
+
+impl Transport for HyperTransport {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move { self.exchange(request, &AtomicBool::new(false)).await })
+    }
+
+    fn send_noting<'a>(
+        &'a self,
+        request: Request,
+        left: &'a AtomicBool,
+    ) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(self.exchange(request, left))
+    }
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// The rest of an exchange: the body, and the connection that brings it and then goes back to the pool.
+struct Exchange {
+    incoming: Incoming,
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Exchange {
+    fn keep_connection(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        connection.idle_since = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last one is used first: the others may have grown old meanwhile.
+        idle.retain(Connection::is_fresh);
+        if idle.len() < MAX_IDLE_CONNECTIONS && !connection.sender.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Stream for Exchange {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(connection) = &mut this.connection {
+                connection.drive(cx);
+                if connection.driver.is_none() {
+                    this.connection = None;
+                }
+            }
+            match Pin::new(&mut this.incoming).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {
+                    this.keep_connection();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(cause))) => {
+                    this.connection = None;
+                    let error = TransportError { sent: true, reused: false, cause: cause.into() };
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers carry nothing for us.
+                    let Ok(data) = frame.into_data() else { continue };
+                    if this.incoming.is_end_stream() {
+                        this.keep_connection();
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> http::Request<Full<Bytes>> {
+        http::Request::get("/").header("host", "x").body(Full::default()).unwrap()
+    }
+
+    /// The other side closes between the look at an idle connection and its use: too rare to be staged with
+    /// sockets.
+    #[tokio::test]
+    async fn a_connection_that_closes_before_the_request_is_written_gives_it_back() {
+        let plain = HyperTransport::new(ServerAddress::Unix("/nowhere".into()));
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let connection = handshake(Box::new(ours)).await.unwrap();
+        drop(theirs);
+        let exchange = plain.exchange_on(connection, request(), true);
+        let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
+        let error = result.expect("it waits for an answer that can't come").unwrap_err();
+        assert!(error.reused && !error.sent, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_that_are_over_are_let_go() {
+        let plain = HyperTransport::new(ServerAddress::Unix("/nowhere".into()));
+        let mut others = Vec::new();
+        for _ in 0..MAX_IDLE_CONNECTIONS {
+            let (ours, theirs) = tokio::io::duplex(1024);
+            others.push(theirs);
+            let connection = handshake(Box::new(ours)).await.unwrap();
+            plain.idle.lock().unwrap().push(connection);
+        }
+        drop(others.pop());
+        assert!(plain.reuse().await.is_some(), "one that is open is not used");
+        others.clear();
+        assert!(plain.reuse().await.is_none());
+        assert!(plain.idle.lock().unwrap().is_empty());
+    }
+}

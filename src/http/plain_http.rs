@@ -1,0 +1,66 @@
+//! Keys over plain HTTP: whoever is on the way can read them.
+
+use http::{Method, Uri};
+
+use crate::error::{Error, ErrorKind};
+
+use super::execute::ApiRequest;
+
+/// Whether a key may go over plain HTTP to another machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PlainHttp {
+    #[default]
+    Refused,
+    Allowed,
+}
+
+/// Whether what is sent there can be read on the way.
+pub(crate) fn is_exposed(url: &Uri) -> bool {
+    url.scheme_str() == Some("http") && !url.host().is_some_and(is_this_machine)
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let is_loopback =
+        host.parse().is_ok_and(|address: std::net::IpAddr| address.to_canonical().is_loopback());
+    is_loopback || host == "localhost" || host.ends_with(".localhost")
+}
+
+/// Whether the request has something in it that nobody else may read: a token, or what a login is made of.
+pub(super) fn is_secret(outgoing: &ApiRequest) -> bool {
+    outgoing.token.is_some() || (outgoing.method == Method::POST && !outgoing.body.is_empty())
+}
+
+/// The refusal to send a key there.
+pub(crate) fn plain_http_error(url: &Uri) -> Error {
+    let host = url.host().unwrap_or_default();
+    let text = format!("the key would go to {host} over plain http, where everyone on the way can read it");
+    Error::new(ErrorKind::Config, text).with_help(
+        "give the cloud an https:// address; where all of the network is trusted, set AGENT_ALLOW_HTTP=1 or call `Builder::allow_http`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_no_other() {
+        for (url, expected) in [
+            ("http://api.own.example", true),
+            ("http://10.0.0.5:8080/x", true),
+            ("http://localhost.own.example", true),
+            ("http://127.own.example", true),
+            ("http://[fd00::1]", true),
+            ("http://localhost:80", false),
+            ("http://LOCALHOST.", false),
+            ("http://api.localhost", false),
+            ("http://127.8.9.1", false),
+            ("http://[::1]:80", false),
+            ("http://[::ffff:127.0.0.1]:80", false),
+            ("https://api.own.example", false),
+        ] {
+            assert_eq!(is_exposed(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+}

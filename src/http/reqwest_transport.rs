@@ -1,0 +1,209 @@
+//! HTTPS to the cloud, through reqwest. Built when first used: it costs more memory than all the rest.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_core::Stream;
+use http::{Uri, header};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::error::Result;
+
+use super::proxy::{self, Direct, Routes};
+use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How the text of a failure begins in which a proxy had a part.
+pub(super) const VIA_PROXY: &str = "through the proxy ";
+
+/// The way out of this network, and who is trusted at its end.
+#[derive(Clone, Default)]
+pub(crate) struct TransportConfig {
+    pub(crate) https_proxy: Option<SecretString>,
+    pub(crate) http_proxy: Option<SecretString>,
+    pub(crate) no_proxy: Option<String>,
+    #[cfg_attr(
+        not(feature = "rustls-ring"),
+        expect(dead_code, reason = "without TLS nobody is asked who he is")
+    )]
+    pub(crate) authorities: Vec<RootCertificates>,
+}
+
+/// Certificates of authorities to trust, besides the public ones.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "rustls-ring"), expect(dead_code, reason = "without TLS nobody is asked who he is"))]
+pub(crate) enum RootCertificates {
+    File(PathBuf),
+    Pem(Vec<u8>),
+}
+
+impl fmt::Debug for TransportConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+    }
+}
+
+impl TransportConfig {
+    /// # Errors
+    /// `is_config` for a proxy or certificates that can't be used, `is_io` for a file that can't be read.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.routes()?;
+        #[cfg(feature = "rustls-ring")]
+        super::tls::TrustAnchors::of(&self.authorities)?;
+        Ok(())
+    }
+
+    /// `None` without a proxy.
+    fn routes(&self) -> Result<Option<Routes>> {
+        let of = |address: &Option<SecretString>, scheme| {
+            address.as_ref().map(|address| proxy::address(address.expose_secret(), scheme)).transpose()
+        };
+        let (https, http) = (of(&self.https_proxy, "https")?, of(&self.http_proxy, "http")?);
+        if https.is_none() && http.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Routes { https, http, direct: Direct::of(self.no_proxy.as_deref())? }))
+    }
+
+    /// Host and port of the proxy that leads there, if one does.
+    fn proxy_to(&self, url: &Uri) -> Option<String> {
+        let routes = self.routes().ok()??;
+        let proxy = routes.to(&url.to_string().parse().ok()?)?;
+        let host = proxy.host_str()?;
+        Some(proxy.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+}
+
+/// The transport to the cloud. Follows no redirect and retries nothing: that is decided above it.
+#[derive(Default)]
+pub(crate) struct ReqwestTransport {
+    way: TransportConfig,
+    client: OnceLock<reqwest::Client>,
+    /// Hands on what comes as it is, whatever it says of itself: for downloads.
+    raw: OnceLock<reqwest::Client>,
+}
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloud").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
+impl ReqwestTransport {
+    pub(crate) fn new(way: TransportConfig) -> Self {
+        Self { way, client: OnceLock::new(), raw: OnceLock::new() }
+    }
+
+    fn client(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
+        let is_raw = request.headers().get(header::ACCEPT_ENCODING).is_some_and(|what| what == "identity");
+        let client = if is_raw { &self.raw } else { &self.client };
+        if let Some(client) = client.get() {
+            return Ok(client);
+        }
+        let made = build(reqwest::Client::builder().gzip(!is_raw), &self.way).map_err(not_sent)?;
+        Ok(client.get_or_init(|| made))
+    }
+}
+
+fn build(
+    builder: reqwest::ClientBuilder,
+    way: &TransportConfig,
+) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+    // Without this, reqwest looks for proxies in the process's environment, which may not be the one to go by.
+    let mut builder = builder
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false);
+    if let Some(routes) = way.routes()? {
+        builder = builder.proxy(reqwest::Proxy::custom(move |url| routes.to(url).cloned()));
+    }
+    #[cfg(feature = "rustls-ring")]
+    let builder =
+        builder.tls_backend_preconfigured(super::tls::TrustAnchors::of(&way.authorities)?.config()?);
+    Ok(builder.build()?)
+}
+
+fn not_sent(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TransportError {
+    TransportError { sent: false, reused: false, cause: cause.into() }
+}
+
+impl Transport for ReqwestTransport {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move {
+            let client = self.client(&request)?;
+            let url = request.uri().clone();
+            let request =
+                reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
+            let proxy = self.way.proxy_to(&url);
+            let answer =
+                client.execute(request).await.map_err(|cause| failed(cause, &url, proxy.as_deref()))?;
+            let answer: http::Response<reqwest::Body> = answer.into();
+            Ok(answer.map(|body| Body::new(Frames { body, proxy })))
+        })
+    }
+
+    fn proxy_to(&self, url: &Uri) -> Option<String> {
+        self.way.proxy_to(url)
+    }
+}
+
+/// Why there is no answer; names the proxy that leads there.
+#[cfg_attr(
+    not(feature = "rustls-ring"),
+    expect(unused_variables, reason = "without TLS no certificate is refused, whose host is named")
+)]
+fn failed(cause: reqwest::Error, url: &Uri, proxy: Option<&str>) -> TransportError {
+    let sent = !cause.is_connect() && !cause.is_builder();
+    let cause = cause.without_url();
+    let way = proxy.map_or_else(String::new, |proxy| format!("{VIA_PROXY}{proxy}: "));
+    #[cfg(feature = "rustls-ring")]
+    if let Some(refused) = super::tls::refused(&cause, url.host().unwrap_or_default(), &way) {
+        return not_sent(refused);
+    }
+    let error = TransportError { sent, reused: false, cause: cause.into() };
+    if way.is_empty() { error } else { TransportError { cause: format!("{way}{error}").into(), ..error } }
+}
+
+/// reqwest's body, piece by piece.
+struct Frames {
+    body: reqwest::Body,
+    proxy: Option<String>,
+}
+
+impl Stream for Frames {
+    type Item = Result<bytes::Bytes, TransportError>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        use http_body::Body as _;
+        use std::task::{Poll, ready};
+        loop {
+            return Poll::Ready(match ready!(std::pin::Pin::new(&mut self.body).poll_frame(cx)) {
+                None => None,
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Some(Ok(data)),
+                    Err(_) => continue,
+                },
+                Some(Err(cause)) => {
+                    let error =
+                        TransportError { sent: true, reused: false, cause: cause.without_url().into() };
+                    Some(Err(match &self.proxy {
+                        Some(proxy) => {
+                            TransportError { cause: format!("{VIA_PROXY}{proxy}: {error}").into(), ..error }
+                        }
+                        None => error,
+                    }))
+                }
+            });
+        }
+    }
+}

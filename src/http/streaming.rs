@@ -1,0 +1,154 @@
+//! An answer whose body is still to come.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use secrecy::SecretString;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+
+use super::execute::{ApiRequest, BufferedResponse, connection_lost};
+use super::outcome::Semantics;
+use super::{Body, BodyError, TransportError};
+
+/// Largest answer that is read into memory.
+const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
+/// For a body that comes piece by piece. The logs beat every 58 s.
+const IDLE_LIMIT: Duration = Duration::from_secs(90);
+/// Whoever looks so long after the limit was busy with something else, and has not waited all the time.
+const POLL_GAP: Duration = Duration::from_secs(5);
+
+/// The head of an answer with a success status, and the body as it comes.
+#[derive(Debug)]
+pub(crate) struct StreamingResponse {
+    pub(crate) operation: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    body: Body,
+    host: String,
+    effect: Semantics,
+    token: Option<SecretString>,
+    idle: IdleTimeout,
+}
+
+/// How long the next piece is being waited for.
+#[derive(Debug, Default)]
+struct IdleTimeout {
+    since: Option<Instant>,
+    /// Kept from one piece to the next: to start a timer costs more than to read the clock.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleTimeout {
+    /// Resolves when nothing came for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut since = *self.since.get_or_insert_with(Instant::now);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since + IDLE_LIMIT)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let over = since + IDLE_LIMIT;
+            let late = over.elapsed();
+            if late > POLL_GAP {
+                since = Instant::now();
+            } else if Instant::now() >= over {
+                return Poll::Ready(());
+            }
+            self.since = Some(since);
+            timer.as_mut().reset(since + IDLE_LIMIT);
+        }
+    }
+}
+
+impl StreamingResponse {
+    pub(super) fn new(
+        operation: &str,
+        outgoing: &ApiRequest,
+        host: &str,
+        head: http::response::Parts,
+        body: Body,
+    ) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            host: host.to_owned(),
+            effect: outgoing.semantics(),
+            token: outgoing.token.clone(),
+            idle: IdleTimeout::default(),
+        }
+    }
+
+    /// The next piece of the body, `None` at its end. May be dropped and called again.
+    ///
+    /// # Errors
+    /// `is_timeout` when nothing came for 90 s, `is_unreachable` when the connection broke.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next).
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let error = match self.body.poll_next(cx) {
+            Poll::Ready(piece) => {
+                self.idle.since = None;
+                match piece {
+                    Some(Err(error)) => self.lost(error),
+                    piece => return Poll::Ready(piece.and_then(std::result::Result::ok).map(Ok)),
+                }
+            }
+            Poll::Pending => {
+                ready!(self.idle.poll(cx));
+                self.idle = IdleTimeout::default();
+                let text = format!("{} sent nothing for {} s", self.host, IDLE_LIMIT.as_secs());
+                Error::new(ErrorKind::Timeout, text).with_status(self.status).with_sent(true)
+            }
+        };
+        Poll::Ready(Some(Err(error.with_operation(self.operation.clone()))))
+    }
+
+    /// The whole answer, at most 64 MiB.
+    ///
+    /// # Errors
+    /// `is_decode` when it is longer, `is_unreachable` when the connection broke.
+    pub(crate) async fn whole(mut self) -> Result<BufferedResponse> {
+        let body = self.collect().await?;
+        let Self { operation, status, headers, token, .. } = self;
+        Ok(BufferedResponse { operation, status, headers, body, token })
+    }
+
+    /// The same with its whole body in memory.
+    pub(super) async fn read(mut self) -> Result<Self> {
+        self.body = Body::whole(self.collect().await?);
+        Ok(self)
+    }
+
+    /// The body, once it was [`read`](Self::read).
+    pub(super) fn whole_body(&self) -> Option<&Bytes> {
+        self.body.whole_bytes()
+    }
+
+    /// What there is of the body, as far as it is kept of an error.
+    pub(super) async fn beginning(self) -> Bytes {
+        self.body.collect_some(BODY_LIMIT).await
+    }
+
+    async fn collect(&mut self) -> Result<Bytes> {
+        let body = std::mem::replace(&mut self.body, Body::whole(Bytes::new()));
+        body.collect(RESPONSE_LIMIT).await.map_err(|error| match error {
+            BodyError::Transport(error) => self.lost(error),
+            BodyError::TooLong(limit) => {
+                let text = format!("status {} with an answer longer than {limit} bytes", self.status);
+                Error::new(ErrorKind::Decode, text).with_status(self.status).with_sent(true)
+            }
+        })
+    }
+
+    fn lost(&self, error: TransportError) -> Error {
+        connection_lost(&self.host, self.effect, error)
+    }
+}
