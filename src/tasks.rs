@@ -46,7 +46,7 @@ impl TaskSet {
     /// Starts `task`. `name` appears in logs.
     ///
     /// # Errors
-    /// [`Drained`] after [`TaskSet::ask_to_stop`] or [`TaskSet::drain`]: the task does not start.
+    /// [`Drained`] after [`TaskSet::cancel`] or [`TaskSet::drain`]: the task does not start.
     pub(crate) fn spawn(
         &self,
         name: &'static str,
@@ -82,7 +82,7 @@ impl TaskSet {
         self.stop.send_replace(true);
     }
 
-    /// Resolves after [`TaskSet::ask_to_stop`] or [`TaskSet::drain`]. Tasks `select!` on it to end in an orderly
+    /// Resolves after [`TaskSet::cancel`] or [`TaskSet::drain`]. Tasks `select!` on it to end in an orderly
     /// way.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stop = self.stop.subscribe();

@@ -1,4 +1,4 @@
-//! The functions of the API, one file or folder per noun. The row types are in [`rows`].
+//! The functions of the API, one file or folder per noun. The row types are in [`rows`](crate::rows).
 
 pub mod api_key;
 pub mod application;

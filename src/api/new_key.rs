@@ -41,17 +41,17 @@ pub(crate) async fn make_key(
 ) -> Result<SecretString> {
     let path = path.into();
     let operation = format!("POST {path}");
-    let reply = core.send(EndpointRequest::new(Method::POST, path, Some(body))).await;
-    key_in(&reply.map_err(|error| no_parent(error, operation, parent))?)
+    let response = core.send(EndpointRequest::new(Method::POST, path, Some(body))).await;
+    key_in(&response.map_err(|error| no_parent(error, operation, parent))?)
 }
 
 /// Extracts the key from a response: some servers answer with the bare key, others with a JSON string.
 ///
 /// # Errors
 /// `is_decode`, without the response body: it may contain part of a key.
-pub(crate) fn key_in(reply: &BufferedResponse) -> Result<SecretString> {
-    token::token_in_response(&reply.body).ok_or_else(|| {
-        response_error(reply, ErrorKind::Decode, "the response is not a key".to_owned())
+pub(crate) fn key_in(response: &BufferedResponse) -> Result<SecretString> {
+    token::token_in_response(&response.body).ok_or_else(|| {
+        response_error(response, ErrorKind::Decode, "the response is not a key".to_owned())
             .with_help("a key may have been created nevertheless: check the list of keys")
     })
 }

@@ -44,22 +44,23 @@ impl Core {
             status_policy: StatusPolicy::DeviceProxy,
             ..EndpointRequest::new(Method::POST, format!("/supervisor{}", passed.path), Some(passed.body))
         };
-        let reply = self.send(plain).await.map_err(|error| explain_lock_error(error, force))?;
-        if reply.status == 207 { combined_response(reply, effect, force) } else { Ok(reply) }
+        let response = self.send(plain).await.map_err(|error| explain_lock_error(error, force))?;
+        if response.status == 207 { combined_response(response, effect, force) } else { Ok(response) }
     }
 }
 
 /// Evaluates the response to an action: a success for several devices only means that all answered, and one for a
 /// single device may contain a failure.
-pub(crate) fn action_result(reply: BufferedResponse, force: Force) -> Result<()> {
-    let is_list = reply.body.trim_ascii_start().first() == Some(&b'[');
-    let reply = if is_list { combined_response(reply, Semantics::NonIdempotent, force)? } else { reply };
-    let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+pub(crate) fn action_result(response: BufferedResponse, force: Force) -> Result<()> {
+    let is_list = response.body.trim_ascii_start().first() == Some(&b'[');
+    let response =
+        if is_list { combined_response(response, Semantics::NonIdempotent, force)? } else { response };
+    let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     match answer.get("Error").and_then(Value::as_str) {
         None | Some("") => Ok(()),
         Some(told) => Err(Error::new(ErrorKind::Rejected, told.to_owned())
-            .with_operation(reply.operation)
-            .with_status(reply.status)
+            .with_operation(response.operation)
+            .with_status(response.status)
             .with_body(told.to_owned())
             .with_sent(true)),
     }
@@ -99,9 +100,13 @@ impl DeviceResponse {
 
 /// Merges the responses of several devices into one: the first, or if any device refused, an error with the number
 /// of those that did.
-fn combined_response(reply: BufferedResponse, effect: Semantics, force: Force) -> Result<BufferedResponse> {
+fn combined_response(
+    response: BufferedResponse,
+    effect: Semantics,
+    force: Force,
+) -> Result<BufferedResponse> {
     let parts: Vec<DeviceResponse> =
-        json::decode(&reply.body).map_err(|misfit| decode_error(&reply, &misfit))?;
+        json::decode(&response.body).map_err(|cause| decode_error(&response, &cause))?;
     let mut refused = parts.iter().filter_map(|part| part.refusal(effect));
     if let Some(error) = refused.next() {
         let error = match (parts.len(), refused.count() + 1) {
@@ -110,13 +115,13 @@ fn combined_response(reply: BufferedResponse, effect: Semantics, force: Force) -
                 error.with_prefix(format_args!("{refused} of {all} devices refused, the first with "))
             }
         };
-        return Err(explain_lock_error(error.with_operation(reply.operation), force));
+        return Err(explain_lock_error(error.with_operation(response.operation), force));
     }
     match parts.first() {
-        Some(part) => Ok(BufferedResponse { status: part.status, body: part.text(), ..reply }),
+        Some(part) => Ok(BufferedResponse { status: part.status, body: part.text(), ..response }),
         None => Err(Error::new(ErrorKind::DeviceOffline, "no device received it")
-            .with_operation(reply.operation)
-            .with_status(reply.status)
+            .with_operation(response.operation)
+            .with_status(response.status)
             .with_sent(true)),
     }
 }
@@ -136,14 +141,14 @@ mod tests {
     use super::*;
 
     fn parts(body: &'static str) -> Result<BufferedResponse> {
-        let reply = BufferedResponse {
+        let response = BufferedResponse {
             operation: "POST /supervisor/v1/reboot".into(),
             status: 207,
             headers: http::HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
             token: None,
         };
-        combined_response(reply, Semantics::NonIdempotent, Force::Given)
+        combined_response(response, Semantics::NonIdempotent, Force::Given)
     }
 
     #[test]

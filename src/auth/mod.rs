@@ -240,9 +240,9 @@ async fn authenticate(core: &Core, credentials: &Credentials) -> Result<SecretSt
 
 /// # Errors
 /// `is_decode`, without the response body: it may contain part of a token.
-fn token_in(reply: &BufferedResponse) -> Result<SecretString> {
-    token::token_in_response(&reply.body).ok_or_else(|| {
-        response_error(reply, ErrorKind::Decode, "the response is not a token".to_owned()).with_help(
+fn token_in(response: &BufferedResponse) -> Result<SecretString> {
+    token::token_in_response(&response.body).ok_or_else(|| {
+        response_error(response, ErrorKind::Decode, "the response is not a token".to_owned()).with_help(
             "check the address of the API, and whether a proxy or captive portal answers in its place",
         )
     })

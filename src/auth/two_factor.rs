@@ -147,10 +147,10 @@ pub(super) enum TokenUse {
 ///
 /// # Errors
 /// `is_decode`, without the response body.
-fn setup_key(reply: &BufferedResponse) -> Result<SecretString> {
-    let text = match serde_json::from_slice(&reply.body) {
+fn setup_key(response: &BufferedResponse) -> Result<SecretString> {
+    let text = match serde_json::from_slice(&response.body) {
         Ok(Value::String(text)) => text,
-        _ => String::from_utf8_lossy(&reply.body).trim().to_owned(),
+        _ => String::from_utf8_lossy(&response.body).trim().to_owned(),
     };
     let query = text.split_once('?').map_or(&*text, |(_, query)| query);
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -161,7 +161,7 @@ fn setup_key(reply: &BufferedResponse) -> Result<SecretString> {
     // Base 32, with or without padding.
     let bare = key.trim_end_matches('=');
     if bare.is_empty() || !bare.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')) {
-        return Err(response_error(reply, ErrorKind::Decode, "the response has no setup key".to_owned())
+        return Err(response_error(response, ErrorKind::Decode, "the response has no setup key".to_owned())
             .with_help("if a second factor is already set up, `disable` it first"));
     }
     Ok(key.into())

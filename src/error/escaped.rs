@@ -14,7 +14,7 @@ const LONGEST: usize = 2000;
 const HEAD: usize = 1200;
 const TAIL: usize = 600;
 
-/// Returns a part of an error's text as [`shown`] does, and cuts the middle of one that is too long.
+/// Returns a part of an error's text as [`escaped`] does, and cuts the middle of one that is too long.
 pub(crate) fn excerpt(text: &str) -> impl fmt::Display + '_ {
     let at = |(at, _): (usize, char)| at;
     let tail =

@@ -56,9 +56,9 @@ pub(super) fn object<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, S
     if line.trim_ascii_start().first() != Some(&b'{') {
         return Err("it is not a JSON object".to_owned());
     }
-    crate::json::decode(line).map_err(|misfit| match misfit.path.as_str() {
-        "" => misfit.reason,
-        path => format!("at {path}: {}", misfit.reason),
+    crate::json::decode(line).map_err(|cause| match cause.path.as_str() {
+        "" => cause.reason,
+        path => format!("at {path}: {}", cause.reason),
     })
 }
 

@@ -76,7 +76,7 @@ impl Logs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllLines;
 
-/// Number of lines: a number, or [`All`].
+/// Number of lines: a number, or [`AllLines`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineCount(Option<u32>);
 
@@ -135,7 +135,7 @@ impl Options {
 
 macro_rules! options {
     ($($wanted:ident).+) => {
-        /// Limits the earlier lines to the last `count`, or [`All`].
+        /// Limits the earlier lines to the last `count`, or [`AllLines`].
         pub fn count(mut self, count: impl Into<LineCount>) -> Self {
             self.$($wanted).+.count = Some(count.into());
             self
@@ -168,8 +168,8 @@ impl IntoFuture for History {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let reply = source::history(&self.core, &self.device, &self.wanted).await?;
-            json_request::decode(&reply)
+            let response = source::history(&self.core, &self.device, &self.wanted).await?;
+            json_request::decode(&response)
         })
     }
 }

@@ -248,13 +248,13 @@ async fn find(core: &Core, key: &DeviceKey) -> Result<Arc<str>> {
         uuid: Option<String>,
     }
     let target = key.target::<Device>(Query::new().select(["uuid"]))?;
-    let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-    let row: Row = exactly_one(target.not_found_kind, rows(&reply)?, &target.subject, &reply)?;
+    let response = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+    let row: Row = exactly_one(target.not_found_kind, rows(&response)?, &target.subject, &response)?;
     let uuid =
         row.uuid.filter(|uuid| !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     uuid.map(Arc::from).ok_or_else(|| {
         response_error(
-            &reply,
+            &response,
             ErrorKind::Decode,
             format!("the response lacks the uuid of {}", target.subject),
         )

@@ -20,18 +20,18 @@ use crate::odata::Query;
 /// that was already sent may still have its effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct JsonRequest<T> {
-    reply: BoxFuture<'static, Result<BufferedResponse>>,
+    response: BoxFuture<'static, Result<BufferedResponse>>,
     types: PhantomData<fn() -> T>,
 }
 
 impl<T> JsonRequest<T> {
-    pub(crate) fn new(reply: impl Future<Output = Result<BufferedResponse>> + Send + 'static) -> Self {
-        Self { reply: Box::pin(reply), types: PhantomData }
+    pub(crate) fn new(response: impl Future<Output = Result<BufferedResponse>> + Send + 'static) -> Self {
+        Self { response: Box::pin(response), types: PhantomData }
     }
 
     /// Decodes the response into another type.
     pub fn decode<U>(self) -> JsonRequest<U> {
-        JsonRequest { reply: self.reply, types: PhantomData }
+        JsonRequest { response: self.response, types: PhantomData }
     }
 }
 
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for JsonRequest<T> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { decode(&self.reply.await?) })
+        Box::pin(async move { decode(&self.response.await?) })
     }
 }
 
@@ -85,10 +85,13 @@ pub(crate) fn required<T>(value: Option<T>, column: &str) -> Result<T> {
 ///
 /// # Errors
 /// `is_decode`, with the name of the first missing column.
-pub(crate) fn check_columns(reply: &BufferedResponse, rows: &[Value], asked: &Query) -> Result<()> {
+pub(crate) fn check_columns(response: &BufferedResponse, rows: &[Value], asked: &Query) -> Result<()> {
     match rows.iter().find_map(|row| asked.missing_in(row)) {
         Some(column) => required(None, &column).map_err(|error| {
-            error.with_operation(reply.operation.clone()).with_status(reply.status).with_help(WHO_ANSWERS)
+            error
+                .with_operation(response.operation.clone())
+                .with_status(response.status)
+                .with_help(WHO_ANSWERS)
         }),
         None => Ok(()),
     }
@@ -99,33 +102,33 @@ const WHO_ANSWERS: &str =
     "check the address of the API, and whether a proxy or captive portal answers in its place";
 
 /// Decodes the whole response.
-pub(crate) fn decode<T: DeserializeOwned>(reply: &BufferedResponse) -> Result<T> {
-    json::decode(&reply.body).map_err(|misfit| decode_error(reply, &misfit))
+pub(crate) fn decode<T: DeserializeOwned>(response: &BufferedResponse) -> Result<T> {
+    json::decode(&response.body).map_err(|cause| decode_error(response, &cause))
 }
 
 /// Builds the error of a response that can't be decoded.
-pub(crate) fn decode_error(reply: &BufferedResponse, misfit: &json::DecodeError) -> Error {
-    let mut shown = body_excerpt(&reply.body);
+pub(crate) fn decode_error(response: &BufferedResponse, cause: &json::DecodeError) -> Error {
+    let mut shown = body_excerpt(&response.body);
     if let Some(token) =
-        reply.token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
+        response.token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
     {
         shown = shown.replace(token, "[REDACTED]");
     }
-    decode_failure(reply, misfit, &format!("; {shown}"))
+    decode_failure(response, cause, &format!("; {shown}"))
 }
 
-/// As [`unreadable`], for a response that may contain a key: quotes nothing of it.
-pub(crate) fn decode_error_of_secret(reply: &BufferedResponse, misfit: &json::DecodeError) -> Error {
-    decode_failure(reply, misfit, "; it may contain a key and is not shown")
+/// As [`decode_error`], for a response that may contain a key: quotes nothing of it.
+pub(crate) fn decode_error_of_secret(response: &BufferedResponse, cause: &json::DecodeError) -> Error {
+    decode_failure(response, cause, "; it may contain a key and is not shown")
 }
 
-fn decode_failure(reply: &BufferedResponse, misfit: &json::DecodeError, shown: &str) -> Error {
-    let at = if misfit.path.is_empty() { String::new() } else { format!("at {}: ", misfit.path) };
+fn decode_failure(response: &BufferedResponse, cause: &json::DecodeError, shown: &str) -> Error {
+    let at = if cause.path.is_empty() { String::new() } else { format!("at {}: ", cause.path) };
     let text =
-        format!("status {} with a response that can't be read: {at}{}{shown}", reply.status, misfit.reason);
+        format!("status {} with a response that can't be read: {at}{}{shown}", response.status, cause.reason);
     Error::new(ErrorKind::Decode, text)
-        .with_operation(reply.operation.clone())
-        .with_status(reply.status)
+        .with_operation(response.operation.clone())
+        .with_status(response.status)
         .with_sent(true)
         .with_help(WHO_ANSWERS)
 }

@@ -106,8 +106,8 @@ impl<P: ParentKey, R: KeyValueKind> KeyValue<P, R> {
             }
             let id = parent.resolve(core.clone()).await?;
             let query = natural_filter(&[(R::PARENT, id.into()), (R::KEY, key.into())])?.select(["value"]);
-            let reply = core.read(R::NAME, None, &query).await?;
-            Ok(whole_rows::<Row>(&reply, &query)?.into_iter().next().and_then(|row| row.value))
+            let response = core.read(R::NAME, None, &query).await?;
+            Ok(whole_rows::<Row>(&response, &query)?.into_iter().next().and_then(|row| row.value))
         })
     }
 

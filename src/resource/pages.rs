@@ -98,8 +98,8 @@ impl<T: DeserializeOwned + Send + 'static> Pages<T> {
                     .merge(Query::from_json(&json!({ "$filter": { "id": { "$gt": id } } }))?)?,
                 None => plan.query.clone(),
             };
-            let reply = core.read(plan.resource, None, &query).await?;
-            let page: Vec<RowWithId<T>> = rows(&reply)?;
+            let response = core.read(plan.resource, None, &query).await?;
+            let page: Vec<RowWithId<T>> = rows(&response)?;
             let last = page.last().map(|both| both.id.id);
             Ok((plan, page.into_iter().map(|both| both.row).collect(), last))
         })

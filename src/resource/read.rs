@@ -56,13 +56,13 @@ impl ReadTarget {
         Self::new(R::NAME, key, defaults, format!("{} {name}", R::NOUN))
     }
 
-    fn new(resource: &'static str, key: Option<Key>, defaults: Query, sought: String) -> Self {
+    fn new(resource: &'static str, key: Option<Key>, defaults: Query, subject: String) -> Self {
         Self {
             resource,
             key,
             defaults,
             unrestricted: None,
-            subject: sought,
+            subject: subject,
             not_found_kind: ErrorKind::NotFound,
             must_match: false,
             parent: None,
@@ -143,7 +143,7 @@ impl ReadRequest {
 
 /// The response to a read, not yet decoded.
 pub(crate) struct ReadResponse {
-    reply: BufferedResponse,
+    response: BufferedResponse,
     subject: String,
     not_found_kind: ErrorKind,
     parent: Option<&'static str>,
@@ -151,11 +151,11 @@ pub(crate) struct ReadResponse {
 
 impl ReadResponse {
     pub(crate) fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        self.parent.map_or_else(|| rows(&self.reply), |navigation| self.nested(navigation))
+        self.parent.map_or_else(|| rows(&self.response), |navigation| self.nested(navigation))
     }
 
     pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T> {
-        exactly_one(self.not_found_kind, self.rows()?, &self.subject, &self.reply)
+        exactly_one(self.not_found_kind, self.rows()?, &self.subject, &self.response)
     }
 
     /// Checks that the one row has every requested column.
@@ -163,22 +163,22 @@ impl ReadResponse {
         let rows: Vec<Value> = self.rows()?;
         // Several rows are an error of their number, not of their columns.
         if rows.len() == 1 {
-            check_columns(&self.reply, &rows, asked)?;
+            check_columns(&self.response, &rows, asked)?;
         }
         Ok(self)
     }
 
     pub(super) fn count(&self) -> Result<u64> {
-        self.parent.map_or_else(|| payload(&self.reply), |navigation| self.nested(navigation))
+        self.parent.map_or_else(|| payload(&self.response), |navigation| self.nested(navigation))
     }
 
     /// Returns a column of the one row.
     fn nested<T: DeserializeOwned>(&self, column: &str) -> Result<T> {
         let mut row: Map<String, Value> =
-            exactly_one(self.not_found_kind, rows(&self.reply)?, &self.subject, &self.reply)?;
+            exactly_one(self.not_found_kind, rows(&self.response)?, &self.subject, &self.response)?;
         serde_json::from_value(row.remove(column).unwrap_or_default()).map_err(|cause| {
             decode_error(
-                &self.reply,
+                &self.response,
                 &json::DecodeError { path: column.to_owned(), reason: cause.to_string() },
             )
         })
@@ -192,7 +192,7 @@ impl Core {
             resource,
             key,
             defaults,
-            subject: sought,
+            subject,
             not_found_kind: missing,
             must_match: required,
             parent: within,
@@ -209,11 +209,11 @@ impl Core {
                 (outer.expand(inner), Some(navigation))
             }
         };
-        let reply = self.read(resource, key.as_ref(), &query).await?;
-        if required && rows::<IgnoredAny>(&reply)?.is_empty() {
-            return Err(not_found_error(missing, &sought, &reply));
+        let response = self.read(resource, key.as_ref(), &query).await?;
+        if required && rows::<IgnoredAny>(&response)?.is_empty() {
+            return Err(not_found_error(missing, &subject, &response));
         }
-        Ok(ReadResponse { reply, subject: sought, not_found_kind: missing, parent: within })
+        Ok(ReadResponse { response, subject: subject, not_found_kind: missing, parent: within })
     }
 
     pub(crate) async fn read(
@@ -228,52 +228,57 @@ impl Core {
 }
 
 /// Decodes the rows of a response, and checks that each has every column that the query requests.
-pub(crate) fn whole_rows<T: DeserializeOwned>(reply: &BufferedResponse, asked: &Query) -> Result<Vec<T>> {
-    check_columns(reply, &rows::<Value>(reply)?, asked)?;
-    rows(reply)
+pub(crate) fn whole_rows<T: DeserializeOwned>(response: &BufferedResponse, asked: &Query) -> Result<Vec<T>> {
+    check_columns(response, &rows::<Value>(response)?, asked)?;
+    rows(response)
 }
 
 /// Decodes the rows of a response.
-pub(crate) fn rows<T: DeserializeOwned>(reply: &BufferedResponse) -> Result<Vec<T>> {
-    payload(reply)
+pub(crate) fn rows<T: DeserializeOwned>(response: &BufferedResponse) -> Result<Vec<T>> {
+    payload(response)
 }
 
-fn payload<T: DeserializeOwned>(reply: &BufferedResponse) -> Result<T> {
+fn payload<T: DeserializeOwned>(response: &BufferedResponse) -> Result<T> {
     #[derive(Deserialize)]
     struct Payload<T> {
         d: T,
     }
-    json::decode(&reply.body).map(|Payload { d }| d).map_err(|misfit| decode_error(reply, &misfit))
+    json::decode(&response.body).map(|Payload { d }| d).map_err(|cause| decode_error(response, &cause))
 }
 
 /// Returns the only row. No row is an error of the kind `missing`, several are `is_ambiguous`.
 pub(crate) fn exactly_one<T>(
     missing: ErrorKind,
     rows: Vec<T>,
-    sought: &str,
-    reply: &BufferedResponse,
+    subject: &str,
+    response: &BufferedResponse,
 ) -> Result<T> {
     let count = rows.len();
     let mut rows = rows.into_iter();
     match (rows.next(), count) {
         (Some(row), 1) => Ok(row),
-        (None, _) => Err(not_found_error(missing, sought, reply)),
-        _ => {
-            Err(response_error(reply, ErrorKind::Ambiguous, format!("{sought} is ambiguous: {count} match"))
-                .with_help("give the full uuid or the id"))
-        }
+        (None, _) => Err(not_found_error(missing, subject, response)),
+        _ => Err(response_error(
+            response,
+            ErrorKind::Ambiguous,
+            format!("{subject} is ambiguous: {count} match"),
+        )
+        .with_help("give the full uuid or the id")),
     }
 }
 
 /// Builds the error of a missing row.
-fn not_found_error(kind: ErrorKind, sought: &str, reply: &BufferedResponse) -> Error {
-    response_error(reply, kind, format!("{sought} not found"))
+fn not_found_error(kind: ErrorKind, subject: &str, response: &BufferedResponse) -> Error {
+    response_error(response, kind, format!("{subject} not found"))
         .with_help("check the name, and that the token may read it: the API omits what a key may not read")
 }
 
 /// Builds an error from a response with a success status.
-pub(crate) fn response_error(reply: &BufferedResponse, kind: ErrorKind, text: String) -> Error {
-    Error::new(kind, text).with_operation(reply.operation.clone()).with_status(reply.status).with_sent(true)
+pub(crate) fn response_error(response: &BufferedResponse, kind: ErrorKind, text: String) -> Error {
+    Error::new(kind, text)
+        .with_operation(response.operation.clone())
+        .with_status(response.status)
+        .with_sent(true)
 }
 
 macro_rules! read_request {

@@ -65,7 +65,7 @@ pub struct Create<R, T = R> {
 }
 
 impl<R: Resource, T> Create<R, T> {
-    /// Creates the request. `body` receives the values set with [`Create::give`]. It is a future because it may send
+    /// Creates the request. `body` receives the values set with [`Create::set`]. It is a future because it may send
     /// requests.
     pub(crate) fn new<F>(
         core: &Arc<Core>,

@@ -23,7 +23,7 @@ pub struct RequestBuilder<K, T = ()> {
 }
 
 impl<K, T> RequestBuilder<K, T> {
-    /// Creates the request. `work` receives the values set with [`RequestBuilder::give`].
+    /// Creates the request. `work` receives the values set with [`RequestBuilder::set`].
     pub(crate) fn new<F>(work: impl FnOnce(Map<String, Value>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -50,6 +50,6 @@ impl<K, T: 'static> IntoFuture for RequestBuilder<K, T> {
 
 impl<K, T> fmt::Debug for RequestBuilder<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Filled").field("given", &self.fields.keys()).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder").field("given", &self.fields.keys()).finish_non_exhaustive()
     }
 }

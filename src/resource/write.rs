@@ -36,8 +36,8 @@ impl RowSelector {
 impl Core {
     /// Creates a row and returns it (`POST /v6/<resource>`).
     pub(crate) async fn create<R: Resource, T: DeserializeOwned>(&self, body: &Value) -> Result<T> {
-        let reply = self.post(R::NAME, body).await?;
-        json::decode(&reply.body).map_err(|misfit| decode_error(&reply, &misfit))
+        let response = self.post(R::NAME, body).await?;
+        json::decode(&response.body).map_err(|cause| decode_error(&response, &cause))
     }
 
     /// Creates a row from a multipart form with files, and returns it.
@@ -45,9 +45,9 @@ impl Core {
         &self,
         form: MultipartForm,
     ) -> Result<T> {
-        let reply =
+        let response =
             self.send_resource_form(Method::POST, &Query::new().address(R::NAME, None)?, form).await?;
-        json::decode(&reply.body).map_err(|misfit| decode_error(&reply, &misfit))
+        json::decode(&response.body).map_err(|cause| decode_error(&response, &cause))
     }
 
     async fn post(&self, resource: &str, body: &Value) -> Result<crate::http::BufferedResponse> {

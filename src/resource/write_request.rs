@@ -138,8 +138,9 @@ impl RowWriter {
             RowSelector::Key(key) => (Some(key), Query::new()),
             RowSelector::Where(query) => (None, query.clone()),
         };
-        let reply = self.core.read(resource, key, &query.select(["id"]).select(column_names(body))).await?;
-        rows(&reply)
+        let response =
+            self.core.read(resource, key, &query.select(["id"]).select(column_names(body))).await?;
+        rows(&response)
     }
 }
 

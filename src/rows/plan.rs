@@ -75,7 +75,7 @@ resource! {
     PlanAddon = "plan_addon", "plan addon" {
         /// Id, assigned by the API.
         id / ID: i64,
-        /// Price of one unit before discounts, in the unit of [`PageQuery::monthly_price`].
+        /// Price of one unit before discounts, in the unit of [`Plan::monthly_price`].
         base_price / BASE_PRICE: i64,
         /// Whether an organization can buy the addon without balena's sales team.
         can_self_serve / CAN_SELF_SERVE: bool,

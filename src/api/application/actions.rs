@@ -96,9 +96,9 @@ impl Applications {
                 timeout: Some(DEADLINE),
                 ..EndpointRequest::new(Method::POST, format!("/application/{id}/restart"), None)
             };
-            let reply = core.send(restart).await;
-            let reply = reply.map_err(|error| error.about(format_args!("application {key}")))?;
-            action_result(reply, Force::NotTaken)
+            let response = core.send(restart).await;
+            let response = response.map_err(|error| error.about(format_args!("application {key}")))?;
+            action_result(response, Force::NotTaken)
         })
     }
 }

@@ -78,10 +78,10 @@ async fn device_type_in_use(core: &Core, device_type: &DeviceTypeKey) -> Result<
             (None, query.filter(this).order_by(DeviceType::NAME.asc()).top(1))
         }
     };
-    let reply = core.read("device_type", key.as_ref(), &query).await?;
-    let Some(row) = rows::<DeviceType>(&reply)?.into_iter().next() else {
+    let response = core.read("device_type", key.as_ref(), &query).await?;
+    let Some(row) = rows::<DeviceType>(&response)?.into_iter().next() else {
         let why = format!("there is no device type {device_type}");
-        return Err(Error::argument("device_type", why).with_operation(reply.operation).with_sent(true));
+        return Err(Error::argument("device_type", why).with_operation(response.operation).with_sent(true));
     };
     let host_apps = row.is_default_for_application.rows();
     if !host_apps.is_empty() && host_apps.iter().all(|app| app.is_archived == Some(true)) {

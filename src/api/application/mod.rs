@@ -121,8 +121,8 @@ impl Applications {
             not_empty("app_name", &name)?;
             not_empty("owner", &owner)?;
             let slug = format!("{owner}/{name}").to_lowercase();
-            let sought = escaped(&slug).to_string();
-            Ok(ReadTarget::one::<Application>(Some(Key::of("slug", slug)), Query::new(), sought))
+            let subject = escaped(&slug).to_string();
+            Ok(ReadTarget::one::<Application>(Some(Key::of("slug", slug)), Query::new(), subject))
         })
     }
 

@@ -133,12 +133,12 @@ impl Billing {
             not_empty("invoice_number", &number)?;
             let number = utf8_percent_encode(&number, NON_ALPHANUMERIC);
             let path = account(&core, &key, &format!("/invoices/{number}/download")).await?;
-            let reply = core.send(EndpointRequest::get(path)).await?;
-            let text = |name| header_text(&reply.headers, name);
+            let response = core.send(EndpointRequest::get(path)).await?;
+            let text = |name| header_text(&response.headers, name);
             Ok(InvoiceFile {
                 content_type: text(header::CONTENT_TYPE),
                 content_disposition: text(header::CONTENT_DISPOSITION),
-                content: reply.body,
+                content: response.body,
             })
         })
     }
@@ -160,12 +160,12 @@ impl Billing {
         JsonRequest::new(async move {
             let body = body()?;
             let path = account(&core, &key, rest).await?;
-            let mut reply = core.send(EndpointRequest::new(Method::PATCH, path, Some(body))).await?;
+            let mut response = core.send(EndpointRequest::new(Method::PATCH, path, Some(body))).await?;
             // Some servers answer a change with no body or `OK`.
-            if matches!(&*reply.body, b"" | b"OK") {
-                reply.body = Bytes::from_static(b"null");
+            if matches!(&*response.body, b"" | b"OK") {
+                response.body = Bytes::from_static(b"null");
             }
-            Ok(reply)
+            Ok(response)
         })
     }
 }

@@ -40,10 +40,10 @@ impl Billing {
         let (core, key) = (self.core.clone(), organization.into());
         RequestBuilder::new(move |given: Map<String, Value>| async move {
             let path = account(&core, &key, "/setup-intent").await?;
-            let reply = core.send(EndpointRequest::new(Method::POST, path, Some(given.into()))).await?;
+            let response = core.send(EndpointRequest::new(Method::POST, path, Some(given.into()))).await?;
             // Not quoted in the error: the response may contain a secret.
-            serde_json::from_slice(&reply.body).map_err(|_| {
-                response_error(&reply, ErrorKind::Decode, "the response is not a setup intent".to_owned())
+            serde_json::from_slice(&response.body).map_err(|_| {
+                response_error(&response, ErrorKind::Decode, "the response is not a setup intent".to_owned())
             })
         })
     }

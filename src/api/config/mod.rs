@@ -91,7 +91,7 @@ impl Config {
     }
 
     /// Reads the rules for names of variables and the schema of configuration variables (`GET /config/vars`). They
-    /// are public, so no token is sent, unless a [`device_type`](Filled::device_type) is given.
+    /// are public, so no token is sent, unless a [`device_type`](RequestBuilder::device_type) is given.
     ///
     /// # Errors
     /// `is_unauthorized` if a device type is given and nobody is logged in.
@@ -99,7 +99,7 @@ impl Config {
     pub fn get_config_var_schema(&self) -> RequestBuilder<ConfigVarSchema, ConfigVarSchema> {
         let core = self.core.clone();
         RequestBuilder::new(move |given| async move {
-            let reply = match given.get(DEVICE_TYPE).and_then(Value::as_str) {
+            let response = match given.get(DEVICE_TYPE).and_then(Value::as_str) {
                 None => core.send_with_token(EndpointRequest::get("/config/vars"), None).await,
                 Some(device_type) => {
                     not_empty("device_type", device_type)?;
@@ -107,7 +107,7 @@ impl Config {
                     core.send(EndpointRequest::get(format!("/config/vars?{DEVICE_TYPE}={device_type}"))).await
                 }
             };
-            decode(&reply?)
+            decode(&response?)
         })
     }
 }
@@ -129,16 +129,16 @@ async fn device_types(core: &Core) -> Result<BufferedResponse> {
 
 async fn manifest(core: &Core, name: &str) -> Result<DeviceTypeManifest> {
     not_empty("device_type", name)?;
-    let reply = device_types(core).await?;
-    let all: Vec<DeviceTypeManifest> = decode(&reply)?;
+    let response = device_types(core).await?;
+    let all: Vec<DeviceTypeManifest> = decode(&response)?;
     let is_it = |manifest: &DeviceTypeManifest| {
         let names = [&manifest.slug, &manifest.name].into_iter().flatten();
         names.chain(manifest.aliases.iter().flatten()).any(|known| known == name)
     };
     all.into_iter().find(is_it).ok_or_else(|| {
         Error::new(ErrorKind::InvalidArgument, format!("device type {} not found", escaped(name)))
-            .with_operation(reply.operation)
-            .with_status(reply.status)
+            .with_operation(response.operation)
+            .with_status(response.status)
             .with_sent(true)
             .with_help("`get_device_types` lists the names")
     })
@@ -151,9 +151,9 @@ fn remove(object: &mut Value, member: &str) {
 }
 
 /// Changes the JSON of a response.
-fn changed(mut reply: BufferedResponse, change: impl FnOnce(&mut Value)) -> Result<BufferedResponse> {
-    let mut value = decode(&reply)?;
+fn changed(mut response: BufferedResponse, change: impl FnOnce(&mut Value)) -> Result<BufferedResponse> {
+    let mut value = decode(&response)?;
     change(&mut value);
-    reply.body = value.to_string().into();
-    Ok(reply)
+    response.body = value.to_string().into();
+    Ok(response)
 }

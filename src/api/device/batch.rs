@@ -73,11 +73,11 @@ impl Devices {
                 async move { change_one(&writer, key, &change).await }
             }
         };
-        let deed = match change {
+        let operation = match change {
             Change::Set(columns) => RowOperation::Set(columns),
             Change::Delete => RowOperation::Delete,
         };
-        self.batch(devices.into(), identity, one, deed)
+        self.batch(devices.into(), identity, one, operation)
     }
 
     /// Creates a batch whose values depend on the device. `one` changes a single device, with the SDKs' requests.
@@ -99,7 +99,7 @@ impl Devices {
         devices: DeviceKeys,
         identity: Value,
         one: impl Fn(RowWriter, DeviceKey) -> F + Send + Sync + 'static,
-        deed: RowOperation<Device>,
+        operation: RowOperation<Device>,
     ) -> Batch
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -107,12 +107,8 @@ impl Devices {
         let core = &self.core;
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
             Keys::One(key) if !is_looked_up(core, key) => Box::new(PerItem::new(identity, one)),
-            Keys::One(_) => {
-                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: true })
-            }
-            Keys::Several(_) => {
-                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: false })
-            }
+            Keys::One(_) => Box::new(RowBatch { core: core.clone(), identity, operation, single: true }),
+            Keys::Several(_) => Box::new(RowBatch { core: core.clone(), identity, operation, single: false }),
         };
         Batch::new(core, devices.into_list(), Ok(operation))
     }

@@ -60,14 +60,14 @@ impl Devices {
         Request::new(async move {
             let id = core.id_of(key.target::<Device>(Query::new())?).await?;
             let variable = Key::of("device", id).and("name", LOCAL_MODE);
-            let reply =
+            let response =
                 core.read(<DeviceConfigVariable as Resource>::NAME, Some(&variable), &Query::new()).await?;
             let asked = Query::new().select([DeviceConfigVariable::VALUE.name()]);
-            let mut rows = whole_rows::<DeviceConfigVariable>(&reply, &asked)?.into_iter();
+            let mut rows = whole_rows::<DeviceConfigVariable>(&response, &asked)?.into_iter();
             let row = rows.next();
             if rows.next().is_some() {
                 let text = format!("{LOCAL_MODE} of device {id} is ambiguous: there are several");
-                return Err(response_error(&reply, ErrorKind::Ambiguous, text));
+                return Err(response_error(&response, ErrorKind::Ambiguous, text));
             }
             Ok(row.and_then(|row| row.value).as_deref() == Some("1"))
         })

@@ -80,11 +80,11 @@ impl Devices {
     }
 
     /// Registers a device with an application (`POST /device/register`). The device type is the application's unless
-    /// [`device_type`](Filled::device_type) is set.
+    /// [`device_type`](RequestBuilder::device_type) is set.
     ///
     /// With a user's token, it creates a provisioning key that is valid for ten minutes, and deletes it if the
     /// registration fails. It creates none if the token is a provisioning key of the application, or with
-    /// [`provisioning_key`](Filled::provisioning_key).
+    /// [`provisioning_key`](RequestBuilder::provisioning_key).
     ///
     /// # Errors
     /// `is_not_found` if the application does not exist; `is_conflict` if a device has this uuid already;
@@ -147,12 +147,12 @@ impl Registration {
             body.insert("user".into(), user.into());
         }
         let post = EndpointRequest::new(Method::POST, "/device/register", Some(body));
-        let reply = core.send_with_token(post, Some(registrar.key.clone())).await?;
-        let registered: RegisteredDevice = crate::json::decode(&reply.body)
-            .map_err(|misfit| decode_error_of_secret(&reply, &misfit).with_help(LOOK_FOR_IT))?;
+        let response = core.send_with_token(post, Some(registrar.key.clone())).await?;
+        let registered: RegisteredDevice = crate::json::decode(&response.body)
+            .map_err(|cause| decode_error_of_secret(&response, &cause).with_help(LOOK_FOR_IT))?;
         if registered.uuid != self.uuid {
             let text = format!("the answer is for another device: uuid {}", escaped(&registered.uuid));
-            return Err(response_error(&reply, ErrorKind::Decode, text).with_help(LOOK_FOR_IT));
+            return Err(response_error(&response, ErrorKind::Decode, text).with_help(LOOK_FOR_IT));
         }
         Ok(registered)
     }

@@ -71,18 +71,19 @@ pub(super) async fn send_proxied(
         (fields(json!({ "deviceId": id })), None)
     } else {
         let target = device.target::<Device>(needs.query())?;
-        let reply = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
-        let row: DeviceFields = exactly_one(target.not_found_kind, rows(&reply)?, &target.subject, &reply)?;
+        let response = core.read(target.resource, target.key.as_ref(), &target.defaults).await?;
+        let row: DeviceFields =
+            exactly_one(target.not_found_kind, rows(&response)?, &target.subject, &response)?;
         let version = row.supervisor_version.as_deref();
         match needs {
             RequiredFields::Version(minimum) => minimum.check(version)?,
             RequiredFields::VersionForRestart if !MinimumVersion::V7.is_met_as_written(version) => {
-                let id = row.id.ok_or_else(|| absent("id", &reply))?;
+                let id = row.id.ok_or_else(|| absent("id", &response))?;
                 return restart_before_7(core, id, spec, deadline).await;
             }
             _ => {}
         }
-        identity(needs, row, &reply)?
+        identity(needs, row, &response)?
     };
     if endpoint.method != Method::POST {
         body.insert("method".into(), endpoint.method.as_str().into());
@@ -98,25 +99,25 @@ pub(super) async fn send_proxied(
     }
     let repeatable = endpoint.retryability == Retryability::Read;
     let passed = ProxiedCall { path, body: Value::Object(body), idempotent: repeatable, deadline, force };
-    let reply = core.send_proxied(passed).await.map_err(|error| explain_unsupported(error, endpoint))?;
-    Ok(answer(core, endpoint, reply))
+    let response = core.send_proxied(passed).await.map_err(|error| explain_unsupported(error, endpoint))?;
+    Ok(answer(core, endpoint, response))
 }
 
 /// Returns the fields by which the API selects the device, and the id of its application if it was requested.
 fn identity(
     needs: RequiredFields,
     row: DeviceFields,
-    reply: &BufferedResponse,
+    response: &BufferedResponse,
 ) -> Result<(Map<String, Value>, Option<i64>)> {
     if let RequiredFields::Uuid = needs {
-        let uuid = row.uuid.filter(|uuid| !uuid.is_empty()).ok_or_else(|| absent("uuid", reply))?;
+        let uuid = row.uuid.filter(|uuid| !uuid.is_empty()).ok_or_else(|| absent("uuid", response))?;
         return Ok((fields(json!({ "uuid": uuid })), None));
     }
-    let id = row.id.ok_or_else(|| absent("id", reply))?;
+    let id = row.id.ok_or_else(|| absent("id", response))?;
     if let RequiredFields::Id = needs {
         return Ok((fields(json!({ "deviceId": id })), None));
     }
-    let application = row.application.first().ok_or_else(|| absent("application", reply))?.id;
+    let application = row.application.first().ok_or_else(|| absent("application", response))?.id;
     Ok((fields(json!({ "deviceId": id, "appId": application })), Some(application)))
 }
 
@@ -157,16 +158,16 @@ async fn restart_before_7(
     Ok(answer(core, spec.endpoint, core.send(plain).await?))
 }
 
-fn answer(core: &Core, endpoint: &'static Endpoint, reply: BufferedResponse) -> SupervisorResponse {
+fn answer(core: &Core, endpoint: &'static Endpoint, response: BufferedResponse) -> SupervisorResponse {
     SupervisorResponse {
         supervisor: core.supervisor.clone(),
         endpoint,
-        operation: reply.operation,
-        status: reply.status,
+        operation: response.operation,
+        status: response.status,
         // Used for errors only, which the API reports.
         is_html: false,
         force: Force::NotTaken,
-        body: reply.body,
+        body: response.body,
     }
 }
 
@@ -202,10 +203,10 @@ pub(super) fn of_another_device(error: Error) -> Error {
     }
 }
 
-fn absent(what: &str, reply: &BufferedResponse) -> Error {
+fn absent(what: &str, response: &BufferedResponse) -> Error {
     Error::new(ErrorKind::Decode, format!("the response lacks the device's {what}"))
-        .with_operation(reply.operation.clone())
-        .with_status(reply.status)
+        .with_operation(response.operation.clone())
+        .with_status(response.status)
         .with_sent(true)
         .with_help("check that the token may read it: the API omits what a key may not read")
 }

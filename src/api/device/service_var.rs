@@ -85,8 +85,8 @@ impl DeviceServiceVariables {
         let (core, variable) = (self.core.clone(), Variable::new(device, service, name));
         Request::new(async move {
             let query = variable.query(&core).await?.select(["value"]);
-            let reply = core.read(<DeviceServiceVariable as Resource>::NAME, None, &query).await?;
-            let mut rows = whole_rows::<Row>(&reply, &query)?.into_iter();
+            let response = core.read(<DeviceServiceVariable as Resource>::NAME, None, &query).await?;
+            let mut rows = whole_rows::<Row>(&response, &query)?.into_iter();
             Ok(match (rows.next(), rows.next()) {
                 (Some(row), None) => row.value,
                 _ => None,
@@ -190,12 +190,12 @@ impl Variable {
         };
         let filter = on_device.and(self.installs(&ServiceInstall::SERVICE.with_alias("s")));
         let query = Query::new().select(["id"]).filter(filter);
-        let reply = core.read(<ServiceInstall as Resource>::NAME, None, &query).await?;
-        let found: Vec<IdRow> = rows(&reply)?;
+        let response = core.read(<ServiceInstall as Resource>::NAME, None, &query).await?;
+        let found: Vec<IdRow> = rows(&response)?;
         let error = |kind, text: String| {
             Error::new(kind, text)
-                .with_operation(reply.operation.clone())
-                .with_status(reply.status)
+                .with_operation(response.operation.clone())
+                .with_status(response.status)
                 .with_sent(true)
         };
         let mut found = found.into_iter();

@@ -55,8 +55,8 @@ impl<P: ParentKey + From<DeviceKey>, R: DeviceValue> KeyValue<P, R> {
         let operation: Box<dyn Operation<DeviceKey>> = match &devices {
             Keys::One(_) => Box::new(PerItem::new(identity, move |_, device| set(device))),
             Keys::Several(_) => {
-                let deed = RowOperation::<Device>::Each(Box::new(move |id| set(DeviceKey::from(id))));
-                Box::new(RowBatch { core: core.clone(), identity, operation: deed, single: false })
+                let operation = RowOperation::<Device>::Each(Box::new(move |id| set(DeviceKey::from(id))));
+                Box::new(RowBatch { core: core.clone(), identity, operation, single: false })
             }
         };
         Batch::new(core, devices.into_list(), Ok(operation))

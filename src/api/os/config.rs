@@ -23,7 +23,7 @@ open_enum! {
     Network {
         /// A cable.
         Ethernet = "ethernet",
-        /// Wi-Fi. Needs [`wifi_ssid`](Filled::wifi_ssid).
+        /// Wi-Fi. Needs [`wifi_ssid`](RequestBuilder::wifi_ssid).
         Wifi = "wifi",
     }
 }
@@ -82,8 +82,8 @@ impl DeviceOs {
             body.insert("version".to_owned(), version.into());
             body.insert("appId".to_owned(), id.into());
             let plain = EndpointRequest::new(Method::POST, "/download-config", Some(Value::Object(body)));
-            let reply = core.send(plain).await;
-            decode(&reply.map_err(|error| error.about(format_args!("application {application}")))?)
+            let response = core.send(plain).await;
+            decode(&response.map_err(|error| error.about(format_args!("application {application}")))?)
         })
     }
 }

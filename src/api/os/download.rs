@@ -34,7 +34,7 @@ impl DeviceOs {
     /// `GET /v6/application` for the latest version). The default version is the recommended one, or the newest if
     /// none is.
     ///
-    /// Returns a [`Download`] once the response head has arrived, or with [`to_file`](Filled::to_file) writes the
+    /// Returns a [`Download`] once the response head has arrived, or with [`to_file`](RequestBuilder::to_file) writes the
     /// file. The token is sent to the API only, not to redirects.
     ///
     /// ```no_run

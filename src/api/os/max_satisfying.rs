@@ -22,7 +22,7 @@ use super::versions::{OsType, OsVersion, published_as};
 pub struct MaxSatisfyingVersion {
     core: Arc<Core>,
     device_type: DeviceTypeKey,
-    sought: String,
+    version_query: String,
     os_type: Option<OsType>,
 }
 
@@ -38,7 +38,7 @@ enum VersionQuery {
 
 impl MaxSatisfyingVersion {
     pub(super) fn new(core: &Arc<Core>, device_type: DeviceTypeKey) -> Self {
-        Self { core: core.clone(), device_type, sought: "latest".to_owned(), os_type: None }
+        Self { core: core.clone(), device_type, version_query: "latest".to_owned(), os_type: None }
     }
 
     /// Sets the version or range. The default is `latest`:
@@ -52,7 +52,7 @@ impl MaxSatisfyingVersion {
     /// * `default`: the newest that is recommended, or the newest if none is.
     #[doc(alias = "versionOrRange")]
     pub fn version_or_range(mut self, version_or_range: impl Into<String>) -> Self {
-        self.sought = version_or_range.into();
+        self.version_query = version_or_range.into();
         self
     }
 
@@ -64,7 +64,7 @@ impl MaxSatisfyingVersion {
     }
 
     async fn find(self) -> Result<Option<String>> {
-        let sought = match &*self.sought {
+        let version_query = match &*self.version_query {
             "latest" => VersionQuery::Latest,
             "recommended" => VersionQuery::Recommended,
             "default" => VersionQuery::Default,
@@ -81,18 +81,18 @@ impl MaxSatisfyingVersion {
         let raw = |version: &OsVersion| version.raw_version().to_owned();
         let recommended = || versions.iter().find(|version| version.is_recommended).map(raw);
         let latest = || versions.first().map(raw);
-        Ok(match sought {
+        Ok(match version_query {
             VersionQuery::Latest => latest(),
             VersionQuery::Recommended => recommended(),
             VersionQuery::Default => recommended().or_else(latest),
             VersionQuery::Within(_)
-                if versions.iter().any(|version| version.raw_version() == self.sought) =>
+                if versions.iter().any(|version| version.raw_version() == self.version_query) =>
             {
-                Some(self.sought)
+                Some(self.version_query)
             }
-            VersionQuery::Form => published_as(&versions, &self.sought).map(raw),
+            VersionQuery::Form => published_as(&versions, &self.version_query).map(raw),
             VersionQuery::Within(range) => {
-                let wants_dev = self.sought.contains("dev");
+                let wants_dev = self.version_query.contains("dev");
                 let parsed = versions.iter().filter_map(|version| {
                     Some((Version::parse_full(version.raw_version())?, version.raw_version()))
                 });
@@ -117,6 +117,6 @@ impl IntoFuture for MaxSatisfyingVersion {
 
 impl fmt::Debug for MaxSatisfyingVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MaxSatisfyingVersion").field("sought", &self.sought).finish_non_exhaustive()
+        f.debug_struct("MaxSatisfyingVersion").field("version_query", &self.version_query).finish_non_exhaustive()
     }
 }

@@ -93,13 +93,13 @@ impl DeviceOs {
             let version = in_one_form(&core, &slug, version).await?;
             let part = |text| utf8_percent_encode(text, PATH);
             let path = format!("/device-types/v1/{}/images/{}/download-size", part(&slug), part(&version));
-            let reply = core.send(EndpointRequest::get(path)).await?;
-            match decode::<Measured>(&reply)?.size {
+            let response = core.send(EndpointRequest::get(path)).await?;
+            match decode::<Measured>(&response)?.size {
                 Size::Number(bytes) => Ok(bytes),
                 Size::Text(text) => text.parse().map_err(|_| {
                     let shown = text.escape_debug();
                     response_error(
-                        &reply,
+                        &response,
                         ErrorKind::Decode,
                         format!("the response has no size: \"{shown}\""),
                     )

@@ -19,9 +19,9 @@ use super::rules::{is_of_line, newest_first, stripped};
 /// 2.98.33+rev1`; without a revision, the newest. A development variant must be named.
 pub(crate) fn published_as<'a>(versions: &'a [OsVersion], text: &str) -> Option<&'a OsVersion> {
     let exact = versions.iter().find(|version| version.raw_version() == text);
-    let sought = Version::parse_full(text)?;
+    let subject = Version::parse_full(text)?;
     let same = |version: &&OsVersion| {
-        Version::parse_full(version.raw_version()).is_some_and(|version| sought.matches_published(&version))
+        Version::parse_full(version.raw_version()).is_some_and(|version| subject.matches_published(&version))
     };
     exact.or_else(|| {
         versions.iter().filter(same).max_by_key(|version| Version::parse_full(version.raw_version()))

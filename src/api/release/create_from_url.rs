@@ -76,7 +76,7 @@ impl RequestBuilder<BuildFromUrl, ReleaseId> {
 }
 
 /// Returns the id of the started build. The builder reports a failure with the status 200.
-fn started(reply: &BufferedResponse) -> Result<ReleaseId> {
+fn started(response: &BufferedResponse) -> Result<ReleaseId> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Answer {
@@ -85,9 +85,9 @@ fn started(reply: &BufferedResponse) -> Result<ReleaseId> {
         message: Option<String>,
         error: Option<String>,
     }
-    let answer: Answer = decode(reply)?;
+    let answer: Answer = decode(response)?;
     answer.release_id.filter(|_| answer.started).ok_or_else(|| {
         let words = answer.message.or(answer.error).unwrap_or_else(|| "it gives no reason".to_owned());
-        response_error(reply, ErrorKind::Rejected, format!("the builder did not start the build: {words}"))
+        response_error(response, ErrorKind::Rejected, format!("the builder did not start the build: {words}"))
     })
 }

@@ -71,9 +71,9 @@ impl TeamMemberships {
     /// Deletes one membership or several (`DELETE /v6/team_membership`). Succeeds even if they do not exist: the API
     /// does not report it.
     pub fn remove(&self, memberships: impl Into<Keys<TeamMembershipId>>) -> Batch<TeamMembershipId> {
-        let deed: RowOperation<TeamMembership> = RowOperation::Delete;
+        let operation: RowOperation<TeamMembership> = RowOperation::Delete;
         let rows =
-            RowBatch { core: self.core.clone(), identity: json!(["delete"]), operation: deed, single: false };
+            RowBatch { core: self.core.clone(), identity: json!(["delete"]), operation, single: false };
         Batch::new(&self.core, memberships.into().into_list(), Ok(Box::new(rows)))
     }
 }

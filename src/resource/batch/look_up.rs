@@ -90,22 +90,22 @@ pub(crate) async fn look_up<R: ListedRow, T>(
     names: Places<T>,
     group: GroupOf<'_, R>,
     search: &LookUpOptions,
-    manner: &RunOptions<'_>,
+    run_options: &RunOptions<'_>,
 ) -> Result<LookUpResult>
 where
     T: LiteralOf<T> + Clone + Eq + Hash + fmt::Display + Send + Sync,
 {
     let mut parts = names.chunks(search.chunk_size).enumerate();
-    let mut flight = InFlight::new();
+    let mut in_flight = InFlight::new();
     let mut answers: Vec<(usize, LookUpResult)> = Vec::new();
     loop {
-        while flight.len() < manner.concurrency {
+        while in_flight.len() < run_options.concurrency {
             let Some((number, names)) = parts.next() else { break };
             let query = query(&column, names, search);
             let column = column.name();
             let ask = async move {
                 let ask = || core.read(R::NAME, None, &query);
-                let reply = manner.rate_limit_wait.retry(manner.clock, ask).await?;
+                let response = run_options.rate_limit_wait.retry(run_options.clock, ask).await?;
                 let name = |row: &R| {
                     if search.single {
                         names.first().map(|(_, name)| name.clone())
@@ -113,11 +113,11 @@ where
                         value(row, column)
                     }
                 };
-                assign(&reply, rows(&reply)?, names, name, group)
+                assign(&response, rows(&response)?, names, name, group)
             };
-            flight.push(number, Box::pin(ask));
+            in_flight.push(number, Box::pin(ask));
         }
-        let Some((number, found)) = flight.next().await else { break };
+        let Some((number, found)) = in_flight.next().await else { break };
         answers.push((number, found?));
     }
     answers.sort_unstable_by_key(|(number, _)| *number);
@@ -145,7 +145,7 @@ fn query<R: ListedRow, T: LiteralOf<T> + Clone>(
 
 /// Assigns the rows to the indexes of the list.
 fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
-    reply: &BufferedResponse,
+    response: &BufferedResponse,
     rows: Vec<R>,
     names: &[(usize, T)],
     name: impl Fn(&R) -> Option<T>,
@@ -157,7 +157,7 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     }
     let mut times: HashMap<T, usize> = HashMap::new();
     for row in &rows {
-        *times.entry(name(row).ok_or_else(|| absent(reply))?).or_default() += 1;
+        *times.entry(name(row).ok_or_else(|| absent(response))?).or_default() += 1;
     }
     let mut found = LookUpResult::default();
     for (item, name) in names {
@@ -166,13 +166,13 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
             Some(_) => (ErrorKind::Ambiguous, "is ambiguous"),
             None => (ErrorKind::NotFound, "not found"),
         };
-        // The status belongs to the request for the list, not to the missing row.
+        // The status fingerprint to the request for the list, not to the missing row.
         let error =
-            Error::new(kind, format!("{} {name} {what}", R::NOUN)).with_operation(reply.operation.clone());
+            Error::new(kind, format!("{} {name} {what}", R::NOUN)).with_operation(response.operation.clone());
         found.missing.push((vec![*item], error.with_sent(true)));
     }
     for row in rows {
-        let name = name(&row).ok_or_else(|| absent(reply))?;
+        let name = name(&row).ok_or_else(|| absent(response))?;
         // Ignores rows that were not requested.
         let Some(items) = places.remove(&name).filter(|_| times.get(&name) == Some(&1)) else { continue };
         match group(&row) {
@@ -183,7 +183,7 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     Ok(found)
 }
 
-fn absent(reply: &BufferedResponse) -> Error {
-    response_error(reply, ErrorKind::Decode, "a row has no name".to_owned())
+fn absent(response: &BufferedResponse) -> Error {
+    response_error(response, ErrorKind::Decode, "a row has no name".to_owned())
         .with_help("check that the token may read it: the API omits what a key may not read")
 }

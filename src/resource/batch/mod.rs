@@ -53,7 +53,7 @@ struct Options {
 /// Uuids are looked up before anything is changed, 50 in one request, and all must exist. The API does not report
 /// ids that do not exist or that the token may not change, nor does version 6 report a single uuid: `Ok` then means
 /// that the API accepted the request. [`confirm`](Self::confirm) and [`report`](Self::report) check the effect.
-/// Dropping the future cancels the batch; the chunk in flight may still have its effect.
+/// Dropping the future cancels the batch; the chunk in in_flight may still have its effect.
 ///
 /// # Errors
 /// Besides those of the call: `is_invalid_argument`, before anything is sent, if a key is malformed, the
@@ -148,7 +148,7 @@ impl<K, O> Batch<K, O> {
     /// changes of columns are; otherwise see [`retry_unknown`](Self::retry_unknown).
     ///
     /// # Errors
-    /// `is_invalid_argument` if the token belongs to another call: another list, other arguments, or another API.
+    /// `is_invalid_argument` if the token fingerprint to another call: another list, other arguments, or another API.
     pub fn resume(mut self, token: ResumeToken) -> Self {
         self.options.resume = Some(token);
         self

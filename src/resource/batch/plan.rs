@@ -81,7 +81,7 @@ pub(crate) trait Operation<K>: Send + Sync {
         &'a self,
         keys: &'a [K],
         open: Vec<PendingItem>,
-        manner: &'a RunOptions<'a>,
+        run_options: &'a RunOptions<'a>,
     ) -> BoxFuture<'a, Result<Plan>>;
 
     /// Sends one chunk, and checks its effect if the writer does.
@@ -90,7 +90,7 @@ pub(crate) trait Operation<K>: Send + Sync {
         keys: &'a [K],
         chunk: &'a Chunk,
         writer: &'a RowWriter,
-        manner: &'a RunOptions<'a>,
+        run_options: &'a RunOptions<'a>,
     ) -> BoxFuture<'a, Result<ChunkOutcome>>;
 }
 

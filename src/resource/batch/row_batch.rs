@@ -107,36 +107,36 @@ impl<R: ListedRow + Sync> RowBatch<R> {
         }
     }
 
-    async fn find(&self, sorted: KeysByColumn, manner: &RunOptions<'_>) -> Result<LookUpResult> {
+    async fn find(&self, sorted: KeysByColumn, run_options: &RunOptions<'_>) -> Result<LookUpResult> {
         let grouped = match &self.operation {
             RowOperation::SetByGroup(grouped) => Some(grouped),
             _ => None,
         };
         let columns = grouped.map_or_else(Query::new, |grouped| grouped.columns());
         let group = |row: &R| grouped.map(|grouped| grouped.group(row)).transpose();
-        find(&self.core, sorted, columns, self.single, &group, manner).await
+        find(&self.core, sorted, columns, self.single, &group, run_options).await
     }
 
     async fn make_plan(
         &self,
         keys: &[R::Key],
         open: Vec<PendingItem>,
-        manner: &RunOptions<'_>,
+        run_options: &RunOptions<'_>,
     ) -> Result<Plan> {
         let sorted = keys_by_column::<R>(keys, &open)?;
         if let RowOperation::SetByGroup(grouped) = &self.operation {
-            manner.rate_limit_wait.retry(manner.clock, || grouped.prepare()).await?;
+            run_options.rate_limit_wait.retry(run_options.clock, || grouped.prepare()).await?;
         }
         let by_ids = sorted.names.is_empty();
         let found = match &self.operation {
             // Whether the rows exist can only be checked before they are deleted.
-            RowOperation::Delete if manner.confirm => self.find(sorted, manner).await?,
+            RowOperation::Delete if run_options.confirm => self.find(sorted, run_options).await?,
             // Ids are sent without a look-up.
             RowOperation::Set(_) | RowOperation::Delete | RowOperation::Each(_) if by_ids => {
                 let row = |(item, id)| ListRow { id, group: None, items: vec![item] };
                 LookUpResult { rows: sorted.ids.into_iter().map(row).collect(), missing: Vec::new() }
             }
-            _ => self.find(sorted, manner).await?,
+            _ => self.find(sorted, run_options).await?,
         };
         let mut plan = Plan { refused: found.missing, ..Plan::default() };
         if let RowOperation::Delete = self.operation {
@@ -151,7 +151,7 @@ impl<R: ListedRow + Sync> RowBatch<R> {
             plan.done = gone.flat_map(|(items, _)| items).collect();
         }
         let all_have_to_be_there = !by_ids || matches!(self.operation, RowOperation::SetByGroup(_));
-        if !manner.keep_going && all_have_to_be_there && !plan.refused.is_empty() {
+        if !run_options.keep_going && all_have_to_be_there && !plan.refused.is_empty() {
             return Err(not_found_error::<R>(keys, plan.refused));
         }
         let rows = match self.operation {
@@ -175,7 +175,7 @@ impl<R: ListedRow + Sync> RowBatch<R> {
         keys: &[R::Key],
         chunk: &Chunk,
         writer: &RowWriter,
-        manner: &RunOptions<'_>,
+        run_options: &RunOptions<'_>,
     ) -> Result<ChunkOutcome> {
         let rows = || RowSelector::filter(Column::<R, i64>::new("id").is_in(&chunk.ids));
         let set = match (&self.operation, &chunk.group, chunk.ids.first()) {
@@ -197,7 +197,7 @@ impl<R: ListedRow + Sync> RowBatch<R> {
         if !writer.confirms() {
             return Ok(ChunkOutcome::default());
         }
-        let looked = self.verify(keys, chunk, set, manner).await;
+        let looked = self.verify(keys, chunk, set, run_options).await;
         Ok(looked.map_or_else(
             |error| ChunkOutcome { not_confirmed: Some(error), ..ChunkOutcome::default() },
             |without_effect| ChunkOutcome { unchanged: without_effect, not_confirmed: None },
@@ -210,7 +210,7 @@ impl<R: ListedRow + Sync> RowBatch<R> {
         keys: &[R::Key],
         chunk: &Chunk,
         set: Option<&Value>,
-        manner: &RunOptions<'_>,
+        run_options: &RunOptions<'_>,
     ) -> Result<Vec<(usize, Error)>> {
         let named = |item: usize| keys.get(item).and_then(|key| Some((key, R::named(key).ok()?)));
         let mut query = Query::new()
@@ -220,9 +220,11 @@ impl<R: ListedRow + Sync> RowBatch<R> {
         if let Some((_, KeyColumn::By(column, _))) = chunk.items.first().and_then(|item| named(*item)) {
             query = query.select([column]);
         }
-        let reply =
-            manner.rate_limit_wait.retry(manner.clock, || self.core.read(R::NAME, None, &query)).await?;
-        let found: Vec<Value> = rows_of(&reply)?;
+        let response = run_options
+            .rate_limit_wait
+            .retry(run_options.clock, || self.core.read(R::NAME, None, &query))
+            .await?;
+        let found: Vec<Value> = rows_of(&response)?;
         let by_id: HashMap<i64, &Value> =
             found.iter().filter_map(|row| Some((row.get("id")?.as_i64()?, row))).collect();
         let mut without_effect = Vec::new();
@@ -243,7 +245,8 @@ impl<R: ListedRow + Sync> RowBatch<R> {
                     difference(columns, row).map(|reads| unchanged_error(what, &reads))
                 }
             };
-            without_effect.extend(error.map(|error| (*item, error.with_operation(reply.operation.clone()))));
+            without_effect
+                .extend(error.map(|error| (*item, error.with_operation(response.operation.clone()))));
         }
         Ok(without_effect)
     }
@@ -261,16 +264,16 @@ async fn find<R: ListedRow + Sync>(
     columns: Query,
     single: bool,
     group: GroupOf<'_, R>,
-    manner: &RunOptions<'_>,
+    run_options: &RunOptions<'_>,
 ) -> Result<LookUpResult> {
     let size = core.settings().request_batching_chunk_size;
     let mut search = LookUpOptions { columns, single, chunk_size: size.ids.get() };
     let (by_id, id) = (Column::<R, i64>::new("id"), |row: &R, _| row.id());
-    let mut found = look_up(core, by_id, id, sorted.ids, group, &search, manner).await?;
+    let mut found = look_up(core, by_id, id, sorted.ids, group, &search, run_options).await?;
     search.chunk_size = size.names.get();
     for (column, names) in sorted.names {
         let by_name = Column::<R, String>::new(column);
-        let more = look_up(core, by_name, R::name, names, group, &search, manner).await?;
+        let more = look_up(core, by_name, R::name, names, group, &search, run_options).await?;
         found.rows.extend(more.rows);
         found.missing.extend(more.missing);
     }
@@ -289,7 +292,7 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
     };
     let clock = &*core.http.clock;
     let (patience, concurrency) = (RateLimitWait::None, 1);
-    let manner =
+    let run_options =
         RunOptions { concurrency, keep_going: false, confirm: false, rate_limit_wait: patience, clock };
     let open: Vec<PendingItem> = (0..keys.len()).map(|item| PendingItem { item, unknown: false }).collect();
     let rows = Mutex::new(Vec::new());
@@ -297,7 +300,8 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
         rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
         Ok(None)
     };
-    let found = find::<R>(core, keys_by_column::<R>(keys, &open)?, columns, single, &keep, &manner).await?;
+    let found =
+        find::<R>(core, keys_by_column::<R>(keys, &open)?, columns, single, &keep, &run_options).await?;
     if !found.missing.is_empty() {
         return Err(not_found_error::<R>(keys, found.missing));
     }
@@ -337,9 +341,9 @@ impl<R: ListedRow + Sync> Operation<R::Key> for RowBatch<R> {
         &'a self,
         keys: &'a [R::Key],
         open: Vec<PendingItem>,
-        manner: &'a RunOptions<'a>,
+        run_options: &'a RunOptions<'a>,
     ) -> BoxFuture<'a, Result<Plan>> {
-        Box::pin(self.make_plan(keys, open, manner))
+        Box::pin(self.make_plan(keys, open, run_options))
     }
 
     fn send<'a>(
@@ -347,8 +351,8 @@ impl<R: ListedRow + Sync> Operation<R::Key> for RowBatch<R> {
         keys: &'a [R::Key],
         chunk: &'a Chunk,
         writer: &'a RowWriter,
-        manner: &'a RunOptions<'a>,
+        run_options: &'a RunOptions<'a>,
     ) -> BoxFuture<'a, Result<ChunkOutcome>> {
-        Box::pin(self.send_chunk(keys, chunk, writer, manner))
+        Box::pin(self.send_chunk(keys, chunk, writer, run_options))
     }
 }

@@ -27,14 +27,13 @@ pub(super) async fn run<K: BatchKey>(
         let why = format_args!("{} is none of 1 to {MAX_CONCURRENCY}", options.concurrency);
         return Err(Error::argument("concurrency", why));
     }
-    let belongs = fingerprint(core, &keys, operation);
+    let fingerprint = fingerprint(core, &keys, operation);
     let marks = match &options.resume {
-        Some(token) => token.marks(belongs, keys.len())?,
+        Some(token) => token.marks(fingerprint, keys.len())?,
         None => vec![Checkpoint::Open; keys.len()],
     };
     let again = operation.is_idempotent() || options.retry_unknown;
-    let mut ledger =
-        ItemStates { fingerprint: belongs, sources: Vec::with_capacity(keys.len()), chunks: Vec::new() };
+    let mut ledger = ItemStates { fingerprint, sources: Vec::with_capacity(keys.len()), chunks: Vec::new() };
     let mut open = Vec::new();
     for (item, mark) in marks.into_iter().enumerate() {
         ledger.sources.push(match mark {
@@ -48,11 +47,12 @@ pub(super) async fn run<K: BatchKey>(
     }
     let clock = &*core.http.clock;
     let Options { concurrency, keep_going, confirm, .. } = options;
-    let manner = RunOptions { concurrency, keep_going, confirm, rate_limit_wait: patience, clock };
+    let run_options = RunOptions { concurrency, keep_going, confirm, rate_limit_wait: patience, clock };
     let writer = RowWriter::new(core, confirm);
-    let plan = if open.is_empty() { Plan::default() } else { operation.plan(&keys, open, &manner).await? };
+    let plan =
+        if open.is_empty() { Plan::default() } else { operation.plan(&keys, open, &run_options).await? };
     let chunks = ledger.enter(plan);
-    let stopped_by = drive(&keys, operation, &chunks, &writer, &mut ledger, &manner, &mut options).await;
+    let stopped_by = drive(&keys, operation, &chunks, &writer, &mut ledger, &run_options, &mut options).await;
     Ok(BatchReport::new(keys, ledger, stopped_by))
 }
 
@@ -122,30 +122,30 @@ async fn drive<K>(
     chunks: &[Chunk],
     writer: &RowWriter,
     ledger: &mut ItemStates,
-    manner: &RunOptions<'_>,
+    run_options: &RunOptions<'_>,
     options: &mut Options,
 ) -> Option<usize> {
     let mut queue: VecDeque<usize> = (0..chunks.len()).collect();
-    let mut flight = InFlight::new();
+    let mut in_flight = InFlight::new();
     let mut stopped_by = None;
     let mut pause: Option<Duration> = None;
     let mut waits = 0;
     loop {
-        while stopped_by.is_none() && pause.is_none() && flight.len() < manner.concurrency {
+        while stopped_by.is_none() && pause.is_none() && in_flight.len() < run_options.concurrency {
             let Some(number) = queue.pop_front() else { break };
             let Some(chunk) = chunks.get(number) else { break };
             ledger.set(number, BatchState::Unknown, None);
             if let Some(progress) = &mut options.progress {
                 progress(&BatchProgress(ledger));
             }
-            flight.push(number, operation.send(keys, chunk, writer, manner));
+            in_flight.push(number, operation.send(keys, chunk, writer, run_options));
         }
-        let Some((number, result)) = flight.next().await else {
+        let Some((number, result)) = in_flight.next().await else {
             // No request is running: all chunks are done, one has ended the batch, or all must wait.
             match pause.take() {
                 Some(wait) if stopped_by.is_none() => {
                     tracing::debug!(?wait, "too many requests, the batch waits as asked");
-                    manner.clock.sleep(wait).await;
+                    run_options.clock.sleep(wait).await;
                     waits += 1;
                     continue;
                 }
@@ -156,20 +156,20 @@ async fn drive<K>(
             Ok(answered) => {
                 waits = 0;
                 let first = ledger.answered(number, answered);
-                if !manner.keep_going {
+                if !run_options.keep_going {
                     stopped_by = stopped_by.or(first);
                 }
                 continue;
             }
             Err(error) => error,
         };
-        if let Some(wait) = manner.rate_limit_wait.wait(&error, waits) {
+        if let Some(wait) = run_options.rate_limit_wait.wait(&error, waits) {
             ledger.set(number, BatchState::NotTried, None);
             queue.push_front(number);
             pause = pause.max(Some(wait));
             continue;
         }
-        if ends_all(&error) || !manner.keep_going {
+        if ends_all(&error) || !run_options.keep_going {
             stopped_by = stopped_by.or(Some(number));
         }
         ledger.set(number, state(&error), Some(error));

@@ -39,7 +39,7 @@ impl Checkpoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumeToken {
     /// Checksum of its call.
-    belongs: u64,
+    fingerprint: u64,
     /// Run lengths of equal marks, in the order of the list.
     runs: Vec<(Checkpoint, u32)>,
 }
@@ -48,7 +48,7 @@ pub struct ResumeToken {
 const VERSION: &str = "batch1";
 
 impl ResumeToken {
-    pub(super) fn new(belongs: u64, marks: impl IntoIterator<Item = Checkpoint>) -> Self {
+    pub(super) fn new(fingerprint: u64, marks: impl IntoIterator<Item = Checkpoint>) -> Self {
         let mut runs: Vec<(Checkpoint, u32)> = Vec::new();
         for mark in marks {
             match runs.last_mut() {
@@ -56,17 +56,17 @@ impl ResumeToken {
                 _ => runs.push((mark, 1)),
             }
         }
-        Self { belongs, runs }
+        Self { fingerprint, runs }
     }
 
     /// Returns the mark of each item.
     ///
     /// # Errors
-    /// `is_invalid_argument` if the token belongs to another call.
-    pub(super) fn marks(&self, belongs: u64, length: usize) -> Result<Vec<Checkpoint>> {
+    /// `is_invalid_argument` if the token fingerprint to another call.
+    pub(super) fn marks(&self, fingerprint: u64, length: usize) -> Result<Vec<Checkpoint>> {
         let all: u64 = self.runs.iter().map(|(_, count)| u64::from(*count)).sum();
-        if self.belongs != belongs || u64::try_from(length) != Ok(all) {
-            let error = Error::argument("resume", "the token belongs to another call");
+        if self.fingerprint != fingerprint || u64::try_from(length) != Ok(all) {
+            let error = Error::argument("resume", "the token fingerprint to another call");
             return Err(error.with_help(
                 "it goes with the same function, the same arguments, the same list in the same order and the \
                  same API; without a token all of it is done anew",
@@ -79,7 +79,7 @@ impl ResumeToken {
     }
 
     fn payload(&self) -> String {
-        let mut text = format!("{VERSION}.{:016x}.", self.belongs);
+        let mut text = format!("{VERSION}.{:016x}.", self.fingerprint);
         for (mark, count) in &self.runs {
             text.push_str(&count.to_string());
             text.push(mark.letter());
@@ -116,7 +116,7 @@ impl FromStr for ResumeToken {
 
 fn parse(payload: &str) -> Option<ResumeToken> {
     let mut parts = payload.split('.').skip(1);
-    let belongs = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let fingerprint = u64::from_str_radix(parts.next()?, 16).ok()?;
     let mut runs = Vec::new();
     let mut rest = parts.next()?;
     while let Some(at) = rest.find(|c: char| !c.is_ascii_digit()) {
@@ -125,7 +125,7 @@ fn parse(payload: &str) -> Option<ResumeToken> {
         runs.push((Checkpoint::of(tail.next()?)?, count.parse().ok()?));
         rest = tail.as_str();
     }
-    (rest.is_empty() && parts.next().is_none()).then_some(ResumeToken { belongs, runs })
+    (rest.is_empty() && parts.next().is_none()).then_some(ResumeToken { fingerprint, runs })
 }
 
 impl Serialize for ResumeToken {
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(token().marks(7, 6).unwrap().len(), 6);
         assert!(token().marks(8, 6).unwrap_err().is_invalid_argument());
         assert!(token().marks(7, 5).unwrap_err().is_invalid_argument());
-        let endless = ResumeToken { belongs: 7, runs: vec![(Checkpoint::Done, u32::MAX); 9] };
+        let endless = ResumeToken { fingerprint: 7, runs: vec![(Checkpoint::Done, u32::MAX); 9] };
         assert!(endless.marks(7, 6).unwrap_err().is_invalid_argument());
     }
 

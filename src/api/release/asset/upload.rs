@@ -137,7 +137,7 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for UploadAsset<T> {
         Box::pin(async move {
             let core = self.upload.core.clone();
             match self.upload.send().await? {
-                UploadResult::Row(reply) => decode(&reply),
+                UploadResult::Row(response) => decode(&response),
                 UploadResult::Asset(id) => {
                     let target = ReadTarget::one::<ReleaseAsset>(Some(Key::id(id)), Query::new(), id);
                     core.row_of(target).await
@@ -176,12 +176,12 @@ impl Upload {
         let file = self.file.clone().open("file").await?;
         let release = self.release.clone().resolve(self.core.clone()).await?;
         let query = Query::new().select(["id"]);
-        let reply = self.core.read(RESOURCE, Some(&by_name(release, &self.asset_key)), &query).await?;
-        let there = rows::<IdRow>(&reply)?.into_iter().next().map(|row| row.id);
+        let response = self.core.read(RESOURCE, Some(&by_name(release, &self.asset_key)), &query).await?;
+        let there = rows::<IdRow>(&response)?.into_iter().next().map(|row| row.id);
         if there.is_some() && !self.overwrites {
             let (name, release) = (escaped(&self.asset_key), &self.release);
             let text = format!("release {release} has an asset {name} already");
-            return Err(response_error(&reply, ErrorKind::Conflict, text)
+            return Err(response_error(&response, ErrorKind::Conflict, text)
                 .with_help("`.overwrite()` replaces its file"));
         }
         if file.size() <= PART {
@@ -220,9 +220,9 @@ impl Upload {
         let key = there.map(Key::id);
         let method = if there.is_some() { Method::PATCH } else { Method::POST };
         let address = Query::new().address(RESOURCE, key.as_ref())?;
-        let reply = self.core.send_resource_form(method, &address, form).await?;
+        let response = self.core.send_resource_form(method, &address, form).await?;
         self.tell(size, size);
-        Ok(there.map_or(UploadResult::Row(reply), UploadResult::Asset))
+        Ok(there.map_or(UploadResult::Row(response), UploadResult::Asset))
     }
 
     async fn send_parts(&mut self, id: i64, mut file: OpenFile) -> Result<()> {
@@ -234,14 +234,14 @@ impl Upload {
             "size": size,
             "chunk_size": self.part,
         }});
-        let reply = act(&self.core, id, "beginUpload", &begin).await?;
-        let UploadSession { uuid, parts } = begun(&reply, size, self.part)?;
+        let response = act(&self.core, id, "beginUpload", &begin).await?;
+        let UploadSession { uuid, parts } = begun(&response, size, self.part)?;
         let mut done = 0;
         let mut sent = Vec::new();
         for Part { url, number, length } in parts {
             let piece = file.piece(done, length).await?;
-            let reply = self.core.put_bytes(url, piece).await.map_err(refused)?;
-            sent.push(json!({ "PartNumber": number, "ETag": etag(&reply)? }));
+            let response = self.core.put_bytes(url, piece).await.map_err(refused)?;
+            sent.push(json!({ "PartNumber": number, "ETag": etag(&response)? }));
             done += length;
             self.tell(done, size);
         }
@@ -278,7 +278,7 @@ struct Part {
 }
 
 /// Reads the parts in order, and checks that they cover the whole file.
-fn begun(reply: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSession> {
+fn begun(response: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSession> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Asset {
@@ -289,21 +289,21 @@ fn begun(reply: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSess
     struct Answer {
         asset: Asset,
     }
-    let Asset { uuid, upload_parts: mut parts } = decode::<Answer>(reply)?.asset;
+    let Asset { uuid, upload_parts: mut parts } = decode::<Answer>(response)?.asset;
     parts.sort_by_key(|part| part.number);
     let lengths = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.length));
     if lengths != Some(size) || parts.iter().any(|part| part.length > longest) {
         let text = format!("the requested parts do not cover the {size} bytes of the file");
-        return Err(response_error(reply, ErrorKind::Decode, text));
+        return Err(response_error(response, ErrorKind::Decode, text));
     }
     Ok(UploadSession { uuid, parts })
 }
 
 /// Returns the ETag of an uploaded part.
-fn etag(reply: &BufferedResponse) -> Result<String> {
-    let tag = reply.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+fn etag(response: &BufferedResponse) -> Result<String> {
+    let tag = response.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let tag = tag.map(|tag| tag.trim_matches('"')).filter(|tag| !tag.is_empty());
     tag.map(str::to_owned).ok_or_else(|| {
-        response_error(reply, ErrorKind::Decode, "the storage accepted a part without an ETag".to_owned())
+        response_error(response, ErrorKind::Decode, "the storage accepted a part without an ETag".to_owned())
     })
 }
