@@ -46,7 +46,7 @@ impl TaskSet {
     /// Starts `task`. `name` appears in logs.
     ///
     /// # Errors
-    /// [`Drained`] after [`TaskSet::cancel`] or [`TaskSet::drain`]: the task does not start.
+    /// [`Drained`] after [`TaskSet::begin_drain`] or [`TaskSet::drain`]: the task does not start.
     pub(crate) fn spawn(
         &self,
         name: &'static str,
@@ -78,11 +78,11 @@ impl TaskSet {
     }
 
     /// Asks all tasks to stop, without waiting for them.
-    pub(crate) fn cancel(&self) {
+    pub(crate) fn begin_drain(&self) {
         self.stop.send_replace(true);
     }
 
-    /// Resolves after [`TaskSet::cancel`] or [`TaskSet::drain`]. Tasks `select!` on it to end in an orderly
+    /// Resolves after [`TaskSet::begin_drain`] or [`TaskSet::drain`]. Tasks `select!` on it to end in an orderly
     /// way.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stop = self.stop.subscribe();
@@ -108,7 +108,7 @@ impl TaskSet {
     /// Asks all tasks to stop, waits at most `grace` for them, and aborts the rest. Returns whether all ended by
     /// themselves. The set then starts no more tasks: see [`Drained`].
     pub(crate) async fn drain(&self, grace: Duration) -> bool {
-        self.cancel();
+        self.begin_drain();
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         let all_ended =
             tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} }).await.is_ok();

@@ -77,7 +77,7 @@ impl Process {
     /// Stops listening and answering. Operations in progress continue.
     pub(super) fn close(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
-        self.tasks.cancel();
+        self.tasks.begin_drain();
     }
 
     /// Resolves when the supervisor stops serving.
