@@ -3,24 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
+use super::connection_error::connection_lost;
 use super::html_page::foreign_page;
 use super::limiter::RateLimiter;
 use super::media_type::media_type;
-use super::outcome::{Semantics, TOO_EARLY, connection_lost_kind, is_transient};
+use super::outcome::{TOO_EARLY, is_transient};
 use super::plain_http::{self, PlainHttp, is_exposed, is_secret};
-use super::reqwest_transport::VIA_PROXY;
+use super::proxy::VIA_PROXY;
+use super::request::ApiRequest;
+use super::response::BufferedResponse;
+use super::response_error::{error_for_response, page_instead};
 use super::retry::{RetryBudget, RetryPolicy};
-use super::status_policy::{CHECK_BEFORE_RESEND, StatusPolicy, error_for_response, page_instead};
 use super::streaming::StreamingResponse;
-use super::{Request, Response, Transport, TransportError};
+use super::{Request, Response, Transport};
 
 /// For a call with all its tries and pauses; waiting for the limiter does not count.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
@@ -40,92 +42,11 @@ pub(crate) struct Http {
     pub(crate) plain_http: PlainHttp,
 }
 
-/// A request, before it is sent once or several times.
-#[derive(Debug)]
-pub(crate) struct ApiRequest {
-    pub(crate) method: Method,
-    /// Whole address, encoded.
-    pub(crate) url: String,
-    pub(crate) token: Option<SecretString>,
-    /// Beside `Authorization` and `User-Agent`.
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// Whether it may arrive twice.
-    pub(crate) idempotent: bool,
-    /// What the setting `retry_rate_limited_request` means for it.
-    pub(crate) rate_limit_retry: RateLimitRetry,
-    /// For each try.
-    pub(crate) timeout: Duration,
-    pub(crate) status_policy: StatusPolicy,
-    /// A part of the path that must not be shown, as it is there.
-    pub(crate) secret_segment: Option<String>,
-}
-
-/// Whether a request that was one too many (429) waits as many seconds as it is told, and goes out again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RateLimitRetry {
-    /// It does not wait.
-    Never,
-    /// For a whole number of seconds only, as the Python SDK does.
-    WholeSeconds,
-    /// For the whole seconds of any number, as the JS SDK does.
-    AnySeconds,
-}
-
-impl RateLimitRetry {
-    fn delay(self, error: &Error) -> Option<Duration> {
-        let told = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
-        let whole = Duration::from_secs(told.as_secs());
-        match self {
-            Self::Never => None,
-            Self::WholeSeconds => (told == whole).then_some(whole),
-            Self::AnySeconds => Some(whole),
-        }
-    }
-}
-
-/// A whole answer with a success status.
-#[derive(Debug)]
-pub(crate) struct BufferedResponse {
-    pub(crate) operation: String,
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// What the request was allowed by: a server that echoes it must not put it into an error's text.
-    pub(crate) token: Option<SecretString>,
-}
-
 /// What of an answer a call waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyMode {
     Buffered,
     Streaming,
-}
-
-impl ApiRequest {
-    /// Method and path without query, which may hold a key.
-    pub(crate) fn operation(&self) -> String {
-        let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
-        let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
-        let path = path.split('?').next().unwrap_or_default();
-        match &self.secret_segment {
-            Some(secret) => format!("{} {}", self.method, path.replace(secret.as_str(), "[REDACTED]")),
-            None => format!("{} {path}", self.method),
-        }
-    }
-
-    pub(super) fn is_read(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
-    }
-
-    /// What it does, and so what it means that its answer is missing.
-    pub(super) fn semantics(&self) -> Semantics {
-        match (self.is_read(), self.idempotent) {
-            (true, _) => Semantics::Safe,
-            (false, true) => Semantics::Idempotent,
-            (false, false) => Semantics::NonIdempotent,
-        }
-    }
 }
 
 impl Http {
@@ -348,41 +269,6 @@ fn address(outgoing: &ApiRequest) -> Result<Uri> {
 fn authority(url: &Uri) -> &str {
     let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default()
-}
-
-/// What it means that the connection to this host is lost.
-pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportError) -> Error {
-    // What our own side is missing for a connection has a text of its own.
-    let TransportError { sent, reused, cause } = error;
-    let error = match cause.downcast::<Error>() {
-        Ok(own) => return *own,
-        Err(cause) => TransportError { sent, reused, cause },
-    };
-    let kind = connection_lost_kind(effect, error.sent);
-    if kind == ErrorKind::UnknownOutcome {
-        let text = format!("the connection closed before a response ({error})");
-        return Error::new(kind, text).with_sent(true).with_source(error).with_help(CHECK_BEFORE_RESEND);
-    }
-    let message = if error.sent {
-        format!("{host} closed the connection before a response ({error})")
-    } else {
-        format!("can't reach {host} ({error})")
-    };
-    let proxied = message.contains(VIA_PROXY);
-    // In the words of every resolver.
-    let is_unknown_host = message.contains("lookup address") || message.contains("name resolution");
-    let lost = Error::new(kind, message).with_sent(error.sent).with_source(error);
-    if proxied {
-        return lost.with_help(
-            "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
-        );
-    }
-    if is_unknown_host {
-        return lost.with_help(
-            "is the device online? is BALENA_API_URL right? the name of the host is not known here",
-        );
-    }
-    lost.with_help("is the device online, is its clock right, and is the host the right one?")
 }
 
 fn timeout_error(outgoing: &ApiRequest, limit: Duration) -> Error {

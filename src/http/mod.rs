@@ -4,6 +4,7 @@ mod body;
 #[cfg(feature = "rustls-ring")]
 mod certificate;
 mod checksum;
+mod connection_error;
 mod download;
 mod error_message;
 mod execute;
@@ -16,12 +17,17 @@ mod multipart;
 mod outcome;
 mod plain_http;
 mod proxy;
+mod request;
 mod reqwest_transport;
+mod response;
+mod response_error;
 mod retry;
+mod root_certificates;
 mod status_policy;
 mod streaming;
 #[cfg(feature = "rustls-ring")]
 mod tls;
+mod transport_config;
 
 use std::fmt;
 use std::future::Future;
@@ -35,7 +41,7 @@ pub(crate) use body::BodyError;
 pub use download::{Download, DownloadStream, Progress};
 pub(crate) use download::{Report, Source};
 pub(crate) use error_message::{body_excerpt, error_message, single_line, status_and_message};
-pub(crate) use execute::{ApiRequest, BufferedResponse, Http, RateLimitRetry};
+pub(crate) use execute::Http;
 pub(crate) use html_page::{foreign_page, html_page_description};
 pub(crate) use hyper_transport::{HyperTransport, ServerAddress as PlainEndpoint};
 pub(crate) use limiter::RateLimiter;
@@ -46,11 +52,15 @@ pub(crate) use outcome::{
     GatewayError, Semantics, connection_lost_kind, gateway_error, kind_of_status, may_have_happened,
 };
 pub(crate) use plain_http::{PlainHttp, is_exposed, plain_http_error as exposed};
-pub(crate) use reqwest_transport::{ReqwestTransport, RootCertificates, TransportConfig};
+pub(crate) use request::{ApiRequest, RateLimitRetry};
+pub(crate) use reqwest_transport::ReqwestTransport;
+pub(crate) use response::BufferedResponse;
 pub(crate) use retry::RetryBudget;
 pub use retry::RetryPolicy;
+pub(crate) use root_certificates::RootCertificates;
 pub(crate) use status_policy::{StatusPolicy, wants_fresh_login};
 pub(crate) use streaming::StreamingResponse;
+pub(crate) use transport_config::TransportConfig;
 
 /// A boxed future, at the one place where a transport is chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

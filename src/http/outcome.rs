@@ -52,6 +52,9 @@ pub(super) fn is_transient(status: u16) -> bool {
 /// The server takes up nothing that came with the first bytes of a connection.
 pub(super) const TOO_EARLY: u16 = 425;
 
+/// What to do about an unknown outcome.
+pub(super) const CHECK_BEFORE_RESEND: &str = "it may have taken effect: check before you send it again";
+
 /// What a refusing status means that is no gateway's.
 pub(crate) fn kind_of_status(status: u16, words: &str) -> ErrorKind {
     match status {

@@ -4,7 +4,7 @@ use http::{Method, Uri};
 
 use crate::error::{Error, ErrorKind};
 
-use super::execute::ApiRequest;
+use super::request::ApiRequest;
 
 /// Whether a key may go over plain HTTP to another machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

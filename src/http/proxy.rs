@@ -6,6 +6,8 @@ use reqwest::Url;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 
+/// How the text of a failure begins if a proxy is in between.
+pub(super) const VIA_PROXY: &str = "through the proxy ";
 /// What is never reached through a proxy: this machine.
 const OWN_MACHINE: &str = "localhost,127.0.0.0/8,[::1]";
 

@@ -1,17 +1,10 @@
 //! What a refusal of the cloud means: the kind of error, its text, and what to do.
 
-use http::{HeaderMap, header};
-use jiff::Timestamp;
-use secrecy::ExposeSecret;
-use std::time::Duration;
+use crate::error::{Error, ErrorKind};
 
-use crate::error::{BODY_LIMIT, Error, ErrorKind, RetryAfter};
-
-use super::error_message::{error_message, status_and_message};
-use super::execute::ApiRequest;
-use super::html_page::foreign;
+use super::error_message::status_and_message;
 use super::outcome::{
-    GatewayError, Semantics, cloudflare_description, gateway_error, kind_of_status, missing_response,
+    CHECK_BEFORE_RESEND, GatewayError, Semantics, cloudflare_description, gateway_error, kind_of_status,
 };
 
 /// How the server says that a login is too old for what was asked for.
@@ -89,66 +82,8 @@ impl StatusPolicy {
     }
 }
 
-/// What to do about an unknown outcome.
-pub(crate) const CHECK_BEFORE_RESEND: &str = "it may have taken effect: check before you send it again";
-
 /// Whether the server wants a login that is not old.
 pub(crate) fn wants_fresh_login(error: &Error) -> bool {
     error.is_unauthorized()
         && error.body().is_some_and(|words| words.to_ascii_lowercase().contains(FRESH_LOGIN_REQUIRED))
-}
-
-/// The error for an answer with this status.
-pub(super) fn error_for_response(
-    outgoing: &ApiRequest,
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-    now: Timestamp,
-) -> Error {
-    let words = without_token(outgoing, error_message(body));
-    let error = outgoing
-        .status_policy
-        .error(status, words, outgoing.semantics())
-        .with_retry_after(retry_after(headers, now));
-    if !error.is_unauthorized() || wants_fresh_login(&error) {
-        return error;
-    }
-    error.with_help(if outgoing.token.is_none() {
-        "nobody is logged in: set BALENA_API_KEY, or give the builder a token"
-    } else {
-        "the token is wrong or expired, or it does not cover this: the server does not tell them apart"
-    })
-}
-
-/// A server that echoes the request must not put the token into our text.
-fn without_token(outgoing: &ApiRequest, words: String) -> String {
-    match outgoing.token.as_ref().map(ExposeSecret::expose_secret) {
-        Some(token) if !token.is_empty() && words.contains(token) => words.replace(token, "[REDACTED]"),
-        _ => words,
-    }
-}
-
-/// The error for a page of something else, which came with a success status instead of the server's answer.
-pub(super) fn page_instead(outgoing: &ApiRequest, status: u16, body: &[u8]) -> Error {
-    let page = without_token(outgoing, foreign(body));
-    let text = format!("status {status} with an answer that can't be read: it is {page}");
-    let words = without_token(outgoing, error_message(body.get(..BODY_LIMIT).unwrap_or(body)));
-    let error = Error::new(ErrorKind::Decode, text).with_status(status).with_body(words).with_sent(true);
-    match missing_response(outgoing.semantics()) {
-        GatewayError::Unknown => {
-            error.with_note("it is not known whether it took effect").with_help(CHECK_BEFORE_RESEND)
-        }
-        _ => error.with_help("is the address of the API right, and no proxy or portal in between?"),
-    }
-}
-
-/// `Retry-After` as seconds or as a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<RetryAfter> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return Some(RetryAfter::Seconds(Duration::try_from_secs_f64(text.parse().ok()?).ok()?));
-    }
-    let date: Timestamp = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(RetryAfter::Date(Duration::try_from(date.duration_since(now)).unwrap_or_default()))
 }

@@ -11,8 +11,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
-use super::execute::{ApiRequest, BufferedResponse, connection_lost};
+use super::connection_error::connection_lost;
 use super::outcome::Semantics;
+use super::request::ApiRequest;
+use super::response::BufferedResponse;
 use super::{Body, BodyError, TransportError};
 
 /// Largest answer that is read into memory.

@@ -19,7 +19,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use crate::error::{Error, ErrorKind, Result};
 
 use super::certificate::{Certificate, first_element};
-use super::reqwest_transport::RootCertificates;
+use super::root_certificates::RootCertificates;
 
 /// What is trusted.
 pub(super) struct TrustAnchors {

@@ -1,0 +1,42 @@
+//! The error for a connection that fails or breaks before the response is complete.
+
+use crate::error::{Error, ErrorKind};
+
+use super::TransportError;
+use super::outcome::{CHECK_BEFORE_RESEND, Semantics, connection_lost_kind};
+use super::proxy::VIA_PROXY;
+
+/// What it means that the connection to this host is lost.
+pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportError) -> Error {
+    // What our own side is missing for a connection has a text of its own.
+    let TransportError { sent, reused, cause } = error;
+    let error = match cause.downcast::<Error>() {
+        Ok(own) => return *own,
+        Err(cause) => TransportError { sent, reused, cause },
+    };
+    let kind = connection_lost_kind(effect, error.sent);
+    if kind == ErrorKind::UnknownOutcome {
+        let text = format!("the connection closed before a response ({error})");
+        return Error::new(kind, text).with_sent(true).with_source(error).with_help(CHECK_BEFORE_RESEND);
+    }
+    let message = if error.sent {
+        format!("{host} closed the connection before a response ({error})")
+    } else {
+        format!("can't reach {host} ({error})")
+    };
+    let proxied = message.contains(VIA_PROXY);
+    // In the words of every resolver.
+    let is_unknown_host = message.contains("lookup address") || message.contains("name resolution");
+    let lost = Error::new(kind, message).with_sent(error.sent).with_source(error);
+    if proxied {
+        return lost.with_help(
+            "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
+        );
+    }
+    if is_unknown_host {
+        return lost.with_help(
+            "is the device online? is BALENA_API_URL right? the name of the host is not known here",
+        );
+    }
+    lost.with_help("is the device online, is its clock right, and is the host the right one?")
+}
