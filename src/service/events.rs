@@ -25,9 +25,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::Context;
 use super::change::{Change, diff};
 use super::connection_slots::{ConnectionSlot, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits};
-use super::http::refuse;
 use super::now;
-use super::server::ClientAddress;
+use super::request_extensions::ClientAddress;
+use super::response::refuse;
 use super::state::{Applications, Snapshot, SupervisorView};
 use crate::supervisor::DeviceState;
 

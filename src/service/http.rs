@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::server::LastRequest;
+use super::request_extensions::LastRequest;
+use super::response::{refuse, reply};
 use super::state::{Applications, SupervisorView};
 use super::{Context, events, health, metrics, openmetrics};
 use crate::supervisor::DeviceState;
@@ -36,18 +37,6 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context.clone(), guard))
         .with_state(context)
-}
-
-/// Returns a JSON response with `Cache-Control: no-store`.
-pub(crate) fn reply(status: StatusCode, body: &impl Serialize) -> Response {
-    let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".into());
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, text).into_response()
-}
-
-/// Returns an error response with its reason as JSON.
-pub(crate) fn refuse(status: StatusCode, error: &str) -> Response {
-    reply(status, &json!({ "error": error }))
 }
 
 async fn live(State(context): Shared) -> Response {

@@ -34,6 +34,8 @@ mod metrics;
 mod observer;
 mod openmetrics;
 mod outage;
+mod request_extensions;
+mod response;
 mod server;
 mod state;
 

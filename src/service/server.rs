@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
 use super::log_rate_limit::LogRateLimit;
+use super::request_extensions::{ClientAddress, LastRequest};
 use super::{Context, http};
 use crate::error::Result;
 use crate::tasks::StopSignal;
@@ -126,14 +127,6 @@ impl Log {
         }
     }
 }
-
-/// The address of the client; an extension of its request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
-
-/// Marks a request whose response closes the connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LastRequest;
 
 /// The router for one connection. Records that a complete request arrived, and adds the client's address.
 struct Serving {
