@@ -12,6 +12,7 @@ use crate::ids::ImageId;
 use crate::supervisor::{ApplicationState, Confirmation, ServiceSelector, UpdateTrigger};
 
 use super::Context;
+use super::flags::{Force, Yes};
 use super::host_config::HostConfigArguments;
 use super::journal::Logs;
 use super::output::Output;
@@ -92,32 +93,6 @@ pub(super) enum DeviceCommand {
     SetHostConfig(Box<HostConfigArguments>),
     /// Show the host's journal
     Logs(Logs),
-}
-
-// Override update locks.
-#[derive(Debug, Args)]
-pub(super) struct Force {
-    /// Override update locks
-    #[arg(long)]
-    pub(super) force: bool,
-}
-
-// Confirms an action that can't be undone.
-#[derive(Debug, Args)]
-pub(super) struct Yes {
-    /// Confirm an action that can't be undone
-    #[arg(long)]
-    yes: bool,
-}
-
-impl Yes {
-    pub(super) fn check(&self, what: &str) -> Result<()> {
-        if self.yes {
-            Ok(())
-        } else {
-            Err(Error::argument("--yes", format_args!("required, because this {what}")))
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::supervisor::{Dns, HostConfigOutcome, HostConfigPatch, ProxyPatch};
 
 use super::Context;
-use super::device::Force;
+use super::flags::Force;
 use super::output::{self, Output, io_error};
 use super::signals::Signals;
 

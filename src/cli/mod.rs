@@ -5,6 +5,7 @@ mod device;
 mod doctor;
 mod exit;
 mod files;
+mod flags;
 mod host_config;
 mod journal;
 mod lock;

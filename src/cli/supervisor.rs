@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::supervisor::{Application, Call, Progress, ServiceStatus, no_such_service};
 
 use super::Context;
-use super::device::{Force, Yes, recreated, services};
+use super::device::{recreated, services};
 use super::exit;
+use super::flags::{Force, Yes};
 use super::output::{self, Output};
 
 /// Default limit of `wait-ready` and `wait-for`: a supervisor restart takes up to a minute.
