@@ -12,8 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{TempFile, directory_of};
 
 use super::held::HeldLock;
+use super::inspect::{self, OpenLockFile, classify, same};
 use super::owner::LockOwner;
-use super::status::{self, LockFile, LockState, LockStatus, OpenLockFile, classify, same};
+use super::status::{LockFile, LockState, LockStatus};
 use super::{AcquireLock, StalePolicy, error};
 
 /// Mode of the lock file: everyone may read who holds the lock; only its owner may write.
@@ -31,7 +32,7 @@ impl AcquireLock {
     pub(super) fn attempt(&self) -> Result<Attempt> {
         error::check(&self.lock)?;
         for _ in 0..MAX_TRIES {
-            let status = status::read(&self.lock, "take")?;
+            let status = inspect::read(&self.lock, "take")?;
             match status.obstacle() {
                 Some(file) if file.state != LockState::Stale || self.stale == StalePolicy::Refuse => {
                     return Ok(Attempt::Busy(Some(file.clone())));
@@ -61,7 +62,7 @@ impl AcquireLock {
         let Some(held) = held else { return Ok(None) };
         // Two processes that take different names at the same time both see this and both release. The supervisor
         // then can't get its second name and releases the first, too.
-        let other = status::read(&self.lock, "take")?.legacy;
+        let other = inspect::read(&self.lock, "take")?.legacy;
         Ok(other.is_none_or(|other| other.state == LockState::Supervisor).then_some(held))
     }
 
@@ -98,7 +99,7 @@ impl AcquireLock {
     /// proceed in between, and two processes that take over could delete each other's file.
     fn adopt(&self, path: &Path) -> Result<Option<HeldLock>> {
         let trouble = |cause| error::directory(&self.lock, "take over", cause);
-        let file = match status::open(path, true) {
+        let file = match inspect::open(path, true) {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
@@ -113,7 +114,7 @@ impl AcquireLock {
         };
         // From here on no other holder of this library can take it; check once more which file was locked.
         let meta = file.metadata().map_err(trouble)?;
-        let seen = OpenLockFile { owner: status::read_owner(&file), flock: Some(false) };
+        let seen = OpenLockFile { owner: inspect::read_owner(&file), flock: Some(false) };
         let found = classify(&self.lock, path, &meta, seen);
         if found.state != LockState::Stale {
             return Ok(None);

@@ -11,8 +11,8 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use crate::error::{Error, ErrorKind, Result};
 
 use super::error;
+use super::inspect::same;
 use super::owner::LockOwner;
-use super::status::same;
 use super::watch::LockWatch;
 
 /// An update lock that is held until this value is dropped.

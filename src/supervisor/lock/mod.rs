@@ -7,6 +7,7 @@
 mod acquire;
 mod error;
 mod held;
+mod inspect;
 mod owner;
 mod process;
 mod status;
@@ -131,7 +132,7 @@ impl UpdateLock {
     /// # Errors
     /// `is_config` if there is no such directory or the file name does not lock; `is_io` if it can't be read.
     pub fn status(&self) -> Result<LockStatus> {
-        status::read(self, "read")
+        inspect::read(self, "read")
     }
 
     /// Returns the path of the other lock file name.
