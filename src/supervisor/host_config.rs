@@ -1,6 +1,7 @@
 //! The host's network settings: host name and proxy (reference 4.2).
 
 mod change;
+mod host_settings;
 mod patch;
 mod replace;
 
@@ -17,9 +18,10 @@ use super::client::Supervisor;
 use super::device::number_or_text;
 use super::endpoint as e;
 
-pub use change::{HostConfigOutcome, SetHostConfig};
-pub(crate) use change::{HostSettings, Limits};
+pub use change::SetHostConfig;
+pub(crate) use host_settings::{HostSettings, Limits};
 pub use patch::{Dns, HostConfigPatch, ProxyPatch};
+pub use replace::HostConfigOutcome;
 
 /// Path of the endpoint.
 const PATH: &str = "/v1/device/host-config";

@@ -10,13 +10,35 @@ use crate::supervisor::call::RequestSpec;
 use crate::supervisor::device::done;
 use crate::supervisor::endpoint as e;
 
-use super::change::{HostConfigOutcome, HostSettings, Limits, Mode};
+use super::host_settings::{HostSettings, Limits};
 use super::patch::{self, HostConfigPatch, ProxyChange};
 use super::{HostConfig, Network, PATH, Proxy};
 
 /// Pauses in seconds before each attempt to restore the old proxy: about a minute, enough for a restart of the
 /// supervisor.
 const RESTORE_BACKOFF: [u64; 7] = [0, 1, 2, 4, 8, 16, 32];
+
+/// Result of a change of the host settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostConfigOutcome {
+    /// The settings are stored; the host applies them.
+    Stored,
+    /// The settings were already stored, and nothing was sent. Only with
+    /// [`SetHostConfig::if_changed`](super::SetHostConfig::if_changed).
+    Unchanged,
+}
+
+/// How a change is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Replaces or removes the proxy as a whole.
+    Whole,
+    /// The same, but sends only what differs.
+    IfChanged,
+    /// Sends one request, which the supervisor merges.
+    Unchecked,
+}
 
 /// Sends requests to a host.
 pub(super) struct Sender {
