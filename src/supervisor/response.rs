@@ -19,10 +19,12 @@ use super::Supervisor;
 use super::endpoint::Endpoint;
 use super::locked::{self, Force};
 use super::redact::redact;
-use super::send::LOOK;
 
 /// Number of bytes of an unreadable response that are searched for the key before its beginning is quoted.
 const REDACTED_EXCERPT: usize = 4096;
+
+/// Help for an error after which it is not known whether a change took effect.
+pub(super) const LOOK: &str = "it may have taken effect, and may have restarted this container: check the state before you send it again";
 
 /// A buffered response.
 pub(crate) struct SupervisorResponse {

@@ -16,7 +16,7 @@ use super::client::SupervisorConnection;
 use super::endpoint::Retryability;
 use super::patience::with_patience;
 use super::redact::SPELLING;
-use super::response::{SupervisorResponse, timeout_error};
+use super::response::{LOOK, SupervisorResponse, timeout_error};
 
 /// Largest buffered response, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
@@ -168,7 +168,6 @@ impl Supervisor {
 
 const GONE: &str = "the supervisor restarts within a minute on a healthy device; the \
                     service needs the label io.balena.features.supervisor-api";
-pub(super) const LOOK: &str = "it may have taken effect, and may have restarted this container: check the state before you send it again";
 const WHOSE: &str = "check BALENA_SUPERVISOR_ADDRESS with `balena-agent doctor`";
 
 fn request(link: &SupervisorConnection, spec: &RequestSpec) -> Result<crate::http::Request> {
