@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ApplicationId, ImageId};
 
-use super::application::ServiceSelector;
-use super::call::{RequestSpec, TimeBudget};
 use super::client::Supervisor;
 use super::endpoint::{self as e, Endpoint};
+use super::request::RequestSpec;
 use super::response::SupervisorResponse;
 use super::service_names::{listed, no_such_service, quoted};
+use super::service_selector::ServiceSelector;
 use super::state::{ApplicationState, ContainerStatus, ServiceStatus, VersionedState};
+use super::time_budget::TimeBudget;
 
 /// An application or one of its services.
 #[derive(Debug, Clone)]

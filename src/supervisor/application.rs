@@ -1,82 +1,30 @@
-//! An application (fleet) on this device: its services and their actions (reference sections 3.4 and 3.5).
+//! An application (fleet) on this device: its services, their state and their actions (reference sections 3.4 and
+//! 3.5).
 
 use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::ids::{ApplicationId, ImageId, ReleaseId};
+use crate::ids::{ApplicationId, ReleaseId};
 
 use super::action_target::ActionTarget;
 use super::call::{
-    Call, ForceOptions, RecreateOptions, RequestSpec, RestartServiceOptions, StartServiceOptions,
-    StopServiceOptions,
+    Call, ForceOptions, RecreateOptions, RestartServiceOptions, StartServiceOptions, StopServiceOptions,
 };
 use super::client::Supervisor;
-use super::device::data_or_error;
 use super::endpoint::{self as e, Endpoint};
-use super::state::{VersionedState, null_is_none};
+use super::request::RequestSpec;
+use super::response::{SupervisorResponse, data_or_error};
+use super::service_selector::ServiceSelector;
+use super::state::{ApplicationState, StateStatus, VersionedState, null_is_none};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Maximum length of a service name in a query, in bytes.
 const LONGEST_NAME: usize = 1024;
-
-/// Selects a service.
-///
-/// In an application with a single service the supervisor acts on that service **whatever the selector is**.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServiceSelector {
-    /// By the service's name in the compose file (supervisor ≥ 8.2.2).
-    Name(String),
-    /// By the id of the service's image in the running release.
-    Image(ImageId),
-}
-
-impl ServiceSelector {
-    /// Selects the service with this name in the compose file.
-    pub fn name(name: impl Into<String>) -> Self {
-        Self::Name(name.into())
-    }
-
-    /// Selects the service that runs this image.
-    pub fn image(id: impl Into<ImageId>) -> Self {
-        Self::Image(id.into())
-    }
-
-    fn body(&self) -> Result<Value> {
-        match self {
-            Self::Name(name) if name.trim().is_empty() => {
-                Err(Error::argument("service", "the name is empty"))
-            }
-            Self::Name(name) => Ok(json!({ "serviceName": name })),
-            Self::Image(id) if id.get() <= 0 => {
-                Err(Error::argument("service", format_args!("{id} is not an image id")))
-            }
-            Self::Image(id) => Ok(json!({ "imageId": id })),
-        }
-    }
-}
-
-impl From<ImageId> for ServiceSelector {
-    fn from(id: ImageId) -> Self {
-        Self::Image(id)
-    }
-}
-
-impl From<i64> for ServiceSelector {
-    fn from(id: i64) -> Self {
-        Self::Image(ImageId::new(id))
-    }
-}
-
-impl From<i32> for ServiceSelector {
-    fn from(id: i32) -> Self {
-        Self::from(i64::from(id))
-    }
-}
 
 /// The only service of a single-container application, from `GET /v1/apps/:appId` (reference 4.3).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +100,19 @@ impl Supervisor {
         Application { supervisor: self.clone(), which: ApplicationRef::Elsewhere }
     }
 
+    /// Returns the state of every application in the key's scope, by name (`GET /v2/applications/state`). Use this
+    /// one for polling: it can't crash the supervisor. Every call inspects every container, so do not poll too often.
+    pub fn applications_state(&self) -> Call<BTreeMap<String, ApplicationState>> {
+        Call::new(self, Ok(RequestSpec::new(&e::APPLICATIONS_STATE, "/v2/applications/state")), |answer| {
+            answer.json()
+        })
+    }
+
+    /// Returns containers and images of the first application (`GET /v2/state/status`). If the engine fails, this
+    /// call can crash the supervisor: use [`applications_state`](Self::applications_state) for polling.
+    pub fn state_status(&self) -> Call<StateStatus> {
+        Call::new(self, Ok(RequestSpec::new(&e::STATE_STATUS, "/v2/state/status")), |answer| answer.json())
+    }
     /// Returns the container ids by service name, of all applications in the key's scope (`GET /v2/containerId`).
     /// Services of the same name in two applications share one entry. Stopped services are included.
     pub fn container_ids(&self) -> Call<BTreeMap<String, String>> {
@@ -355,7 +316,7 @@ impl Application {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-fn container_id(answer: super::response::SupervisorResponse) -> Result<String> {
+fn container_id(answer: SupervisorResponse) -> Result<String> {
     #[derive(Deserialize)]
     struct Id {
         #[serde(rename = "containerId")]

@@ -1,27 +1,18 @@
 //! One request to the supervisor, which is built first and sent by `.await`.
 
-use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::{Map, Value};
-use tokio::time::Instant;
+use crate::error::Result;
+use crate::http::BoxFuture;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, BoxFuture};
-
-use super::Supervisor;
 use super::action_target::ActionTarget;
-use super::confirm::Confirm;
-use super::device::data_or_error;
-use super::endpoint::Endpoint;
-use super::locked::Force;
-use super::patience::end_of;
-use super::response::SupervisorResponse;
+use super::client::Supervisor;
+use super::request::RequestSpec;
+use super::response::{Decoder, SupervisorResponse, data_or_error};
+use super::time_budget::TimeBudget;
 
 /// Options of a call that can override update locks.
 #[derive(Debug)]
@@ -96,62 +87,6 @@ pub(crate) struct PendingCall {
     affected: Option<ActionTarget>,
 }
 
-/// Converts a buffered response to the value.
-pub(crate) type Decoder<T> = fn(SupervisorResponse) -> Result<T>;
-
-/// A request: endpoint, path, query and body.
-pub(crate) struct RequestSpec {
-    pub(crate) endpoint: &'static Endpoint,
-    pub(crate) path: Cow<'static, str>,
-    /// Encoded query parameters after the key.
-    pub(crate) query: Option<String>,
-    /// `None` is no body, which differs from `{}`.
-    pub(crate) body: Option<Value>,
-}
-
-impl RequestSpec {
-    pub(crate) fn new(endpoint: &'static Endpoint, path: impl Into<Cow<'static, str>>) -> Self {
-        Self { endpoint, path: path.into(), query: None, body: None }
-    }
-
-    pub(crate) fn body(mut self, body: Value) -> Self {
-        self.body = Some(body);
-        self
-    }
-
-    /// Returns whether the request overrides update locks.
-    pub(crate) fn force(&self) -> Force {
-        let given = self.body.as_ref().and_then(|body| body.get("force")) == Some(&Value::Bool(true));
-        match (self.endpoint.takes_locks, given) {
-            (false, _) => Force::NotTaken,
-            (true, false) => Force::Offered,
-            (true, true) => Force::Given,
-        }
-    }
-
-    fn set(&mut self, name: &str, value: Value) {
-        if let Value::Object(fields) = self.body.get_or_insert_with(|| Value::Object(Map::new())) {
-            fields.insert(name.to_owned(), value);
-        }
-    }
-
-    pub(super) fn operation(&self) -> String {
-        format!("{} {}", self.endpoint.method, self.path)
-    }
-}
-
-/// Omits the values: a body may contain a password, a target state contains every secret.
-impl std::fmt::Debug for RequestSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let fields: Option<Vec<&String>> =
-            self.body.as_ref().and_then(Value::as_object).map(|fields| fields.keys().collect());
-        f.debug_struct("Spec")
-            .field("operation", &self.operation())
-            .field("fields", &fields)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<T, O> Call<T, O> {
     pub(crate) fn new(supervisor: &Supervisor, spec: Result<RequestSpec>, read: Decoder<T>) -> Self {
         let supervisor = supervisor.clone();
@@ -223,18 +158,6 @@ impl<T, O: NamesService> Call<T, O> {
     }
 }
 
-impl<O: MakesContainers> Call<(), O> {
-    /// Checks that the containers were recreated: the supervisor answers 200 even if the engine could not stop a
-    /// container. Their ids are read before and after (`GET /v2/state/status`). If the engine fails, that read can
-    /// crash the supervisor.
-    ///
-    /// # Errors
-    /// Those of the call; `is_server` if it succeeded and a container is the same as before.
-    pub fn confirm(self) -> Confirm<O> {
-        Confirm::new(self)
-    }
-}
-
 impl<T> Call<T, UpdateOptions> {
     /// Applies the update in spite of update locks. While a locked update is being retried, force alone has no
     /// effect: add [`cancel`](Self::cancel) (§8).
@@ -280,7 +203,7 @@ impl PendingCall {
     }
 
     pub(super) fn time_budget(&self) -> TimeBudget {
-        TimeBudget { deadline: self.deadline, until: self.patience.map(end_of) }
+        TimeBudget::new(self.deadline, self.patience)
     }
 
     /// Checks that the service named by the call exists.
@@ -302,27 +225,6 @@ impl PendingCall {
     }
 }
 
-/// Time limits of a call and of the reads around it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TimeBudget {
-    /// Deadline of each attempt.
-    pub(super) deadline: Option<Duration>,
-    /// When the patience ends.
-    until: Option<Instant>,
-}
-
-impl TimeBudget {
-    /// Returns the remaining patience.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.until.map(|until| until.saturating_duration_since(Instant::now()))
-    }
-
-    /// Returns the deadline of a read around the call: at most the read's own.
-    pub(super) fn for_read(&self, endpoint: &Endpoint) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.min(endpoint.deadline))
-    }
-}
-
 impl<T, O> std::fmt::Debug for Call<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call")
@@ -330,28 +232,5 @@ impl<T, O> std::fmt::Debug for Call<T, O> {
             .field("deadline", &self.call.deadline)
             .field("patience", &self.call.patience)
             .finish_non_exhaustive()
-    }
-}
-
-/// A streaming response: the head was received, the body was not.
-#[derive(Debug)]
-pub(crate) struct StreamingResponse {
-    pub(crate) operation: String,
-    pub(super) body: Body,
-}
-
-impl StreamingResponse {
-    /// Returns the next chunk of the body, `None` at its end.
-    ///
-    /// # Errors
-    /// `is_unreachable` if the connection breaks.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        self.body.poll_next(cx).map_err(|error| {
-            Error::new(ErrorKind::Unreachable, format!("the stream broke ({error})"))
-                .with_operation(self.operation.clone())
-                .with_sent(true)
-                .with_source(error)
-                .with_help("the supervisor restarted or was stopped; open the stream again")
-        })
     }
 }

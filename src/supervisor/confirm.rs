@@ -9,10 +9,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::maps::collect_unsorted;
 
 use super::action_target::ActionTarget;
-use super::call::{Call, Decoder, PendingCall, RequestSpec, TimeBudget};
+use super::call::{Call, MakesContainers, PendingCall};
 use super::client::Supervisor;
 use super::endpoint as e;
+use super::request::RequestSpec;
+use super::response::Decoder;
 use super::state::{ContainerStatus, StateStatus};
+use super::time_budget::TimeBudget;
 
 /// Result of a restart that the supervisor answered with success.
 #[derive(Debug)]
@@ -37,9 +40,15 @@ pub struct Confirm<O> {
     call: Call<(), O>,
 }
 
-impl<O> Confirm<O> {
-    pub(super) fn new(call: Call<(), O>) -> Self {
-        Self { call }
+impl<O: MakesContainers> Call<(), O> {
+    /// Checks that the containers were recreated: the supervisor answers 200 even if the engine could not stop a
+    /// container. Their ids are read before and after (`GET /v2/state/status`). If the engine fails, that read can
+    /// crash the supervisor.
+    ///
+    /// # Errors
+    /// Those of the call; `is_server` if it succeeded and a container is the same as before.
+    pub fn confirm(self) -> Confirm<O> {
+        Confirm { call: self }
     }
 }
 

@@ -6,17 +6,18 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::checks;
 use crate::error::Result;
 use crate::ids::TagId;
 use crate::maps::collect_unsorted;
 
-use super::call::{Call, ForceOptions, RequestSpec, UpdateOptions};
+use super::call::{Call, ForceOptions, UpdateOptions};
 use super::client::Supervisor;
 use super::endpoint as e;
-use super::response::SupervisorResponse;
+use super::request::RequestSpec;
+use super::response::{data_or_error, done};
 use super::state::{ServiceStatus, null_is_none};
 
 /// Result of an update request.
@@ -257,22 +258,6 @@ impl Supervisor {
     /// volumes of the others.** Never retried after it was sent.
     pub fn cleanup_volumes(&self) -> Call<()> {
         Call::new(self, Ok(RequestSpec::new(&e::CLEANUP_VOLUMES, "/v2/cleanup-volumes")), done)
-    }
-}
-
-/// Reads a response whose status is all that matters.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-pub(super) fn done(answer: SupervisorResponse) -> Result<()> {
-    answer.expect_no_page()
-}
-
-/// Reads a response `{"Data": …, "Error": …}`: an error inside a success status is an error.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
-pub(super) fn data_or_error(answer: SupervisorResponse) -> Result<()> {
-    let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
-        Some(words) if !words.is_empty() => Err(answer.error_in_success(words)),
-        _ => answer.expect_no_page(),
     }
 }
 

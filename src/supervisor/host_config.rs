@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::error::Result;
 use crate::open_enum::open_enum;
 
-use super::call::{Call, RequestSpec};
+use super::call::Call;
 use super::client::Supervisor;
 use super::device::number_or_text;
 use super::endpoint as e;
+use super::request::RequestSpec;
 
 pub use change::SetHostConfig;
 pub(crate) use host_settings::{HostSettings, Limits};

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-use super::call::{RequestSpec, StreamingResponse};
 use super::client::Supervisor;
 use super::endpoint as e;
 use super::logs::LineReader;
+use super::request::RequestSpec;
+use super::response::StreamingResponse;
 
 /// Number of digits of a container id that the engine's journald driver uses as tag.
 const TAG: usize = 12;

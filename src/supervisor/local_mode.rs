@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 
-use super::call::{Call, ForceOptions, RequestSpec};
+use super::call::{Call, ForceOptions};
 use super::client::Supervisor;
-use super::device::done;
 use super::endpoint as e;
+use super::request::RequestSpec;
+use super::response::done;
 
 /// The target state, as returned by [`Supervisor::local_target_state`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::http::{Line, Lines};
 
-use super::call::{RequestSpec, StreamingResponse};
 use super::client::Supervisor;
 use super::endpoint as e;
+use super::request::RequestSpec;
+use super::response::StreamingResponse;
 
 /// One message of `GET /v2/local/logs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,20 +19,23 @@ mod locked;
 mod logs;
 mod patience;
 mod redact;
+mod request;
 mod response;
 mod send;
 mod service_names;
+mod service_selector;
 mod state;
 mod time;
+mod time_budget;
 mod wait;
 
 pub(crate) use application::APP_ID;
-pub use application::{Application, ServiceSelector, SingleContainer};
+pub use application::{Application, SingleContainer};
+pub(crate) use call::PendingCall;
 pub use call::{
     Call, ForceOptions, MakesContainers, NamesService, RecreateOptions, RestartServiceOptions,
     StartServiceOptions, StopServiceOptions, TakesForce, UpdateOptions,
 };
-pub(crate) use call::{PendingCall, RequestSpec, StreamingResponse};
 pub use client::Supervisor;
 pub use confirm::{Confirm, Confirmation};
 pub use device::{DeviceInfo, DeviceState, Tag, UpdateTrigger, VpnState};
@@ -49,9 +52,11 @@ pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
 pub(crate) use locked::{Force, explain as explain_lock, is_lock_error as tells_lock};
 pub use logs::{LocalLog, LocalLogs};
-pub(crate) use response::SupervisorResponse;
+pub(crate) use request::RequestSpec;
+pub(crate) use response::{StreamingResponse, SupervisorResponse};
 #[cfg(feature = "cli")]
 pub(crate) use service_names::no_such_service;
+pub use service_selector::ServiceSelector;
 #[cfg(feature = "cli")]
 pub(crate) use state::Progress;
 pub use state::{

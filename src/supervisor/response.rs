@@ -1,7 +1,8 @@
-//! Conversion of a response to a value or an error (reference sections 3, 7.5 and 8).
+//! Responses, and their conversion to a value or an error (reference sections 3, 7.5 and 8).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,12 @@ use serde_json::Value;
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use crate::http::{
-    GatewayError, body_excerpt, gateway_error, html_page_description, kind_of_status, single_line,
+    Body, GatewayError, body_excerpt, gateway_error, html_page_description, kind_of_status, single_line,
     status_and_message,
 };
 use crate::json;
 
-use super::Supervisor;
+use super::client::Supervisor;
 use super::endpoint::Endpoint;
 use super::locked::{self, Force};
 use super::redact::redact;
@@ -33,7 +34,7 @@ pub(crate) struct SupervisorResponse {
     /// Method and path without query, e.g. `GET /v1/device`.
     pub(crate) operation: String,
     pub(crate) status: u16,
-    /// Whether the content type is `text/html`. It matters in one place: [`Answer::is_out_of_scope`].
+    /// Whether the content type is `text/html`. It matters in one place: [`Self::is_out_of_scope`].
     pub(crate) is_html: bool,
     /// Whether the request overrode locks, or could have.
     pub(crate) force: Force,
@@ -217,6 +218,48 @@ impl SupervisorResponse {
             ),
             _ => error,
         }
+    }
+}
+
+/// Converts a buffered response to the value.
+pub(crate) type Decoder<T> = fn(SupervisorResponse) -> Result<T>;
+
+/// Reads a response whose status is all that matters.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
+pub(super) fn done(answer: SupervisorResponse) -> Result<()> {
+    answer.expect_no_page()
+}
+
+/// Reads a response `{"Data": …, "Error": …}`: an error inside a success status is an error.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of every reader")]
+pub(super) fn data_or_error(answer: SupervisorResponse) -> Result<()> {
+    let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    match said.as_ref().and_then(|said| said.get("Error")?.as_str()) {
+        Some(words) if !words.is_empty() => Err(answer.error_in_success(words)),
+        _ => answer.expect_no_page(),
+    }
+}
+
+/// A streaming response: the head was received, the body was not.
+#[derive(Debug)]
+pub(crate) struct StreamingResponse {
+    pub(crate) operation: String,
+    pub(super) body: Body,
+}
+
+impl StreamingResponse {
+    /// Returns the next chunk of the body, `None` at its end.
+    ///
+    /// # Errors
+    /// `is_unreachable` if the connection breaks.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        self.body.poll_next(cx).map_err(|error| {
+            Error::new(ErrorKind::Unreachable, format!("the stream broke ({error})"))
+                .with_operation(self.operation.clone())
+                .with_sent(true)
+                .with_source(error)
+                .with_help("the supervisor restarted or was stopped; open the stream again")
+        })
     }
 }
 

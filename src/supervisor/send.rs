@@ -10,13 +10,12 @@ use tokio::time::Instant;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 use crate::http::{Body, BodyError, FreshConnection, TransportError, connection_lost_kind};
 
-use super::Supervisor;
-use super::call::{RequestSpec, StreamingResponse};
-use super::client::SupervisorConnection;
+use super::client::{Supervisor, SupervisorConnection};
 use super::endpoint::Retryability;
 use super::patience::with_patience;
 use super::redact::SPELLING;
-use super::response::{LOOK, SupervisorResponse, timeout_error};
+use super::request::RequestSpec;
+use super::response::{LOOK, StreamingResponse, SupervisorResponse, timeout_error};
 
 /// Largest buffered response, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;

@@ -7,9 +7,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ids::{ApplicationId, ImageId, ReleaseId, ServiceId};
 use crate::open_enum::open_enum;
 
-use super::call::{Call, RequestSpec};
-use super::client::Supervisor;
-use super::endpoint as e;
 use super::time::OriginalTime;
 
 open_enum! {
@@ -271,20 +268,4 @@ fn word<'de, D: Deserializer<'de>>(input: D) -> Result<ServiceStatus, D::Error> 
 
 fn unsaid() -> ServiceStatus {
     "".into()
-}
-
-impl Supervisor {
-    /// Returns the state of every application in the key's scope, by name (`GET /v2/applications/state`). Use this
-    /// one for polling: it can't crash the supervisor. Every call inspects every container, so do not poll too often.
-    pub fn applications_state(&self) -> Call<BTreeMap<String, ApplicationState>> {
-        Call::new(self, Ok(RequestSpec::new(&e::APPLICATIONS_STATE, "/v2/applications/state")), |answer| {
-            answer.json()
-        })
-    }
-
-    /// Returns containers and images of the first application (`GET /v2/state/status`). If the engine fails, this
-    /// call can crash the supervisor: use [`applications_state`](Self::applications_state) for polling.
-    pub fn state_status(&self) -> Call<StateStatus> {
-        Call::new(self, Ok(RequestSpec::new(&e::STATE_STATUS, "/v2/state/status")), |answer| answer.json())
-    }
 }

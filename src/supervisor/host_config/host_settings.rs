@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::http::BoxFuture;
-use crate::supervisor::call::RequestSpec;
 use crate::supervisor::client::Supervisor;
+use crate::supervisor::request::RequestSpec;
 use crate::supervisor::response::SupervisorResponse;
 
 /// Time limits of a request.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::call::RequestSpec;
-use crate::supervisor::device::done;
 use crate::supervisor::endpoint as e;
+use crate::supervisor::request::RequestSpec;
+use crate::supervisor::response::done;
 
 use super::host_settings::{HostSettings, Limits};
 use super::patch::{self, HostConfigPatch, ProxyChange};
