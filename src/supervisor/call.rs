@@ -72,7 +72,7 @@ options! {
 /// change that was already sent may still take effect.
 #[must_use = "nothing is sent before `.await`"]
 pub struct Call<T, O = ()> {
-    call: PendingCall,
+    pending: PendingCall,
     read: Decoder<T>,
     options: PhantomData<fn(O)>,
 }
@@ -91,14 +91,14 @@ impl<T, O> Call<T, O> {
     pub(crate) fn new(supervisor: &Supervisor, spec: Result<RequestSpec>, read: Decoder<T>) -> Self {
         let supervisor = supervisor.clone();
         let patience = supervisor.patience();
-        let sending = PendingCall { supervisor, spec, deadline: None, patience, affected: None };
-        Self { call: sending, read, options: PhantomData }
+        let pending = PendingCall { supervisor, spec, deadline: None, patience, affected: None };
+        Self { pending, read, options: PhantomData }
     }
 
     /// Returns the same call with what it acts on.
     pub(super) fn acting_on(mut self, affected: Option<ActionTarget>) -> Self {
         // An invalid argument needs no check.
-        self.call.affected = affected.filter(|_| self.call.spec.is_ok());
+        self.pending.affected = affected.filter(|_| self.pending.spec.is_ok());
         self
     }
 
@@ -108,24 +108,24 @@ impl<T, O> Call<T, O> {
     /// can't crash the supervisor, and idempotent changes (start-service, tags). Without patience a call has a single
     /// attempt.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.call.patience = Some(patience);
+        self.pending.patience = Some(patience);
         self
     }
 
     /// Replaces the endpoint's deadline of each attempt.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.call.deadline = Some(deadline);
+        self.pending.deadline = Some(deadline);
         self
     }
 
     /// Returns what sends the request and what reads the response.
     pub(crate) fn into_parts(self) -> (PendingCall, Decoder<T>) {
-        (self.call, self.read)
+        (self.pending, self.read)
     }
 
     /// Returns the same call without a value.
     pub(crate) fn without_value(self) -> Call<(), O> {
-        Call { call: self.call, read: data_or_error, options: PhantomData }
+        Call { pending: self.pending, read: data_or_error, options: PhantomData }
     }
 }
 
@@ -133,7 +133,7 @@ impl<T, O: TakesForce> Call<T, O> {
     /// Overrides update locks: the supervisor deletes the lock files of others and proceeds. On reboot and shutdown
     /// it also ignores a running host OS update.
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.call.spec {
+        if let Ok(spec) = &mut self.pending.spec {
             spec.set("force", true.into());
         }
         self
@@ -143,7 +143,7 @@ impl<T, O: TakesForce> Call<T, O> {
 impl<T, O: NamesService> Call<T, O> {
     /// Sends the call without checking the service's name first.
     pub fn unchecked(mut self) -> Self {
-        self.call.affected = self.call.affected.map(ActionTarget::unchecked);
+        self.pending.affected = self.pending.affected.map(ActionTarget::unchecked);
         self
     }
 
@@ -153,7 +153,7 @@ impl<T, O: NamesService> Call<T, O> {
     /// # Errors
     /// `is_not_found` if no service of the application runs this image; nothing is sent then.
     pub fn checked(mut self) -> Self {
-        self.call.affected = self.call.affected.map(ActionTarget::checked);
+        self.pending.affected = self.pending.affected.map(ActionTarget::checked);
         self
     }
 }
@@ -162,7 +162,7 @@ impl<T> Call<T, UpdateOptions> {
     /// Applies the update in spite of update locks. While a locked update is being retried, force alone has no
     /// effect: add [`cancel`](Self::cancel) (§8).
     pub fn force(mut self) -> Self {
-        if let Ok(spec) = &mut self.call.spec {
+        if let Ok(spec) = &mut self.pending.spec {
             spec.set("force", true.into());
         }
         self
@@ -171,7 +171,7 @@ impl<T> Call<T, UpdateOptions> {
     /// Cancels the running download or update and starts again. Also makes the supervisor notice a released lock at
     /// once.
     pub fn cancel(mut self) -> Self {
-        if let Ok(spec) = &mut self.call.spec {
+        if let Ok(spec) = &mut self.pending.spec {
             spec.set("cancel", true.into());
         }
         self
@@ -183,8 +183,8 @@ impl<T: Send + 'static, O: 'static> IntoFuture for Call<T, O> {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { call: sending, read, .. } = self;
-        let answered = sending.respond();
+        let Self { pending, read, .. } = self;
+        let answered = pending.respond();
         Box::pin(async move {
             let (answer, attempts) = answered.await?;
             read(answer).map_err(|error| error.with_attempts(attempts))
@@ -228,9 +228,9 @@ impl PendingCall {
 impl<T, O> std::fmt::Debug for Call<T, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call")
-            .field("spec", &self.call.spec)
-            .field("deadline", &self.call.deadline)
-            .field("patience", &self.call.patience)
+            .field("spec", &self.pending.spec)
+            .field("deadline", &self.pending.deadline)
+            .field("patience", &self.pending.patience)
             .finish_non_exhaustive()
     }
 }
