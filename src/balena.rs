@@ -80,8 +80,8 @@ impl Balena {
     }
 
     /// Returns the functions of the user's SSH keys.
-    pub fn key(&self) -> crate::api::key::SshKeys {
-        crate::api::key::SshKeys::new(&self.0)
+    pub fn key(&self) -> crate::api::ssh_key::SshKeys {
+        crate::api::ssh_key::SshKeys::new(&self.0)
     }
 
     /// Returns the functions of organizations, their members and invites.
@@ -295,7 +295,7 @@ impl Builder {
             self.env.cloud_key().transpose().map_err(|malformed| malformed.error())?;
         }
         self.token.as_ref().map(checked_token).transpose()?;
-        self.way().check()?;
+        self.transport_config().check()?;
         let has_key = self.token.is_some() || self.env.api_key.is_some();
         let api = self.cloud().api().parse();
         if let Some(api) =
@@ -311,7 +311,7 @@ impl Builder {
     /// Builds the client. An error of [`try_build`](Self::try_build) is then returned by the first call that is
     /// affected.
     pub fn build(self) -> Balena {
-        let (settings, way, file) = (self.cloud(), self.way(), self.file());
+        let (settings, way, file) = (self.cloud(), self.transport_config(), self.file());
         let unencrypted = self.plain_http();
         let Self { env, patience, token, retry, transport, clock, .. } = self;
         let supervisor = Supervisor::build(&env, patience);
@@ -366,7 +366,7 @@ impl Builder {
         if self.env.allow_http.as_deref() == Some("1") { PlainHttp::Allowed } else { self.plain_http }
     }
 
-    fn way(&self) -> TransportConfig {
+    fn transport_config(&self) -> TransportConfig {
         let named = |own: &Option<SecretString>| {
             [&self.proxy, own, &self.env.all_proxy].into_iter().find_map(Clone::clone)
         };

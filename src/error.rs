@@ -135,7 +135,7 @@ impl Error {
     }
 
     /// Names what was not found, unless the response has a message of its own: a bare 404 does not name it.
-    pub(crate) fn about(self, what: impl fmt::Display) -> Self {
+    pub(crate) fn with_subject(self, what: impl fmt::Display) -> Self {
         let is_bare = self
             .0
             .body
@@ -198,7 +198,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn held_by(mut self, holder: Option<LockHolder>) -> Self {
+    pub(crate) fn with_lock_holder(mut self, holder: Option<LockHolder>) -> Self {
         self.0.lock_holder = holder;
         self
     }
@@ -265,7 +265,7 @@ impl Error {
     }
 
     /// Removes the response body and what the message quotes of it.
-    pub(crate) fn without_words(mut self) -> Self {
+    pub(crate) fn without_body(mut self) -> Self {
         let status = self.0.status.map_or_else(String::new, |status| format!("status {status}, "));
         self.0.message = format!("{status}and a response that repeats a secret and is not shown").into();
         self.0.body = None;

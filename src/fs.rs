@@ -120,7 +120,7 @@ impl TempFile {
 
     /// Renames the file to `target` only if nothing is there, otherwise fails with `AlreadyExists`. As exclusive as
     /// `O_CREAT|O_EXCL`, but the file appears with its content and locks.
-    pub(crate) fn appear_as(self, target: &Path) -> io::Result<()> {
+    pub(crate) fn persist_noclobber(self, target: &Path) -> io::Result<()> {
         match &self.path {
             Some(path) => fs::hard_link(path, target),
             None => Ok(()),
@@ -211,8 +211,8 @@ mod tests {
         let path = dir.0.join("lock");
         let (first, _file) = TempFile::beside(&path, 0o644).unwrap();
         let (second, _file) = TempFile::beside(&path, 0o644).unwrap();
-        first.appear_as(&path).unwrap();
-        assert_eq!(second.appear_as(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        first.persist_noclobber(&path).unwrap();
+        assert_eq!(second.persist_noclobber(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(dir.names(), ["lock"]);
     }
 }

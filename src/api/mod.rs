@@ -8,14 +8,14 @@ pub mod credit_bundle;
 pub mod device;
 pub mod device_type;
 pub mod image;
-pub mod key;
-mod keys;
+mod key_lookup;
 pub(crate) mod membership;
 pub(crate) mod new_key;
 pub mod organization;
 pub mod os;
 pub mod release;
 pub mod service;
+pub mod ssh_key;
 pub(crate) mod supervisor_proxy;
 pub mod team;
 #[cfg(test)]

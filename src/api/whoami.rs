@@ -17,11 +17,11 @@ impl WhoAmI {
     pub(crate) fn user_id(&self) -> Result<i64> {
         match self.actor {
             ActorKind::User { id, .. } => Ok(id),
-            _ => Err(self.is_no_user()),
+            _ => Err(self.not_a_user_error()),
         }
     }
 
-    pub(crate) fn is_no_user(&self) -> Error {
+    pub(crate) fn not_a_user_error(&self) -> Error {
         let text = format!(
             "the authentication credentials in use are not of a user but of this: {}",
             self.actor.as_str().escape_debug()

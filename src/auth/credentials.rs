@@ -37,10 +37,10 @@ impl Credentials {
     }
 
     /// Removes the response body from the error if it repeats one of these secrets.
-    pub(super) fn kept_from(&self, error: Error) -> Error {
+    pub(super) fn redact(&self, error: Error) -> Error {
         let repeats =
             |words: &str| self.0.iter().any(|(name, value)| !is_public(name) && repeats(words, value));
-        if error.body().is_some_and(repeats) { error.without_words() } else { error }
+        if error.body().is_some_and(repeats) { error.without_body() } else { error }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Login, logout, registration, and the actor of the credential.
 
 mod credentials;
-mod refresh;
+mod refresh_login;
 mod two_factor;
 
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Auth {
                 ActorKind::User { .. } => Err(Error::new(ErrorKind::Decode, "the response names no user")
                     .with_operation("GET /actor/v1/whoami")
                     .with_sent(true)),
-                _ => Err(who.is_no_user()),
+                _ => Err(who.not_a_user_error()),
             }
         })
     }
@@ -257,6 +257,6 @@ impl Core {
         token: Option<SecretString>,
     ) -> Result<BufferedResponse> {
         let plain = EndpointRequest::new(Method::POST, path, Some(Value::Object(secrets.body())));
-        self.send_with_token(plain, token).await.map_err(|error| secrets.kept_from(error))
+        self.send_with_token(plain, token).await.map_err(|error| secrets.redact(error))
     }
 }

@@ -76,7 +76,7 @@ impl Logs {
             Some(service) => Some(Followed::new(context, service).await?),
             None => None,
         };
-        let mut printed = PrintedLines::default();
+        let mut printed = LineDedup::default();
         let mut pause = FIRST_PAUSE;
         let mut heard = Instant::now();
         let mut lines = match self.open(context, followed.as_ref(), &mut printed).await {
@@ -124,7 +124,7 @@ impl Logs {
         &self,
         context: &Context,
         followed: Option<&Followed>,
-        printed: &mut PrintedLines,
+        printed: &mut LineDedup,
         pause: &mut Duration,
         heard: Instant,
     ) -> Result<JournalLines> {
@@ -144,7 +144,7 @@ impl Logs {
         &self,
         context: &Context,
         followed: Option<&Followed>,
-        printed: &mut PrintedLines,
+        printed: &mut LineDedup,
     ) -> Result<JournalLines> {
         let mut query = JournalQuery::new();
         if self.follow {
@@ -176,7 +176,7 @@ impl Logs {
         &self,
         context: &Context,
         lines: &mut JournalLines,
-        printed: &mut PrintedLines,
+        printed: &mut LineDedup,
         followed: Option<&mut Followed>,
     ) -> Result<End> {
         let mut followed = followed.filter(|_| self.follow);
@@ -218,7 +218,7 @@ impl Logs {
     }
 }
 
-fn end(printed: &PrintedLines) -> Output {
+fn end(printed: &LineDedup) -> Output {
     if printed.count == 0 {
         // The supervisor answers 200 with an empty body if journalctl fails.
         output::remark(
@@ -235,7 +235,7 @@ fn is_passing(error: &Error) -> bool {
 
 /// Lines already printed, so that after an interruption no line is lost or repeated.
 #[derive(Default)]
-struct PrintedLines {
+struct LineDedup {
     count: u64,
     last: VecDeque<u64>,
     again: Option<Replay>,
@@ -252,7 +252,7 @@ struct Replay {
     held: Option<VecDeque<String>>,
 }
 
-impl PrintedLines {
+impl LineDedup {
     /// Starts comparing lines. Returns whether the journal has to repeat its last entries.
     fn begin_again(&mut self) -> bool {
         if self.last.is_empty() {
@@ -324,7 +324,7 @@ impl PrintedLines {
 mod tests {
     use super::*;
 
-    fn told(printed: &mut PrintedLines, lines: &[&str]) -> Vec<String> {
+    fn told(printed: &mut LineDedup, lines: &[&str]) -> Vec<String> {
         lines.iter().filter_map(|line| printed.new_line((*line).to_owned())).collect()
     }
 
@@ -340,7 +340,7 @@ mod tests {
             (&[], &["a", "a"], &["a", "a"]),
         ];
         for (before, again, new) in table {
-            let mut printed = PrintedLines::default();
+            let mut printed = LineDedup::default();
             assert_eq!(told(&mut printed, before), before);
             assert_eq!(printed.begin_again(), !before.is_empty());
             assert_eq!(told(&mut printed, again), new, "{before:?} {again:?}");
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_has_moved_on_is_printed_as_it_is() {
-        let mut printed = PrintedLines::default();
+        let mut printed = LineDedup::default();
         told(&mut printed, &["a", "b"]);
         printed.begin_again();
         assert!(told(&mut printed, &["x", "y"]).is_empty() && printed.holds_back());

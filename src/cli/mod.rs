@@ -4,7 +4,7 @@ mod child;
 mod device;
 mod doctor;
 mod exit;
-mod files;
+mod fd_limit;
 mod flags;
 mod host_config;
 mod journal;
@@ -111,7 +111,7 @@ impl Context {
 /// Runs the command line and returns the exit code. The binary calls only this function.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let runtime = files::check().and_then(|()| {
+    let runtime = fd_limit::check().and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|cause| io_error("can't start the runtime", cause))
     });
@@ -147,7 +147,7 @@ fn failed(printer: Printer, error: Error) -> ExitCode {
     if output::is_reader_gone(&error) {
         return ExitCode::from(exit::READER_GONE);
     }
-    let error = files::explained(error);
+    let error = fd_limit::explained(error);
     printer.error(&error);
     ExitCode::from(exit::code(error.kind()))
 }

@@ -181,19 +181,19 @@ fn with_flags(text: &str) -> String {
 
 /// The reader closed the pipe, e.g. `… | head`. This ends the command with an exit code of its own and no message.
 #[derive(Debug)]
-struct ReaderGone;
+struct StdoutClosed;
 
-impl fmt::Display for ReaderGone {
+impl fmt::Display for StdoutClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("stdout was closed")
     }
 }
 
-impl std::error::Error for ReaderGone {}
+impl std::error::Error for StdoutClosed {}
 
 /// Whether the command ended because stdout was closed.
 pub(super) fn is_reader_gone(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<ReaderGone>)
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<StdoutClosed>)
 }
 
 /// Prints text to stdout. Invisible characters are escaped, except tabs and line ends.
@@ -225,7 +225,7 @@ fn write(text: &str) -> Result<()> {
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Io, ReaderGone.to_string()).with_source(ReaderGone))
+            Err(Error::new(ErrorKind::Io, StdoutClosed.to_string()).with_source(StdoutClosed))
         }
         Err(cause) => {
             let advice = advice_on(&cause).unwrap_or("check where stdout is redirected to");

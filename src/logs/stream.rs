@@ -190,14 +190,14 @@ impl LogStream {
             None if !resumes => self.state = State::Ended(None),
             None => {
                 let ended = Error::new(ErrorKind::Unreachable, "the server closed the stream");
-                self.broke(ended.with_operation(operation).with_sent(true));
+                self.schedule_reconnect(ended.with_operation(operation).with_sent(true));
             }
-            Some(error) => self.broke(error),
+            Some(error) => self.schedule_reconnect(error),
         }
     }
 
     /// Pauses before the next attempt, or ends the stream if there is none.
-    fn broke(&mut self, error: Error) {
+    fn schedule_reconnect(&mut self, error: Error) {
         if !self.resumes() || !is_passing(&error) {
             self.state = State::Ended(Some(error));
             return;
@@ -310,7 +310,7 @@ impl Stream for LogStream {
                     Err(error) => {
                         this.is_first = false;
                         this.spent = this.spent.saturating_add(since.elapsed());
-                        this.broke(error);
+                        this.schedule_reconnect(error);
                     }
                 },
                 State::Open(open) => match this.lines.next() {

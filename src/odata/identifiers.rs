@@ -129,7 +129,7 @@ mod tests {
             (json!({"$orderby": "a asc", "$select": "id"}), json!({}), "id"),
             (inner(json!({"$orderby": "a asc"})), inner(json!({"$select": "b"})), "tag b"),
         ] {
-            let query = Query::from_json(&default).unwrap().own();
+            let query = Query::from_json(&default).unwrap().into_defaults();
             let query = query.merge(Query::from_json(&caller).unwrap()).unwrap();
             let names = query.address("device", None).unwrap().names();
             assert_eq!(names.join(" "), expected, "{default} {caller}");

@@ -20,10 +20,10 @@ impl Query {
     }
 
     /// The same as the options of a function: nobody asked for its orders.
-    pub(crate) fn own(mut self) -> Self {
+    pub(crate) fn into_defaults(mut self) -> Self {
         self.own_order = !self.order.is_empty();
         for expansion in &mut self.expand {
-            expansion.query = std::mem::take(&mut expansion.query).own();
+            expansion.query = std::mem::take(&mut expansion.query).into_defaults();
         }
         self
     }

@@ -111,7 +111,7 @@ impl Query {
 
     /// Returns the query that counts the rows of this one. Drops columns, expands and order, which do not change the
     /// number.
-    pub(crate) fn number(self) -> Self {
+    pub(crate) fn into_count(self) -> Self {
         Self { filter: self.filter, top: self.top, skip: self.skip, ..Self::counting(None) }
     }
 

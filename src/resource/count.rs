@@ -16,8 +16,8 @@ impl<R: Resource, T> List<R, T> {
             let (mut target, mut options) = (target.await?, options?);
             // An explicit `$count` option drops no other options, as in the SDKs.
             if !options.is_count() {
-                options = options.number();
-                target.defaults = target.defaults.number();
+                options = options.into_count();
+                target.defaults = target.defaults.into_count();
             }
             core.read_target(target, options).await?.count()
         })

@@ -199,7 +199,7 @@ impl Core {
             required_columns: needs,
             ..
         } = target;
-        let mut query = defaults.own().merge(options)?;
+        let mut query = defaults.into_defaults().merge(options)?;
         query.require(&needs);
         let required = required && !query.is_count();
         let (query, within) = match within {

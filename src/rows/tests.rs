@@ -200,7 +200,7 @@ fn every_resource_has_its_row_type() {
         .collect();
     assert_eq!(ours, published);
     // `row_types!` above lists every `resource!` call.
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/rows");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rows");
     let sources =
         std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     let calls: usize = sources.map(|text| text.lines().filter(|line| *line == "resource! {").count()).sum();

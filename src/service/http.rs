@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::request_extensions::LastRequest;
+use super::request_extensions::CloseAfterResponse;
 use super::response::{refuse, reply};
 use super::state::{Applications, SupervisorView};
 use super::{Context, events, health, metrics, openmetrics};
@@ -116,7 +116,7 @@ async fn wrong_method(request: Request) -> Response {
 
 /// Middleware for every request: rejects unknown hosts on loopback, and closes the connection after a marked request.
 async fn guard(State(context): Shared, request: Request, next: Next) -> Response {
-    let is_last = request.extensions().get::<LastRequest>().is_some();
+    let is_last = request.extensions().get::<CloseAfterResponse>().is_some();
     let mut response = if is_for_us(&context, &request) {
         next.run(request).await
     } else {

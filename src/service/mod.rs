@@ -162,7 +162,7 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
         clients: events::places(config.events_clients),
         started: Instant::now(),
         started_at,
-        stop: tasks.stop(),
+        stop: tasks.stop_signal(),
         tasks: Arc::downgrade(&tasks),
         balena,
         config,

@@ -8,4 +8,4 @@ pub(super) struct ClientAddress(pub(super) IpAddr);
 
 /// Marks a request whose response closes the connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LastRequest;
+pub(super) struct CloseAfterResponse;

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
 use super::log_rate_limit::LogRateLimit;
-use super::request_extensions::{ClientAddress, LastRequest};
+use super::request_extensions::{ClientAddress, CloseAfterResponse};
 use super::{Context, http};
 use crate::error::Result;
 use crate::tasks::StopSignal;
@@ -146,7 +146,7 @@ impl Service<Request<Incoming>> for Serving {
         request.extensions_mut().insert(ClientAddress(self.peer));
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         if before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE {
-            request.extensions_mut().insert(LastRequest);
+            request.extensions_mut().insert(CloseAfterResponse);
         }
         self.router.call(request)
     }

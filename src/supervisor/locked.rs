@@ -34,7 +34,7 @@ pub(crate) fn explain(error: Error, force: Force) -> Error {
         }
         (_, Force::NotTaken) => "wait until the lock is released",
     };
-    error.held_by(holder).with_help(help)
+    error.with_lock_holder(holder).with_help(help)
 }
 
 /// Parses the holder from the messages that may be matched (§7.5 rule 3), or from the path of the lock file in the

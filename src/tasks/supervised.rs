@@ -109,7 +109,7 @@ impl TaskSet {
             reports.len() - 1
         };
         let place = TaskEntry { register: self.kept.clone(), index, name };
-        if self.spawn(name, place.keep(on_end, run, self.stop())).is_err() {
+        if self.spawn(name, place.keep(on_end, run, self.stop_signal())).is_err() {
             self.kept.update(index, |report| report.state = TaskState::Stopped);
         }
     }
@@ -120,7 +120,7 @@ impl TaskSet {
     }
 
     /// Returns the drain signal. Unlike [`TaskSet::stopping`], it can be cloned and stored.
-    pub(crate) fn stop(&self) -> StopSignal {
+    pub(crate) fn stop_signal(&self) -> StopSignal {
         StopSignal(self.stop.subscribe())
     }
 
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!((report.name, report.restarts), ("bad", u64::from(count) - 1));
         assert_eq!(report.last_error.as_deref(), Some("task bad: out of luck"));
         assert!(set.drain(Duration::from_secs(1)).await, "a pause is cut short by a stop");
-        assert!(set.stop().is_requested());
+        assert!(set.stop_signal().is_requested());
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ impl Applications {
                 ..EndpointRequest::new(Method::POST, format!("/application/{id}/restart"), None)
             };
             let response = core.send(restart).await;
-            let response = response.map_err(|error| error.about(format_args!("application {key}")))?;
+            let response = response.map_err(|error| error.with_subject(format_args!("application {key}")))?;
             action_result(response, Force::NotTaken)
         })
     }

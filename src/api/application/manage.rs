@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::ApplicationId;
 use crate::odata::Query;
 use crate::resource::batch::{
-    ApplicationKeys, Batch, KeyColumn, Keys, ListedRow, Operation, PerItem, RowBatch, RowOperation,
+    ApplicationKeys, Batch, BatchResource, KeyColumn, Keys, Operation, PerItem, RowBatch, RowOperation,
 };
 use crate::resource::key_value::ParentKey;
 use crate::resource::keys::{ApplicationKey, DeviceKey};
@@ -33,7 +33,7 @@ impl Applications {
                 Box::new(PerItem::new(identity, move |writer: RowWriter, key: ApplicationKey| async move {
                     let id = key.clone().resolve(writer.core().clone()).await?;
                     let removed = writer.delete(Application::NAME, &RowSelector::id(id)).await;
-                    removed.map_err(|error| error.about(format_args!("application {key}")))
+                    removed.map_err(|error| error.with_subject(format_args!("application {key}")))
                 }))
             }
             Keys::Several(_) => Box::new(RowBatch {
@@ -119,12 +119,12 @@ impl Applications {
         WriteRequest::new(&self.core, move |writer| async move {
             let id = key.clone().resolve(core.clone()).await?;
             let changed = writer.change("application", &RowSelector::id(id), &columns).await;
-            changed.map_err(|error| error.about(format_args!("application {key}")))
+            changed.map_err(|error| error.with_subject(format_args!("application {key}")))
         })
     }
 }
 
-impl ListedRow for Application {
+impl BatchResource for Application {
     type Key = ApplicationKey;
 
     const ORDER: &'static str = "app_name";

@@ -120,7 +120,7 @@ impl<T: Send + 'static, O: 'static> IntoFuture for DeviceAction<T, O> {
             let (answer, attempts) = answered.await?;
             read(answer).map_err(|error| match attempts {
                 Some(attempts) => error.with_attempts(attempts),
-                None => remote::of_another_device(error),
+                None => remote::explain_proxied_error(error),
             })
         })
     }

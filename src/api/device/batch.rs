@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::DeviceId;
 use crate::odata::{Key, Query};
 use crate::resource::batch::{
-    Batch, DeviceKeys, Grouped, KeyColumn, Keys, ListedRow, Operation, PerItem, RowBatch, RowOperation,
+    Batch, BatchResource, DeviceKeys, Grouped, KeyColumn, Keys, Operation, PerItem, RowBatch, RowOperation,
 };
 use crate::resource::json_request::required;
 use crate::resource::keys::DeviceKey;
@@ -31,7 +31,7 @@ pub(super) enum Change {
     Delete,
 }
 
-impl ListedRow for Device {
+impl BatchResource for Device {
     type Key = DeviceKey;
 
     const ORDER: &'static str = "device_name";
@@ -119,8 +119,7 @@ impl Devices {
     /// the same name for the same action. [`resume`](Batch::resume) does not repeat actions without a response
     /// unless [`retry_unknown`](Batch::retry_unknown) is set. Duplicates of a key are run once.
     ///
-    /// An item is `done` when its call came back without an error: nobody looks what came of it unless the call does
-    /// (`.confirm()`, where it has that).
+    /// An item is `done` when its call returned without an error. Its effect is checked only if the call has `.confirm()` and it is set.
     ///
     /// ```no_run
     /// # async fn example(balena: balena_agent::Balena, ids: Vec<i64>) -> balena_agent::Result<()> {
@@ -151,7 +150,7 @@ impl Devices {
             let call = action(&handle, key).into_future();
             async move { call.await.map(drop) }
         };
-        let operation = PerItem::new(json!(["each", name.into()]), work).once_only();
+        let operation = PerItem::new(json!(["each", name.into()]), work).not_idempotent();
         Batch::new(&self.core, devices.into().into_list(), Ok(Box::new(operation)))
     }
 }
@@ -177,7 +176,7 @@ pub(super) async fn one_of_group(
 }
 
 pub(super) async fn change_one(writer: &RowWriter, key: DeviceKey, change: &Change) -> Result<()> {
-    let row = match settle(writer.core(), key).await? {
+    let row = match resolve_uuid_prefix(writer.core(), key).await? {
         DeviceKey::Id(id) => RowSelector::id(id.get()),
         DeviceKey::Name(uuid) => RowSelector::Key(Key::of("uuid", uuid)),
     };
@@ -202,7 +201,7 @@ pub(super) fn check_for_change(key: &DeviceKey) -> Result<()> {
 
 /// Converts a key to one that matches one device only. Looks up the start of a uuid: a change with it would apply to
 /// every device whose uuid starts with it.
-async fn settle(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
+async fn resolve_uuid_prefix(core: &Core, key: DeviceKey) -> Result<DeviceKey> {
     check_for_change(&key)?;
     match &key {
         DeviceKey::Name(start) if !DeviceKey::is_whole_uuid(start) => {

@@ -31,7 +31,7 @@ impl HostSettings for RemoteHost {
     }
 
     fn explained(&self, error: Error) -> Error {
-        remote::of_another_device(error)
+        remote::explain_proxied_error(error)
     }
 
     fn default_name(&self) -> Option<&str> {

@@ -195,7 +195,7 @@ fn explain_unsupported(error: Error, endpoint: &Endpoint) -> Error {
 }
 
 /// Adds help to a response that is not from a supported supervisor.
-pub(super) fn of_another_device(error: Error) -> Error {
+pub(super) fn explain_proxied_error(error: Error) -> Error {
     if error.is_decode() {
         error.with_help("this came through the API: check the version of the device's supervisor")
     } else {

@@ -69,7 +69,7 @@ impl DeviceTarget {
 }
 
 impl DeviceTarget {
-    /// As `way`, for a call that needs the application's id: without `BALENA_APP_ID` only the API knows it. Without
+    /// As [`route`](Self::route), for a call that needs the application's id: without `BALENA_APP_ID` only the API knows it. Without
     /// a key the API can't be used.
     pub(crate) fn route_for_application(self, env: &Environment, supervisor: &Supervisor) -> Result<Route> {
         let key = match &self.0 {

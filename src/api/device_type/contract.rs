@@ -49,7 +49,7 @@ fn odd<T>(place: &str, why: impl Into<String>) -> Result<T> {
 }
 
 /// Returns the value if it is truthy in JavaScript.
-fn given(value: Option<&Value>) -> Option<&Value> {
+fn truthy(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| {
         !matches!(value, Value::Null | Value::Bool(false))
             && *value != ""
@@ -59,13 +59,13 @@ fn given(value: Option<&Value>) -> Option<&Value> {
 
 /// Returns the texts of a contract, if it has any.
 pub(super) fn partials(contract: &Value) -> Option<&Value> {
-    given(contract.get("partials"))
+    truthy(contract.get("partials"))
 }
 
 /// Returns the installation method of a contract.
 pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
     let data = contract.get("data");
-    if let Some(protocol) = given(data.and_then(|data| data.get("flashProtocol"))) {
+    if let Some(protocol) = truthy(data.and_then(|data| data.get("flashProtocol"))) {
         return match protocol.as_str() {
             Some("RPIBOOT") => Ok(InstallMethod::InternalFlash),
             Some(other) => Ok(other.into()),
@@ -73,7 +73,7 @@ pub(super) fn install_method(contract: &Value) -> Result<InstallMethod> {
         };
     }
     let media = data.and_then(|data| data.get("media"));
-    match given(media.and_then(|media| media.get("defaultBoot"))).map(Value::as_str) {
+    match truthy(media.and_then(|media| media.get("defaultBoot"))).map(Value::as_str) {
         Some(Some("image")) => Ok(InstallMethod::Image),
         Some(Some("internal")) => Ok(InstallMethod::ExternalFlash),
         Some(_) => Ok(InstallMethod::ExternalBoot),

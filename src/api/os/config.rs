@@ -83,7 +83,7 @@ impl DeviceOs {
             body.insert("appId".to_owned(), id.into());
             let plain = EndpointRequest::new(Method::POST, "/download-config", Some(Value::Object(body)));
             let response = core.send(plain).await;
-            decode(&response.map_err(|error| error.about(format_args!("application {application}")))?)
+            decode(&response.map_err(|error| error.with_subject(format_args!("application {application}")))?)
         })
     }
 }

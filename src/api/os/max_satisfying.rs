@@ -117,6 +117,8 @@ impl IntoFuture for MaxSatisfyingVersion {
 
 impl fmt::Debug for MaxSatisfyingVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MaxSatisfyingVersion").field("version_query", &self.version_query).finish_non_exhaustive()
+        f.debug_struct("MaxSatisfyingVersion")
+            .field("version_query", &self.version_query)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::ids::{TeamId, TeamMembershipId};
 use crate::odata::{Key, Query};
-use crate::resource::batch::{Batch, BatchKey as _, KeyColumn, Keys, ListedRow, RowBatch, RowOperation};
+use crate::resource::batch::{Batch, BatchKey as _, BatchResource, KeyColumn, Keys, RowBatch, RowOperation};
 use crate::resource::keys::{UserKey, check_id, not_empty};
 use crate::resource::read::{Get, List, ReadTarget};
 use crate::resource::request::Create;
@@ -78,7 +78,7 @@ impl TeamMemberships {
     }
 }
 
-impl ListedRow for TeamMembership {
+impl BatchResource for TeamMembership {
     type Key = TeamMembershipId;
 
     const ORDER: &'static str = "id";

@@ -26,7 +26,7 @@ pub(crate) enum KeyColumn {
 }
 
 /// A resource whose rows a batch can look up.
-pub(crate) trait ListedRow: Resource {
+pub(crate) trait BatchResource: Resource {
     type Key: BatchKey;
 
     /// The column by which the SDKs order such a list.
@@ -83,7 +83,7 @@ type Places<T> = Vec<(usize, T)>;
 ///
 /// # Errors
 /// The errors of the requests.
-pub(crate) async fn look_up<R: ListedRow, T>(
+pub(crate) async fn look_up<R: BatchResource, T>(
     core: &Core,
     column: Column<R, T>,
     value: fn(&R, &'static str) -> Option<T>,
@@ -129,7 +129,7 @@ where
     Ok(all)
 }
 
-fn query<R: ListedRow, T: LiteralOf<T> + Clone>(
+fn query<R: BatchResource, T: LiteralOf<T> + Clone>(
     column: &Column<R, T>,
     names: &[(usize, T)],
     search: &LookUpOptions,
@@ -144,7 +144,7 @@ fn query<R: ListedRow, T: LiteralOf<T> + Clone>(
 }
 
 /// Assigns the rows to the indexes of the list.
-fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
+fn assign<R: BatchResource + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
     response: &BufferedResponse,
     rows: Vec<R>,
     names: &[(usize, T)],
@@ -166,7 +166,7 @@ fn assign<R: ListedRow + DeserializeOwned, T: Clone + Eq + Hash + fmt::Display>(
             Some(_) => (ErrorKind::Ambiguous, "is ambiguous"),
             None => (ErrorKind::NotFound, "not found"),
         };
-        // The status fingerprint to the request for the list, not to the missing row.
+        // The status belongs to the request for the list, not to the missing row.
         let error =
             Error::new(kind, format!("{} {name} {what}", R::NOUN)).with_operation(response.operation.clone());
         found.missing.push((vec![*item], error.with_sent(true)));

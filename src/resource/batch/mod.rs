@@ -21,13 +21,13 @@ use crate::error::{Error, Result};
 use crate::resource::keys::DeviceKey;
 
 pub use keys::{ApplicationKeys, BatchKey, DeviceKeys, Keys};
-pub(crate) use look_up::{KeyColumn, ListedRow};
+pub(crate) use look_up::{BatchResource, KeyColumn};
 pub(crate) use plan::{Operation, PerItem};
 pub use report::{BatchChunk, BatchCounts, BatchItem, BatchProgress, BatchReport, BatchState};
 pub(crate) use row_batch::{Grouped, RowBatch, RowOperation, listed};
 pub use token::ResumeToken;
 
-use rate_limit::RateLimitWait;
+use rate_limit::RetryAfterPolicy;
 
 /// Highest concurrency: more would not be faster, because the API limits the requests of a client.
 const MAX_CONCURRENCY: usize = 32;
@@ -53,7 +53,7 @@ struct Options {
 /// Uuids are looked up before anything is changed, 50 in one request, and all must exist. The API does not report
 /// ids that do not exist or that the token may not change, nor does version 6 report a single uuid: `Ok` then means
 /// that the API accepted the request. [`confirm`](Self::confirm) and [`report`](Self::report) check the effect.
-/// Dropping the future cancels the batch; the chunk in in_flight may still have its effect.
+/// Dropping the future cancels the batch; the chunk in flight may still take effect.
 ///
 /// # Errors
 /// Besides those of the call: `is_invalid_argument`, before anything is sent, if a key is malformed, the
@@ -148,7 +148,7 @@ impl<K, O> Batch<K, O> {
     /// changes of columns are; otherwise see [`retry_unknown`](Self::retry_unknown).
     ///
     /// # Errors
-    /// `is_invalid_argument` if the token fingerprint to another call: another list, other arguments, or another API.
+    /// `is_invalid_argument` if the token belongs to another call: another list, other arguments, or another API.
     pub fn resume(mut self, token: ResumeToken) -> Self {
         self.options.resume = Some(token);
         self
@@ -175,7 +175,7 @@ impl<K: BatchKey> IntoFuture for Batch<K> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let operation = self.operation?;
-            run::run(&self.core, self.keys, &*operation, self.options, RateLimitWait::None)
+            run::run(&self.core, self.keys, &*operation, self.options, RetryAfterPolicy::None)
                 .await?
                 .into_result()
         })
@@ -189,7 +189,7 @@ impl<K: BatchKey> IntoFuture for Batch<K, WithReport> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let operation = self.operation?;
-            run::run(&self.core, self.keys, &*operation, self.options, RateLimitWait::AsTold).await
+            run::run(&self.core, self.keys, &*operation, self.options, RetryAfterPolicy::AsTold).await
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::http::BoxFuture;
 use crate::resource::write_request::RowWriter;
 
 use super::BatchKey;
-use super::rate_limit::RateLimitWait;
+use super::rate_limit::RetryAfterPolicy;
 
 /// An item that is not done yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) keep_going: bool,
     /// Whether to check the effect.
     pub(crate) confirm: bool,
-    pub(crate) rate_limit_wait: RateLimitWait,
+    pub(crate) rate_limit_wait: RetryAfterPolicy,
     pub(crate) clock: &'a dyn Clock,
 }
 
@@ -138,7 +138,7 @@ impl<K> PerItem<K> {
     }
 
     /// Marks the operation as not idempotent.
-    pub(crate) fn once_only(self) -> Self {
+    pub(crate) fn not_idempotent(self) -> Self {
         Self { idempotent: false, ..self }
     }
 }

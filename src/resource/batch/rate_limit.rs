@@ -12,14 +12,14 @@ const MAX_RETRIES: u32 = 5;
 
 /// Whether a batch waits after a 429 with `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RateLimitWait {
+pub(crate) enum RetryAfterPolicy {
     /// Treats it as any other error.
     None,
     /// Waits as asked, a few times.
     AsTold,
 }
 
-impl RateLimitWait {
+impl RetryAfterPolicy {
     /// Returns how long to wait before the next attempt, after `waits` waits without a success.
     pub(crate) fn wait(self, error: &Error, waits: u32) -> Option<Duration> {
         let told = error.retry_after().filter(|_| error.is_rate_limited() && self == Self::AsTold)?;

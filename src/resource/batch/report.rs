@@ -297,7 +297,7 @@ fn unknown_before<K: BatchKey>(counts: &BatchCounts) -> Error {
 pub struct BatchProgress<'a>(pub(super) &'a ItemStates);
 
 impl BatchProgress<'_> {
-    /// Returns the number of items in each state. Items in in_flight count as unknown.
+    /// Returns the number of items in each state. Items in flight count as unknown.
     pub fn counts(&self) -> BatchCounts {
         self.0.counts()
     }

@@ -17,9 +17,9 @@ use crate::resource::write_request::{
 };
 
 use super::keys::Keys;
-use super::look_up::{GroupOf, KeyColumn, ListRow, ListedRow, LookUpOptions, LookUpResult, look_up};
+use super::look_up::{BatchResource, GroupOf, KeyColumn, ListRow, LookUpOptions, LookUpResult, look_up};
 use super::plan::{Chunk, ChunkOutcome, Group, Operation, PendingItem, Plan, RunOptions, group_by_key};
-use super::rate_limit::RateLimitWait;
+use super::rate_limit::RetryAfterPolicy;
 
 /// A change whose values depend on the row: rows of one group get the same.
 pub(crate) trait Grouped<R>: Send + Sync {
@@ -73,7 +73,7 @@ struct KeysByColumn {
     names: Vec<(&'static str, Vec<(usize, String)>)>,
 }
 
-fn keys_by_column<R: ListedRow>(keys: &[R::Key], open: &[PendingItem]) -> Result<KeysByColumn> {
+fn keys_by_column<R: BatchResource>(keys: &[R::Key], open: &[PendingItem]) -> Result<KeysByColumn> {
     // Checks finished items too: a list is valid or invalid as a whole.
     let named = keys.iter().map(R::named).collect::<Result<Vec<KeyColumn>>>()?;
     let ids = named.iter().filter(|named| matches!(named, KeyColumn::Id(_))).count();
@@ -99,7 +99,7 @@ fn keys_by_column<R: ListedRow>(keys: &[R::Key], open: &[PendingItem]) -> Result
     Ok(sorted)
 }
 
-impl<R: ListedRow + Sync> RowBatch<R> {
+impl<R: BatchResource + Sync> RowBatch<R> {
     fn ids_at_a_time(&self) -> usize {
         match self.operation {
             RowOperation::Each(_) => 1,
@@ -258,7 +258,7 @@ fn once(rows: Vec<ListRow>) -> Vec<ListRow> {
     same.into_iter().map(|((id, group), items)| ListRow { id, group, items: items.concat() }).collect()
 }
 
-async fn find<R: ListedRow + Sync>(
+async fn find<R: BatchResource + Sync>(
     core: &Core,
     sorted: KeysByColumn,
     columns: Query,
@@ -281,7 +281,7 @@ async fn find<R: ListedRow + Sync>(
 }
 
 /// Looks up the rows of a list. All must exist.
-pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
+pub(crate) async fn listed<R: BatchResource + Clone + Sync>(
     core: &Core,
     keys: &Keys<R::Key>,
     columns: Query,
@@ -291,7 +291,7 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
         Keys::Several(keys) => (&**keys, false),
     };
     let clock = &*core.http.clock;
-    let (patience, concurrency) = (RateLimitWait::None, 1);
+    let (patience, concurrency) = (RetryAfterPolicy::None, 1);
     let run_options =
         RunOptions { concurrency, keep_going: false, confirm: false, rate_limit_wait: patience, clock };
     let open: Vec<PendingItem> = (0..keys.len()).map(|item| PendingItem { item, unknown: false }).collect();
@@ -312,7 +312,7 @@ pub(crate) async fn listed<R: ListedRow + Clone + Sync>(
 const MAX_LISTED: usize = 10;
 
 /// Returns the first error, with the keys of the other missing rows.
-fn not_found_error<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> Error {
+fn not_found_error<R: BatchResource>(keys: &[R::Key], refused: Vec<(Vec<usize>, Error)>) -> Error {
     let mut refused = refused.into_iter();
     let Some((mut items, error)) = refused.next() else { return Error::argument("list", "it is refused") };
     items.extend(refused.filter(|(_, other)| other.kind() == error.kind()).flat_map(|(items, _)| items));
@@ -328,7 +328,7 @@ fn not_found_error<R: ListedRow>(keys: &[R::Key], refused: Vec<(Vec<usize>, Erro
     error.with_help(format!("nothing was changed; not found: {}{rest}", names.join(",")))
 }
 
-impl<R: ListedRow + Sync> Operation<R::Key> for RowBatch<R> {
+impl<R: BatchResource + Sync> Operation<R::Key> for RowBatch<R> {
     fn identity(&self) -> Value {
         self.identity.clone()
     }

@@ -11,7 +11,7 @@ use crate::resource::write_request::RowWriter;
 
 use super::in_flight::InFlight;
 use super::plan::{Chunk, ChunkOutcome, Operation, PendingItem, Plan, RunOptions};
-use super::rate_limit::RateLimitWait;
+use super::rate_limit::RetryAfterPolicy;
 use super::report::{BatchChunk, BatchProgress, BatchReport, BatchState, ItemStates, StateSource};
 use super::token::{Checkpoint, Fingerprint};
 use super::{BatchKey, MAX_CONCURRENCY, Options};
@@ -21,7 +21,7 @@ pub(super) async fn run<K: BatchKey>(
     keys: Vec<K>,
     operation: &dyn Operation<K>,
     mut options: Options,
-    patience: RateLimitWait,
+    patience: RetryAfterPolicy,
 ) -> Result<BatchReport<K>> {
     if !(1..=MAX_CONCURRENCY).contains(&options.concurrency) {
         let why = format_args!("{} is none of 1 to {MAX_CONCURRENCY}", options.concurrency);
@@ -169,7 +169,7 @@ async fn drive<K>(
             pause = pause.max(Some(wait));
             continue;
         }
-        if ends_all(&error) || !run_options.keep_going {
+        if is_fatal(&error) || !run_options.keep_going {
             stopped_by = stopped_by.or(Some(number));
         }
         ledger.set(number, state(&error), Some(error));
@@ -177,7 +177,7 @@ async fn drive<K>(
 }
 
 /// Returns whether all further chunks would fail too.
-fn ends_all(error: &Error) -> bool {
+fn is_fatal(error: &Error) -> bool {
     match error.kind() {
         // A 403 concerns the rows of this chunk only.
         ErrorKind::Unauthorized => error.status() != Some(403),

@@ -62,11 +62,11 @@ impl ResumeToken {
     /// Returns the mark of each item.
     ///
     /// # Errors
-    /// `is_invalid_argument` if the token fingerprint to another call.
+    /// `is_invalid_argument` if the token belongs to another call.
     pub(super) fn marks(&self, fingerprint: u64, length: usize) -> Result<Vec<Checkpoint>> {
         let all: u64 = self.runs.iter().map(|(_, count)| u64::from(*count)).sum();
         if self.fingerprint != fingerprint || u64::try_from(length) != Ok(all) {
-            let error = Error::argument("resume", "the token fingerprint to another call");
+            let error = Error::argument("resume", "the token belongs to another call");
             return Err(error.with_help(
                 "it goes with the same function, the same arguments, the same list in the same order and the \
                  same API; without a token all of it is done anew",

@@ -86,7 +86,7 @@ impl AcquireLock {
         if let Err(error) = write_owner(&file, &owner) {
             tracing::debug!(path = %path.display(), %error, "can't write the owner into the lock file");
         }
-        match draft.appear_as(path) {
+        match draft.persist_noclobber(path) {
             Ok(()) => Ok(Some(HeldLock::new(path.clone(), file, owner))),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(cause) => Err(trouble(cause)),

@@ -66,7 +66,7 @@ pub(super) fn locked(lock: &UpdateLock, file: Option<&LockFile>, waited: Option<
     }
     Error::new(ErrorKind::Locked, message)
         .with_operation(operation(lock, "take"))
-        .held_by(file.map(|file| file.holder(lock.app_id)))
+        .with_lock_holder(file.map(|file| file.holder(lock.app_id)))
         .with_help(advice(file))
 }
 

@@ -235,7 +235,7 @@ impl Upload {
             "chunk_size": self.part,
         }});
         let response = act(&self.core, id, "beginUpload", &begin).await?;
-        let UploadSession { uuid, parts } = begun(&response, size, self.part)?;
+        let UploadSession { uuid, parts } = parse_session(&response, size, self.part)?;
         let mut done = 0;
         let mut sent = Vec::new();
         for Part { url, number, length } in parts {
@@ -278,7 +278,7 @@ struct Part {
 }
 
 /// Reads the parts in order, and checks that they cover the whole file.
-fn begun(response: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSession> {
+fn parse_session(response: &BufferedResponse, size: u64, longest: u64) -> Result<UploadSession> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Asset {

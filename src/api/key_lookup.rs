@@ -80,7 +80,7 @@ macro_rules! parent {
                         Self::Name(_) => {
                             let id = core.id_of(self.target::<$row>(Query::new())?).await;
                             id.map_err(|error| {
-                                error.about(format_args!("{} {self}", <$row as Resource>::NOUN))
+                                error.with_subject(format_args!("{} {self}", <$row as Resource>::NOUN))
                             })
                         }
                     }
