@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::apply::{self, Trigger};
 use super::containers::{self, AfterStop};
-use super::engine::Failure;
 use super::host_config::Patch;
 use super::js_values::Integer;
 use super::locks::HeldLocks;
 use super::model::RunState;
 use super::plan::{CurrentState, Goal};
 use super::process::Process;
+use super::refusal::Refusal;
+use super::routes::ServiceAction;
 use super::{Power, lock};
 
 /// How long a request waits for another operation on the same app.
@@ -25,46 +26,6 @@ const SERVICE_NOT_FOUND: &str = "Service not found, a container must exist for t
 const NOT_IN_TARGET: &str = "Service does not exist in target release";
 pub(super) const NO_SELECTOR: &str = "serviceName or imageId parameters were not provided or the app is \
 multi-container. Use the v2 service action endpoints.";
-
-/// Why an action was rejected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Locked(String),
-    BadRequest(String),
-    NotFound(String),
-    /// The engine has no such object.
-    Missing(String),
-    Unexpected(String),
-}
-
-impl Refusal {
-    pub(super) fn message(&self) -> &str {
-        match self {
-            Self::Locked(message)
-            | Self::BadRequest(message)
-            | Self::NotFound(message)
-            | Self::Missing(message)
-            | Self::Unexpected(message) => message,
-        }
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotModified => Self::Unexpected("(HTTP code 304) not modified".to_owned()),
-            Failure::Missing(message) => Self::Missing(message),
-            Failure::Broken(message) => Self::Unexpected(message),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ServiceAction {
-    Start,
-    Stop,
-    Restart,
-}
 
 /// Selects a service. An app with one service ignores it.
 #[derive(Debug, Clone, Default)]

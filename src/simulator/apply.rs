@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use crate::maps::collect_unsorted;
 
-use super::actions::Refusal;
 use super::containers::{self, AfterStop};
 use super::engine::Failure;
 use super::lock;
 use super::plan::{self, CurrentState, Goal, Retention, Step};
 use super::process::{Process, Progress};
+use super::refusal::Refusal;
 use super::runner::Abort;
 
 /// Pause after steps that changed something.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::actions::{self, ApiVersion, NO_SELECTOR, Refusal, Selector, ServiceAction, Volumes};
-use super::endpoints::reported;
+use super::actions::{self, ApiVersion, NO_SELECTOR, Selector, Volumes};
 use super::js_values::Integer;
 use super::json::object;
 use super::process::Process;
+use super::refusal::Refusal;
+use super::request::{Admitted, Outcome};
 use super::response::ServerResponse;
-use super::routes::Endpoint;
-use super::serve::{Admitted, Outcome};
+use super::routes::{Endpoint, ServiceAction};
 use super::{apply, js_values, reports};
 
 const UNAUTHORIZED: &str = "Unauthorized";
@@ -22,7 +22,9 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
         Endpoint::LegacyService(action) => legacy_service(process, &call, action).await.into(),
         Endpoint::SingleApp => single_app(process, &call).into(),
         Endpoint::Service(action) => service(process, &call, action).await.into(),
-        Endpoint::ApplicationsState => reported(reports::applications(process, call.access)).into(),
+        Endpoint::ApplicationsState => {
+            ServerResponse::report(reports::applications(process, call.access)).into()
+        }
         Endpoint::ApplicationState => application_state(process, &call).into(),
         // These handlers crash the supervisor if the engine fails.
         Endpoint::StateStatus => match reports::status(process, call.access) {

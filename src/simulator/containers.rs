@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::actions::Refusal;
 use super::engine::Failure;
 use super::model::{Container, ContainerSpec, RunState};
 use super::process::Process;
+use super::refusal::Refusal;
 
 /// Whether a stopped container is also removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

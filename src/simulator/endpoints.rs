@@ -7,19 +7,18 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::actions::{self, Refusal};
 use super::apply::{self, Trigger};
-use super::engine::Failure;
 use super::host_config::Patch;
 use super::journal;
 use super::json::{Json, object};
 use super::process::Process;
+use super::refusal::Refusal;
+use super::request::{Admitted, Outcome};
 use super::response::ServerResponse;
 use super::routes::Endpoint;
-use super::serve::{Admitted, Outcome};
 use super::settings::Settings;
 use super::target::{self, TargetError};
-use super::{Power, apps, js_values, lock, reports, update};
+use super::{Power, actions, apps, js_values, local_logs, lock, reports, update};
 
 /// Fields of the host configuration, in the order of the response.
 const HOST_CONFIG_FIELDS: [&str; 10] =
@@ -47,7 +46,7 @@ pub(super) async fn handle(process: &Arc<Process>, call: Admitted) -> Outcome {
             ServerResponse::success(&Json::ordered(shown, &HOST_CONFIG_FIELDS)).into()
         }
         Endpoint::SetHostConfig => set_host_config(process, &call).await.into(),
-        Endpoint::Device => reported(reports::device(process)).into(),
+        Endpoint::Device => ServerResponse::report(reports::device(process)).into(),
         Endpoint::DeviceInfo => {
             let (arch, device_type) = (&machine.facts.arch, &machine.facts.device_type);
             success("info", object([("arch", arch.into()), ("deviceType", device_type.into())])).into()
@@ -92,14 +91,6 @@ fn healthy(process: &Process) -> bool {
 /// Response of endpoints with one value.
 fn success(name: &str, value: impl Into<Json>) -> ServerResponse {
     ServerResponse::success(&object([("status", "success".into()), (name, value.into())]))
-}
-
-/// A report, or the error of making it.
-pub(super) fn reported(report: Result<Json, Failure>) -> ServerResponse {
-    match report {
-        Ok(state) => ServerResponse::success(&state),
-        Err(failure) => ServerResponse::refused(&failure.into()),
-    }
 }
 
 async fn power(process: &Arc<Process>, call: &Admitted, power: Power) -> ServerResponse {
@@ -208,6 +199,6 @@ fn journal_logs(process: &Arc<Process>, body: &Value) -> ServerResponse {
 fn local_logs(process: &Arc<Process>) -> ServerResponse {
     let (output, lines) = mpsc::channel::<Bytes>(STREAM_BUFFER);
     let owner = Arc::clone(process);
-    process.spawn("local logs", async move { owner.machine.journal.stream_local(&owner, output).await });
+    process.spawn("local logs", async move { local_logs::stream(&owner, output).await });
     ServerResponse::stream(lines)
 }

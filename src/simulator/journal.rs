@@ -12,9 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::json::object;
 use super::model::Container;
-use super::process::Process;
 use super::{lock, random_hex};
 
 pub(super) use query::Query;
@@ -66,28 +64,17 @@ impl Source {
     }
 }
 
+/// A line of the journal.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     /// Number of the entry, from 1.
     number: usize,
-    at: jiff::Timestamp,
+    pub(super) at: jiff::Timestamp,
     /// Time since the boot.
     uptime: Duration,
     boot: Arc<str>,
     source: Source,
-    message: String,
-}
-
-impl Entry {
-    /// Formats the entry for the local-mode log.
-    fn told_locally(&self) -> String {
-        let told = object([
-            ("message", (&self.message).into()),
-            ("timestamp", self.at.as_millisecond().into()),
-            ("isSystem", false.into()),
-        ]);
-        format!("{told}\n")
-    }
+    pub(super) message: String,
 }
 
 /// Which units write to the journal.
@@ -284,30 +271,16 @@ impl Journal {
         parts.concat()
     }
 
-    /// The local-mode log: a greeting, then, only in local mode, each new line.
-    pub(super) async fn stream_local(&self, process: &Process, output: mpsc::Sender<Bytes>) {
-        let mut written = self.written.subscribe();
-        let mut shown = *written.borrow_and_update();
-        let greeting = "{\"message\":\"Streaming logs\",\"isSystem\":true}\n";
-        if output.send(greeting.into()).await.is_err() {
-            return;
-        }
-        loop {
-            tokio::select! {
-                changed = written.changed() => if changed.is_err() { return },
-                () = output.closed() => return,
-            }
-            let local = process.machine.settings(|settings| settings.local_mode());
-            let text: String = {
-                let lines = lock(&self.lines);
-                let new = lines.kept.iter().filter(|entry| local && entry.number > shown);
-                let told: Vec<String> = new.map(Entry::told_locally).collect();
-                shown = lines.written;
-                told.concat()
-            };
-            if !text.is_empty() && output.send(text.into()).await.is_err() {
-                return;
-            }
-        }
+    /// Returns a receiver that changes with each line: the number of lines written so far.
+    pub(super) fn subscribe(&self) -> watch::Receiver<usize> {
+        self.written.subscribe()
+    }
+
+    /// Returns the entries after number `shown`, and sets it to the number of the last one.
+    pub(super) fn entries_after(&self, shown: &mut usize) -> Vec<Entry> {
+        let lines = lock(&self.lines);
+        let new = lines.kept.iter().filter(|entry| entry.number > *shown).cloned().collect();
+        *shown = lines.written;
+        new
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::actions::Refusal;
 use super::lock;
+use super::refusal::Refusal;
 
 /// User id of the supervisor's lock files. The supervisor treats any file of this user as its own.
 const OWNER: u32 = 65534;
@@ -251,7 +251,7 @@ fn remove(file: &Path) {
 #[cfg(test)]
 mod tests {
     use super::{AppLocks, Locks};
-    use crate::simulator::actions::Refusal;
+    use crate::simulator::refusal::Refusal;
 
     async fn take(locks: &Locks, force: bool) -> Result<super::HeldLocks, Refusal> {
         let turn = AppLocks::default().take(1, None).await.expect("nobody else");

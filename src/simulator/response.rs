@@ -12,8 +12,9 @@ use http_body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use super::actions::Refusal;
+use super::engine::Failure;
 use super::json::{Json, object};
+use super::refusal::Refusal;
 
 /// A response before framing.
 #[derive(Debug)]
@@ -73,6 +74,14 @@ impl ServerResponse {
 
     pub(super) fn success(value: &Json) -> Self {
         Self::json(StatusCode::OK, value)
+    }
+
+    /// A report, or the error of making it.
+    pub(super) fn report(report: Result<Json, Failure>) -> Self {
+        match report {
+            Ok(state) => Self::success(&state),
+            Err(failure) => Self::refused(&failure.into()),
+        }
     }
 
     /// The error format of v2 endpoints.

@@ -3,7 +3,13 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::actions::ServiceAction;
+/// What a request does to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServiceAction {
+    Start,
+    Stop,
+    Restart,
+}
 
 /// An endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,9 +22,10 @@ use tokio::sync::oneshot;
 use super::faults::Fault;
 use super::lock;
 use super::process::Process;
+use super::request::{Call, Outcome};
 use super::response::{Body, ServerResponse};
 use super::routes::{self, Endpoint, Route};
-use super::serve::{self, Call, Outcome};
+use super::serve;
 use super::socket::{Activity, InFlight, Socket};
 
 /// Idle time after which a connection is closed; the `Keep-Alive` header announces it.
