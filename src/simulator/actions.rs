@@ -224,7 +224,7 @@ pub(super) async fn power(process: &Arc<Process>, power: Power, force: bool) -> 
     }
     let now = apply::look(process)?;
     let locks = take_locks(process, &current_apps(process, &now), force).await?;
-    process.machine.power(power);
+    process.power(power);
     release(process, locks);
     Ok(())
 }

@@ -15,12 +15,12 @@ use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
 use super::host_config::{Network, Patch};
 use super::journal::{Journal, Writers};
 use super::keys::Keys;
+use super::lifecycle::{Lifecycle, bind};
 use super::locks::Locks;
-use super::machine::{Cloud, Host, Machine, bind};
+use super::machine::{Cloud, Host, Machine};
 use super::model::{EngineCall, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
 use super::{Device, environment, temp_dir};
-use crate::tasks::TaskSet;
 
 /// Configures a device and starts it.
 #[derive(Debug, Clone)]
@@ -185,7 +185,6 @@ impl Builder {
         let reserved = reserve(wanted).map_err(|cause| {
             std::io::Error::new(cause.kind(), format!("can't listen on {wanted}: {cause}"))
         })?;
-        let address = reserved.local_addr()?;
         let directory = if self.lock_root.is_none() { Some(temp_dir::directory()?) } else { None };
         let own = directory.as_ref().map(|directory| directory.path().to_owned());
         let lock_root = self.lock_root.clone().or(own).unwrap_or_default();
@@ -232,18 +231,11 @@ impl Builder {
             host: Mutex::new(Host { network, os_update_running: self.host_os_update, ..Host::default() }),
             journal,
             faults: super::faults::Faults::default(),
-            process: Mutex::default(),
-            ran_before: false.into(),
-            over: false.into(),
-            restarts: TaskSet::new(),
-            power_tasks: TaskSet::new(),
-            address,
-            _reserved: reserved,
         };
         machine.install(&self.stopped).map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
         let machine = Arc::new(machine);
-        machine.start_process()?;
-        let device = Device::new(machine, directory);
+        let lifecycle = Lifecycle::start(Arc::clone(&machine), reserved)?;
+        let device = Device::new(machine, lifecycle, directory);
         // The first run of the loop finds nothing to do when all apps are installed. A request must not see it
         // running.
         device.settled().await;

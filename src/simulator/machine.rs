@@ -1,12 +1,9 @@
 //! The state of the device that survives a restart of the supervisor.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
 use super::engine::{Engine, Failure};
@@ -16,21 +13,13 @@ use super::host_config::Network;
 use super::journal::Journal;
 use super::keys::Keys;
 use super::locks::Locks;
-use super::model::{ContainerSpec, EngineCall, RunState, Timings};
-use super::process::Process;
+use super::model::{ContainerSpec, RunState, Timings};
 use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
-use super::{Power, lock, server};
+use super::{Power, lock};
 use crate::maps::collect_unsorted;
-use crate::tasks::TaskSet;
 
 /// Time without a connection after which the supervisor reports that it has none.
 const CONNECTIVITY_INTERVAL: Duration = Duration::from_secs(10);
-/// Interval of checking whether the power is off.
-const POWER_LOOK: Duration = Duration::from_millis(5);
-/// Interval of checking whether the engine is running.
-const ENGINE_RETRY: Duration = Duration::from_millis(100);
-/// Length of the accept queue.
-const BACKLOG: u32 = 128;
 
 /// The cloud from the device's point of view.
 #[derive(Debug, Default)]
@@ -51,6 +40,19 @@ pub(super) struct Host {
     pub(super) stage: Stage,
 }
 
+impl Host {
+    /// Accepts a reboot or shutdown, unless the host is already going down. Returns whether it was accepted.
+    pub(super) fn go_down(&mut self, power: Power) -> bool {
+        if self.stage != Stage::On {
+            // Of two simultaneous requests the first one counts.
+            return false;
+        }
+        self.stage = Stage::GoingDown;
+        self.power = Some(power);
+        true
+    }
+}
+
 /// Power state of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Stage {
@@ -61,6 +63,7 @@ pub(super) enum Stage {
     Off,
 }
 
+/// All that a supervisor finds when it starts.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) version: String,
@@ -74,27 +77,6 @@ pub(super) struct Machine {
     pub(super) host: Mutex<Host>,
     pub(super) journal: Arc<Journal>,
     pub(super) faults: Faults,
-    pub(super) process: Mutex<Option<Arc<Process>>>,
-    /// Whether a supervisor ran before: the first one finds everything settled, a later one polls the cloud at once.
-    pub(super) ran_before: AtomicBool,
-    /// The device is being dropped: nothing is started any more.
-    pub(super) over: AtomicBool,
-    /// Pending restarts of the supervisor.
-    pub(super) restarts: TaskSet,
-    /// Pending reboots and shutdowns.
-    pub(super) power_tasks: TaskSet,
-    pub(super) address: SocketAddr,
-    /// Bound but not listening: reserves the port while the supervisor is down, so that connections are refused.
-    pub(super) _reserved: TcpSocket,
-}
-
-/// Binds a socket that can share its port with the device's other one.
-pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(true)?;
-    socket.bind(address)?;
-    Ok(socket)
 }
 
 impl Machine {
@@ -182,117 +164,6 @@ impl Machine {
         offline < interval * 2 && !(checked && offline >= CONNECTIVITY_INTERVAL)
     }
 
-    /// Starts a supervisor, unless one is running. It listens when this returns.
-    pub(super) fn start_process(self: &Arc<Self>) -> std::io::Result<()> {
-        if lock(&self.host).stage == Stage::Off {
-            let message = "the simulated device is switched off: switch it on first";
-            return Err(std::io::Error::new(std::io::ErrorKind::NotConnected, message));
-        }
-        let mut slot = lock(&self.process);
-        if slot.is_none() && !self.over.load(Ordering::Relaxed) {
-            let listener: TcpListener = bind(self.address)?.listen(BACKLOG)?;
-            let process = Process::new(Arc::clone(self));
-            server::serve(&process, listener);
-            process.begin(self.ran_before.swap(true, Ordering::Relaxed));
-            *slot = Some(process);
-        }
-        Ok(())
-    }
-
-    /// Stops the supervisor: open connections are cut, new ones refused.
-    pub(super) async fn stop_process(&self) {
-        let process = lock(&self.process).take();
-        if let Some(process) = process {
-            process.end().await;
-        }
-    }
-
-    /// Crashes the supervisor. It restarts by itself after `downtime`, once the engine is running.
-    pub(super) fn crash(self: &Arc<Self>, downtime: Duration) {
-        let machine = Arc::clone(self);
-        let restart = async move {
-            machine.stop_process().await;
-            tokio::time::sleep(downtime).await;
-            machine.start_when_possible().await;
-        };
-        if self.restarts.spawn("supervisor restart", restart).is_err() {
-            tracing::warn!("the simulated supervisor can't come back: its device is over");
-        }
-    }
-
-    async fn start_when_possible(self: &Arc<Self>) {
-        let needed = [EngineCall::ListContainers, EngineCall::InspectContainer, EngineCall::ListImages];
-        while needed.iter().any(|call| self.engine.fails(*call)) {
-            tokio::time::sleep(ENGINE_RETRY).await;
-        }
-        if let Err(error) = self.start_process() {
-            tracing::warn!(%error, "the simulated supervisor could not listen again");
-        }
-    }
-
-    /// Starts a reboot or shutdown. The supervisor stops serving at once; the power goes off a moment later.
-    pub(super) fn power(self: &Arc<Self>, power: Power) {
-        {
-            let mut host = lock(&self.host);
-            if host.stage != Stage::On {
-                // Of two simultaneous requests the first one counts.
-                return;
-            }
-            host.stage = Stage::GoingDown;
-            host.power = Some(power);
-        }
-        let process = lock(&self.process).clone();
-        if let Some(process) = process {
-            process.close();
-        }
-        let machine = Arc::clone(self);
-        let power_task = async move {
-            let power_off = lock(&machine.timings).power_off;
-            tokio::time::sleep(power_off).await;
-            machine.restarts.cancel_all().await;
-            machine.stop_process().await;
-            machine.engine.power_off().await;
-            machine.locks.forget();
-            // Last, so that a power-on in between can't be undone by the steps above.
-            lock(&machine.host).stage = Stage::Off;
-            if power == Power::Reboot {
-                let boot = lock(&machine.timings).boot;
-                tokio::time::sleep(boot).await;
-                machine.boot().await;
-            }
-        };
-        if self.power_tasks.spawn("power", power_task).is_err() {
-            tracing::warn!("the simulated device can't reboot or shut down: it is over");
-        }
-    }
-
-    /// Switches the host on, after a pending shutdown is complete. Does nothing if it is on.
-    pub(super) async fn switch_on(self: &Arc<Self>) {
-        while lock(&self.host).stage == Stage::GoingDown && !self.over.load(Ordering::Relaxed) {
-            tokio::time::sleep(POWER_LOOK).await;
-        }
-        self.boot().await;
-    }
-
-    /// Boots the host. Does nothing unless it is off.
-    pub(super) async fn boot(self: &Arc<Self>) {
-        {
-            let mut host = lock(&self.host);
-            if host.stage != Stage::Off {
-                return;
-            }
-            host.stage = Stage::On;
-        }
-        self.journal.boot(self.settings(|settings| settings.persistent_logging()));
-        self.engine.boot();
-        for container in self.engine.all_containers() {
-            // The engine creates the mount points; without the supervisor, only root can write to them.
-            let _ = self.locks.prepare(container.spec.app, &container.spec.service, false);
-        }
-        lock(&self.host).network.boot();
-        self.start_when_possible().await;
-    }
-
     /// Installs the target apps as if they had always been there.
     pub(super) fn install(&self, stopped: &[String]) -> Result<(), Failure> {
         let local_mode = self.settings(|settings| settings.local_mode());
@@ -312,16 +183,5 @@ impl Machine {
             self.settings(|settings| settings.commits.extend(commit));
         }
         Ok(())
-    }
-
-    /// Ends everything at once.
-    pub(super) fn abort(&self) {
-        self.over.store(true, Ordering::Relaxed);
-        self.restarts.abort_all();
-        self.power_tasks.abort_all();
-        self.engine.abort();
-        if let Some(process) = lock(&self.process).take() {
-            process.tasks.abort_all();
-        }
     }
 }

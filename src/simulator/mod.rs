@@ -34,6 +34,7 @@ mod journal;
 mod js_values;
 mod json;
 mod keys;
+mod lifecycle;
 mod local_logs;
 mod locks;
 mod machine;
@@ -72,6 +73,7 @@ pub use model::{EngineCall, Timings, Volume};
 #[cfg(feature = "cli")]
 pub(crate) use temp_dir::directory as scratch_directory;
 
+use lifecycle::Lifecycle;
 use machine::Machine;
 
 /// Interval of checking whether the device has settled.
@@ -103,6 +105,7 @@ pub struct ContainerState {
 #[derive(Debug)]
 pub struct Device {
     machine: Arc<Machine>,
+    lifecycle: Arc<Lifecycle>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -117,14 +120,14 @@ impl Device {
         Builder::new(Fixture::small())
     }
 
-    fn new(machine: Arc<Machine>, directory: Option<tempfile::TempDir>) -> Self {
-        Self { machine, _directory: directory }
+    fn new(machine: Arc<Machine>, lifecycle: Arc<Lifecycle>, directory: Option<tempfile::TempDir>) -> Self {
+        Self { machine, lifecycle, _directory: directory }
     }
 
     /// Waits until the supervisor is not applying anything. Returns at once if it is down.
     pub async fn settled(&self) {
         let busy =
-            || lock(&self.machine.process).as_ref().is_some_and(|process| process.runner.in_progress());
+            || lock(&self.lifecycle.process).as_ref().is_some_and(|process| process.runner.in_progress());
         while busy() {
             tokio::time::sleep(SETTLING).await;
         }
@@ -132,12 +135,12 @@ impl Device {
 
     /// Returns the base URL of the supervisor, `http://127.0.0.1:PORT`. Restarts and reboots do not change it.
     pub fn address(&self) -> String {
-        format!("http://{}", self.machine.address)
+        format!("http://{}", self.lifecycle.address)
     }
 
     /// Returns the port of [`Device::address`].
     pub fn port(&self) -> u16 {
-        self.machine.address.port()
+        self.lifecycle.address.port()
     }
 
     /// Returns the current API key of a service, or of the cloud for the name `global`.
@@ -158,7 +161,7 @@ impl Device {
         let lock_path = self.lock_directory(app, service).join("updates.lock");
         let real = [
             ("_SUPERVISOR_ADDRESS", self.address()),
-            ("_SUPERVISOR_HOST", self.machine.address.ip().to_string()),
+            ("_SUPERVISOR_HOST", self.lifecycle.address.ip().to_string()),
             ("_SUPERVISOR_PORT", self.port().to_string()),
             ("_APP_LOCK_PATH", lock_path.to_string_lossy().into_owned()),
         ];
@@ -195,7 +198,7 @@ impl Device {
 
     /// Returns the containers, also while engine calls fail.
     pub fn containers(&self) -> Vec<ContainerState> {
-        let process = lock(&self.machine.process).clone();
+        let process = lock(&self.lifecycle.process).clone();
         let state = |container: model::Container| ContainerState {
             status: process
                 .as_ref()
@@ -221,8 +224,8 @@ impl Device {
     /// Stops the supervisor: open requests are cut, new connections refused. Containers keep running.
     pub async fn stop_supervisor(&self) {
         // A pending restart must not start it again.
-        self.machine.restarts.cancel_all().await;
-        self.machine.stop_process().await;
+        self.lifecycle.restarts.cancel_all().await;
+        self.lifecycle.stop_process().await;
     }
 
     /// Starts the supervisor again. It listens when this returns.
@@ -231,24 +234,24 @@ impl Device {
     /// `NotConnected` while the device is switched off; otherwise the error of the socket.
     pub async fn start_supervisor(&self) -> std::io::Result<()> {
         // No pending restart may interfere.
-        self.machine.restarts.cancel_all().await;
-        self.machine.start_process()
+        self.lifecycle.restarts.cancel_all().await;
+        self.lifecycle.start_process()
     }
 
     /// Stops the supervisor and starts it again after `downtime`. Returns without waiting for the restart.
     pub async fn restart_supervisor(&self, downtime: Duration) {
-        self.machine.stop_process().await;
-        self.machine.crash(downtime);
+        self.lifecycle.stop_process().await;
+        self.lifecycle.crash(downtime);
     }
 
     /// Reboots the host in spite of locks. The supervisor stops answering at once.
     pub fn reboot(&self) {
-        self.machine.power(Power::Reboot);
+        self.lifecycle.power(Power::Reboot);
     }
 
     /// Shuts the host down in spite of locks. The supervisor stops answering at once.
     pub fn shut_down(&self) {
-        self.machine.power(Power::Off);
+        self.lifecycle.power(Power::Off);
     }
 
     /// Changes the duration of operations.
@@ -258,7 +261,7 @@ impl Device {
 
     /// Switches the device on after a shutdown, once that is complete. Does nothing if it is on.
     pub async fn power_on(&self) {
-        self.machine.switch_on().await;
+        self.lifecycle.switch_on().await;
     }
 
     /// Makes this engine call fail.
@@ -335,7 +338,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.machine.abort();
+        self.lifecycle.abort();
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::lock;
 use super::locks::{AppLocks, HeldLocks};
 use super::machine::Machine;
 use super::model::{Container, ContainerSpec};
 use super::runner::Runner;
-use super::{apply, update};
+use super::{Power, lock};
 use crate::tasks::TaskSet;
 
 /// The update progress in `/v1/device`.
@@ -23,6 +23,15 @@ pub(super) struct Progress {
     pub(super) downloaded: bool,
     /// Number of consecutive failures; the pause before the next attempt grows with it.
     pub(super) failures: u32,
+}
+
+/// What a supervisor tells the init system of its host.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// The host accepted a reboot or shutdown, and the supervisor closed.
+    PowerRequested(Power),
+    /// The supervisor crashed. It is to be started again after this time.
+    Crashed(Duration),
 }
 
 #[derive(Debug)]
@@ -42,10 +51,11 @@ pub(super) struct Process {
     pub(super) applying_since: Mutex<Instant>,
     /// The power is about to go off: the loop does nothing more and reports nothing.
     pub(super) shutting_down: AtomicBool,
+    events: mpsc::UnboundedSender<Event>,
 }
 
 impl Process {
-    pub(super) fn new(machine: Arc<Machine>) -> Arc<Self> {
+    pub(super) fn new(machine: Arc<Machine>, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
         Arc::new(Self {
             machine,
             tasks: TaskSet::new(),
@@ -57,14 +67,8 @@ impl Process {
             progress: Mutex::default(),
             applying_since: Mutex::new(Instant::now()),
             shutting_down: false.into(),
+            events,
         })
-    }
-
-    /// Starts the supervisor: it first checks its apps and then polls, immediately if `again` is set.
-    pub(super) fn begin(self: &Arc<Self>, again: bool) {
-        apply::trigger(self, apply::Trigger::default());
-        let process = Arc::clone(self);
-        self.spawn("poll", async move { update::poll(&process, again).await });
     }
 
     /// Starts a task that ends with this run of the supervisor. Does nothing if it is shutting down.
@@ -78,6 +82,25 @@ impl Process {
     pub(super) fn close(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
         self.tasks.begin_drain();
+    }
+
+    /// Reboots or shuts down the host. The supervisor stops serving at once; the power goes off a moment later.
+    pub(super) fn power(&self, power: Power) {
+        if lock(&self.machine.host).go_down(power) {
+            self.close();
+            self.tell(Event::PowerRequested(power));
+        }
+    }
+
+    /// Crashes. The supervisor is started again after `downtime`.
+    pub(super) fn crash(&self, downtime: Duration) {
+        self.tell(Event::Crashed(downtime));
+    }
+
+    fn tell(&self, event: Event) {
+        if self.events.send(event).is_err() {
+            tracing::warn!(?event, "the simulated supervisor can't go down: its device is over");
+        }
     }
 
     /// Resolves when the supervisor stops serving.

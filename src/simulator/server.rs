@@ -267,7 +267,7 @@ async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Re
     });
     if let Some(Fault::Restart(downtime)) = fault {
         tokio::time::sleep(CRASH_DELAY).await;
-        process.machine.crash(downtime);
+        process.crash(downtime);
         return std::future::pending().await;
     }
     match receiver.await {
@@ -275,7 +275,7 @@ async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Re
         Ok(Outcome::Answer(answer)) => Ok(answer),
         Ok(Outcome::Crash) => {
             let restart = lock(&process.machine.timings).restart;
-            process.machine.crash(restart);
+            process.crash(restart);
             std::future::pending().await
         }
         Err(_) => Err(End::Closed),

@@ -13,8 +13,13 @@ const ANSWER: Duration = Duration::from_millis(20);
 /// Pause before tags are reported again.
 const TAG_RETRY: Duration = Duration::from_secs(15);
 
-/// Polls once per interval, and with `now` also at the start. Never returns.
-pub(super) async fn poll(process: &Arc<Process>, now: bool) {
+/// Starts polling: once per interval, and with `now` also at the start.
+pub(super) fn start_polling(process: &Arc<Process>, now: bool) {
+    let owner = Arc::clone(process);
+    process.spawn("poll", async move { poll(&owner, now).await });
+}
+
+async fn poll(process: &Arc<Process>, now: bool) {
     if now {
         check(process, Trigger::default(), false).await;
     }
