@@ -15,7 +15,7 @@ use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
     Http, PlainHttp, RateLimiter, ReqwestTransport, RetryBudget, RetryPolicy, RootCertificates, Transport,
-    TransportConfig, exposed, is_exposed,
+    TransportConfig, is_exposed, plain_http_error,
 };
 use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
@@ -301,7 +301,7 @@ impl Builder {
         if let Some(api) =
             api.ok().filter(|api| has_key && is_exposed(api) && self.plain_http() == PlainHttp::Refused)
         {
-            return Err(exposed(&api));
+            return Err(plain_http_error(&api));
         }
         let balena = self.build();
         balena.0.store.ready()?;
@@ -319,14 +319,8 @@ impl Builder {
             .request_limit
             .map(|limit| RateLimiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(ReqwestTransport::new(way)));
-        let http = Arc::new(Http {
-            transport,
-            limiter,
-            retry,
-            budget: RetryBudget::new(),
-            clock,
-            plain_http: unencrypted,
-        });
+        let http =
+            Arc::new(Http { transport, limiter, retry, budget: RetryBudget::new(), clock, unencrypted });
         let credential = Credential::new(env.cloud_key());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))

@@ -1,4 +1,5 @@
-//! What every handle and request owns: the environment, the credential, and the ways to supervisor and cloud.
+//! What every request owns: settings, credential, HTTP client and supervisor client. Sends the two kinds of cloud
+//! request: for resources and for other endpoints.
 
 mod credential;
 mod unknown_names;
@@ -26,7 +27,7 @@ use credential::explain_second_factor;
 
 pub(crate) use credential::Credential;
 
-/// Shared by all clones of a [`Balena`](crate::Balena) and by the requests it made.
+/// The state that all clones of a [`Balena`](crate::Balena) and the requests they make share.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) env: Environment,
@@ -34,27 +35,28 @@ pub struct Core {
     pub(crate) store: SettingsStore,
     pub(crate) http: Arc<Http>,
     pub(crate) credential: Credential,
-    /// Whose token it is, and the login that was asked about.
+    /// Number of the login in the settings store, and the actor that the API returned for its token.
     pub(crate) whoami: Mutex<Option<(u64, WhoAmI)>>,
 }
 
-/// A call of a plain endpoint, one that is no resource.
+/// A request to an endpoint of the API that is no resource.
 #[derive(Debug)]
 pub(crate) struct EndpointRequest {
     pub(crate) method: Method,
-    /// Another server than the API: its address, without a slash at its end.
+    /// URL of another server than the API, without a slash at its end.
     pub(crate) base_url: Option<String>,
-    /// Path below the address, with query where there is one; encoded.
+    /// Path below the base URL, with its query; encoded.
     pub(crate) path: String,
-    /// `None` sends no body at all.
+    /// JSON body; `None` sends an empty body and no `Content-Type`.
     pub(crate) body: Option<Value>,
-    /// Further headers.
+    /// Headers besides `Authorization`, `User-Agent` and `Content-Type`.
     pub(crate) headers: HeaderMap,
-    /// Whether it may arrive twice.
+    /// Whether sending it twice has the same effect as sending it once.
     pub(crate) idempotent: bool,
+    /// Timeout of each attempt; `None` takes the setting `timeout`.
     pub(crate) timeout: Option<Duration>,
     pub(crate) status_policy: StatusPolicy,
-    /// A part of the path that must not be shown, as it is there.
+    /// A part of the path, encoded, that error texts and logs replace with `[REDACTED]`.
     pub(crate) secret_segment: Option<String>,
 }
 
@@ -79,15 +81,16 @@ impl EndpointRequest {
 }
 
 impl Core {
-    /// The settings as they are now.
+    /// Returns the current settings.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.store.typed()
     }
 
-    /// The same cloud, asked with this token by somebody who is not logged in here.
+    /// Returns a core with the same settings and HTTP client, and with this token instead of the login. It does not write
+    /// to the settings file.
     ///
     /// # Errors
-    /// `is_io`, `is_config` when the settings file can't be read.
+    /// `is_io` or `is_config` if the settings file can't be read.
     pub(crate) fn with_token(&self, token: SecretString) -> Result<Arc<Self>> {
         self.store.ready()?;
         let settings = (*self.settings()).clone();
@@ -101,7 +104,7 @@ impl Core {
         }))
     }
 
-    /// A resource request. Without a token it goes out without one: what is public can be read.
+    /// Sends a request to a resource. If no token is set, sends it without one: public rows can be read.
     pub(crate) async fn send_resource(
         &self,
         method: Method,
@@ -118,7 +121,7 @@ impl Core {
         self.send_resource_body(method, address, fields.collect(), headers, bytes, repeatable).await
     }
 
-    /// A resource request with files.
+    /// Sends a request to a resource, with a multipart form as its body.
     pub(crate) async fn send_resource_form(
         &self,
         method: Method,
@@ -130,7 +133,7 @@ impl Core {
         self.send_resource_body(method, address, Vec::new(), headers, body, false).await
     }
 
-    /// Bytes to an address that is allowed to whoever has it, and may come there twice.
+    /// Sends bytes with PUT to a presigned URL: without a token, and as an idempotent request.
     pub(crate) async fn put_bytes(&self, url: String, body: Bytes) -> Result<BufferedResponse> {
         self.http
             .execute(ApiRequest {
@@ -148,7 +151,7 @@ impl Core {
             .await
     }
 
-    /// Version 6 has no release assets: those are asked of version 7.
+    /// Returns the API version for this request. Release assets exist in version 7 only; all else takes the setting.
     fn api_version_for(&self, address: &Address) -> ApiVersion {
         let is_new = |text: &str| text.starts_with("release_asset");
         let expands = address.query().split('&').filter_map(|option| option.strip_prefix("$expand="));
@@ -158,6 +161,7 @@ impl Core {
         self.settings().api_version
     }
 
+    /// Sends a request to a resource with this body. `fields` are the columns in it, for the text of an error.
     async fn send_resource_body(
         &self,
         method: Method,
@@ -187,7 +191,7 @@ impl Core {
             rate_limit_retry: rate_limit_retry(&settings),
             timeout: settings.timeout,
             status_policy: match version {
-                // Version 6 fills an empty refusal with `Not Found`.
+                // Version 6 sends the body `Not Found` where version 7 sends an empty one.
                 _ if is_read => StatusPolicy::OfAPath,
                 ApiVersion::V7 => StatusPolicy::RowWrite,
                 ApiVersion::V6 => StatusPolicy::Api,
@@ -203,37 +207,37 @@ impl Core {
         })
     }
 
-    /// A call of a plain endpoint.
+    /// Sends a request to an endpoint and reads the whole response.
     ///
     /// # Errors
-    /// `is_unauthorized` before anything is sent when nobody is logged in.
+    /// `is_unauthorized` if there is no token; then nothing is sent.
     pub(crate) async fn send(&self, plain: EndpointRequest) -> Result<BufferedResponse> {
         let token = self.token_for(&plain).await?;
         self.send_with_token(plain, Some(token)).await
     }
 
-    /// The same with this token, or none.
+    /// As [`send`](Self::send), with this token or without one.
     pub(crate) async fn send_with_token(
         &self,
         plain: EndpointRequest,
         token: Option<SecretString>,
     ) -> Result<BufferedResponse> {
-        // Who is not asked for a token has not looked into the settings file yet.
+        // `token` reads the settings file; without it, the file may not have been read yet.
         self.store.ready()?;
         let outgoing = self.api_request(plain, token.clone())?;
         self.http.execute(outgoing).await.map_err(|error| explain_second_factor(error, token.as_ref()))
     }
 
-    /// A call of a plain endpoint whose answer is read piece by piece.
+    /// Sends a request to an endpoint and returns the response with its body as a stream.
     ///
     /// # Errors
-    /// `is_unauthorized` before anything is sent when nobody is logged in.
+    /// `is_unauthorized` if there is no token; then nothing is sent.
     pub(crate) async fn stream(&self, plain: EndpointRequest) -> Result<StreamingResponse> {
         let token = self.token_for(&plain).await?;
         self.stream_with_token(plain, Some(token)).await
     }
 
-    /// The same with this token, or none.
+    /// As [`stream`](Self::stream), with this token or without one.
     pub(crate) async fn stream_with_token(
         &self,
         plain: EndpointRequest,
@@ -282,7 +286,7 @@ fn rate_limit_retry(settings: &Settings) -> RateLimitRetry {
     }
 }
 
-/// A JSON body with its header; none at all without a value.
+/// Returns the body as JSON and the headers with its `Content-Type`; without a value, an empty body.
 fn json_body(body: Option<&Value>, mut headers: HeaderMap) -> (HeaderMap, Bytes) {
     let Some(body) = body else { return (headers, Bytes::new()) };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

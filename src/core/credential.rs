@@ -1,4 +1,4 @@
-//! The token of every request, renewed by its age; and whose it is, asked once.
+//! The token of every request. A session token is renewed when it reaches `token_refresh_interval`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,43 +16,46 @@ use crate::token::{self, Claims};
 
 use super::Core;
 
-/// Where an aged session token is exchanged for a new one, under each version of the API.
+/// Endpoint that exchanges a session token for a new one; the same for every API version.
 const RENEWAL_PATH: &str = "/user/v1/refresh-token";
 
-/// How long a server that could not renew a token is not asked again.
+/// Pause after a renewal that failed without a refusal.
 const RENEWAL_BACKOFF: Duration = Duration::from_secs(60);
 
-/// What all clones share about the token, besides the token.
+/// What all clones share about the token. The token itself is in the settings store.
 #[derive(Debug)]
 pub(crate) struct Credential {
-    /// Key of the environment: what counts while nobody is logged in.
+    /// Key of the environment; used if the store has no token of a login.
     api_key: Option<Result<SecretString, MalformedKey>>,
-    /// One at a time renews. Whoever gives up lets the next one go on.
+    /// Permit to renew: only one task renews at a time. A dropped future releases it.
     renewal_permit: Semaphore,
     last: Mutex<LastRenewal>,
 }
 
-/// How renewing went last. The readings are of a clock that nobody can set: the time of day may be ahead of the
-/// server's, and then every new token seems to be an old one.
+/// Outcome of the last renewal. Its times are monotonic: if the wall clock is ahead of the server's, every new token
+/// looks old.
 #[derive(Debug, Default)]
 struct LastRenewal {
+    /// Number of renewals that ended.
     generation: u64,
-    /// The token that came of it, and when.
+    /// The new token, and when it was received.
     renewed: Option<(SecretString, Instant)>,
-    /// When the server could not renew it.
+    /// When the last renewal failed without a refusal.
     unavailable_since: Option<Instant>,
-    /// What the server answered when it refused, the last time that it was asked.
+    /// The refusal, if the server refused the last renewal.
     refused: Option<RenewalRefusal>,
 }
 
+/// How a renewal ended.
 enum RenewalOutcome {
     Renewed(SecretString),
-    /// The server could not; the old token goes on.
+    /// The server did not renew it; the old token stays in use.
     Unavailable,
-    /// The server said no.
+    /// The server refused the old token (401).
     Refused(RenewalRefusal),
 }
 
+/// The parts of a refusal that every waiting request gets as an error.
 #[derive(Debug, Clone)]
 struct RenewalRefusal {
     kind: ErrorKind,
@@ -83,7 +86,7 @@ impl Credential {
         }
     }
 
-    /// What the others found out while this one waited.
+    /// Returns the outcome of a renewal that another task ended since this generation, if one did.
     fn outcome_since(&self, times: u64) -> Option<Result<()>> {
         let last = self.last();
         (last.generation != times)
@@ -94,7 +97,7 @@ impl Credential {
         self.last().unavailable_since.is_some_and(|at| now.saturating_duration_since(at) < RENEWAL_BACKOFF)
     }
 
-    /// How long ago this token came of a renewal, if it did.
+    /// Returns the time since this token was renewed, if the last renewal returned it.
     fn age_since_renewal(&self, token: &SecretString, now: Instant) -> Option<Duration> {
         let last = self.last();
         let (renewed, at) = last.renewed.as_ref()?;
@@ -128,17 +131,18 @@ impl RenewalRefusal {
 }
 
 impl Core {
-    /// The token to send, renewed first if it is old: the one of the login, else the key of the environment.
+    /// Returns the token to send: the one of the login, else the key of the environment. Renews the login's token
+    /// first if it is due.
     ///
     /// # Errors
-    /// `is_unauthorized` when the session has expired, or the server refuses to renew it; `is_io`, `is_config`
-    /// when the settings file can't be read; `is_config` when the variable does not hold a key.
+    /// `is_unauthorized` if the session has expired or the server refuses to renew it; `is_io` or `is_config` if the
+    /// settings file can't be read; `is_config` if the variable does not hold a key.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
         let times = self.credential.last().generation;
         let Some(found) = self.token_to_renew()? else { return self.current_token() };
-        // Nobody closes it.
+        // The semaphore is never closed.
         let _turn = self.credential.renewal_permit.acquire().await;
-        // Another process that shares the file, or another login, may have been faster.
+        // Another process that shares the settings file, or a new login, may have replaced the token meanwhile.
         let Some(old) = self.token_to_renew()? else { return self.current_token() };
         match self.credential.outcome_since(times) {
             Some(Ok(())) => self.current_token(),
@@ -147,18 +151,20 @@ impl Core {
         }
     }
 
-    /// The token of the login, whatever its age.
+    /// Returns the token of the login, without renewing it.
     ///
     /// # Errors
-    /// `is_unauthorized` when it has expired; `is_io`, `is_config` when the settings file can't be read.
+    /// `is_unauthorized` if it has expired; `is_io` or `is_config` if the settings file can't be read.
     pub(crate) fn login_token(&self) -> Result<Option<SecretString>> {
         let token = self.store.token()?.0;
         token.as_ref().map_or(Ok(()), |token| self.check_expiry(token))?;
         Ok(token)
     }
 
+    /// Checks that the token has not expired.
+    ///
     /// # Errors
-    /// `is_unauthorized` for a session token that has expired.
+    /// `is_unauthorized` if it is a session token that has expired.
     pub(crate) fn check_expiry(&self, token: &SecretString) -> Result<()> {
         match self.expired_at(token) {
             None => Ok(()),
@@ -170,6 +176,7 @@ impl Core {
         }
     }
 
+    /// Returns when the token expired, if it has.
     fn expired_at(&self, token: &SecretString) -> Option<Timestamp> {
         let claims = Claims::of(token.expose_secret())?;
         let expiry = claims.expires_at()?;
@@ -181,7 +188,7 @@ impl Core {
         Timestamp::from_millisecond(expiry).ok().filter(|_| left <= 0)
     }
 
-    /// The token of the login, else the key of the environment, whatever its age.
+    /// Returns the token of the login, else the key of the environment, without renewing it.
     fn current_token(&self) -> Result<Option<SecretString>> {
         match self.login_token()? {
             Some(token) => Ok(Some(token)),
@@ -189,7 +196,7 @@ impl Core {
         }
     }
 
-    /// The token of the login, if it is to be renewed: an expired one can't be.
+    /// Returns the token of the login if it is due for renewal. An expired token can't be renewed.
     fn token_to_renew(&self) -> Result<Option<SecretString>> {
         Ok(self
             .store
@@ -211,6 +218,7 @@ impl Core {
             && !self.credential.is_backing_off(clock.monotonic())
     }
 
+    /// Renews the token and returns the one to send.
     async fn renew(&self, old: SecretString) -> Result<Option<SecretString>> {
         let outgoing = renewal_request(&self.settings(), old.clone());
         let operation = outgoing.operation();
@@ -228,13 +236,13 @@ impl Core {
             }
             (None, not_now) => {
                 let why =
-                    not_now.err().map_or("the answer is no token".to_owned(), |error| error.to_string());
-                tracing::debug!(why, "going on with the old token");
+                    not_now.err().map_or("the response is no token".to_owned(), |error| error.to_string());
+                tracing::debug!(why, "session token not renewed, the old one stays in use");
                 RenewalOutcome::Unavailable
             }
         };
         self.credential.record(ended, self.http.clock.monotonic());
-        // Whoever logged in or out meanwhile has nothing to do with this.
+        // If a login or logout replaced the token meanwhile, the refusal no longer matters.
         let is_same = self.store.token()?.0.is_some_and(|now| now.expose_secret() == old.expose_secret());
         match refusal {
             Some(refusal) if is_same => Err(refusal.error()),
@@ -243,7 +251,7 @@ impl Core {
     }
 }
 
-/// A page of a portal is no session, whatever its status.
+/// Returns the session token in the response. A captive portal may answer 200 with a page, so the text must be a JWT.
 fn session_token(body: &[u8]) -> Option<SecretString> {
     token::token_in_response(body).filter(|new| Claims::of(new.expose_secret()).is_some())
 }
@@ -255,7 +263,7 @@ fn renewal_request(settings: &Arc<Settings>, token: SecretString) -> ApiRequest 
         token: Some(token),
         headers: HeaderMap::new(),
         body: bytes::Bytes::new(),
-        // The old token is good enough for another minute: no reason to insist.
+        // No retries: the old token stays valid meanwhile, and the renewal is tried again after a pause.
         idempotent: false,
         rate_limit_retry: RateLimitRetry::Never,
         timeout: settings.timeout,
@@ -264,8 +272,8 @@ fn renewal_request(settings: &Arc<Settings>, token: SecretString) -> ApiRequest 
     }
 }
 
-/// Only 401 is about the token. A server without the endpoint, one that is asked too often or fails, a page of what
-/// stands in front of it and no answer at all leave the old token as good as it was.
+/// Returns whether the server refused the token: only 401 does. Any other failure (no such endpoint, rate limit, 5xx, a
+/// page of a proxy, no response) says nothing about the token.
 fn is_refusal(error: &Error) -> bool {
     error.status() == Some(401)
 }
@@ -274,7 +282,8 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A token that can do nothing before the second factor looks like a wrong one to the server.
+/// Adds a help text to a refusal if the token still needs the second factor. The server answers such a token like a
+/// wrong one.
 pub(super) fn explain_second_factor(error: Error, token: Option<&SecretString>) -> Error {
     let waits = error.is_unauthorized()
         && token

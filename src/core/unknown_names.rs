@@ -1,13 +1,13 @@
-//! What a refusal of a resource request may mean: the server itself does not say.
+//! Help for error responses with an empty body: the names in the request that the server may not know.
 
 use crate::error::Error;
 use crate::odata::Address;
 
-/// Names that are told; a query that has more of them is long.
+/// Maximum number of names in the help text.
 const MAX_NAMES: usize = 24;
 
-/// A server answers with a bare 401 also where it has no such resource, and with a bare 500 where it does not know
-/// a name: of the query, or of the fields that were sent.
+/// Adds a help text to an error without a body. The server answers an unknown resource with an empty 401, and an unknown
+/// column or navigation, in the query or in the body, with an empty 500.
 pub(super) fn explain_empty_error(error: Error, address: &Address, fields: Vec<String>) -> Error {
     if error.body() != Some("") {
         return error;
@@ -15,9 +15,9 @@ pub(super) fn explain_empty_error(error: Error, address: &Address, fields: Vec<S
     match error.status() {
         Some(401) if error.is_unauthorized() => {
             let resource = address.path().split(['(', '/']).next().unwrap_or_default();
-            let meaning = "the token is wrong or expired, or it does not cover this";
+            let meaning = "the token is wrong or expired, or has no permission for this";
             error.with_help(format!(
-                "{meaning}, or the server does not have it (`{resource}`): it does not tell them apart"
+                "{meaning}, or the server does not have it (`{resource}`): the server does not tell which"
             ))
         }
         Some(500) => {

@@ -1,4 +1,4 @@
-//! A body that is read frame by frame and never beyond a limit.
+//! The body of a response: read as a stream, or into memory up to a limit.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use super::TransportError;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
 
-/// The body of an answer.
+/// The body of a response.
 pub struct Body(Content);
 
 enum Content {
-    /// `None` once it was handed on.
+    /// The whole body in memory; `None` once it has been returned.
     Whole(Option<Bytes>),
     Frames(Frames),
 }
 
-/// What went wrong while a body was read to its end.
+/// Why a body could not be read into memory.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// The connection broke.
@@ -30,17 +30,17 @@ pub(crate) enum BodyError {
 }
 
 impl Body {
-    /// A body of these pieces.
+    /// Returns a body that streams these chunks.
     pub fn new(frames: impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static) -> Self {
         Self(Content::Frames(Box::pin(frames)))
     }
 
-    /// A body that is there already.
+    /// Returns a body that is in memory.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self(Content::Whole(Some(bytes)))
     }
 
-    /// All of it, if it is there and was not handed on.
+    /// Returns the whole body, if it is in memory and has not been returned yet.
     pub(super) fn whole_bytes(&self) -> Option<&Bytes> {
         match &self.0 {
             Content::Whole(bytes) => bytes.as_ref(),
@@ -48,7 +48,7 @@ impl Body {
         }
     }
 
-    /// The next piece, or `None` at the end.
+    /// Polls for the next chunk; `None` at the end.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
         match &mut self.0 {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
@@ -56,13 +56,14 @@ impl Body {
         }
     }
 
+    /// Returns the next chunk; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Reads to the end, at most `limit` bytes.
+    /// Reads the body to its end. Fails if it is longer than `limit` bytes.
     pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, BodyError> {
-        // Most answers come in one piece, which is then handed on as it is.
+        // Most bodies are a single chunk, which is returned without a copy.
         let Some(first) = self.next().await else { return Ok(Bytes::new()) };
         let first = first.map_err(BodyError::Transport)?;
         if first.len() > limit {
@@ -83,7 +84,7 @@ impl Body {
         }
     }
 
-    /// Reads what there is of an error answer, at most `limit` bytes; a break or an excess just ends it.
+    /// Reads at most `limit` bytes of the body. If the connection breaks, returns what was read so far.
     pub(crate) async fn collect_some(mut self, limit: usize) -> Bytes {
         let mut all = BytesMut::new();
         while let Some(Ok(piece)) = self.next().await {

@@ -1,6 +1,6 @@
-//! The parts of a certificate that count when it is trusted by itself, of any version of X.509.
+//! Parser for the parts of an X.509 certificate that are checked when the settings contain the certificate itself.
 //!
-//! The layer below reads version 3 only, and takes no certificate of an authority for a server's.
+//! webpki reads version 3 only, and rejects a server that presents a certificate of an authority.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -19,7 +19,7 @@ mod tag {
     pub(super) const GENERALIZED_TIME: u8 = 0x18;
     pub(super) const SEQUENCE: u8 = 0x30;
     pub(super) const SET: u8 = 0x31;
-    /// `[0]`: the version. Certificates of version 1 have none.
+    /// `[0]`: the version. Absent in certificates of version 1.
     pub(super) const VERSION: u8 = 0xa0;
     /// `[3]`: the extensions.
     pub(super) const EXTENSIONS: u8 = 0xa3;
@@ -28,24 +28,25 @@ mod tag {
     pub(super) const IP_ADDRESS: u8 = 0x87;
 }
 
-/// 2.5.29.17.
+/// OID 2.5.29.17.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// 2.5.4.3.
+/// OID 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
-/// A certificate as far as it is needed here.
+/// A parsed certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
     not_before: UnixTime,
     not_after: UnixTime,
-    /// Of the subjectAltName; `None` without one.
+    /// Names in subjectAltName; `None` without that extension.
     names: Option<Vec<Name<'a>>>,
-    /// What stands for it in a certificate that has none.
+    /// The common name of the subject; used if there is no subjectAltName.
     common_name: Option<&'a [u8]>,
-    /// The whole key, as DER.
+    /// The subjectPublicKeyInfo, as DER.
     pub(super) key_info: &'a [u8],
-    /// Its algorithm, without the sequence around it.
+    /// Algorithm of the key, as DER without its outer sequence.
     pub(super) key_algorithm: &'a [u8],
+    /// The key itself.
     pub(super) key: &'a [u8],
 }
 
@@ -55,7 +56,7 @@ enum Name<'a> {
     Ip(&'a [u8]),
 }
 
-/// What is left to be read.
+/// A reader of DER elements.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
@@ -63,7 +64,7 @@ impl<'a> Der<'a> {
         self.0.first().copied()
     }
 
-    /// The next element: its tag, its content, and the whole of it.
+    /// Reads the next element. Returns its tag, its content and the whole element.
     fn any(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, mut rest) = rest.split_first()?;
@@ -76,7 +77,7 @@ impl<'a> Der<'a> {
                     length.checked_mul(256)?.checked_add(usize::from(*digit))
                 })?
             }
-            // Without a length, or with one beyond 4 GiB.
+            // Indefinite length, or longer than 4 GiB.
             _ => return None,
         };
         let (content, after) = rest.split_at_checked(length)?;
@@ -85,24 +86,25 @@ impl<'a> Der<'a> {
         Some((tag, content, whole))
     }
 
+    /// Reads the next element and returns its content, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, content, _) = self.any()?;
         (found == tag).then_some(content)
     }
 
-    /// The elements in the next one, which has this tag.
+    /// Reads the next element, if it has this tag, and returns a reader of its content.
     fn inside(&mut self, tag: u8) -> Option<Self> {
         self.take(tag).map(Self)
     }
 }
 
-/// The first element of the bytes, without what follows it.
+/// Returns the first element of the bytes.
 pub(super) fn first_element(der: &[u8]) -> Option<&[u8]> {
     Der(der).any().map(|(.., whole)| whole)
 }
 
 impl<'a> Certificate<'a> {
-    /// `None` for what is no certificate.
+    /// Parses a certificate. Returns `None` if it is not valid or followed by other bytes.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let mut all = Der(der);
         let mut signed = all.inside(tag::SEQUENCE)?.inside(tag::SEQUENCE)?;
@@ -123,7 +125,7 @@ impl<'a> Certificate<'a> {
         }
         let mut key_parts = Der(key_content);
         let key_algorithm = key_parts.take(tag::SEQUENCE)?;
-        // Keys are whole bytes: none of the last bits is left out.
+        // Keys are whole bytes: the number of unused bits is 0.
         let key = key_parts.take(tag::BIT_STRING)?.strip_prefix(&[0])?;
         let mut names = None;
         while let Some((tag, content, _)) = signed.any() {
@@ -137,8 +139,10 @@ impl<'a> Certificate<'a> {
         Some(Self { not_before, not_after, names, common_name, key_info, key_algorithm, key })
     }
 
+    /// Checks dates and name of the certificate.
+    ///
     /// # Errors
-    /// Why it is not good for this server now.
+    /// The reason why it is not valid for this server at this time.
     pub(super) fn check(&self, server: &ServerName<'_>, now: UnixTime) -> Result<(), CertificateError> {
         if now < self.not_before {
             return Err(CertificateError::NotValidYetContext { time: now, not_before: self.not_before });
@@ -165,6 +169,7 @@ impl<'a> Certificate<'a> {
 }
 
 impl Name<'_> {
+    /// Returns whether this name is that of the server.
     fn is_of(&self, server: &ServerName<'_>) -> bool {
         match (self, server) {
             (Self::Dns(pattern), ServerName::DnsName(name)) => fits(pattern, name.as_ref().as_bytes()),
@@ -174,19 +179,21 @@ impl Name<'_> {
         }
     }
 
+    /// Returns the name as text.
     fn shown(&self) -> String {
         match self {
             Self::Dns(name) => String::from_utf8_lossy(name).into_owned(),
             Self::Ip(bytes) => {
                 let v4 = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);
                 let address = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(std::net::IpAddr::from));
-                address.map_or_else(|_| "an odd address".to_owned(), |address| address.to_string())
+                address.map_or_else(|_| "an invalid address".to_owned(), |address| address.to_string())
             }
         }
     }
 }
 
-/// A name, or `*` for one whole label at its beginning (RFC 9525); `*` alone below a top level is for nobody.
+/// Returns whether the name matches the pattern: a name, or `*` as its whole first label (RFC 9525). `*` directly below a
+/// top-level domain matches nothing.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let name = name.strip_suffix(b".").unwrap_or(name);
     match pattern.strip_prefix(b"*.") {
@@ -199,7 +206,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// The common names of a subject, which may be empty.
+/// Returns the common names of a subject.
 fn common_names(mut subject: Der<'_>) -> Option<Vec<&[u8]>> {
     let mut found = Vec::new();
     while !subject.0.is_empty() {
@@ -216,7 +223,7 @@ fn common_names(mut subject: Der<'_>) -> Option<Vec<&[u8]>> {
     Some(found)
 }
 
-/// Puts the names of the subjectAltName among the extensions there, if there is one.
+/// Reads the names in subjectAltName into `found`, if the extensions contain it.
 fn alt_names<'a>(mut extensions: Der<'a>, found: &mut Option<Vec<Name<'a>>>) -> Option<()> {
     while !extensions.0.is_empty() {
         let mut extension = extensions.inside(tag::SEQUENCE)?;
@@ -242,7 +249,7 @@ fn alt_names<'a>(mut extensions: Der<'a>, found: &mut Option<Vec<Name<'a>>>) -> 
     Some(())
 }
 
-/// `YYMMDDhhmmssZ` until 2049, `YYYYMMDDhhmmssZ` from then on (RFC 5280, 4.1.2.5).
+/// Parses a time: `YYMMDDhhmmssZ` until 2049, `YYYYMMDDhhmmssZ` from 2050 on (RFC 5280, 4.1.2.5).
 fn time(der: &mut Der<'_>) -> Option<UnixTime> {
     let (tag, text, _) = der.any()?;
     let digits = text.strip_suffix(b"Z").filter(|text| text.iter().all(u8::is_ascii_digit))?;
@@ -261,7 +268,7 @@ fn time(der: &mut Der<'_>) -> Option<UnixTime> {
     }
     let time = DateTime::new(year, pair(0)?, pair(2)?, pair(4)?, pair(6)?, pair(8)?, 0).ok()?;
     let seconds = TimeZone::UTC.to_timestamp(time).ok()?.as_second();
-    // Before 1970 is long enough ago.
+    // Times before 1970 become 1970.
     Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
 }
 
@@ -285,7 +292,7 @@ mod tests {
         CertificateDer::from_pem_slice(pem).unwrap()
     }
 
-    /// Why it is not good for this server at this time.
+    /// Returns why the certificate is not valid for this server at this time.
     fn check(pem: &[u8], server: &str, seconds: u64) -> Option<CertificateError> {
         let der = der(pem);
         let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));

@@ -1,4 +1,4 @@
-//! Whether what came is what the server has: the checksum that it tells along.
+//! Checksums of downloads: read from the response headers and compared with the body.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,7 +6,7 @@ use http::HeaderMap;
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
-/// A checksum in the making, and what it has to be in the end.
+/// The hash of the bytes so far, and the value that the server declared.
 #[derive(Clone)]
 pub(super) struct Checksum {
     hash: Hash,
@@ -23,7 +23,7 @@ enum Hash {
 }
 
 impl Hash {
-    /// By the name that a header has for it; longest first.
+    /// Names in the headers, strongest first.
     const NAMES: [&str; 4] = ["sha-512", "sha-256", "md5", "crc32"];
 
     fn of(name: &str) -> Self {
@@ -35,6 +35,7 @@ impl Hash {
         }
     }
 
+    /// Returns the length of the checksum in bytes.
     fn length(&self) -> usize {
         match self {
             Self::Sha512(_) => 64,
@@ -46,11 +47,11 @@ impl Hash {
 }
 
 impl Checksum {
-    /// The strongest one that the head of a whole answer tells.
+    /// Returns the strongest checksum that the headers of a complete response declare.
     ///
-    /// Told by `Repr-Digest` or `Content-Digest` (RFC 9530), `Digest` (RFC 3230), `x-amz-checksum-…` and
-    /// `Content-MD5`. An `ETag` is none: it may look like an MD5 and be one of something else (S3 with a key of
-    /// one's own, uploads in parts).
+    /// Reads `Repr-Digest` and `Content-Digest` (RFC 9530), `Digest` (RFC 3230), `x-amz-checksum-…` and `Content-MD5`.
+    /// Ignores `ETag`: it may look like the MD5 of the file and be that of something else (S3 with customer keys,
+    /// multipart uploads).
     pub(super) fn told(headers: &HeaderMap) -> Option<Self> {
         let all = |header: &str| {
             let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
@@ -58,7 +59,7 @@ impl Checksum {
         };
         let listed: Vec<String> =
             ["repr-digest", "content-digest", "digest"].into_iter().flat_map(all).collect();
-        // A checksum of the checksums of parts is none of the whole.
+        // A checksum of the parts' checksums can't be compared with the whole file.
         let of_parts = headers.get("x-amz-checksum-type").is_some_and(|kind| kind == "COMPOSITE");
         let amz = |name: &str| if of_parts { Vec::new() } else { all(&format!("x-amz-checksum-{name}")) };
         Hash::NAMES.into_iter().find_map(|name| {
@@ -86,8 +87,10 @@ impl Checksum {
         }
     }
 
+    /// Compares the hash with the declared value.
+    ///
     /// # Errors
-    /// What the server told, and what came.
+    /// A text with both values.
     pub(super) fn check(self) -> Result<(), String> {
         let found = match self.hash {
             Hash::Sha512(hash) => hash.finalize().to_vec(),
@@ -99,7 +102,7 @@ impl Checksum {
             return Ok(());
         }
         let (expected, found) = (BASE64.encode(&self.expected), BASE64.encode(found));
-        Err(format!("its {} is {found}, and the server tells {expected}", self.name))
+        Err(format!("its {} is {found}, but the server declares {expected}", self.name))
     }
 }
 

@@ -6,9 +6,9 @@ use super::TransportError;
 use super::outcome::{CHECK_BEFORE_RESEND, Semantics, connection_lost_kind};
 use super::proxy::VIA_PROXY;
 
-/// What it means that the connection to this host is lost.
+/// Returns the error for a request whose connection to this host failed or broke.
 pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportError) -> Error {
-    // What our own side is missing for a connection has a text of its own.
+    // An error of this crate (settings, certificates) is returned as it is.
     let TransportError { sent, reused, cause } = error;
     let error = match cause.downcast::<Error>() {
         Ok(own) => return *own,
@@ -25,12 +25,12 @@ pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportErr
         format!("can't reach {host} ({error})")
     };
     let proxied = message.contains(VIA_PROXY);
-    // In the words of every resolver.
+    // The texts of the resolvers of glibc and musl.
     let is_unknown_host = message.contains("lookup address") || message.contains("name resolution");
     let lost = Error::new(kind, message).with_sent(error.sent).with_source(error);
     if proxied {
         return lost.with_help(
-            "is the proxy the right one, with user and password where it wants them? HTTPS_PROXY and HTTP_PROXY name it, NO_PROXY what is reached without",
+            "check the proxy's address, user and password: HTTPS_PROXY and HTTP_PROXY set it, NO_PROXY lists hosts to reach without it",
         );
     }
     if is_unknown_host {

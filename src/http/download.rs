@@ -1,4 +1,4 @@
-//! A file that comes from a server: piece by piece, gone on with where a connection broke, checked in the end.
+//! Downloads of files: streamed, resumed after a broken connection, and checked against the server's checksum.
 
 mod head;
 mod save;
@@ -19,68 +19,69 @@ use head::Head;
 
 pub use stream::DownloadStream;
 
-/// Times in a row that a connection may break without having brought anything.
+/// Maximum number of consecutive attempts without progress.
 const MAX_EMPTY_ATTEMPTS: u32 = 8;
-/// Less than so many bytes is nothing.
+/// Number of new bytes that count as progress.
 const MIN_PROGRESS: u64 = 64 * 1024;
 
-/// Asks for a file, with these headers.
+/// Sends the request for the file with these headers.
 pub(crate) type Open = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, Result<StreamingResponse>> + Send + Sync>;
 
-/// Where a file comes from.
+/// The source of a download.
 pub(crate) struct Source {
     pub(crate) open: Open,
-    /// What it is, wherever it lies: what was left of a file of another name is nothing to go on with.
+    /// Name of the file, independent of its URL. A partial file is resumed only if it has the same name.
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) retry: RetryPolicy,
 }
 
-/// How far a transfer is.
+/// Progress of a download or upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Bytes that have come, or gone.
+    /// Bytes transferred so far.
     pub done: u64,
-    /// Bytes of all of it, where that is known.
+    /// Total number of bytes, if known.
     pub total: Option<u64>,
 }
 
-/// Told how far a transfer is.
+/// Callback that receives the progress of a transfer.
 pub(crate) type Report = Box<dyn FnMut(Progress) + Send>;
 
-/// A file that a server has begun to send: its head is here, its bytes are still to come.
+/// A download whose response head was received. Its body is read by [`to_file`](Self::to_file) or
+/// [`stream`](Self::stream).
 ///
-/// A connection that breaks is made again, and the file gone on with where it broke off, if the server can tell
-/// that it is still the same file (`ETag`, or the time of its last change); otherwise it begins anew. It is
-/// given up after eight times in a row that brought nothing, and at once with [`RetryPolicy::never`].
+/// If the connection breaks, the download reconnects and resumes at the last byte, provided the server confirms that the
+/// file is the same (`ETag` or `Last-Modified`); otherwise it starts again. It fails after eight consecutive attempts
+/// without progress; with [`RetryPolicy::never`], after the first break.
 ///
-/// Bytes come as the server keeps them, never unpacked on the way. Where it tells a checksum (`Repr-Digest`,
-/// `Content-Digest`, `Digest`, `Content-MD5`, `x-amz-checksum-…`), they are held against it. An `ETag` is taken
-/// for none: one that looks like an MD5 may be that of something else. That an answer without length, chunks and
-/// checksum has ended too early, nobody can tell.
-#[must_use = "its bytes come when it is written or read"]
+/// A compressed file is stored as it is, not decompressed. If the server declares a checksum (`Repr-Digest`,
+/// `Content-Digest`, `Digest`, `Content-MD5`, `x-amz-checksum-…`), the bytes are checked against it. An `ETag` is not
+/// used as a checksum. A response without length, chunked encoding and checksum may be truncated without an error.
+#[must_use = "the body is read when `to_file` or `stream` is called"]
 pub struct Download {
     source: Source,
     head: Head,
-    /// `None`: the connection is still to be made.
+    /// `None` while there is no connection.
     body: Option<StreamingResponse>,
-    /// Bytes that have come of the file as it is now.
+    /// Bytes received of the current version of the file.
     done: u64,
-    /// The most that had come when a connection broke.
+    /// Largest `done` at a break of the connection.
     furthest: u64,
+    /// Consecutive attempts without progress.
     fruitless: u32,
-    /// The rest is of no use: the next time it is asked for whole.
+    /// The file can't be resumed: the next request is for the whole file.
     anew: bool,
     checksum: Option<Checksum>,
     report: Option<Report>,
     ended: bool,
 }
 
-/// What comes next.
+/// The next part of a download.
 enum Piece {
     Bytes(Bytes),
-    /// The file begins again: what came so far is not of it.
+    /// The file starts again; the bytes so far are to be discarded.
     Anew,
 }
 
@@ -103,38 +104,38 @@ impl Download {
         })
     }
 
-    /// What the server calls the file (`Content-Disposition`): a name without any path in it.
+    /// Returns the file name in `Content-Disposition`, without any directory.
     pub fn filename(&self) -> Option<String> {
         self.head.filename()
     }
 
-    /// What it is, e.g. `application/zip`.
+    /// Returns the content type, e.g. `application/zip`.
     pub fn content_type(&self) -> Option<&str> {
         self.head.text(&header::CONTENT_TYPE)
     }
 
-    /// The header `Content-Disposition` as it is.
+    /// Returns the header `Content-Disposition` unchanged.
     pub fn content_disposition(&self) -> Option<&str> {
         self.head.text(&header::CONTENT_DISPOSITION)
     }
 
-    /// How the server has packed it, if it has: the bytes are not unpacked here.
+    /// Returns the compression of the bytes (`Content-Encoding`), if any. They are not decompressed.
     pub fn content_encoding(&self) -> Option<&str> {
         self.head.text(&header::CONTENT_ENCODING)
     }
 
-    /// How many bytes it has, where the server tells.
+    /// Returns the length in bytes, if the server declares it.
     pub fn length(&self) -> Option<u64> {
         self.head.length
     }
 
-    /// Is told how far it is, with every piece. When the file begins anew, `done` goes back.
+    /// Calls `report` after each chunk. If the download starts again, `done` returns to 0.
     pub fn progress(mut self, report: impl FnMut(Progress) + Send + 'static) -> Self {
         self.report = Some(Box::new(report));
         self
     }
 
-    /// The next piece; `None` when the file is whole. Connects as often as needed.
+    /// Returns the next part; `None` when the file is complete. Reconnects when needed.
     async fn next(&mut self) -> Option<Result<Piece>> {
         while !self.ended {
             let error = match &mut self.body {
@@ -166,7 +167,7 @@ impl Download {
         self.done = self.done.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if let Some(length) = self.head.length.filter(|length| self.done > *length) {
             self.ended = true;
-            return Err(damaged(&format!("more came than the {length} bytes that the server tells")));
+            return Err(damaged(&format!("it is longer than the {length} bytes that the server declares")));
         }
         if self.done >= self.furthest.saturating_add(MIN_PROGRESS) {
             self.fruitless = 0;
@@ -184,7 +185,7 @@ impl Download {
         }
     }
 
-    /// Waits before the next connection, or gives up.
+    /// Waits before the next attempt. Returns the error if there is none.
     async fn retry_after_break(&mut self, error: Error) -> Result<()> {
         let passing = matches!(
             error.kind(),
@@ -200,12 +201,12 @@ impl Download {
         self.furthest = self.furthest.max(self.done);
         self.fruitless += 1;
         let pause = RetryPolicy::delay_after(self.fruitless, &error).min(RetryPolicy::MAX_BACKOFF);
-        tracing::debug!(done = self.done, ?pause, %error, "a download broke off, going on with it");
+        tracing::debug!(done = self.done, ?pause, %error, "download interrupted, resuming");
         self.source.clock.sleep(pause).await;
         Ok(())
     }
 
-    /// Asks for what is still to come, or for all of it.
+    /// Requests the rest of the file, or the whole file if it can't be resumed.
     async fn connect(&mut self) -> Result<Option<Piece>> {
         loop {
             let mut headers = as_kept();
@@ -216,7 +217,7 @@ impl Download {
             }
             let opened = match (self.source.open)(headers).await {
                 Ok(opened) => opened,
-                // There is nothing behind what came: it has become another file.
+                // The file is now shorter than what was received: it has changed.
                 Err(error) if error.status() == Some(416) && validator.is_some() => {
                     self.anew = true;
                     continue;
@@ -244,7 +245,8 @@ impl Download {
     }
 }
 
-/// Packed on the way, a file would have another length than it has.
+/// Returns headers that ask for the bytes without compression on the way, so that lengths and ranges are those of the
+/// file.
 fn as_kept() -> HeaderMap {
     HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))])
 }
@@ -254,20 +256,20 @@ fn range_from(start: u64) -> Result<HeaderValue> {
         .map_err(|cause| Error::new(ErrorKind::InvalidArgument, cause.to_string()))
 }
 
-/// The head of a whole file.
+/// Returns the head of a response with the whole file.
 fn whole(opened: &StreamingResponse) -> Result<Head> {
     let text = match opened.status {
         200 => return Ok(Head::of(opened)),
-        206 => "status 206: a part of the file, and nobody asked for a part".to_owned(),
-        status => format!("status {status}: that is no file"),
+        206 => "status 206: a part of the file, but the whole file was requested".to_owned(),
+        status => format!("status {status}: expected 200 with the file"),
     };
     let error = Error::new(ErrorKind::Decode, text).with_operation(opened.operation.clone());
     Err(error.with_status(opened.status).with_sent(true))
 }
 
-/// A body that ended before its length.
+/// Returns the error for a body that is shorter than declared.
 fn broken_off(body: &StreamingResponse) -> Error {
-    Error::new(ErrorKind::Unreachable, "it ended before all bytes had come")
+    Error::new(ErrorKind::Unreachable, "the body ended before its declared length")
         .with_operation(body.operation.clone())
         .with_status(body.status)
         .with_sent(true)
@@ -276,7 +278,7 @@ fn broken_off(body: &StreamingResponse) -> Error {
 fn damaged(why: &str) -> Error {
     Error::new(ErrorKind::Decode, format!("the file is damaged: {why}"))
         .with_sent(true)
-        .with_help("download it again; if that gives the same, the server's copy is damaged, or something on the way changes it")
+        .with_help("download it again; if it fails again, the server's copy is damaged or a proxy changes it")
 }
 
 impl fmt::Debug for Download {

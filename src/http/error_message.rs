@@ -1,4 +1,4 @@
-//! What the other side says in an error, whatever form it has.
+//! The message in an error response: extracted, and shortened for error texts.
 
 use serde_json::Value;
 
@@ -6,11 +6,12 @@ use crate::error::escaped;
 
 use super::html_page::html_page_description;
 
-/// Characters of the words that are put into the text of an error; the rest is in
+/// Maximum length of a message in an error text, in characters. The whole message is in
 /// [`Error::body`](crate::Error::body).
 const MAX_CHARACTERS: usize = 300;
 
-/// The words in an error body: a JSON string, an object's `message`, `error` or `Error`, else the text.
+/// Returns the message in an error body: a JSON string, the first non-empty of an object's `message`, `Error` and
+/// `error`, else the body as text.
 pub(crate) fn error_message(body: &[u8]) -> String {
     let text = || String::from_utf8_lossy(body).trim().to_owned();
     match serde_json::from_slice(body) {
@@ -23,7 +24,7 @@ pub(crate) fn error_message(body: &[u8]) -> String {
     }
 }
 
-/// The words on one line that harms no terminal: the first that says anything, or what a page is about.
+/// Returns the first non-empty line, shortened and with control characters escaped; for an HTML page its description.
 pub(crate) fn single_line(words: &str) -> String {
     if let Some(page) = html_page_description(words.as_bytes()) {
         return page;
@@ -36,7 +37,7 @@ pub(crate) fn single_line(words: &str) -> String {
     escaped(&cut).to_string()
 }
 
-/// `status 404: Not Found`; without words the status alone.
+/// Returns `status 404: Not Found`, or only the status if there is no message.
 pub(crate) fn status_and_message(status: u16, words: &str) -> String {
     match single_line(words) {
         said if said.is_empty() => format!("status {status}"),
@@ -44,7 +45,7 @@ pub(crate) fn status_and_message(status: u16, words: &str) -> String {
     }
 }
 
-/// The beginning of an answer that can't be read, or what a page is about.
+/// Returns the beginning of a body that can't be decoded; for an HTML page its description.
 pub(crate) fn body_excerpt(body: &[u8]) -> String {
     html_page_description(body).map_or_else(
         || {
@@ -56,11 +57,11 @@ pub(crate) fn body_excerpt(body: &[u8]) -> String {
     )
 }
 
-/// Whether a 404 is about the path, not about what the path leads to: nobody answers there. A server that has
-/// the path and misses the thing says so in words of its own.
+/// Returns whether the message of a 404 means that the path does not exist: it is empty, an HTML page or the default text
+/// of a router or web server. If the path exists and the object does not, the API sends a message of its own.
 pub(crate) fn is_unknown_route(words: &str) -> bool {
     let words = words.trim().trim_matches(['"', '.']).to_ascii_lowercase();
-    // The one that both SDKs have recorded for a thing that is not there.
+    // The API sends this for a missing object; both SDKs' recordings contain it.
     if words == "not found" {
         return false;
     }
@@ -74,13 +75,13 @@ pub(crate) fn is_unknown_route(words: &str) -> bool {
         "no route matched",
         "no such route",
         "route not found",
-        // XML of a file store; Apache's text.
+        // Object stores send XML; the last one is Apache's.
         "<?xml",
         "the requested url ",
     ]
     .iter()
     .any(|text| words.starts_with(text));
-    // Express's and Fastify's own pages: `Cannot GET /x`, `Route GET:/x not found`.
+    // Express's and Fastify's defaults: `Cannot GET /x`, `Route GET:/x not found`.
     let names_a_route = |before: &str| {
         let rest = words.strip_prefix(before).unwrap_or_default();
         ["get", "post", "put", "patch", "delete", "head"]

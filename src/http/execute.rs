@@ -1,4 +1,5 @@
-//! The one way of every cloud request: limiter, tries, transport, bounded body. Not generic.
+//! Sends every cloud request: rate limiter, attempts with retries, redirects, transport, response. Not generic, so it is
+//! compiled once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +25,14 @@ use super::retry::{RetryBudget, RetryPolicy};
 use super::streaming::StreamingResponse;
 use super::{Request, Response, Transport};
 
-/// For a call with all its tries and pauses; waiting for the limiter does not count.
+/// Limit for a request with all its attempts and pauses, without the time in the rate limiter.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
-/// Bytes per second of a slow way up: a long body has more time than a short one.
+/// Slowest upload that is expected, in bytes per second. It extends the timeouts of requests with long bodies.
 const MIN_UPLOAD_RATE: u64 = 16 * 1024;
 const MAX_REDIRECTS: usize = 10;
 const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));
 
-/// Everything that requests to the cloud share.
+/// The HTTP client of the cloud API. All clones of a [`Balena`](crate::Balena) share it.
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) transport: Arc<dyn Transport>,
@@ -39,25 +40,28 @@ pub(crate) struct Http {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) plain_http: PlainHttp,
+    /// Whether a key may be sent over plain HTTP.
+    pub(crate) unencrypted: PlainHttp,
 }
 
-/// What of an answer a call waits for.
+/// How the body of the response is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyMode {
+    /// Into memory, as part of the attempt.
     Buffered,
+    /// By the caller, after the attempt.
     Streaming,
 }
 
 impl Http {
-    /// Sends, as often as allowed, and reads the whole answer; any status but 2xx is an error.
+    /// Sends the request, with retries, and reads the whole response. Any status but 2xx is an error.
     pub(crate) async fn execute(&self, outgoing: ApiRequest) -> Result<BufferedResponse> {
-        // It is in memory by now: the tries include a body that breaks off.
+        // The body is already in memory, so this does not fail: a broken body is retried as well.
         self.run(outgoing, BodyMode::Buffered).await?.whole().await
     }
 
-    /// Sends, as often as allowed, and leaves the body to be read piece by piece; any status but 2xx is an
-    /// error. The time limits are for the head of the answer.
+    /// Sends the request, with retries, and returns the response with its body unread. Any status but 2xx is an error.
+    /// The timeouts apply to the head of the response only.
     pub(crate) async fn stream(&self, outgoing: ApiRequest) -> Result<StreamingResponse> {
         self.run(outgoing, BodyMode::Streaming).await
     }
@@ -78,7 +82,7 @@ impl Http {
             tries += 1;
             let left = total.saturating_sub(started.elapsed());
             let limit = (outgoing.timeout + to_send).min(left);
-            // Where the redirects of this try have led to.
+            // The URL that the redirects of this attempt lead to.
             let mut at = address(&outgoing)?;
             let attempt = self.attempt(&outgoing, &operation, wanted, &mut at);
             let error = match tokio::time::timeout(limit, attempt).await {
@@ -88,9 +92,9 @@ impl Http {
             };
             let error = self.naming_proxy(&at, error).with_operation(operation.clone()).with_attempts(tries);
             if let Some(told) = outgoing.rate_limit_retry.delay(&error) {
-                // A server that keeps saying "at once" and refusing is not asked without a pause.
+                // A server that keeps sending `Retry-After: 0` must not be retried without a pause.
                 let wait = if told.is_zero() && tries > 1 { RetryPolicy::backoff(tries - 1) } else { told };
-                tracing::debug!(?wait, %operation, "one request too many, waiting as told");
+                tracing::debug!(?wait, %operation, "rate limited, waiting for Retry-After");
                 self.clock.sleep(wait).await;
                 started += wait;
                 continue;
@@ -107,10 +111,10 @@ impl Http {
         }
     }
 
-    /// Names the proxy in between, where it may have had a part in what failed.
+    /// Adds the proxy's address to an error that the proxy may have caused.
     fn naming_proxy(&self, url: &Uri, error: Error) -> Error {
         let is_its_part = match (error.status(), error.kind()) {
-            // What comes through a tunnel is not the proxy's.
+            // For https, the response comes through a tunnel: the proxy can't have sent it.
             (Some(403 | 407 | 500..), _) => url.scheme_str() == Some("http"),
             (None, ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::UnknownOutcome) => true,
             _ => false,
@@ -124,7 +128,7 @@ impl Http {
         }
     }
 
-    /// One try, redirects of reads included.
+    /// Sends the request once and follows redirects of reads. `url` is set to the last URL that was requested.
     async fn attempt(
         &self,
         outgoing: &ApiRequest,
@@ -132,7 +136,7 @@ impl Http {
         wanted: BodyMode,
         url: &mut Uri,
     ) -> Result<StreamingResponse> {
-        if self.plain_http == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
+        if self.unencrypted == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
             return Err(plain_http::plain_http_error(url));
         }
         let mut token = outgoing.token.as_ref();
@@ -169,7 +173,7 @@ impl Http {
     }
 }
 
-/// Whether a page comes where something else was asked for: a file whose name says that it is a page is one.
+/// Returns whether the response is an HTML page although the path does not end like one (`.html`).
 fn is_page_instead(headers: &HeaderMap, url: &Uri) -> bool {
     const HTML: &str = "text/html";
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -183,8 +187,8 @@ fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -
     if let Some(token) = token {
         let mut value =
             HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
-                Error::new(ErrorKind::Config, "the token has characters that no token has")
-                    .with_help("is there a line break in it? log in again, or set BALENA_API_KEY anew")
+                Error::new(ErrorKind::Config, "the token contains characters that an HTTP header can't carry")
+                    .with_help("check it for a line break; log in again or set BALENA_API_KEY again")
             })?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
@@ -197,7 +201,7 @@ fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -
         .map_err(|cause| Error::new(ErrorKind::InvalidArgument, cause.to_string()))
 }
 
-/// Where the answer sends us, if it does.
+/// Returns the target of a redirect response.
 fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -213,7 +217,8 @@ fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Reads follow; a write would arrive as something else, or twice. The token stays with its host.
+/// Returns the URL to follow to. Only reads follow a redirect: a write could be sent twice or lose its body. Removes the
+/// token if the target is another host.
 fn follow(
     outgoing: &ApiRequest,
     from: &Uri,
@@ -240,7 +245,8 @@ fn follow(
     Ok(to)
 }
 
-/// Whether it is the same server; a port that is left out is the usual one.
+/// Returns whether both URLs name the same host and port. A missing port is the default of the scheme; an upgrade from
+/// port 80 to 443 is the same server.
 fn is_same_host(one: &Uri, other: &Uri) -> bool {
     let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
@@ -248,6 +254,7 @@ fn is_same_host(one: &Uri, other: &Uri) -> bool {
     host(one) == host(other) && (port(one) == port(other) || upgraded)
 }
 
+/// Returns whether the error is temporary and sending the request again is safe.
 fn is_retryable(outgoing: &ApiRequest, error: &Error) -> bool {
     let passing = match error.kind() {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
@@ -259,13 +266,13 @@ fn is_retryable(outgoing: &ApiRequest, error: &Error) -> bool {
 
 fn address(outgoing: &ApiRequest) -> Result<Uri> {
     outgoing.url.parse().map_err(|_| {
-        Error::new(ErrorKind::InvalidArgument, "it does not make an address")
+        Error::new(ErrorKind::InvalidArgument, "the URL of this request is not valid")
             .with_operation(outgoing.operation())
             .with_help("check names, settings and BALENA_API_URL")
     })
 }
 
-/// Host and port, without a password that stands before them.
+/// Returns host and port, without user and password.
 fn authority(url: &Uri) -> &str {
     let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default()

@@ -1,27 +1,27 @@
-//! HTML pages where an API's answer was expected: what they say, in a few words.
+//! HTML pages in place of an expected response: a short description for error texts.
 
 use crate::error::escaped;
 
-/// Bytes of a body that are looked at: the title stands near the beginning.
+/// Number of bytes that are searched for the title.
 const SEARCH_LIMIT: usize = 16 * 1024;
-/// Characters of a title that are shown.
+/// Maximum length of the shown title, in characters.
 const MAX_TITLE_LENGTH: usize = 120;
 
-/// What a page without a title is told as.
+/// Description of a page without a title.
 const UNTITLED_PAGE: &str = "an HTML page, from something in front of the API";
 
-/// Tags by which text that begins with `<` is known as HTML.
+/// Tags that make a text beginning with `<` HTML.
 const HTML_TAGS: [&str; 7] = ["<!doctype html", "<html", "<head", "<title", "<body", "<h1", "<pre"];
 
-/// The page in a few words, if it is one: its title, where it has one. `Error`, Express's only title, says
-/// less than the line below it.
+/// Returns a description of the body if it is an HTML page: its title, else the first line in `<pre>`. Express gives every
+/// error page the title `Error`, so the line in `<pre>` is preferred to it.
 pub(crate) fn html_page_description(body: &[u8]) -> Option<String> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii_start();
     if body.first() != Some(&b'<') {
         return None;
     }
     let text = &*String::from_utf8_lossy(body.get(..SEARCH_LIMIT).unwrap_or(body));
-    // As long as the text itself: offsets in one are offsets in the other.
+    // Same length as `text`, so offsets are valid in both.
     let lower = text.to_ascii_lowercase();
     if !HTML_TAGS.iter().any(|mark| lower.contains(mark)) {
         return None;
@@ -31,12 +31,12 @@ pub(crate) fn html_page_description(body: &[u8]) -> Option<String> {
     Some(said.map_or(UNTITLED_PAGE.to_owned(), |said| format!("{} (an HTML page)", escaped(&said))))
 }
 
-/// The page that came instead of an answer, in a few words that say whose it is.
+/// Returns a description of the body if it is an HTML page, with the remark that a proxy or gateway sent it.
 pub(crate) fn foreign_page(body: &[u8]) -> Option<String> {
     html_page_description(body).map(of_something_in_front)
 }
 
-/// The same for a body that is said to be a page.
+/// As [`foreign_page`], for a body that is known to be a page.
 pub(super) fn foreign(body: &[u8]) -> String {
     foreign_page(body).unwrap_or_else(|| UNTITLED_PAGE.to_owned())
 }
@@ -45,7 +45,7 @@ fn of_something_in_front(said: String) -> String {
     if said == UNTITLED_PAGE { said } else { format!("{said}, from something in front of the API") }
 }
 
-/// The text in the first element of this name, on one line; `None` when nothing is in it.
+/// Returns the text in the first element of this name, on one line; `None` if it is empty.
 fn within(text: &str, lower: &str, tag: &str) -> Option<String> {
     let begin = lower.find(&format!("<{tag}"))? + 1 + tag.len();
     let open = lower.get(begin..)?;
@@ -56,7 +56,7 @@ fn within(text: &str, lower: &str, tag: &str) -> Option<String> {
     let start = begin + open.find('>')? + 1;
     let end = lower.get(start..)?.find(&format!("</{tag}")).map(|length| start + length)?;
     let inner = text.get(start..end)?;
-    // A line break, written as a tag or not, ends what is shown.
+    // Outside titles, a line break or a tag ends the text.
     let line = inner.trim_start().split(['\n', '<']).next().unwrap_or_default();
     let line = if tag == "title" { inner } else { line };
     let said = decoded(line).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -67,7 +67,7 @@ fn within(text: &str, lower: &str, tag: &str) -> Option<String> {
     (!cut.is_empty()).then_some(cut)
 }
 
-/// The characters that `&…;` stands for; what is not known stays as it is.
+/// Decodes character references (`&amp;`, `&#38;`). Unknown ones stay unchanged.
 fn decoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -82,6 +82,7 @@ fn decoded(text: &str) -> String {
     out
 }
 
+/// Returns the character of a reference without `&` and `;`.
 fn character(name: &str) -> Option<char> {
     if let Some(number) = name.strip_prefix('#') {
         let number = match number.strip_prefix(['x', 'X']) {

@@ -1,7 +1,7 @@
-//! Plain HTTP/1.1 over TCP or a Unix socket, directly on hyper: for the supervisor and for our own service.
+//! Plain HTTP/1.1 over TCP or a Unix socket, directly on hyper: for the supervisor and for the service of this crate.
 //!
-//! No task runs in the background: whoever waits for an answer also drives its connection. An idle
-//! connection costs nothing but its socket, and none outlives the server's patience.
+//! There is no background task: the future that waits for a response also drives its connection. Idle connections are
+//! kept for less time than the server keeps them.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -25,23 +25,24 @@ use tokio::time::Instant;
 
 use super::{Body, BoxFuture, FreshConnection, Request, Response, Transport, TransportError};
 
-/// The supervisor closes a connection that was idle for 5 s; one that is nearly that old is not worth the race.
+/// Longest idle time of a connection that is reused. The supervisor closes idle connections after 5 s; the margin avoids a
+/// request on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Idle connections kept; more are closed as they come back.
+/// Maximum number of idle connections. Further ones are closed after their response.
 const MAX_IDLE_CONNECTIONS: usize = 8;
-/// The other side is this device: whoever does not accept within this time is not there (reference §7.5).
+/// Timeout for connecting. The server is on this device, so a longer wait is useless (reference §7.5).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a plain connection leads.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerAddress {
-    /// `host:port`; the host is resolved at each connect.
+    /// `host:port`; the host is resolved at each connection.
     Tcp(String),
-    /// A Unix socket.
+    /// Path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// A transport to one endpoint, with its idle connections.
+/// A transport to one server, with its idle connections.
 pub(crate) struct HyperTransport {
     endpoint: ServerAddress,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -51,7 +52,7 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once the connection is over: dropped, so that it lets go of whatever was queued for it.
+    /// Reads and writes the connection. `None` once the connection is closed: dropping the driver returns queued requests.
     driver: Option<Driver>,
     idle_since: Instant,
 }
@@ -66,7 +67,7 @@ impl HyperTransport {
             match &self.endpoint {
                 ServerAddress::Tcp(address) => {
                     let stream = TcpStream::connect(address.as_str()).await?;
-                    // Requests are single small writes: there is nothing to wait for.
+                    // Requests are single small writes: Nagle's algorithm would only delay them.
                     stream.set_nodelay(true)?;
                     Ok(handshake(Box::new(stream)).await?)
                 }
@@ -84,7 +85,7 @@ impl HyperTransport {
         Err(TransportError { sent: false, reused: false, cause })
     }
 
-    /// An idle connection that is young and still open.
+    /// Returns an idle connection that is still open and not too old.
     async fn reuse(&self) -> Option<Connection> {
         loop {
             let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
@@ -94,6 +95,7 @@ impl HyperTransport {
         }
     }
 
+    /// Sends the request and returns the response. Sets `left` before the first byte may be sent.
     async fn exchange(&self, mut request: Request, left: &AtomicBool) -> Result<Response, TransportError> {
         let fresh = request.extensions_mut().remove::<FreshConnection>().is_some();
         let idle = if fresh { None } else { self.reuse().await };
@@ -114,7 +116,7 @@ impl HyperTransport {
     ) -> Result<Response, TransportError> {
         let mut answer = pin!(connection.sender.try_send_request(request));
         let answer = poll_fn(|cx| {
-            // The driver writes the request and reads the answer; its own error reaches us through `answer`.
+            // The driver writes the request and reads the response; its error is returned by `answer`.
             connection.drive(cx);
             answer.as_mut().poll(cx)
         })
@@ -127,7 +129,7 @@ impl HyperTransport {
                     idle: self.idle.clone(),
                 })
             })),
-            // A message that comes back was never written.
+            // hyper returns the request if it did not write it.
             Err(mut refused) => Err(TransportError {
                 sent: refused.take_message().is_none(),
                 reused,
@@ -137,7 +139,7 @@ impl HyperTransport {
     }
 }
 
-/// TCP or Unix, as one type: hyper's side of a connection is compiled for each type anew.
+/// A TCP or Unix socket. One type for both, because hyper's connection is compiled for each type.
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
@@ -148,7 +150,7 @@ async fn handshake(stream: Box<dyn Socket>) -> hyper::Result<Connection> {
 }
 
 impl Connection {
-    /// Lets the connection work: write, read, notice a close.
+    /// Polls the connection: writes, reads, notices a close.
     fn drive(&mut self, cx: &mut Context<'_>) {
         if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
             self.driver = None;
@@ -159,8 +161,8 @@ impl Connection {
         self.idle_since.elapsed() < IDLE_TIMEOUT
     }
 
-    /// Whether the next request can be sent right now. One look, no waiting: a connection that still has
-    /// something to do, such as a request whose answer came early, is no use to the next request.
+    /// Returns whether a request can be sent immediately. Does not wait: a busy connection, e.g. one that still writes a
+    /// request whose response came early, is not reused.
     async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
@@ -187,11 +189,11 @@ impl Transport for HyperTransport {
 
 impl fmt::Debug for HyperTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plain").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("HyperTransport").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
-/// The rest of an exchange: the body, and the connection that brings it and then goes back to the pool.
+/// The body of a response, and its connection, which returns to the idle connections at the end of the body.
 struct Exchange {
     incoming: Incoming,
     connection: Option<Connection>,
@@ -199,11 +201,12 @@ struct Exchange {
 }
 
 impl Exchange {
+    /// Returns the connection to the idle ones, if it is open and there are not too many.
     fn keep_connection(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         connection.idle_since = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // The last one is used first: the others may have grown old meanwhile.
+        // The newest connection is reused first, so the others may have become too old.
         idle.retain(Connection::is_fresh);
         if idle.len() < MAX_IDLE_CONNECTIONS && !connection.sender.is_closed() {
             idle.push(connection);
@@ -235,7 +238,7 @@ impl Stream for Exchange {
                     return Poll::Ready(Some(Err(error)));
                 }
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers carry nothing for us.
+                    // Trailers are not used.
                     let Ok(data) = frame.into_data() else { continue };
                     if this.incoming.is_end_stream() {
                         this.keep_connection();
@@ -255,8 +258,8 @@ mod tests {
         http::Request::get("/").header("host", "x").body(Full::default()).unwrap()
     }
 
-    /// The other side closes between the look at an idle connection and its use: too rare to be staged with
-    /// sockets.
+    /// The server closes the connection between the check of an idle connection and its use. With sockets this is too
+    /// rare to test.
     #[tokio::test]
     async fn a_connection_that_closes_before_the_request_is_written_gives_it_back() {
         let plain = HyperTransport::new(ServerAddress::Unix("/nowhere".into()));

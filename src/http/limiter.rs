@@ -1,4 +1,4 @@
-//! `request_limit`: at most so many requests per interval, shared by all clones of a client.
+//! Rate limiter of the setting `request_limit`: a maximum number of requests per interval, shared by all clones of a client.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -9,13 +9,14 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-/// A window over the last requests. Whoever comes too early waits for its turn.
+/// A sliding window over the start times of the last requests. A request over the limit waits.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     limit: usize,
     interval: Duration,
     clock: Arc<dyn Clock>,
-    /// When the last `limit` requests start, in the future for those that wait: time since the first.
+    /// Time of the first request, and the start times of the last `limit` requests as durations since then. Those of
+    /// waiting requests are in the future.
     starts: Mutex<(Option<Timestamp>, VecDeque<Duration>)>,
 }
 
@@ -25,7 +26,7 @@ impl RateLimiter {
         Self { limit, interval, clock, starts: Mutex::default() }
     }
 
-    /// Returns when the next request may start.
+    /// Waits until the next request may start.
     pub(crate) async fn acquire(&self) {
         let wait = self.reserve();
         if !wait.is_zero() {
@@ -33,14 +34,14 @@ impl RateLimiter {
         }
     }
 
-    /// Books the next free start and tells how far away it is. A booking that is given up (a dropped future)
-    /// still counts: the limit is never exceeded.
+    /// Reserves the next start time and returns how long to wait for it. The reservation of a dropped future still counts,
+    /// so the limit is never exceeded.
     fn reserve(&self) -> Duration {
         let mut state = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
         let (origin, starts) = &mut *state;
         let now = self.clock.now();
         let origin = *origin.get_or_insert(now);
-        // A clock that is set back makes one wait no longer than one interval.
+        // If the clock is set back, the result is capped below.
         let now = Duration::try_from(now.duration_since(origin)).unwrap_or_default();
         while starts.len() > self.limit {
             starts.pop_front();

@@ -1,23 +1,23 @@
-//! Cuts what arrives in pieces into lines.
+//! Splits a stream of chunks into lines.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Longest line that is handed on whole.
+/// Longest line that is returned whole, in bytes.
 const LINE_LIMIT: usize = 256 * 1024;
 
-/// Lines out of pieces, whatever these are: a line that lies in one piece is a part of it and not copied.
-/// What is kept in between is never more than the longest line and one piece.
+/// Splits chunks of any size into lines. A line within one chunk is a slice of it and is not copied. The buffer is never
+/// longer than the longest line and one chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    /// What has come and is not cut yet.
+    /// The rest of the last chunk.
     piece: Bytes,
-    /// The beginning of a line whose end is still to come.
+    /// The beginning of a line whose end has not arrived.
     begun: BytesMut,
-    /// The rest of an overlong line is being dropped.
+    /// Whether the rest of an overlong line is being dropped.
     dropping: bool,
 }
 
-/// One line, without its end.
+/// A line without its line break.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Whole(Bytes),
@@ -26,13 +26,13 @@ pub(crate) enum Line {
 }
 
 impl Lines {
-    /// What comes next. For when there is no line left.
+    /// Adds the next chunk. Call it only after [`next`](Self::next) returned `None`.
     pub(crate) fn push(&mut self, piece: Bytes) {
         debug_assert!(self.piece.is_empty(), "lines are left");
         self.piece = piece;
     }
 
-    /// The next line whose end has come.
+    /// Returns the next complete line; `None` when the next chunk is needed.
     pub(crate) fn next(&mut self) -> Option<Line> {
         while let Some(at) = memchr::memchr(b'\n', &self.piece) {
             let line = self.piece.split_to(at);
@@ -49,7 +49,7 @@ impl Lines {
         let piece = std::mem::take(&mut self.piece);
         if !self.dropping {
             self.begun.extend_from_slice(&piece);
-            // What may be a part of the line's end does not count.
+            // A final `\r` may be part of the line break.
             let end = usize::from(self.begun.last() == Some(&b'\r'));
             if self.begun.len() - end > LINE_LIMIT {
                 self.dropping = true;
@@ -64,7 +64,7 @@ impl Lines {
         self.begun.split().freeze()
     }
 
-    /// A last line without an end, if there is one. What comes after it is another stream.
+    /// Returns the last line if it has no line break, and resets the state for another stream.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         self.piece = Bytes::new();
         self.dropping = false;
@@ -86,7 +86,7 @@ fn whole_or_cut(mut line: Bytes) -> Line {
 mod tests {
     use super::*;
 
-    /// All lines and the rest, when the text comes in pieces of this size.
+    /// Returns all lines and the rest, with the text in chunks of this size.
     fn cut(text: &[u8], size: usize) -> (Vec<Line>, Option<Bytes>) {
         let mut lines = Lines::default();
         let mut found = Vec::new();

@@ -1,6 +1,6 @@
-//! What a file is, by the end of its name.
+//! The media type of a file, by the extension of its name.
 
-/// Ends of names, and what such files are. Those that people put beside a release, or show as a logo.
+/// Extensions and their media types: those of files that are attached to releases or used as logos.
 const BY_END: [(&str, &str); 114] = [
     ("7z", "application/x-7z-compressed"),
     ("apk", "application/vnd.android.package-archive"),
@@ -118,7 +118,7 @@ const BY_END: [(&str, &str); 114] = [
     ("zip", "application/zip"),
 ];
 
-/// `None` for what is not known by its name.
+/// Returns the media type; `None` for an unknown extension.
 pub(crate) fn media_type(filename: &str) -> Option<&'static str> {
     let (_, end) = filename.rsplit_once('.')?;
     let end = end.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! How bytes travel: requests, bounded bodies, and the transports that carry them. Knows no balena resource.
+//! The request path of the cloud API: rate limiter, attempts, transports, bodies, error statuses. Knows no resource.
 
 mod body;
 #[cfg(feature = "rustls-ring")]
@@ -51,7 +51,7 @@ pub(crate) use multipart::MultipartForm;
 pub(crate) use outcome::{
     GatewayError, Semantics, connection_lost_kind, gateway_error, kind_of_status, may_have_happened,
 };
-pub(crate) use plain_http::{PlainHttp, is_exposed, plain_http_error as exposed};
+pub(crate) use plain_http::{PlainHttp, is_exposed, plain_http_error};
 pub(crate) use request::{ApiRequest, RateLimitRetry};
 pub(crate) use reqwest_transport::ReqwestTransport;
 pub(crate) use response::BufferedResponse;
@@ -62,27 +62,27 @@ pub(crate) use status_policy::{StatusPolicy, wants_fresh_login};
 pub(crate) use streaming::StreamingResponse;
 pub(crate) use transport_config::TransportConfig;
 
-/// A boxed future, at the one place where a transport is chosen at run time.
+/// A boxed future, as [`Transport::send`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A request as a transport gets it.
+/// A request to send, with its body in memory.
 pub type Request = http::Request<Bytes>;
 
-/// An answer whose body has not been read yet.
+/// A response whose body has not been read yet.
 pub type Response = http::Response<Body>;
 
-/// Marks a request (in its extensions) that must travel on a connection of its own. On a reused one, a
-/// connection that the other side closed for being idle can't be told from one that the request broke.
+/// Extension of a request that must be sent on a new connection. On a reused connection, a close because of idleness
+/// can't be distinguished from a close because of the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FreshConnection;
 
-/// Carries one request, once: no retry, no redirect, no deadline of its own but for connecting.
+/// Sends one request once: no retry, no redirect, and no timeout except for connecting.
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends the request and waits for the head of the answer.
+    /// Sends the request and waits for the head of the response.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
 
-    /// As [`send`](Self::send), and notes when the request may begin to leave: who gives up before that
-    /// knows that nothing happened.
+    /// As [`send`](Self::send), and sets `left` before the first byte may be sent. If the future is dropped before that, the
+    /// request had no effect.
     fn send_noting<'a>(
         &'a self,
         request: Request,
@@ -92,26 +92,25 @@ pub trait Transport: fmt::Debug + Send + Sync {
         self.send(request)
     }
 
-    /// Host and port of the proxy that requests to this address go through, if one is in between: for the text
-    /// of what fails.
+    /// Returns host and port of the proxy for requests to this URL, if there is one. Used in error texts.
     fn proxy_to(&self, _url: &http::Uri) -> Option<String> {
         None
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub struct TransportError {
-    /// Whether any byte of the request may have left.
+    /// Whether any byte of the request may have been sent.
     pub sent: bool,
     /// Whether the connection had served a request before this one.
     pub reused: bool,
-    /// What the layer below said.
+    /// The error of the layer below.
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl TransportError {
-    /// Whether the other side answered with something that is not HTTP.
+    /// Returns whether the server's response was not HTTP.
     pub(crate) fn is_garbled(&self) -> bool {
         self.cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
     }
@@ -119,7 +118,7 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The innermost cause is the one that helps: "connection refused", not "client error (Connect)".
+        // The innermost cause is the useful one: "connection refused", not "client error (Connect)".
         let mut cause: &(dyn std::error::Error + 'static) = &*self.cause;
         while let Some(inner) = cause.source() {
             cause = inner;

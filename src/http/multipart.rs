@@ -1,11 +1,11 @@
-//! A form with files (RFC 7578), written into memory once, so that it can be sent again as it was.
+//! A multipart form (RFC 7578). It is built in memory, so that a retry sends the same bytes.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::HeaderValue;
 
-/// The parts so far.
+/// A multipart form with the parts so far.
 #[derive(Debug)]
 pub(crate) struct MultipartForm {
     boundary: String,
@@ -16,7 +16,7 @@ impl MultipartForm {
     pub(crate) fn new() -> Self {
         let mut boundary = "balena-agent-".to_owned();
         for _ in 0..3 {
-            // Without randomness the boundary is still one that no text or image contains by chance.
+            // If the system has no randomness, the boundary is still one that no content contains by chance.
             let random = getrandom::u64().unwrap_or(0x5bd1_e995_9e37_79b9);
             // Writing into a text cannot fail.
             let _ = write!(boundary, "{random:016x}");
@@ -24,13 +24,13 @@ impl MultipartForm {
         Self { boundary, body: Vec::new() }
     }
 
-    /// A part that is text.
+    /// Adds a text field.
     pub(crate) fn text(self, name: &str, value: &str) -> Self {
         let head = format!("Content-Disposition: form-data; name=\"{}\"", escaped(name));
         self.part(&head, value.as_bytes())
     }
 
-    /// A part that is a file.
+    /// Adds a file.
     pub(crate) fn file(self, name: &str, filename: &str, content_type: Option<&str>, content: &[u8]) -> Self {
         let mut head = format!(
             "Content-Disposition: form-data; name=\"{}\"; filename=\"{}\"",
@@ -54,7 +54,7 @@ impl MultipartForm {
         self
     }
 
-    /// Content type and body.
+    /// Returns the content type and the body.
     pub(crate) fn finish(mut self) -> (HeaderValue, Bytes) {
         self.body.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
         let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={}", self.boundary));
@@ -63,7 +63,7 @@ impl MultipartForm {
     }
 }
 
-/// As browsers write it: what would end the quoted text, or the line, is percent-encoded.
+/// Percent-encodes quotes and line breaks, as browsers do.
 fn escaped(text: &str) -> String {
     text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -1,61 +1,59 @@
-//! What became of a request that got no answer of whom it was for: the one place that decides whether it may
-//! have happened.
+//! The outcome of a request that got no response of the server itself: the one place that decides whether it may have
+//! taken effect.
 
 use crate::error::{Error, ErrorKind};
 
 use super::error_message::is_unknown_route;
 
-/// What a request does, and so what it means that its answer is missing.
+/// The effect of sending a request, as RFC 9110 (9.2) has it. It decides what a missing response means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Semantics {
     /// It changes nothing.
     Safe,
-    /// It changes something, to the same end however often it arrives.
+    /// It changes something; sending it twice has the same effect as sending it once.
     Idempotent,
-    /// It changes something, and must not arrive twice.
+    /// It changes something, and sending it twice may change it twice.
     NonIdempotent,
 }
 
-/// What the answer of a gateway says about the request that it should have passed on.
+/// What the error response of a gateway means for the request that it should have forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GatewayError {
-    /// There was no connection: the request did not get beyond the gateway.
+    /// The gateway had no connection to the server: the request was not forwarded.
     NotForwarded,
-    /// It may have been passed on, and must not be sent again unseen.
+    /// The request may have been forwarded, and sending it again may repeat its effect.
     Unknown,
-    /// It may have been passed on; it does no harm to send it again.
+    /// The request may have been forwarded; sending it again is safe.
     NoResponse,
 }
 
-/// Whether the answer says only that there is none: a gateway's, Cloudflare's own statuses among them, and 408.
-/// That is for a request that did not come whole, but gateways say so of a server that was too slow as well.
+/// Returns whether the status is that of a gateway that got no response: 502, 504, Cloudflare's own, and 408. A 408 means
+/// an incomplete request, but gateways also send it for a slow server.
 fn is_without_response(status: u16) -> bool {
     matches!(status, 408 | 502 | 504 | 520..=527 | 530)
 }
 
-/// What Cloudflare's own statuses mean, for the text of an error.
+/// Returns what a status of Cloudflare's own means, for the text of an error.
 pub(super) fn cloudflare_description(status: u16) -> Option<&'static str> {
     match status {
-        525 | 526 => {
-            Some(": there is no TLS between Cloudflare and the server: its certificate is not accepted")
-        }
-        520..=524 | 527 | 530 => Some(": Cloudflare has no answer of the server behind it"),
+        525 | 526 => Some(": TLS between Cloudflare and the server failed: its certificate is not accepted"),
+        520..=524 | 527 | 530 => Some(": Cloudflare got no response of the server behind it"),
         _ => None,
     }
 }
 
-/// Whether the next try may fare better, where a request may arrive twice. After 425 it was not taken up.
+/// Returns whether the next attempt may succeed.
 pub(super) fn is_transient(status: u16) -> bool {
     matches!(status, TOO_EARLY | 503) || is_without_response(status)
 }
 
-/// The server takes up nothing that came with the first bytes of a connection.
+/// 425 Too Early: the server did not process the request.
 pub(super) const TOO_EARLY: u16 = 425;
 
-/// What to do about an unknown outcome.
+/// Help text for an unknown outcome.
 pub(super) const CHECK_BEFORE_RESEND: &str = "it may have taken effect: check before you send it again";
 
-/// What a refusing status means that is no gateway's.
+/// Returns the kind of error for a status that is not a gateway's. `words` is the message in the body.
 pub(crate) fn kind_of_status(status: u16, words: &str) -> ErrorKind {
     match status {
         401 | 403 => ErrorKind::Unauthorized,
@@ -69,16 +67,16 @@ pub(crate) fn kind_of_status(status: u16, words: &str) -> ErrorKind {
     }
 }
 
-/// What a status means for such a request, if it is a gateway's.
+/// Returns what a gateway's status means for a request with this effect; `None` for other statuses.
 pub(crate) fn gateway_error(effect: Semantics, status: u16, words: &str) -> Option<GatewayError> {
     if !is_without_response(status) {
         return None;
     }
     let words = words.to_ascii_lowercase();
     let has_no_connection = [
-        // The cloud's, of a device's VPN.
+        // The cloud, about the VPN of a device.
         "tunneling socket could not be established",
-        // hyper's, of the supervisor's socket.
+        // hyper, about the supervisor's socket.
         "error trying to connect",
         "client error (connect)",
         "connection refused",
@@ -91,22 +89,22 @@ pub(crate) fn gateway_error(effect: Semantics, status: u16, words: &str) -> Opti
     })
 }
 
-/// What it means that something in between answers instead of the server.
+/// Returns what it means if a gateway responds instead of the server.
 pub(super) fn missing_response(effect: Semantics) -> GatewayError {
     if effect == Semantics::NonIdempotent { GatewayError::Unknown } else { GatewayError::NoResponse }
 }
 
-/// The kind of error for a connection that closed before the answer was whole; `sent` if any of the request may
-/// have left.
+/// Returns the kind of error for a connection that closed before the response was complete. `sent`: whether any byte of
+/// the request may have been sent.
 pub(crate) fn connection_lost_kind(effect: Semantics, sent: bool) -> ErrorKind {
     if sent && effect != Semantics::Safe { ErrorKind::UnknownOutcome } else { ErrorKind::Unreachable }
 }
 
-/// Whether what was asked for may have happened all the same, for whoever keeps a list of what is done.
+/// Returns whether a failed write may have taken effect.
 pub(crate) fn may_have_happened(error: &Error) -> bool {
     let is_unanswered = match error.kind() {
         ErrorKind::UnknownOutcome => return true,
-        // Of a write nothing is read but whether a page came instead of the answer.
+        // `Decode` on a write means that an HTML page came instead of the response.
         ErrorKind::Timeout | ErrorKind::Decode => true,
         ErrorKind::Server => error.status().is_some_and(is_without_response),
         _ => false,

@@ -1,4 +1,4 @@
-//! Keys over plain HTTP: whoever is on the way can read them.
+//! The rule against keys over plain HTTP: they could be read on the network.
 
 use http::{Method, Uri};
 
@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 
 use super::request::ApiRequest;
 
-/// Whether a key may go over plain HTTP to another machine.
+/// Whether a key may be sent over plain HTTP to another machine. Refused by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum PlainHttp {
     #[default]
@@ -14,7 +14,7 @@ pub(crate) enum PlainHttp {
     Allowed,
 }
 
-/// Whether what is sent there can be read on the way.
+/// Returns whether requests to this URL can be read on the network: plain HTTP to another machine.
 pub(crate) fn is_exposed(url: &Uri) -> bool {
     url.scheme_str() == Some("http") && !url.host().is_some_and(is_this_machine)
 }
@@ -26,17 +26,18 @@ fn is_this_machine(host: &str) -> bool {
     is_loopback || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Whether the request has something in it that nobody else may read: a token, or what a login is made of.
+/// Returns whether the request contains a secret: a token, or a body that may be a login.
 pub(super) fn is_secret(outgoing: &ApiRequest) -> bool {
     outgoing.token.is_some() || (outgoing.method == Method::POST && !outgoing.body.is_empty())
 }
 
-/// The refusal to send a key there.
+/// Returns the error for a secret that would be sent to this URL.
 pub(crate) fn plain_http_error(url: &Uri) -> Error {
     let host = url.host().unwrap_or_default();
-    let text = format!("the key would go to {host} over plain http, where everyone on the way can read it");
+    let text =
+        format!("the key would be sent to {host} over plain http, where everyone on the network can read it");
     Error::new(ErrorKind::Config, text).with_help(
-        "give the cloud an https:// address; where all of the network is trusted, set AGENT_ALLOW_HTTP=1 or call `Builder::allow_http`",
+        "use an https:// address for the cloud; if the whole network is trusted, set AGENT_ALLOW_HTTP=1 or call `Builder::allow_http`",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Which proxy leads out, and what is reached without one.
+//! Proxies: their addresses, and the hosts that are reached without one (`NO_PROXY`).
 
 use std::net::IpAddr;
 
@@ -6,12 +6,12 @@ use reqwest::Url;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 
-/// How the text of a failure begins if a proxy is in between.
+/// Beginning of an error text if the request goes through a proxy.
 pub(super) const VIA_PROXY: &str = "through the proxy ";
-/// What is never reached through a proxy: this machine.
+/// `NO_PROXY` entries that always apply: this machine.
 const OWN_MACHINE: &str = "localhost,127.0.0.0/8,[::1]";
 
-/// The proxies by the scheme of what is asked for, and what is reached without one.
+/// The proxy for each scheme of a request, and the hosts that are reached without one.
 #[derive(Debug)]
 pub(super) struct Routes {
     pub(super) https: Option<Url>,
@@ -20,21 +20,21 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// The proxy that leads there, if one does.
+    /// Returns the proxy for requests to this URL, if there is one.
     pub(super) fn to(&self, url: &Url) -> Option<&Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
         proxy.as_ref().filter(|_| !self.direct.reaches(url))
     }
 }
 
-/// The address of a proxy, with or without its scheme.
+/// Parses the address of a proxy. The scheme is optional; the default is `http`.
 ///
 /// # Errors
-/// `is_config`, without the address: it may hold a password.
+/// `is_config` if it is not valid. The text omits the address, which may contain a password.
 pub(super) fn address(text: &str, for_scheme: &str) -> Result<Url> {
     let text = text.trim();
     let refuse = |why: &str| {
-        Err(Error::new(ErrorKind::Config, format!("the proxy for {for_scheme} addresses is none: {why}"))
+        Err(Error::new(ErrorKind::Config, format!("the proxy for {for_scheme} URLs is not valid: {why}"))
             .with_help(format!(
                 "{for_scheme}_proxy has to look like http://user:password@proxy.example:3128"
             )))
@@ -42,12 +42,12 @@ pub(super) fn address(text: &str, for_scheme: &str) -> Result<Url> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = scheme.to_ascii_lowercase();
     if scheme.starts_with("socks") {
-        return refuse("SOCKS is not spoken here, only HTTP proxies are");
+        return refuse("SOCKS is not supported, only HTTP proxies are");
     }
     if !matches!(&*scheme, "http" | "https") {
         return refuse("it begins with neither http:// nor https://");
     }
-    // What ends a host would end it in the middle of a password, and the rest of that would be sent in the clear.
+    // A delimiter in the password would end the host there, and the rest of the password would be sent in the clear.
     if let Some((user, _)) = rest.rsplit_once('@') {
         for (odd, encoded) in [
             ('\\', "%5C"),
@@ -60,14 +60,14 @@ pub(super) fn address(text: &str, for_scheme: &str) -> Result<Url> {
             (']', "%5D"),
         ] {
             if user.contains(odd) {
-                return refuse(&format!("`{odd}` in user or password: write {encoded}"));
+                return refuse(&format!("it has `{odd}` in user or password: write {encoded}"));
             }
         }
         if has_bare_percent(user) {
-            return refuse("`%` in user or password that encodes nothing: write %25");
+            return refuse("it has a `%` in user or password that encodes nothing: write %25");
         }
     } else if rest.contains('\\') {
-        return refuse("`\\` is in it: in user or password write %5C");
+        return refuse("it has a `\\`: in user or password write %5C");
     }
     match format!("{scheme}://{rest}").parse::<Url>() {
         Ok(url) if url.has_host() => Ok(url),
@@ -75,18 +75,18 @@ pub(super) fn address(text: &str, for_scheme: &str) -> Result<Url> {
     }
 }
 
-/// Whether a `%` is followed by anything but two hex digits.
+/// Returns whether a `%` is not followed by two hex digits.
 fn has_bare_percent(text: &str) -> bool {
     let encodes =
         |rest: &str| rest.get(..2).is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
     text.split('%').skip(1).any(|rest| !encodes(rest))
 }
 
-/// What is reached without a proxy.
+/// The hosts that are reached without a proxy.
 ///
-/// As curl has it, a name (`own.example`, `.own.example`) is for the host and all below it. As Go has it,
-/// `*.own.example` is for what is below it only, and a port behind an entry (`own.example:8443`) for that port only.
-/// A name that is not ASCII is refused: it has to be in the form that travels (`xn--mnchen-3ya.example`).
+/// As in curl, a name (`own.example`, `.own.example`) matches the host and all its subdomains. As in Go, `*.own.example`
+/// matches the subdomains only, and an entry with a port (`own.example:8443`) that port only. A name that is not ASCII is
+/// rejected: it must be punycode (`xn--mnchen-3ya.example`).
 #[derive(Debug)]
 pub(super) struct Direct(Vec<Entry>);
 
@@ -99,16 +99,19 @@ struct Entry {
 #[derive(Debug)]
 enum Hosts {
     All,
-    /// Those with these first bits.
+    /// Addresses with this prefix, of this many bits.
     Network(IpAddr, u32),
-    /// This one, and all below it.
+    /// This host and its subdomains.
     Named(String),
+    /// The subdomains of this host.
     Below(String),
 }
 
 impl Direct {
+    /// Parses `NO_PROXY`: entries separated by commas or white space.
+    ///
     /// # Errors
-    /// `is_config` for an entry that can't be understood.
+    /// `is_config` if an entry can't be parsed.
     pub(super) fn of(no_proxy: Option<&str>) -> Result<Self> {
         let entries = [OWN_MACHINE, no_proxy.unwrap_or_default()];
         let entries = entries.iter().flat_map(|text| text.split([',', ' ', '\t'])).map(str::trim);
@@ -159,7 +162,7 @@ fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
 }
 
 impl Entry {
-    /// `None` for what means nothing.
+    /// Parses an entry; `None` if it is not valid.
     fn of(entry: &str) -> Option<Self> {
         let (host, port) = match entry.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
@@ -187,7 +190,7 @@ impl Hosts {
             let address = address.to_canonical();
             return Some(Self::Network(address, most(&address)));
         }
-        // `192.168.*` is a network.
+        // `192.168.*` is the network 192.168.0.0/16.
         let known = host.trim_end_matches(".*");
         if known.len() < host.len() {
             return network(known, (host.len() - known.len()) / 2);
@@ -201,7 +204,7 @@ impl Hosts {
     }
 }
 
-/// The network of addresses that begin with these numbers; so many more are left open.
+/// Returns the network of addresses that begin with these octets. `open` is the number of `*` behind them.
 fn network(known: &str, open: usize) -> Option<Hosts> {
     let mut octets: Vec<u8> = known.split('.').map(|octet| octet.parse().ok()).collect::<Option<_>>()?;
     let length = octets.len();
@@ -213,9 +216,9 @@ fn network(known: &str, open: usize) -> Option<Hosts> {
     Some(Hosts::Network(IpAddr::from(octets), u32::try_from(8 * length).ok()?))
 }
 
-/// The name of a host as it stands in an address.
+/// Returns the host name in lower case; `None` if it is not valid.
 fn name_of_host(name: &str) -> Option<String> {
-    // What ends like an address and is none was meant as something else.
+    // A name that ends with digits is a mistyped address.
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_address = last.starts_with(|c: char| c.is_ascii_digit())
         && (name.contains('.') || last.bytes().all(|byte| byte.is_ascii_digit()));
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn entries_of_other_programs_are_understood_or_refused() {
-        // What it reaches without a proxy, and what it does not.
+        // Hosts that the entry matches, and hosts that it does not.
         for (entry, direct, through) in [
             (
                 "own.example",

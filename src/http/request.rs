@@ -1,4 +1,4 @@
-//! A request to the cloud API, before it is sent, and the rules by which it is sent.
+//! A request to the cloud API, with the rules for sending it.
 
 use std::time::Duration;
 
@@ -11,29 +11,31 @@ use crate::error::Error;
 use super::outcome::Semantics;
 use super::status_policy::StatusPolicy;
 
-/// A request, before it is sent once or several times.
+/// A request to the cloud API. It may be sent more than once.
 #[derive(Debug)]
 pub(crate) struct ApiRequest {
     pub(crate) method: Method,
-    /// Whole address, encoded.
+    /// Absolute URL, encoded.
     pub(crate) url: String,
+    /// Sent as `Authorization: Bearer`.
     pub(crate) token: Option<SecretString>,
-    /// Beside `Authorization` and `User-Agent`.
+    /// Headers besides `Authorization` and `User-Agent`.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Whether it may arrive twice.
+    /// Whether sending it twice has the same effect as sending it once.
     pub(crate) idempotent: bool,
-    /// What the setting `retry_rate_limited_request` means for it.
+    /// What it does on a 429 with `Retry-After`; from the setting `retry_rate_limited_request`.
     pub(crate) rate_limit_retry: RateLimitRetry,
-    /// For each try.
+    /// Timeout of each attempt.
     pub(crate) timeout: Duration,
+    /// What its error statuses mean.
     pub(crate) status_policy: StatusPolicy,
-    /// A part of the path that must not be shown, as it is there.
+    /// A part of the path, encoded, that error texts and logs replace with `[REDACTED]`.
     pub(crate) secret_segment: Option<String>,
 }
 
 impl ApiRequest {
-    /// Method and path without query, which may hold a key.
+    /// Returns method and path, for error texts and logs. Omits the query, which may contain a key.
     pub(crate) fn operation(&self) -> String {
         let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
         let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
@@ -44,11 +46,12 @@ impl ApiRequest {
         }
     }
 
+    /// Returns whether it is GET or HEAD.
     pub(super) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    /// What it does, and so what it means that its answer is missing.
+    /// Returns whether it is safe, idempotent or neither.
     pub(super) fn semantics(&self) -> Semantics {
         match (self.is_read(), self.idempotent) {
             (true, _) => Semantics::Safe,
@@ -58,18 +61,20 @@ impl ApiRequest {
     }
 }
 
-/// Whether a request that was one too many (429) waits as many seconds as it is told, and goes out again.
+/// Whether a request waits for `Retry-After` and is sent again after a 429. These retries are not limited and do not count
+/// as attempts of the retry policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateLimitRetry {
-    /// It does not wait.
+    /// Does not wait; the retry policy applies.
     Never,
-    /// For a whole number of seconds only, as the Python SDK does.
+    /// Waits if `Retry-After` is a whole number of seconds, as the Python SDK does.
     WholeSeconds,
-    /// For the whole seconds of any number, as the JS SDK does.
+    /// Waits for any number of seconds, rounded down, as the JS SDK does.
     AnySeconds,
 }
 
 impl RateLimitRetry {
+    /// Returns how long to wait before the request is sent again, if it is.
     pub(super) fn delay(self, error: &Error) -> Option<Duration> {
         let told = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
         let whole = Duration::from_secs(told.as_secs());

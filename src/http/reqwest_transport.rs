@@ -1,4 +1,5 @@
-//! HTTPS to the cloud, through reqwest. Built when first used: it costs more memory than all the rest.
+//! The transport to the cloud: HTTPS through reqwest. Its client is built at the first request, because it needs more
+//! memory than all the rest.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -14,24 +15,24 @@ use super::{Body, BoxFuture, Request, Response, Transport, TransportError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The transport to the cloud. Follows no redirect and retries nothing: that is decided above it.
+/// The transport to the cloud. It neither follows redirects nor retries.
 #[derive(Default)]
 pub(crate) struct ReqwestTransport {
-    way: TransportConfig,
+    config: TransportConfig,
     client: OnceLock<reqwest::Client>,
-    /// Hands on what comes as it is, whatever it says of itself: for downloads.
+    /// Does not decompress responses; for downloads.
     raw: OnceLock<reqwest::Client>,
 }
 
 impl fmt::Debug for ReqwestTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cloud").field("way", &self.way).finish_non_exhaustive()
+        f.debug_struct("ReqwestTransport").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 impl ReqwestTransport {
-    pub(crate) fn new(way: TransportConfig) -> Self {
-        Self { way, client: OnceLock::new(), raw: OnceLock::new() }
+    pub(crate) fn new(config: TransportConfig) -> Self {
+        Self { config, client: OnceLock::new(), raw: OnceLock::new() }
     }
 
     fn client(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
@@ -40,16 +41,16 @@ impl ReqwestTransport {
         if let Some(client) = client.get() {
             return Ok(client);
         }
-        let made = build(reqwest::Client::builder().gzip(!is_raw), &self.way).map_err(not_sent)?;
+        let made = build(reqwest::Client::builder().gzip(!is_raw), &self.config).map_err(not_sent)?;
         Ok(client.get_or_init(|| made))
     }
 }
 
 fn build(
     builder: reqwest::ClientBuilder,
-    way: &TransportConfig,
+    config: &TransportConfig,
 ) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
-    // Without this, reqwest looks for proxies in the process's environment, which may not be the one to go by.
+    // Without this, reqwest reads the proxies of the process environment, which may differ from the settings.
     let mut builder = builder
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -57,12 +58,12 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false);
-    if let Some(routes) = way.routes()? {
+    if let Some(routes) = config.routes()? {
         builder = builder.proxy(reqwest::Proxy::custom(move |url| routes.to(url).cloned()));
     }
     #[cfg(feature = "rustls-ring")]
     let builder =
-        builder.tls_backend_preconfigured(super::tls::TrustAnchors::of(&way.authorities)?.config()?);
+        builder.tls_backend_preconfigured(super::tls::TrustAnchors::of(&config.authorities)?.config()?);
     Ok(builder.build()?)
 }
 
@@ -77,7 +78,7 @@ impl Transport for ReqwestTransport {
             let url = request.uri().clone();
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
-            let proxy = self.way.proxy_to(&url);
+            let proxy = self.config.proxy_to(&url);
             let answer =
                 client.execute(request).await.map_err(|cause| failed(cause, &url, proxy.as_deref()))?;
             let answer: http::Response<reqwest::Body> = answer.into();
@@ -86,14 +87,14 @@ impl Transport for ReqwestTransport {
     }
 
     fn proxy_to(&self, url: &Uri) -> Option<String> {
-        self.way.proxy_to(url)
+        self.config.proxy_to(url)
     }
 }
 
-/// Why there is no answer; names the proxy that leads there.
+/// Returns the error for a request that failed; names the proxy.
 #[cfg_attr(
     not(feature = "rustls-ring"),
-    expect(unused_variables, reason = "without TLS no certificate is refused, whose host is named")
+    expect(unused_variables, reason = "used for certificates only, with TLS")
 )]
 fn failed(cause: reqwest::Error, url: &Uri, proxy: Option<&str>) -> TransportError {
     let sent = !cause.is_connect() && !cause.is_builder();
@@ -107,7 +108,7 @@ fn failed(cause: reqwest::Error, url: &Uri, proxy: Option<&str>) -> TransportErr
     if way.is_empty() { error } else { TransportError { cause: format!("{way}{error}").into(), ..error } }
 }
 
-/// reqwest's body, piece by piece.
+/// reqwest's body as a stream of chunks.
 struct Frames {
     body: reqwest::Body,
     proxy: Option<String>,

@@ -1,16 +1,17 @@
-//! A response of the cloud API whose body is in memory.
+//! A response of the cloud API with its body in memory.
 
 use bytes::Bytes;
 use http::HeaderMap;
 use secrecy::SecretString;
 
-/// A whole answer with a success status.
+/// A complete response with a success status.
 #[derive(Debug)]
 pub(crate) struct BufferedResponse {
+    /// Method and path of the request, for error texts.
     pub(crate) operation: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// What the request was allowed by: a server that echoes it must not put it into an error's text.
+    /// Token of the request. If the server echoes it in the body, error texts must redact it.
     pub(crate) token: Option<SecretString>,
 }

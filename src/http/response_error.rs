@@ -1,4 +1,4 @@
-//! The error for a response that is no success: refused, or a page of another server.
+//! The error for a response with an error status, or with an HTML page instead of the expected body.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::outcome::{CHECK_BEFORE_RESEND, GatewayError, missing_response};
 use super::request::ApiRequest;
 use super::status_policy::wants_fresh_login;
 
-/// The error for an answer with this status.
+/// Returns the error for a response with this status.
 pub(super) fn error_for_response(
     outgoing: &ApiRequest,
     status: u16,
@@ -33,11 +33,11 @@ pub(super) fn error_for_response(
     error.with_help(if outgoing.token.is_none() {
         "nobody is logged in: set BALENA_API_KEY, or give the builder a token"
     } else {
-        "the token is wrong or expired, or it does not cover this: the server does not tell them apart"
+        "the token is wrong or expired, or it has no permission for this: the server does not tell which"
     })
 }
 
-/// A server that echoes the request must not put the token into our text.
+/// Redacts the token, in case the server echoes the request.
 fn without_token(outgoing: &ApiRequest, words: String) -> String {
     match outgoing.token.as_ref().map(ExposeSecret::expose_secret) {
         Some(token) if !token.is_empty() && words.contains(token) => words.replace(token, "[REDACTED]"),
@@ -45,7 +45,7 @@ fn without_token(outgoing: &ApiRequest, words: String) -> String {
     }
 }
 
-/// The error for a page of something else, which came with a success status instead of the server's answer.
+/// Returns the error for an HTML page with a success status: a proxy or a captive portal responded instead of the server.
 pub(super) fn page_instead(outgoing: &ApiRequest, status: u16, body: &[u8]) -> Error {
     let page = without_token(outgoing, foreign(body));
     let text = format!("status {status} with an answer that can't be read: it is {page}");
@@ -59,7 +59,7 @@ pub(super) fn page_instead(outgoing: &ApiRequest, status: u16, body: &[u8]) -> E
     }
 }
 
-/// `Retry-After` as seconds or as a date.
+/// Parses `Retry-After`: seconds or a date.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<RetryAfter> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {

@@ -1,4 +1,4 @@
-//! When a cloud request is sent again, and after how long.
+//! When a cloud request is retried, and after which back-off.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,51 +8,51 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// How often, and how patiently, cloud requests are tried again.
+/// How many attempts a cloud request has.
 ///
-/// Reads, and writes that have the same effect however often they arrive, are tried again when the server
-/// could not be reached, and on 408, 429, 502, 503, 504 and the statuses by which Cloudflare says that it has no
-/// answer of the server; any request is when it never left, and on 425 (the server took up nothing). Nothing else is:
-/// never a plain POST that may have arrived, and never after a 401.
+/// Idempotent requests (reads, and writes that have the same effect when sent twice) are retried if the server could not
+/// be reached, and on 408, 429, 502, 503, 504 and Cloudflare's statuses for a server that does not respond (520 to 527,
+/// 530). Any request is retried if no byte of it was sent, and on 425 (the server did not process it). Nothing else is
+/// retried: never a POST that may have arrived, and never a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     tries: u32,
 }
 
-/// Before the second try, at most; the bound doubles with every try.
+/// Longest pause before the second attempt. The bound doubles with each attempt.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 
 impl RetryPolicy {
-    /// Before any try, at most.
+    /// Longest pause before any attempt.
     pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-    /// Up to four tries.
+    /// Up to four attempts. The default.
     pub const fn standard() -> Self {
         Self { tries: 4 }
     }
 
-    /// One try.
+    /// One attempt, no retry.
     pub const fn never() -> Self {
         Self { tries: 1 }
     }
 
-    /// Whether there is another try after this many.
+    /// Returns whether another attempt may follow this many.
     pub(crate) fn allows_attempt(self, tries: u32) -> bool {
         tries < self.tries
     }
 
-    /// How long to wait after this many tries: anything up to the bound, so that a fleet does not come back
+    /// Returns a random pause after this many attempts, between zero and the bound (full jitter): a fleet must not retry
     /// in step.
     pub(crate) fn backoff(tries: u32) -> Duration {
         let bound =
             INITIAL_BACKOFF.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(Self::MAX_BACKOFF);
-        // Without randomness the bound itself is a fair pause.
+        // If the system has no randomness, the pause is the bound.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
-    /// How long to wait after so many tries of something that is tried for long: at least as long as the server
-    /// says, and never no time at all, for it may say that.
+    /// Returns the pause after this many attempts of something that is retried for long: the longer one of back-off and
+    /// `Retry-After`, because `Retry-After` may be 0.
     pub(crate) fn delay_after(tries: u32, error: &Error) -> Duration {
         Self::backoff(tries).max(error.retry_after().unwrap_or_default())
     }
@@ -64,12 +64,11 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Further tries that all clones of a client share: a server that fails everything must not be asked four
-/// times as often.
+/// A budget of retries, shared by all clones of a client: if every request fails, the load must not grow fourfold.
 #[derive(Debug)]
 pub(crate) struct RetryBudget(Mutex<(f64, Instant)>);
 
-/// Further tries in a burst, and how many come back per second.
+/// Retries in a burst, and how many are added per second.
 const BURST: f64 = 20.0;
 const PER_SECOND: f64 = 0.5;
 
@@ -78,7 +77,7 @@ impl RetryBudget {
         Self(Mutex::new((BURST, Instant::now())))
     }
 
-    /// Takes one further try, if there is one.
+    /// Takes one retry from the budget. Returns `false` if it is used up.
     pub(crate) fn take(&self) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -1,11 +1,13 @@
-//! Certificates of authorities that the settings name.
+//! Root certificates besides the public ones: a file or a PEM text.
 
 use std::path::PathBuf;
 
-/// Certificates of authorities to trust, besides the public ones.
+/// Certificates to trust besides those of the public authorities.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "rustls-ring"), expect(dead_code, reason = "without TLS nobody is asked who he is"))]
+#[cfg_attr(not(feature = "rustls-ring"), expect(dead_code, reason = "used with TLS only"))]
 pub(crate) enum RootCertificates {
+    /// Path of a PEM file.
     File(PathBuf),
+    /// PEM text.
     Pem(Vec<u8>),
 }

@@ -1,4 +1,4 @@
-//! What a refusal of the cloud means: the kind of error, its text, and what to do.
+//! What an error status of the cloud means: the kind of error, its text and its help.
 
 use crate::error::{Error, ErrorKind};
 
@@ -7,31 +7,31 @@ use super::outcome::{
     CHECK_BEFORE_RESEND, GatewayError, Semantics, cloudflare_description, gateway_error, kind_of_status,
 };
 
-/// How the server says that a login is too old for what was asked for.
+/// The server's text if the request needs a recent login.
 const FRESH_LOGIN_REQUIRED: &str = "fresh authentication token required";
 
-/// What a refused request was about.
+/// The target of a request, which decides what its error statuses mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusPolicy {
-    /// A thing, by a path of the API.
+    /// An endpoint whose path names an object: 404 means that the object does not exist.
     Api,
-    /// A path that every server of this API has: it names no thing that could be missing. Rows are asked for so;
-    /// a row that is missing is left out of a list that is answered with 200.
+    /// An endpoint that every server of this API has, such as a list of rows: 404 means that the server does not support
+    /// it. (A missing row is an empty list with status 200.)
     OfAPath,
-    /// A row to be changed, which this version of the API may refuse without a word.
+    /// A write to a row, under an API version that answers 404 without a body if the row does not exist.
     RowWrite,
-    /// A device, to which the API passes the request on.
+    /// A device, to which the API forwards the request.
     DeviceProxy,
 }
 
 impl StatusPolicy {
-    /// What a refusing status with these words means for a request with this effect.
+    /// Returns the kind of error for this status. `words` is the message in the body.
     pub(crate) fn classify(self, status: u16, words: &str, effect: Semantics) -> ErrorKind {
         if let Some(gateway) = gateway_error(effect, status, words) {
             return match (self, gateway) {
                 (_, GatewayError::Unknown) => ErrorKind::UnknownOutcome,
                 (Self::DeviceProxy, GatewayError::NotForwarded) => ErrorKind::DeviceOffline,
-                // The cloud speaks: it is there, and its way to the device is not.
+                // The cloud responds, so it is reachable; its connection to the device is not.
                 (Self::DeviceProxy, GatewayError::NoResponse) if status == 502 => ErrorKind::DeviceOffline,
                 _ => ErrorKind::Server,
             };
@@ -44,7 +44,7 @@ impl StatusPolicy {
         }
     }
 
-    /// The error for a refusing answer, with what to do.
+    /// Returns the error for this status, with its help text.
     pub(crate) fn error(self, status: u16, words: String, effect: Semantics) -> Error {
         let kind = self.classify(status, &words, effect);
         let mut text = status_and_message(status, &words);
@@ -58,13 +58,13 @@ impl StatusPolicy {
         let error = Error::new(kind, text).with_status(status).with_body(words).with_sent(true);
         match kind {
             ErrorKind::Unauthorized if wants_fresh => error.with_help(
-                "log in again: this needs a login that is not old; `auth().refresh_login(password)` makes this one fresh",
+                "log in again: this needs a recent login; `auth().refresh_login(password)` renews this one",
             ),
             ErrorKind::DeviceOffline if status == 404 => {
-                error.with_help("it has no connection to the cloud now; try again when it has")
+                error.with_help("the device is not connected to the cloud; try again when it is")
             }
             ErrorKind::DeviceOffline => {
-                error.with_help("its connection to the cloud broke; look at its state before sending this again")
+                error.with_help("the device's connection to the cloud broke; check its state before you send this again")
             }
             ErrorKind::Unsupported => error.with_help(
                 "is the address of the API right, is `api_version` right, does this server have it? openBalena lacks \
@@ -72,17 +72,17 @@ impl StatusPolicy {
             ),
             ErrorKind::UnknownOutcome => error.with_help(CHECK_BEFORE_RESEND),
             ErrorKind::RateLimited => {
-                error.with_help("send fewer requests: the setting request_limit paces them")
+                error.with_help("send fewer requests: the setting request_limit limits their rate")
             }
             _ if status == 407 => {
-                error.with_help("the proxy wants user and password: http://user:password@proxy.example:3128")
+                error.with_help("the proxy requires user and password: http://user:password@proxy.example:3128")
             }
             _ => error,
         }
     }
 }
 
-/// Whether the server wants a login that is not old.
+/// Returns whether the server requires a recent login.
 pub(crate) fn wants_fresh_login(error: &Error) -> bool {
     error.is_unauthorized()
         && error.body().is_some_and(|words| words.to_ascii_lowercase().contains(FRESH_LOGIN_REQUIRED))

@@ -1,4 +1,4 @@
-//! An answer whose body is still to come.
+//! A response of the cloud API whose body is read as a stream.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,16 +17,18 @@ use super::request::ApiRequest;
 use super::response::BufferedResponse;
 use super::{Body, BodyError, TransportError};
 
-/// Largest answer that is read into memory.
+/// Largest body that is read into memory, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
-/// For a body that comes piece by piece. The logs beat every 58 s.
+/// Longest time without a chunk. Log streams send a heartbeat every 58 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
-/// Whoever looks so long after the limit was busy with something else, and has not waited all the time.
+/// If the timer is polled later than this after its deadline, the task did not poll the body meanwhile, and the idle time
+/// starts again.
 const POLL_GAP: Duration = Duration::from_secs(5);
 
-/// The head of an answer with a success status, and the body as it comes.
+/// A response with a success status: its head, and its body as a stream.
 #[derive(Debug)]
 pub(crate) struct StreamingResponse {
+    /// Method and path of the request, for error texts.
     pub(crate) operation: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -37,16 +39,17 @@ pub(crate) struct StreamingResponse {
     idle: IdleTimeout,
 }
 
-/// How long the next piece is being waited for.
+/// The time since the last chunk.
 #[derive(Debug, Default)]
 struct IdleTimeout {
+    /// When waiting for the next chunk began.
     since: Option<Instant>,
-    /// Kept from one piece to the next: to start a timer costs more than to read the clock.
+    /// Reused for every chunk: creating a timer costs more than reading the clock.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl IdleTimeout {
-    /// Resolves when nothing came for too long.
+    /// Resolves when no chunk arrived within [`IDLE_LIMIT`].
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut since = *self.since.get_or_insert_with(Instant::now);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since + IDLE_LIMIT)));
@@ -85,10 +88,11 @@ impl StreamingResponse {
         }
     }
 
-    /// The next piece of the body, `None` at its end. May be dropped and called again.
+    /// Returns the next chunk of the body; `None` at its end. Cancel-safe.
     ///
     /// # Errors
-    /// `is_timeout` when nothing came for 90 s, `is_unreachable` when the connection broke.
+    /// `is_timeout` if no chunk arrived for 90 s; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the
+    /// request was a write.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -113,28 +117,29 @@ impl StreamingResponse {
         Poll::Ready(Some(Err(error.with_operation(self.operation.clone()))))
     }
 
-    /// The whole answer, at most 64 MiB.
+    /// Reads the rest of the body into memory, at most 64 MiB.
     ///
     /// # Errors
-    /// `is_decode` when it is longer, `is_unreachable` when the connection broke.
+    /// `is_decode` if it is longer; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the request was a
+    /// write.
     pub(crate) async fn whole(mut self) -> Result<BufferedResponse> {
         let body = self.collect().await?;
         let Self { operation, status, headers, token, .. } = self;
         Ok(BufferedResponse { operation, status, headers, body, token })
     }
 
-    /// The same with its whole body in memory.
+    /// Reads the body into memory and keeps it there.
     pub(super) async fn read(mut self) -> Result<Self> {
         self.body = Body::whole(self.collect().await?);
         Ok(self)
     }
 
-    /// The body, once it was [`read`](Self::read).
+    /// Returns the body, if [`read`](Self::read) was called.
     pub(super) fn whole_body(&self) -> Option<&Bytes> {
         self.body.whole_bytes()
     }
 
-    /// What there is of the body, as far as it is kept of an error.
+    /// Reads the beginning of the body, up to the length that an error keeps.
     pub(super) async fn beginning(self) -> Bytes {
         self.body.collect_some(BODY_LIMIT).await
     }
@@ -144,7 +149,7 @@ impl StreamingResponse {
         body.collect(RESPONSE_LIMIT).await.map_err(|error| match error {
             BodyError::Transport(error) => self.lost(error),
             BodyError::TooLong(limit) => {
-                let text = format!("status {} with an answer longer than {limit} bytes", self.status);
+                let text = format!("status {} with a response longer than {limit} bytes", self.status);
                 Error::new(ErrorKind::Decode, text).with_status(self.status).with_sent(true)
             }
         })

@@ -1,4 +1,4 @@
-//! Whom TLS trusts: the public authorities, those that are named besides, and a server's own certificate that is.
+//! TLS trust: the public authorities, those in the settings, and server certificates that are in the settings themselves.
 
 use std::error::Error as StdError;
 use std::io;
@@ -21,18 +21,19 @@ use crate::error::{Error, ErrorKind, Result};
 use super::certificate::{Certificate, first_element};
 use super::root_certificates::RootCertificates;
 
-/// What is trusted.
+/// The trusted certificates.
 pub(super) struct TrustAnchors {
     roots: RootCertStore,
-    /// Those that were named, byte for byte.
+    /// The certificates of the settings. A server that presents one of them is trusted.
     named: Vec<CertificateDer<'static>>,
 }
 
 impl TrustAnchors {
-    /// The public authorities are compiled in: a `FROM scratch` image has no others.
+    /// Reads these certificates, and adds the public authorities. Those are compiled in, because a `FROM scratch` image has
+    /// none.
     ///
     /// # Errors
-    /// `is_config` for a source without a certificate, `is_io` for a file that can't be read.
+    /// `is_config` if a source has no certificate; `is_io` if a file can't be read.
     pub(super) fn of(sources: &[RootCertificates]) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -46,13 +47,13 @@ impl TrustAnchors {
                     let pem = std::fs::read(path);
                     let pem = pem.map_err(|cause| {
                         crate::fs::failed("read the certificates in", path, cause).with_help(
-                            "name a file with certificates, or unset what names this: BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE",
+                            "set BALENA_EXTRA_CA_CERTS, NODE_EXTRA_CA_CERTS or SSL_CERT_FILE to a file with certificates, or unset it",
                         )
                     })?;
                     (pem, format!("read the certificates in {}", path.display()))
                 }
             };
-            // Bundles have some that are too odd to be of use; the others do not suffer for it.
+            // Bundles may contain certificates that can't be parsed; these are skipped.
             let certificates = certificates(&pem);
             let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
             let known = named.len();
@@ -60,14 +61,16 @@ impl TrustAnchors {
             if added == 0 && named.len() == known {
                 return Err(Error::new(ErrorKind::Config, "there is no certificate in it")
                     .with_operation(operation)
-                    .with_help("it has to be PEM: -----BEGIN CERTIFICATE-----"));
+                    .with_help("certificates must be PEM: -----BEGIN CERTIFICATE-----"));
             }
         }
         Ok(Self { roots, named })
     }
 
+    /// Returns the configuration of rustls.
+    ///
     /// # Errors
-    /// What the layer below can't do.
+    /// The error of rustls, if it does not support its own defaults.
     pub(super) fn config(self) -> Result<ClientConfig, Box<dyn StdError + Send + Sync>> {
         let provider = ring::default_provider();
         let verifier = Verifier {
@@ -83,7 +86,8 @@ impl TrustAnchors {
     }
 }
 
-/// The certificates in a PEM text, OpenSSL's trusted ones too: a certificate with its trust behind it.
+/// Returns the certificates in a PEM text. Accepts OpenSSL's `TRUSTED CERTIFICATE`, a certificate with trust settings
+/// appended.
 fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     let text = String::from_utf8_lossy(pem);
     let text = text.replace("TRUSTED CERTIFICATE-----", "CERTIFICATE-----");
@@ -91,9 +95,9 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     all.map(|der| first_element(&der).map_or(der.clone(), |first| first.to_vec().into())).collect()
 }
 
-/// Does the checks of rustls's own verifier. A certificate that fails them is accepted if it was named itself, its
-/// name and dates fit and the server has its key; who signed it and what else it is good for do not matter.
-/// rustls's verifier also reads lists of revoked certificates: 16 KB of code, and this program has no such list.
+/// Verifies as rustls's own verifier does. A certificate that fails is still accepted if the settings contain it, its name
+/// and dates are valid and the server has its key; its issuer and its key usage are not checked. rustls's own verifier is
+/// not used, because its revocation lists add 16 KB of code that this crate does not need.
 #[derive(Debug)]
 struct Verifier {
     roots: RootCertStore,
@@ -102,7 +106,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// Whether an authority vouches for the certificate under this name.
+    /// Verifies that a trusted authority signed the certificate and that it is valid for this name.
     fn signed(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -117,6 +121,7 @@ impl Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
+    /// Returns the certificate, parsed, if the settings contain it.
     fn named<'a>(&self, certificate: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
         let is_named = self.named.iter().any(|named| named == certificate);
         is_named.then(|| Certificate::read(certificate)).flatten()
@@ -150,7 +155,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let usual = verify_tls12_signature(message, certificate, signed, &self.algorithms);
         let (Err(refused), Some(named)) = (&usual, self.named(certificate)) else { return usual };
-        // The layer below can't read the certificate: the key in it is the same.
+        // webpki can't parse this certificate, so its key is used directly.
         let mapping = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let mut fitting = mapping
             .flat_map(|(_, all)| all.iter())
@@ -176,27 +181,29 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The error for a certificate that was refused, if that is what it was; `way` names a proxy in between.
+/// Returns the error for a rejected certificate, if that is the cause. `way` is the beginning of the text and names the
+/// proxy.
 pub(super) fn refused(cause: &(dyn StdError + 'static), host: &str, way: &str) -> Option<Error> {
     let (text, help) = told(refusal(cause)?, host);
-    // The next try would fare no better.
+    // Another attempt would fail as well.
     Some(Error::new(ErrorKind::Unreachable, format!("{way}{text}")).with_help(help).permanent())
 }
 
+/// Finds the rejection of a certificate in a chain of causes.
 fn refusal<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
     let mut next = Some(cause);
     while let Some(cause) = next {
         if let Some(rustls::Error::InvalidCertificate(refusal)) = cause.downcast_ref() {
             return Some(refusal);
         }
-        // An `io::Error` leaves out what it is made of.
+        // `source` of an `io::Error` skips the error inside it.
         let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = inside.map(|inside| inside as &(dyn StdError + 'static)).or_else(|| cause.source());
     }
     None
 }
 
-/// What is wrong with it, and what to do.
+/// Returns the text of the error and its help.
 fn told(refusal: &CertificateError, host: &str) -> (String, String) {
     let day = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -206,27 +213,27 @@ fn told(refusal: &CertificateError, host: &str) -> (String, String) {
     match refusal {
         CertificateError::ExpiredContext { time, not_after } => (
             format!("{of} expired at {}", day(not_after)),
-            format!("renew it on the server; or is the clock of this machine wrong? It says {}", day(time)),
+            format!("renew it on the server, or correct the clock of this machine: it says {}", day(time)),
         ),
         CertificateError::NotValidYetContext { time, not_before } => (
             format!("{of} is not valid before {}, and the clock of this machine says {}", day(not_before), day(time)),
-            "set the clock, or wait until its time service has: without a battery a device starts in 1970".to_owned(),
+            "set the clock, or wait until the time service has set it: a device without a battery starts in 1970".to_owned(),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
             let names = presented.iter().take(8).map(|name| crate::error::escaped(name).to_string());
             let names = names.collect::<Vec<_>>().join(", ");
             (
                 format!("{of} is not for this name, but for: {names}"),
-                "take one of these names for the address, or give the server a certificate with this one".to_owned(),
+                "use one of these names in the address, or install a certificate for this name on the server".to_owned(),
             )
         }
         CertificateError::UnknownIssuer | CertificateError::BadEncoding | CertificateError::Other(_) => (
             format!("{of} is not of an authority that is known here"),
-            "name the authority's certificate, or the server's own, in BALENA_EXTRA_CA_CERTS (a PEM file)".to_owned(),
+            "set BALENA_EXTRA_CA_CERTS to a PEM file with the certificate of the authority, or with the server's own".to_owned(),
         ),
         other => (
             format!("{of} is refused: {other}"),
-            "give the server another certificate; or name this one itself in BALENA_EXTRA_CA_CERTS (a PEM file)".to_owned(),
+            "install another certificate on the server, or set BALENA_EXTRA_CA_CERTS to a PEM file with this one".to_owned(),
         ),
     }
 }

@@ -10,16 +10,16 @@ use crate::error::Result;
 use super::proxy::{self, Direct, Routes};
 use super::root_certificates::RootCertificates;
 
-/// The way out of this network, and who is trusted at its end.
+/// Proxies, and certificate authorities besides the public ones.
 #[derive(Clone, Default)]
 pub(crate) struct TransportConfig {
+    /// Proxy for https URLs.
     pub(crate) https_proxy: Option<SecretString>,
+    /// Proxy for http URLs.
     pub(crate) http_proxy: Option<SecretString>,
+    /// Hosts to reach without a proxy, as in `NO_PROXY`.
     pub(crate) no_proxy: Option<String>,
-    #[cfg_attr(
-        not(feature = "rustls-ring"),
-        expect(dead_code, reason = "without TLS nobody is asked who he is")
-    )]
+    #[cfg_attr(not(feature = "rustls-ring"), expect(dead_code, reason = "used with TLS only"))]
     pub(crate) authorities: Vec<RootCertificates>,
 }
 
@@ -30,8 +30,10 @@ impl fmt::Debug for TransportConfig {
 }
 
 impl TransportConfig {
+    /// Checks the proxies and reads the certificates.
+    ///
     /// # Errors
-    /// `is_config` for a proxy or certificates that can't be used, `is_io` for a file that can't be read.
+    /// `is_config` if a proxy or a certificate is not valid; `is_io` if a file can't be read.
     pub(crate) fn check(&self) -> Result<()> {
         self.routes()?;
         #[cfg(feature = "rustls-ring")]
@@ -39,7 +41,7 @@ impl TransportConfig {
         Ok(())
     }
 
-    /// `None` without a proxy.
+    /// Returns the parsed proxies; `None` if none is set.
     pub(super) fn routes(&self) -> Result<Option<Routes>> {
         let of = |address: &Option<SecretString>, scheme| {
             address.as_ref().map(|address| proxy::address(address.expose_secret(), scheme)).transpose()
@@ -51,7 +53,7 @@ impl TransportConfig {
         Ok(Some(Routes { https, http, direct: Direct::of(self.no_proxy.as_deref())? }))
     }
 
-    /// Host and port of the proxy that leads there, if one does.
+    /// Returns host and port of the proxy for requests to this URL, if there is one.
     pub(super) fn proxy_to(&self, url: &Uri) -> Option<String> {
         let routes = self.routes().ok()??;
         let proxy = routes.to(&url.to_string().parse().ok()?)?;

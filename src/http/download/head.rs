@@ -1,4 +1,4 @@
-//! What a server says of a file before it comes.
+//! The response headers of a download: length, name, validator and ranges.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
@@ -6,13 +6,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::StreamingResponse;
 
-/// The head of an answer that is the whole file.
+/// The head of a response with the whole file.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     headers: HeaderMap,
-    /// In bytes, as they travel.
+    /// Declared length in bytes.
     pub(super) length: Option<u64>,
-    /// By which a server can tell that it is still the same file.
+    /// Value for `If-Range`: a strong `ETag` or `Last-Modified`.
     pub(super) validator: Option<HeaderValue>,
 }
 
@@ -31,20 +31,20 @@ impl Head {
         &self.headers
     }
 
-    /// The name in `Content-Disposition`, without any path.
+    /// Returns the name in `Content-Disposition`, without any directory.
     pub(super) fn filename(&self) -> Option<String> {
         filename(self.text(&header::CONTENT_DISPOSITION)?)
     }
 
-    /// The length of the file, if this is the rest of it from `start` on. It has to be known by now: a server may
-    /// send less than it is asked for.
+    /// Returns the length of the file if this response is its rest from `start` on. The length must be known, because a
+    /// server may send less than was requested.
     pub(super) fn goes_on_in(&self, rest: &StreamingResponse, start: u64) -> Option<u64> {
         let (from, total) = text(&rest.headers, &header::CONTENT_RANGE).and_then(content_range)?;
         let (ours, theirs) = (&self.headers, &rest.headers);
-        // What describes the whole may be left out, but for the tag (RFC 9110, 15.3.7).
+        // A 206 may omit the headers of the whole file, except `ETag` (RFC 9110, 15.3.7).
         let fits = |name| theirs.get(&name).is_none_or(|value| ours.get(&name) == Some(value));
         let unchanged = match ours.get(header::ETAG) {
-            // A cache may tell another time for the same tag.
+            // A cache may send another `Last-Modified` with the same tag.
             Some(tag) => theirs.get(header::ETAG) == Some(tag),
             None => fits(header::LAST_MODIFIED),
         };
@@ -57,8 +57,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A strong `ETag`; else the time of the last change, unless the file may have changed twice in that second
-/// (RFC 9110, 8.8.2.2).
+/// Returns a strong `ETag`, else `Last-Modified` if it is at least 1 s older than `Date`: within one second the file may
+/// have changed twice (RFC 9110, 8.8.2.2).
 fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
     if let Some(tag) = headers.get(header::ETAG) {
         return tag.as_bytes().starts_with(b"\"").then(|| tag.clone());
@@ -71,15 +71,15 @@ fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(header::LAST_MODIFIED).filter(|_| strong).cloned()
 }
 
-/// `bytes 5-9/10`: where it starts, and the length of the whole where that is told.
+/// Parses `bytes 5-9/10` into the start and, if declared, the length of the whole file.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };
     Some((range.split_once('-')?.0.parse().ok()?, total))
 }
 
-/// `attachment; filename="a.img"; filename*=UTF-8''a.img` (RFC 6266). What could lead out of a directory is cut
-/// off.
+/// Returns the file name of `attachment; filename="a.img"; filename*=UTF-8''a.img` (RFC 6266), without directories, `.`
+/// and `..`.
 fn filename(disposition: &str) -> Option<String> {
     let mut plain = None;
     let mut extended = None;
@@ -101,7 +101,7 @@ fn filename(disposition: &str) -> Option<String> {
     harmless.then(|| name.to_owned())
 }
 
-/// The parts between the semicolons that are not within quotes.
+/// Splits at semicolons outside quotes.
 fn parameters(text: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {

@@ -1,4 +1,4 @@
-//! Into a file.
+//! Writing a download to a file, and resuming a partial one.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ use crate::fs::{self, PartialFile};
 use super::{Download, Piece};
 
 impl Download {
-    /// Writes it to a file, and returns how many bytes that are. A file that is there is replaced, once the new
-    /// one is whole; a symlink is replaced, not followed.
+    /// Writes the download to a file and returns its length in bytes. An existing file is replaced when the new one is
+    /// complete; a symlink is replaced, not followed.
     ///
-    /// Until then it grows beside its place, under a hidden name that ends with `.part`. What was left there, by
-    /// a connection that was given up, by a dropped future or a process that ended, is gone on with the next
-    /// time, if it is still the same file; otherwise it is removed.
+    /// Until then, the bytes are in a hidden file in the same directory whose name ends with `.part`. If the download
+    /// fails, its future is dropped or the process ends, the next call resumes this file if it belongs to the same
+    /// download; otherwise it removes it.
     ///
     /// # Errors
-    /// `is_unreachable`, `is_timeout`, `is_server` when the connection broke too often; `is_decode` when the
-    /// checksum is wrong; `is_io` when the file can't be written (no space left, no permission), `is_config`
-    /// when its directory is missing; `is_conflict` when it is being downloaded already.
+    /// `is_unreachable`, `is_timeout`, `is_rate_limited` or `is_server` if too many attempts failed; `is_decode` if the
+    /// checksum or the length is wrong; `is_io` if the file can't be written (no space left, no permission); `is_config`
+    /// if its directory is missing; `is_conflict` if another download writes the same file.
     pub async fn to_file(mut self, path: impl Into<PathBuf>) -> Result<u64> {
         let path = path.into();
         let mark = self.mark();
@@ -33,12 +33,10 @@ impl Download {
         }
         let (done, length) = (self.done, self.head.length);
         let of = length.map_or_else(String::new, |length| format!(" of {length}"));
-        Err(error.with_help(format!(
-            "{done}{of} bytes had come: download it again, and it goes on from where it can"
-        )))
+        Err(error.with_help(format!("{done}{of} bytes were received: download it again to resume")))
     }
 
-    /// By which a part is known as one of this very file.
+    /// Returns a hash of name, validator and length. A partial file with the same mark can be resumed.
     fn mark(&self) -> Option<u64> {
         let mut hash = Sha256::new();
         let length = self.head.length.map(|length| length.to_string());
@@ -70,7 +68,7 @@ impl Download {
         part.finish(path).await.map_err(failed)
     }
 
-    /// Takes what is there for what has come.
+    /// Resumes with the bytes of a partial file.
     async fn go_on_from(&mut self, part: &mut PartialFile) -> std::io::Result<()> {
         if self.head.length.is_some_and(|length| part.written() > length) {
             return part.empty().await;
@@ -86,9 +84,11 @@ impl Download {
 
 async fn part_of(path: &Path, mark: Option<u64>) -> Result<PartialFile> {
     PartialFile::open(path, mark).await.map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::WouldBlock => Error::new(ErrorKind::Conflict, "it is being downloaded already")
-            .with_operation(format!("write {}", path.display()))
-            .with_help("wait for the other download, or give this one another name"),
+        std::io::ErrorKind::WouldBlock => {
+            Error::new(ErrorKind::Conflict, "another download is writing this file")
+                .with_operation(format!("write {}", path.display()))
+                .with_help("wait for the other download, or give this one another name")
+        }
         _ => fs::failed("write", path, cause),
     })
 }

@@ -1,4 +1,4 @@
-//! As a stream, for whoever pipes it elsewhere.
+//! A download as a stream of bytes.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use crate::http::BoxFuture;
 
 use super::{Download, Piece};
 
-/// The bytes of a file as they come: a `Stream` of `Result<Bytes>`. Ends after the first error.
+/// The bytes of a download: a `Stream` of `Result<Bytes>`. It ends after the first error.
 ///
-/// What was given out can't be taken back: when a connection breaks and the server can't tell that it is still
-/// the same file, that is an error.
+/// Bytes that were returned can't be taken back. If the connection breaks and the server does not confirm that the file
+/// is the same, the stream fails.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct DownloadStream(State);
 
@@ -25,16 +25,16 @@ enum State {
     Done,
 }
 
-/// A download, and what was given out of it.
+/// A download, and how much of it was returned.
 struct Delivered {
     download: Download,
     bytes: u64,
-    /// Still to come again.
+    /// Bytes to skip, because they were returned before the download started again.
     again: u64,
 }
 
 impl Download {
-    /// The bytes as they come.
+    /// Returns the bytes as a stream.
     pub fn stream(self) -> DownloadStream {
         DownloadStream(State::Idle(Box::new(Delivered { download: self, bytes: 0, again: 0 })))
     }
@@ -46,7 +46,7 @@ impl Delivered {
             let head = &self.download.head;
             let (validator, length) = (head.validator.clone(), head.length);
             let Some(piece) = self.download.next().await else {
-                // It ended before what was given out.
+                // The file is now shorter than what was returned.
                 return (self.again > 0).then(|| Err(another_file()));
             };
             match piece {
@@ -78,14 +78,14 @@ impl Delivered {
 fn another_file() -> Error {
     Error::new(
         ErrorKind::Unreachable,
-        "the connection broke, and the server can't tell that it still has the same file",
+        "the connection broke, and the server does not confirm that the file is the same",
     )
     .with_sent(true)
-    .with_help("begin again; into a file, this is done by itself")
+    .with_help("start the download again; `to_file` does this itself")
 }
 
 impl DownloadStream {
-    /// The next bytes; `None` at the end.
+    /// Returns the next chunk; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

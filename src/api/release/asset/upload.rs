@@ -299,7 +299,7 @@ fn parse_session(response: &BufferedResponse, size: u64, longest: u64) -> Result
     Ok(UploadSession { uuid, parts })
 }
 
-/// Returns the ETag of an uploaded part.
+/// Returns the `ETag` of an uploaded part.
 fn etag(response: &BufferedResponse) -> Result<String> {
     let tag = response.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let tag = tag.map(|tag| tag.trim_matches('"')).filter(|tag| !tag.is_empty());
