@@ -86,8 +86,8 @@ impl Core {
         self.store.typed()
     }
 
-    /// Returns a core with the same settings and HTTP client, and with this token instead of the login. It does not write
-    /// to the settings file.
+    /// Returns a core with the same settings and HTTP client, and with this token instead of the login. It does not
+    /// write to the settings file.
     ///
     /// # Errors
     /// `is_io` or `is_config` if the settings file can't be read.

@@ -6,8 +6,8 @@ use crate::odata::Address;
 /// Maximum number of names in the help text.
 const MAX_NAMES: usize = 24;
 
-/// Adds a help text to an error without a body. The server answers an unknown resource with an empty 401, and an unknown
-/// column or navigation, in the query or in the body, with an empty 500.
+/// Adds a help text to an error without a body. The server answers an unknown resource with an empty 401, and an
+/// unknown column or navigation, in the query or in the body, with an empty 500.
 pub(super) fn explain_empty_error(error: Error, address: &Address, fields: Vec<String>) -> Error {
     if error.body() != Some("") {
         return error;

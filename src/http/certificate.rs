@@ -192,8 +192,8 @@ impl Name<'_> {
     }
 }
 
-/// Returns whether the name matches the pattern: a name, or `*` as its whole first label (RFC 9525). `*` directly below a
-/// top-level domain matches nothing.
+/// Returns whether the name matches the pattern: a name, or `*` as its whole first label (RFC 9525). `*` directly below
+/// a top-level domain matches nothing.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let name = name.strip_suffix(b".").unwrap_or(name);
     match pattern.strip_prefix(b"*.") {

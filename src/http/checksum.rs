@@ -52,7 +52,7 @@ impl Checksum {
     /// Reads `Repr-Digest` and `Content-Digest` (RFC 9530), `Digest` (RFC 3230), `x-amz-checksum-…` and `Content-MD5`.
     /// Ignores `ETag`: it may look like the MD5 of the file and be that of something else (S3 with customer keys,
     /// multipart uploads).
-    pub(super) fn told(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let all = |header: &str| {
             let values = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
             values.flat_map(|value| value.split(',')).map(str::trim).map(str::to_owned).collect::<Vec<_>>()
@@ -118,7 +118,7 @@ mod tests {
 
     fn told(headers: &[(&'static str, &str)]) -> Option<Checksum> {
         let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Checksum::told(&pairs.collect())
+        Checksum::from_headers(&pairs.collect())
     }
 
     #[test]

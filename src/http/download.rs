@@ -52,9 +52,9 @@ pub(crate) type Report = Box<dyn FnMut(Progress) + Send>;
 /// A download whose response head was received. Its body is read by [`to_file`](Self::to_file) or
 /// [`stream`](Self::stream).
 ///
-/// If the connection breaks, the download reconnects and resumes at the last byte, provided the server confirms that the
-/// file is the same (`ETag` or `Last-Modified`); otherwise it starts again. It fails after eight consecutive attempts
-/// without progress; with [`RetryPolicy::never`], after the first break.
+/// If the connection breaks, the download reconnects and resumes at the last byte, provided the server confirms that
+/// the file is the same (`ETag` or `Last-Modified`); otherwise it starts again. It fails after eight consecutive
+/// attempts without progress; with [`RetryPolicy::never`], after the first break.
 ///
 /// A compressed file is stored as it is, not decompressed. If the server declares a checksum (`Repr-Digest`,
 /// `Content-Digest`, `Digest`, `Content-MD5`, `x-amz-checksum-…`), the bytes are checked against it. An `ETag` is not
@@ -87,9 +87,9 @@ enum Piece {
 
 impl Download {
     pub(crate) async fn open(source: Source) -> Result<Self> {
-        let opened = (source.open)(as_kept()).await?;
+        let opened = (source.open)(identity_headers()).await?;
         let head = whole(&opened)?;
-        let checksum = Checksum::told(head.headers());
+        let checksum = Checksum::from_headers(head.headers());
         Ok(Self {
             source,
             head,
@@ -209,7 +209,7 @@ impl Download {
     /// Requests the rest of the file, or the whole file if it can't be resumed.
     async fn connect(&mut self) -> Result<Option<Piece>> {
         loop {
-            let mut headers = as_kept();
+            let mut headers = identity_headers();
             let validator = self.head.validator.clone().filter(|_| self.done > 0 && !self.anew);
             if let Some(validator) = &validator {
                 headers.insert(header::RANGE, range_from(self.done)?);
@@ -236,7 +236,7 @@ impl Download {
                 return Ok(None);
             }
             self.head = whole(&opened)?;
-            self.checksum = Checksum::told(self.head.headers());
+            self.checksum = Checksum::from_headers(self.head.headers());
             self.body = Some(opened);
             (self.done, self.anew) = (0, false);
             self.report_progress();
@@ -247,7 +247,7 @@ impl Download {
 
 /// Returns headers that ask for the bytes without compression on the way, so that lengths and ranges are those of the
 /// file.
-fn as_kept() -> HeaderMap {
+fn identity_headers() -> HeaderMap {
     HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))])
 }
 

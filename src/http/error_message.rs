@@ -57,8 +57,8 @@ pub(crate) fn body_excerpt(body: &[u8]) -> String {
     )
 }
 
-/// Returns whether the message of a 404 means that the path does not exist: it is empty, an HTML page or the default text
-/// of a router or web server. If the path exists and the object does not, the API sends a message of its own.
+/// Returns whether the message of a 404 means that the path does not exist: it is empty, an HTML page or the default
+/// text of a router or web server. If the path exists and the object does not, the API sends a message of its own.
 pub(crate) fn is_unknown_route(words: &str) -> bool {
     let words = words.trim().trim_matches(['"', '.']).to_ascii_lowercase();
     // The API sends this for a missing object; both SDKs' recordings contain it.

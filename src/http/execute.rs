@@ -1,5 +1,5 @@
-//! Sends every cloud request: rate limiter, attempts with retries, redirects, transport, response. Not generic, so it is
-//! compiled once.
+//! Sends every cloud request: rate limiter, attempts with retries, redirects, transport, response. Not generic, so it
+//! is compiled once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,10 +66,10 @@ impl Http {
         self.run(outgoing, BodyMode::Streaming).await
     }
 
-    async fn run(&self, outgoing: ApiRequest, wanted: BodyMode) -> Result<StreamingResponse> {
+    async fn run(&self, outgoing: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
         let operation = outgoing.operation();
         let mut started = Instant::now();
-        let mut tries = 0;
+        let mut attempts = 0;
         let length = u64::try_from(outgoing.body.len()).unwrap_or(u64::MAX);
         let to_send = Duration::from_secs(length / MIN_UPLOAD_RATE);
         let total = TOTAL_LIMIT + to_send;
@@ -79,47 +79,53 @@ impl Http {
                 limiter.acquire().await;
                 started += before.elapsed();
             }
-            tries += 1;
+            attempts += 1;
             let left = total.saturating_sub(started.elapsed());
             let limit = (outgoing.timeout + to_send).min(left);
             // The URL that the redirects of this attempt lead to.
             let mut at = address(&outgoing)?;
-            let attempt = self.attempt(&outgoing, &operation, wanted, &mut at);
+            let attempt = self.attempt(&outgoing, &operation, mode, &mut at);
             let error = match tokio::time::timeout(limit, attempt).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => error,
                 Err(_) => timeout_error(&outgoing, limit),
             };
-            let error = self.naming_proxy(&at, error).with_operation(operation.clone()).with_attempts(tries);
-            if let Some(told) = outgoing.rate_limit_retry.delay(&error) {
+            let error =
+                self.with_proxy_named(&at, error).with_operation(operation.clone()).with_attempts(attempts);
+            if let Some(requested) = outgoing.rate_limit_retry.delay(&error) {
                 // A server that keeps sending `Retry-After: 0` must not be retried without a pause.
-                let wait = if told.is_zero() && tries > 1 { RetryPolicy::backoff(tries - 1) } else { told };
+                let wait = if requested.is_zero() && attempts > 1 {
+                    RetryPolicy::backoff(attempts - 1)
+                } else {
+                    requested
+                };
                 tracing::debug!(?wait, %operation, "rate limited, waiting for Retry-After");
                 self.clock.sleep(wait).await;
                 started += wait;
                 continue;
             }
-            if !is_retryable(&outgoing, &error) || !self.retry.allows_attempt(tries) || !self.budget.take() {
+            if !is_retryable(&outgoing, &error) || !self.retry.allows_attempt(attempts) || !self.budget.take()
+            {
                 return Err(error);
             }
-            let pause = error.retry_after().unwrap_or_else(|| RetryPolicy::backoff(tries));
+            let pause = error.retry_after().unwrap_or_else(|| RetryPolicy::backoff(attempts));
             if started.elapsed() + pause >= total {
                 return Err(error);
             }
-            tracing::debug!(%operation, tries, ?pause, %error, "retrying");
+            tracing::debug!(%operation, attempts, ?pause, %error, "retrying");
             self.clock.sleep(pause).await;
         }
     }
 
     /// Adds the proxy's address to an error that the proxy may have caused.
-    fn naming_proxy(&self, url: &Uri, error: Error) -> Error {
-        let is_its_part = match (error.status(), error.kind()) {
+    fn with_proxy_named(&self, url: &Uri, error: Error) -> Error {
+        let may_be_of_proxy = match (error.status(), error.kind()) {
             // For https, the response comes through a tunnel: the proxy can't have sent it.
             (Some(403 | 407 | 500..), _) => url.scheme_str() == Some("http"),
             (None, ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::UnknownOutcome) => true,
             _ => false,
         };
-        if !is_its_part || error.message().contains(VIA_PROXY) {
+        if !may_be_of_proxy || error.message().contains(VIA_PROXY) {
             return error;
         }
         match self.transport.proxy_to(url) {
@@ -133,7 +139,7 @@ impl Http {
         &self,
         outgoing: &ApiRequest,
         operation: &str,
-        wanted: BodyMode,
+        mode: BodyMode,
         url: &mut Uri,
     ) -> Result<StreamingResponse> {
         if self.unencrypted == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
@@ -143,28 +149,30 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let request = http_request(outgoing, url.clone(), token)?;
             let lost = |error| connection_lost(authority(url), outgoing.semantics(), error);
-            let answer = self.transport.send(request).await.map_err(lost)?;
-            if let Some(target) = redirect(&answer, url) {
-                *url = follow(outgoing, url, target, answer.status().as_u16(), &mut token)?;
+            let response = self.transport.send(request).await.map_err(lost)?;
+            if let Some(target) = redirect(&response, url) {
+                *url = follow(outgoing, url, target, response.status().as_u16(), &mut token)?;
                 continue;
             }
-            let (head, body) = answer.into_parts();
+            let (head, body) = response.into_parts();
             let status = head.status.as_u16();
             if !head.status.is_success() {
                 let body = body.collect_some(BODY_LIMIT).await;
                 return Err(error_for_response(outgoing, status, &head.headers, &body, self.clock.now()));
             }
-            let opened = StreamingResponse::new(operation, outgoing, authority(url), head, body);
-            let page = match wanted {
+            let streaming = StreamingResponse::new(operation, outgoing, authority(url), head, body);
+            let page = match mode {
                 BodyMode::Buffered => {
-                    let opened = opened.read().await?;
-                    match opened.whole_body().filter(|body| foreign_page(body).is_some()) {
+                    let streaming = streaming.read().await?;
+                    match streaming.whole_body().filter(|body| foreign_page(body).is_some()) {
                         Some(page) => page.clone(),
-                        None => return Ok(opened),
+                        None => return Ok(streaming),
                     }
                 }
-                BodyMode::Streaming if is_page_instead(&opened.headers, url) => opened.beginning().await,
-                BodyMode::Streaming => return Ok(opened),
+                BodyMode::Streaming if is_page_instead(&streaming.headers, url) => {
+                    streaming.beginning().await
+                }
+                BodyMode::Streaming => return Ok(streaming),
             };
             return Err(page_instead(outgoing, status, &page));
         }
@@ -202,11 +210,11 @@ fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -
 }
 
 /// Returns the target of a redirect response.
-fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
-    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+fn redirect(response: &Response, url: &Uri) -> Option<Uri> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     let target: Uri = location.parse().ok()?;
     if target.scheme().is_some() {
         return Some(target);
@@ -217,8 +225,8 @@ fn redirect(answer: &Response, url: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Returns the URL to follow to. Only reads follow a redirect: a write could be sent twice or lose its body. Removes the
-/// token if the target is another host.
+/// Returns the URL to follow to. Only reads follow a redirect: a write could be sent twice or lose its body. Removes
+/// the token if the target is another host.
 fn follow(
     outgoing: &ApiRequest,
     from: &Uri,

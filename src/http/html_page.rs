@@ -13,8 +13,8 @@ const UNTITLED_PAGE: &str = "an HTML page, from something in front of the API";
 /// Tags that make a text beginning with `<` HTML.
 const HTML_TAGS: [&str; 7] = ["<!doctype html", "<html", "<head", "<title", "<body", "<h1", "<pre"];
 
-/// Returns a description of the body if it is an HTML page: its title, else the first line in `<pre>`. Express gives every
-/// error page the title `Error`, so the line in `<pre>` is preferred to it.
+/// Returns a description of the body if it is an HTML page: its title, else the first line in `<pre>`. Express gives
+/// every error page the title `Error`, so the line in `<pre>` is preferred to it.
 pub(crate) fn html_page_description(body: &[u8]) -> Option<String> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii_start();
     if body.first() != Some(&b'<') {

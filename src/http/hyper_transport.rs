@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use super::{Body, BoxFuture, FreshConnection, Request, Response, Transport, TransportError};
 
-/// Longest idle time of a connection that is reused. The supervisor closes idle connections after 5 s; the margin avoids a
-/// request on a connection that is being closed.
+/// Longest idle time of a connection that is reused. The supervisor closes idle connections after 5 s; the margin
+/// avoids a request on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Maximum number of idle connections. Further ones are closed after their response.
 const MAX_IDLE_CONNECTIONS: usize = 8;
@@ -52,7 +52,8 @@ type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// Reads and writes the connection. `None` once the connection is closed: dropping the driver returns queued requests.
+    /// Reads and writes the connection. `None` once the connection is closed: dropping the driver returns queued
+    /// requests.
     driver: Option<Driver>,
     idle_since: Instant,
 }
@@ -114,14 +115,14 @@ impl HyperTransport {
         request: http::Request<Full<Bytes>>,
         reused: bool,
     ) -> Result<Response, TransportError> {
-        let mut answer = pin!(connection.sender.try_send_request(request));
-        let answer = poll_fn(|cx| {
-            // The driver writes the request and reads the response; its error is returned by `answer`.
+        let mut response = pin!(connection.sender.try_send_request(request));
+        let response = poll_fn(|cx| {
+            // The driver writes the request and reads the response; its error is returned by `response`.
             connection.drive(cx);
-            answer.as_mut().poll(cx)
+            response.as_mut().poll(cx)
         })
         .await;
-        match answer {
+        match response {
             Ok(response) => Ok(response.map(|incoming| {
                 Body::new(Exchange {
                     incoming,
@@ -161,8 +162,8 @@ impl Connection {
         self.idle_since.elapsed() < IDLE_TIMEOUT
     }
 
-    /// Returns whether a request can be sent immediately. Does not wait: a busy connection, e.g. one that still writes a
-    /// request whose response came early, is not reused.
+    /// Returns whether a request can be sent immediately. Does not wait: a busy connection, e.g. one that still writes
+    /// a request whose response came early, is not reused.
     async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
@@ -268,7 +269,7 @@ mod tests {
         drop(theirs);
         let exchange = plain.exchange_on(connection, request(), true);
         let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
-        let error = result.expect("it waits for an answer that can't come").unwrap_err();
+        let error = result.expect("it waits for a response that can't come").unwrap_err();
         assert!(error.reused && !error.sent, "{error:?}");
     }
 

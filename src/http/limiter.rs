@@ -1,4 +1,5 @@
-//! Rate limiter of the setting `request_limit`: a maximum number of requests per interval, shared by all clones of a client.
+//! Rate limiter of the setting `request_limit`: a maximum number of requests per interval, shared by all clones of a
+//! client.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -34,8 +35,8 @@ impl RateLimiter {
         }
     }
 
-    /// Reserves the next start time and returns how long to wait for it. The reservation of a dropped future still counts,
-    /// so the limit is never exceeded.
+    /// Reserves the next start time and returns how long to wait for it. The reservation of a dropped future still
+    /// counts, so the limit is never exceeded.
     fn reserve(&self) -> Duration {
         let mut state = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
         let (origin, starts) = &mut *state;

@@ -5,8 +5,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 /// Longest line that is returned whole, in bytes.
 const LINE_LIMIT: usize = 256 * 1024;
 
-/// Splits chunks of any size into lines. A line within one chunk is a slice of it and is not copied. The buffer is never
-/// longer than the longest line and one chunk.
+/// Splits chunks of any size into lines. A line within one chunk is a slice of it and is not copied. The buffer is
+/// never longer than the longest line and one chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     /// The rest of the last chunk.

@@ -81,8 +81,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends the request and waits for the head of the response.
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
 
-    /// As [`send`](Self::send), and sets `left` before the first byte may be sent. If the future is dropped before that, the
-    /// request had no effect.
+    /// As [`send`](Self::send), and sets `left` before the first byte may be sent. If the future is dropped before
+    /// that, the request had no effect.
     fn send_noting<'a>(
         &'a self,
         request: Request,

@@ -27,8 +27,8 @@ pub(crate) enum GatewayError {
     NoResponse,
 }
 
-/// Returns whether the status is that of a gateway that got no response: 502, 504, Cloudflare's own, and 408. A 408 means
-/// an incomplete request, but gateways also send it for a slow server.
+/// Returns whether the status is that of a gateway that got no response: 502, 504, Cloudflare's own, and 408. A 408
+/// means an incomplete request, but gateways also send it for a slow server.
 fn is_without_response(status: u16) -> bool {
     matches!(status, 408 | 502 | 504 | 520..=527 | 530)
 }

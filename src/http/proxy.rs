@@ -84,9 +84,9 @@ fn has_bare_percent(text: &str) -> bool {
 
 /// The hosts that are reached without a proxy.
 ///
-/// As in curl, a name (`own.example`, `.own.example`) matches the host and all its subdomains. As in Go, `*.own.example`
-/// matches the subdomains only, and an entry with a port (`own.example:8443`) that port only. A name that is not ASCII is
-/// rejected: it must be punycode (`xn--mnchen-3ya.example`).
+/// As in curl, a name (`own.example`, `.own.example`) matches the host and all its subdomains. As in Go,
+/// `*.own.example` matches the subdomains only, and an entry with a port (`own.example:8443`) that port only. A name
+/// that is not ASCII is rejected: it must be punycode (`xn--mnchen-3ya.example`).
 #[derive(Debug)]
 pub(super) struct Direct(Vec<Entry>);
 

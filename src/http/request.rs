@@ -61,8 +61,8 @@ impl ApiRequest {
     }
 }
 
-/// Whether a request waits for `Retry-After` and is sent again after a 429. These retries are not limited and do not count
-/// as attempts of the retry policy.
+/// Whether a request waits for `Retry-After` and is sent again after a 429. These retries are not limited and do not
+/// count as attempts of the retry policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateLimitRetry {
     /// Does not wait; the retry policy applies.
@@ -76,11 +76,11 @@ pub(crate) enum RateLimitRetry {
 impl RateLimitRetry {
     /// Returns how long to wait before the request is sent again, if it is.
     pub(super) fn delay(self, error: &Error) -> Option<Duration> {
-        let told = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
-        let whole = Duration::from_secs(told.as_secs());
+        let retry_after = error.retry_after_seconds().filter(|_| error.is_rate_limited())?;
+        let whole = Duration::from_secs(retry_after.as_secs());
         match self {
             Self::Never => None,
-            Self::WholeSeconds => (told == whole).then_some(whole),
+            Self::WholeSeconds => (retry_after == whole).then_some(whole),
             Self::AnySeconds => Some(whole),
         }
     }

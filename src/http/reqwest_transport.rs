@@ -79,10 +79,10 @@ impl Transport for ReqwestTransport {
             let request =
                 reqwest::Request::try_from(request).map_err(|cause| not_sent(cause.without_url()))?;
             let proxy = self.config.proxy_to(&url);
-            let answer =
+            let response =
                 client.execute(request).await.map_err(|cause| failed(cause, &url, proxy.as_deref()))?;
-            let answer: http::Response<reqwest::Body> = answer.into();
-            Ok(answer.map(|body| Body::new(Frames { body, proxy })))
+            let response: http::Response<reqwest::Body> = response.into();
+            Ok(response.map(|body| Body::new(Frames { body, proxy })))
         })
     }
 

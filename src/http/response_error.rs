@@ -45,7 +45,8 @@ fn without_token(outgoing: &ApiRequest, words: String) -> String {
     }
 }
 
-/// Returns the error for an HTML page with a success status: a proxy or a captive portal responded instead of the server.
+/// Returns the error for an HTML page with a success status: a proxy or a captive portal responded instead of the
+/// server.
 pub(super) fn page_instead(outgoing: &ApiRequest, status: u16, body: &[u8]) -> Error {
     let page = without_token(outgoing, foreign(body));
     let text = format!("status {status} with an answer that can't be read: it is {page}");

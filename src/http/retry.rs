@@ -10,13 +10,13 @@ use crate::error::Error;
 
 /// How many attempts a cloud request has.
 ///
-/// Idempotent requests (reads, and writes that have the same effect when sent twice) are retried if the server could not
-/// be reached, and on 408, 429, 502, 503, 504 and Cloudflare's statuses for a server that does not respond (520 to 527,
-/// 530). Any request is retried if no byte of it was sent, and on 425 (the server did not process it). Nothing else is
-/// retried: never a POST that may have arrived, and never a 401.
+/// Idempotent requests (reads, and writes that have the same effect when sent twice) are retried if the server could
+/// not be reached, and on 408, 429, 502, 503, 504 and Cloudflare's statuses for a server that does not respond (520 to
+/// 527, 530). Any request is retried if no byte of it was sent, and on 425 (the server did not process it). Nothing
+/// else is retried: never a POST that may have arrived, and never a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    tries: u32,
+    attempts: u32,
 }
 
 /// Longest pause before the second attempt. The bound doubles with each attempt.
@@ -28,24 +28,24 @@ impl RetryPolicy {
 
     /// Up to four attempts. The default.
     pub const fn standard() -> Self {
-        Self { tries: 4 }
+        Self { attempts: 4 }
     }
 
     /// One attempt, no retry.
     pub const fn never() -> Self {
-        Self { tries: 1 }
+        Self { attempts: 1 }
     }
 
     /// Returns whether another attempt may follow this many.
-    pub(crate) fn allows_attempt(self, tries: u32) -> bool {
-        tries < self.tries
+    pub(crate) fn allows_attempt(self, attempts: u32) -> bool {
+        attempts < self.attempts
     }
 
-    /// Returns a random pause after this many attempts, between zero and the bound (full jitter): a fleet must not retry
-    /// in step.
-    pub(crate) fn backoff(tries: u32) -> Duration {
+    /// Returns a random pause after this many attempts, between zero and the bound (full jitter): a fleet must not
+    /// retry in step.
+    pub(crate) fn backoff(attempts: u32) -> Duration {
         let bound =
-            INITIAL_BACKOFF.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(Self::MAX_BACKOFF);
+            INITIAL_BACKOFF.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(Self::MAX_BACKOFF);
         // If the system has no randomness, the pause is the bound.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -53,8 +53,8 @@ impl RetryPolicy {
 
     /// Returns the pause after this many attempts of something that is retried for long: the longer one of back-off and
     /// `Retry-After`, because `Retry-After` may be 0.
-    pub(crate) fn delay_after(tries: u32, error: &Error) -> Duration {
-        Self::backoff(tries).max(error.retry_after().unwrap_or_default())
+    pub(crate) fn delay_after(attempts: u32, error: &Error) -> Duration {
+        Self::backoff(attempts).max(error.retry_after().unwrap_or_default())
     }
 }
 
@@ -94,11 +94,11 @@ mod tests {
 
     #[test]
     fn pauses_stay_below_their_bound() {
-        for tries in 1..40 {
-            let pause = RetryPolicy::backoff(tries);
+        for attempts in 1..40 {
+            let pause = RetryPolicy::backoff(attempts);
             assert!(
                 pause <= RetryPolicy::MAX_BACKOFF
-                    && pause <= INITIAL_BACKOFF.saturating_mul(1 << (tries - 1).min(10))
+                    && pause <= INITIAL_BACKOFF.saturating_mul(1 << (attempts - 1).min(10))
             );
         }
     }

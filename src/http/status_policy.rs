@@ -15,8 +15,8 @@ const FRESH_LOGIN_REQUIRED: &str = "fresh authentication token required";
 pub(crate) enum StatusPolicy {
     /// An endpoint whose path names an object: 404 means that the object does not exist.
     Api,
-    /// An endpoint that every server of this API has, such as a list of rows: 404 means that the server does not support
-    /// it. (A missing row is an empty list with status 200.)
+    /// An endpoint that every server of this API has, such as a list of rows: 404 means that the server does not
+    /// support it. (A missing row is an empty list with status 200.)
     OfAPath,
     /// A write to a row, under an API version that answers 404 without a body if the row does not exist.
     RowWrite,

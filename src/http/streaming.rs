@@ -21,8 +21,8 @@ use super::{Body, BodyError, TransportError};
 const RESPONSE_LIMIT: usize = 64 * 1024 * 1024;
 /// Longest time without a chunk. Log streams send a heartbeat every 58 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
-/// If the timer is polled later than this after its deadline, the task did not poll the body meanwhile, and the idle time
-/// starts again.
+/// If the timer is polled later than this after its deadline, the task did not poll the body meanwhile, and the idle
+/// time starts again.
 const POLL_GAP: Duration = Duration::from_secs(5);
 
 /// A response with a success status: its head, and its body as a stream.
@@ -91,8 +91,8 @@ impl StreamingResponse {
     /// Returns the next chunk of the body; `None` at its end. Cancel-safe.
     ///
     /// # Errors
-    /// `is_timeout` if no chunk arrived for 90 s; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the
-    /// request was a write.
+    /// `is_timeout` if no chunk arrived for 90 s; `is_unreachable` if the connection broke, or `is_unknown_outcome` if
+    /// the request was a write.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -120,8 +120,8 @@ impl StreamingResponse {
     /// Reads the rest of the body into memory, at most 64 MiB.
     ///
     /// # Errors
-    /// `is_decode` if it is longer; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the request was a
-    /// write.
+    /// `is_decode` if it is longer; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the request
+    /// was a write.
     pub(crate) async fn whole(mut self) -> Result<BufferedResponse> {
         let body = self.collect().await?;
         let Self { operation, status, headers, token, .. } = self;

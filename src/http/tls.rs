@@ -1,4 +1,5 @@
-//! TLS trust: the public authorities, those in the settings, and server certificates that are in the settings themselves.
+//! TLS trust: the public authorities, those in the settings, and server certificates that are in the settings
+//! themselves.
 
 use std::error::Error as StdError;
 use std::io;
@@ -29,8 +30,8 @@ pub(super) struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// Reads these certificates, and adds the public authorities. Those are compiled in, because a `FROM scratch` image has
-    /// none.
+    /// Reads these certificates, and adds the public authorities. Those are compiled in, because a `FROM scratch` image
+    /// has none.
     ///
     /// # Errors
     /// `is_config` if a source has no certificate; `is_io` if a file can't be read.
@@ -95,9 +96,9 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     all.map(|der| first_element(&der).map_or(der.clone(), |first| first.to_vec().into())).collect()
 }
 
-/// Verifies as rustls's own verifier does. A certificate that fails is still accepted if the settings contain it, its name
-/// and dates are valid and the server has its key; its issuer and its key usage are not checked. rustls's own verifier is
-/// not used, because its revocation lists add 16 KB of code that this crate does not need.
+/// Verifies as rustls's own verifier does. A certificate that fails is still accepted if the settings contain it, its
+/// name and dates are valid and the server has its key; its issuer and its key usage are not checked. rustls's own
+/// verifier is not used, because its revocation lists add 16 KB of code that this crate does not need.
 #[derive(Debug)]
 struct Verifier {
     roots: RootCertStore,
@@ -184,7 +185,7 @@ impl ServerCertVerifier for Verifier {
 /// Returns the error for a rejected certificate, if that is the cause. `way` is the beginning of the text and names the
 /// proxy.
 pub(super) fn refused(cause: &(dyn StdError + 'static), host: &str, way: &str) -> Option<Error> {
-    let (text, help) = told(refusal(cause)?, host);
+    let (text, help) = explanation(refusal(cause)?, host);
     // Another attempt would fail as well.
     Some(Error::new(ErrorKind::Unreachable, format!("{way}{text}")).with_help(help).permanent())
 }
@@ -204,7 +205,7 @@ fn refusal<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateErr
 }
 
 /// Returns the text of the error and its help.
-fn told(refusal: &CertificateError, host: &str) -> (String, String) {
+fn explanation(refusal: &CertificateError, host: &str) -> (String, String) {
     let day = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         Timestamp::from_second(seconds).map_or("long after".to_owned(), |time| time.to_string())

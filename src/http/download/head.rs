@@ -57,8 +57,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns a strong `ETag`, else `Last-Modified` if it is at least 1 s older than `Date`: within one second the file may
-/// have changed twice (RFC 9110, 8.8.2.2).
+/// Returns a strong `ETag`, else `Last-Modified` if it is at least 1 s older than `Date`: within one second the file
+/// may have changed twice (RFC 9110, 8.8.2.2).
 fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
     if let Some(tag) = headers.get(header::ETAG) {
         return tag.as_bytes().starts_with(b"\"").then(|| tag.clone());

@@ -19,8 +19,8 @@ impl Download {
     ///
     /// # Errors
     /// `is_unreachable`, `is_timeout`, `is_rate_limited` or `is_server` if too many attempts failed; `is_decode` if the
-    /// checksum or the length is wrong; `is_io` if the file can't be written (no space left, no permission); `is_config`
-    /// if its directory is missing; `is_conflict` if another download writes the same file.
+    /// checksum or the length is wrong; `is_io` if the file can't be written (no space left, no permission);
+    /// `is_config` if its directory is missing; `is_conflict` if another download writes the same file.
     pub async fn to_file(mut self, path: impl Into<PathBuf>) -> Result<u64> {
         let path = path.into();
         let mark = self.mark();
