@@ -62,7 +62,7 @@ impl ReadTarget {
             key,
             defaults,
             unrestricted: None,
-            subject: subject,
+            subject,
             not_found_kind: ErrorKind::NotFound,
             must_match: false,
             parent: None,
@@ -213,7 +213,7 @@ impl Core {
         if required && rows::<IgnoredAny>(&response)?.is_empty() {
             return Err(not_found_error(missing, &subject, &response));
         }
-        Ok(ReadResponse { response, subject: subject, not_found_kind: missing, parent: within })
+        Ok(ReadResponse { response, subject, not_found_kind: missing, parent: within })
     }
 
     pub(crate) async fn read(

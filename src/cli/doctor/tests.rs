@@ -42,12 +42,12 @@ fn nobody_is_sent_here_who_is_here_already() {
 /// Nobody is asked: the address is of no network.
 #[tokio::test]
 async fn a_key_over_plain_http_is_refused_or_warned_of() {
+    const PLAIN: &str = "http://192.0.2.1:9";
     let findings = async |url: &str, key: Option<&str>, allow: Option<&str>| {
         let variables = [("BALENA_API_URL", Some(url)), ("BALENA_API_KEY", key), ("AGENT_ALLOW_HTTP", allow)];
         let variables = variables.into_iter().filter_map(|(name, value)| Some((name, value?)));
         cloud(&Environment::from_vars(variables).unwrap(), Duration::ZERO).await
     };
-    const PLAIN: &str = "http://192.0.2.1:9";
     for (url, key, allow, expected) in [
         (PLAIN, Some("key"), None, Some(("cloud settings", Verdict::Fail))),
         (PLAIN, Some("key"), Some("0"), Some(("cloud settings", Verdict::Fail))),
