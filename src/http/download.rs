@@ -70,9 +70,9 @@ pub struct Download {
     /// Largest `done` at a break of the connection.
     furthest: u64,
     /// Consecutive attempts without progress.
-    fruitless: u32,
+    attempts_without_progress: u32,
     /// The file can't be resumed: the next request is for the whole file.
-    anew: bool,
+    restart: bool,
     checksum: Option<Checksum>,
     report: Option<Report>,
     ended: bool,
@@ -82,7 +82,7 @@ pub struct Download {
 enum Piece {
     Bytes(Bytes),
     /// The file starts again; the bytes so far are to be discarded.
-    Anew,
+    Restart,
 }
 
 impl Download {
@@ -96,8 +96,8 @@ impl Download {
             body: Some(opened),
             done: 0,
             furthest: 0,
-            fruitless: 0,
-            anew: false,
+            attempts_without_progress: 0,
+            restart: false,
             checksum,
             report: None,
             ended: false,
@@ -142,7 +142,7 @@ impl Download {
                 Some(_) if self.head.length == Some(self.done) => break,
                 None => match self.connect().await {
                     Ok(None) => continue,
-                    Ok(Some(anew)) => return Some(Ok(anew)),
+                    Ok(Some(restart)) => return Some(Ok(restart)),
                     Err(error) => error,
                 },
                 Some(body) => match body.next().await {
@@ -170,7 +170,7 @@ impl Download {
             return Err(damaged(&format!("it is longer than the {length} bytes that the server declares")));
         }
         if self.done >= self.furthest.saturating_add(MIN_PROGRESS) {
-            self.fruitless = 0;
+            self.attempts_without_progress = 0;
         }
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&piece);
@@ -194,13 +194,14 @@ impl Download {
         if !passing
             || error.is_permanent()
             || !self.source.retry.allows_attempt(1)
-            || self.fruitless >= MAX_EMPTY_ATTEMPTS
+            || self.attempts_without_progress >= MAX_EMPTY_ATTEMPTS
         {
             return Err(error);
         }
         self.furthest = self.furthest.max(self.done);
-        self.fruitless += 1;
-        let pause = RetryPolicy::delay_after(self.fruitless, &error).min(RetryPolicy::MAX_BACKOFF);
+        self.attempts_without_progress += 1;
+        let pause =
+            RetryPolicy::delay_after(self.attempts_without_progress, &error).min(RetryPolicy::MAX_BACKOFF);
         tracing::debug!(done = self.done, ?pause, %error, "download interrupted, resuming");
         self.source.clock.sleep(pause).await;
         Ok(())
@@ -210,7 +211,7 @@ impl Download {
     async fn connect(&mut self) -> Result<Option<Piece>> {
         loop {
             let mut headers = identity_headers();
-            let validator = self.head.validator.clone().filter(|_| self.done > 0 && !self.anew);
+            let validator = self.head.validator.clone().filter(|_| self.done > 0 && !self.restart);
             if let Some(validator) = &validator {
                 headers.insert(header::RANGE, range_from(self.done)?);
                 headers.insert(header::IF_RANGE, validator.clone());
@@ -219,7 +220,7 @@ impl Download {
                 Ok(opened) => opened,
                 // The file is now shorter than what was received: it has changed.
                 Err(error) if error.status() == Some(416) && validator.is_some() => {
-                    self.anew = true;
+                    self.restart = true;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -227,7 +228,7 @@ impl Download {
             if validator.is_some() && opened.status == 206 {
                 self.head.length = match self.head.goes_on_in(&opened, self.done) {
                     None => {
-                        self.anew = true;
+                        self.restart = true;
                         continue;
                     }
                     length => length,
@@ -238,9 +239,9 @@ impl Download {
             self.head = whole(&opened)?;
             self.checksum = Checksum::from_headers(self.head.headers());
             self.body = Some(opened);
-            (self.done, self.anew) = (0, false);
+            (self.done, self.restart) = (0, false);
             self.report_progress();
-            return Ok(Some(Piece::Anew));
+            return Ok(Some(Piece::Restart));
         }
     }
 }
@@ -283,12 +284,12 @@ fn damaged(why: &str) -> Error {
 
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { done, fruitless, .. } = self;
+        let Self { done, attempts_without_progress, .. } = self;
         let length = self.head.length;
         f.debug_struct("Download")
             .field("done", done)
             .field("length", &length)
-            .field("fruitless", fruitless)
+            .field("attempts_without_progress", attempts_without_progress)
             .finish_non_exhaustive()
     }
 }

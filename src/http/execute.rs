@@ -25,7 +25,7 @@ use super::retry::{RetryBudget, RetryPolicy};
 use super::streaming::StreamingResponse;
 use super::{Request, Response, Transport};
 
-/// Limit for a request with all its attempts and pauses, without the time in the rate limiter.
+/// Limit for a request with all its attempts and pauses, without the waits for rate limits.
 const TOTAL_LIMIT: Duration = Duration::from_secs(120);
 /// Slowest upload that is expected, in bytes per second. It extends the timeouts of requests with long bodies.
 const MIN_UPLOAD_RATE: u64 = 16 * 1024;
@@ -66,6 +66,7 @@ impl Http {
         self.run(outgoing, BodyMode::Streaming).await
     }
 
+    /// Sends the request until an attempt succeeds or no retry is allowed.
     async fn run(&self, outgoing: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
         let operation = outgoing.operation();
         let mut started = Instant::now();

@@ -61,8 +61,8 @@ impl ApiRequest {
     }
 }
 
-/// Whether a request waits for `Retry-After` and is sent again after a 429. These retries are not limited and do not
-/// count as attempts of the retry policy.
+/// Whether a request waits for `Retry-After` and is sent again after a 429. The number of these retries is not limited,
+/// and they are not taken from the retry budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateLimitRetry {
     /// Does not wait; the retry policy applies.

@@ -56,7 +56,7 @@ impl Download {
         while let Some(piece) = self.next().await {
             match piece? {
                 Piece::Bytes(bytes) => part.write(&bytes).await.map_err(failed)?,
-                Piece::Anew => {
+                Piece::Restart => {
                     if self.mark() != mark {
                         mark = self.mark();
                         std::mem::replace(part, part_of(path, mark).await?).discard();

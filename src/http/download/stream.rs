@@ -51,7 +51,7 @@ impl Delivered {
             };
             match piece {
                 Err(error) => return Some(Err(error)),
-                Ok(Piece::Anew) => {
+                Ok(Piece::Restart) => {
                     let head = &self.download.head;
                     let is_same = validator.is_some() && head.validator == validator;
                     let as_long = head.length.is_none_or(|now| length.is_none_or(|before| now == before));
