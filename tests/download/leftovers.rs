@@ -16,7 +16,7 @@ async fn what_a_former_process_left_is_gone_on_with() {
     let server = FileServer::start([turn.clone().breaks_after(20 * MIB)]);
     let (once, _) = client(server.address, RetryPolicy::never());
     let error = once.release().asset().download(1).await.unwrap().to_file(dir.file()).await.unwrap_err();
-    assert!(error.is_unreachable() && error.to_string().contains("goes on"), "{error}");
+    assert!(error.is_unreachable() && error.to_string().contains("to resume"), "{error}");
     assert!(!dir.file().exists());
     let part = dir.part();
 

@@ -85,7 +85,7 @@ impl Download {
 async fn part_of(path: &Path, mark: Option<u64>) -> Result<PartialFile> {
     PartialFile::open(path, mark).await.map_err(|cause| match cause.kind() {
         std::io::ErrorKind::WouldBlock => {
-            Error::new(ErrorKind::Conflict, "another download is writing this file")
+            Error::new(ErrorKind::Conflict, "another download is already writing this file")
                 .with_operation(format!("write {}", path.display()))
                 .with_help("wait for the other download, or give this one another name")
         }

@@ -78,7 +78,7 @@ impl Delivered {
 fn another_file() -> Error {
     Error::new(
         ErrorKind::Unreachable,
-        "the connection broke, and the server does not confirm that the file is the same",
+        "the connection broke, and the server does not confirm that it still has the same file",
     )
     .with_sent(true)
     .with_help("start the download again; `to_file` does this itself")
