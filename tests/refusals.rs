@@ -1,5 +1,5 @@
 //! What the cloud's refusals become: an error of the right kind, in words that say what to do.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::sync::{Arc, Mutex};
 
