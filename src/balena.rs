@@ -391,10 +391,5 @@ impl Builder {
     }
 }
 
-const _: () = {
-    const fn shared<T: Clone + Send + Sync + 'static>() {}
-    shared::<Balena>();
-};
-
 #[cfg(test)]
 mod tests;

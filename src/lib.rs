@@ -69,7 +69,7 @@ pub use resource::keys::{
     OsReleaseKey, SupervisorReleaseKey, UserKey,
 };
 pub use resource::pages::{Items, Pages};
-pub use resource::read::{First, Get, List};
+pub use resource::read_request::{First, Get, List};
 pub use resource::request::{Create, Request};
 pub use resource::request_builder::RequestBuilder;
 pub use resource::schema::Resource;

@@ -14,7 +14,8 @@ use crate::odata::{Nav, Query};
 
 use super::new_key::{check_key, key_in};
 use crate::resource::keys::{ApplicationKey, DeviceKey, check_id};
-use crate::resource::read::{List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::List;
 use crate::resource::request_builder::RequestBuilder;
 use crate::resource::write::RowSelector;
 use crate::resource::write_request::{RowWriter, WriteRequest};

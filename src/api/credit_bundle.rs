@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::odata::Query;
 
 use crate::resource::keys::{OrganizationKey, check_id};
-use crate::resource::read::{List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::List;
 use crate::resource::request::Create;
 use crate::rows::{CreditBundle, Organization};
 

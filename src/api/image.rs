@@ -10,7 +10,8 @@ use crate::ids::ImageId;
 use crate::odata::{Key, Query};
 
 use crate::resource::keys::check_id;
-use crate::resource::read::{Get, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::Get;
 use crate::resource::request::Request;
 use crate::rows::Image;
 

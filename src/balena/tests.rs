@@ -1,5 +1,11 @@
 use super::*;
 
+/// Clones are shared between tasks and threads.
+const _: () = {
+    const fn shared<T: Clone + Send + Sync + 'static>() {}
+    shared::<Balena>();
+};
+
 #[test]
 fn what_is_wrong_with_the_environments_key_and_address_is_told_before_anything_is_sent() {
     for (variable, value, word) in [

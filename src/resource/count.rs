@@ -1,6 +1,6 @@
 //! Counting the rows of a list.
 
-use super::read::List;
+use super::read_request::List;
 use super::request::Request;
 use super::schema::Resource;
 

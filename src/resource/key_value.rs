@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::http::BoxFuture;
 use crate::odata::Query;
 
-use super::read::{List, ReadTarget, whole_rows};
+use super::read::{ReadTarget, whole_rows};
+use super::read_request::List;
 use super::request::Request;
 use super::schema::Resource;
 use super::write::{RowSelector, natural_filter};

@@ -7,6 +7,7 @@ pub(crate) mod key_value;
 pub(crate) mod keys;
 pub(crate) mod pages;
 pub(crate) mod read;
+pub(crate) mod read_request;
 pub(crate) mod request;
 pub(crate) mod request_builder;
 pub(crate) mod schema;

@@ -18,7 +18,8 @@ use crate::http::BoxFuture;
 use crate::odata::Query;
 
 use super::keys::IdRow;
-use super::read::{List, ReadTarget, rows};
+use super::read::{ReadTarget, rows};
+use super::read_request::List;
 use super::schema::Resource;
 
 /// Default number of rows of a page.

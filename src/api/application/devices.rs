@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::device::{DeviceWithServices, named, services};
 use crate::odata::Query;
 use crate::resource::keys::ApplicationKey;
-use crate::resource::read::Get;
+use crate::resource::read_request::Get;
 use crate::rows::{Application, Device};
 
 use super::Applications;

@@ -21,7 +21,8 @@ use crate::odata::{Filter, Key, Query};
 
 use crate::resource::key_value::ParentKey;
 use crate::resource::keys::{ApplicationKey, OrganizationKey, not_empty};
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Request;
 use crate::rows::{Application, Organization};
 

@@ -2,7 +2,7 @@
 
 use crate::resource::key_value::{KeyValue, KeyValueKind};
 use crate::resource::keys::ApplicationKey;
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::{ApplicationConfigVariable, ApplicationTag, ApplicationVariable, BuildVariable};
 
 use super::Applications;

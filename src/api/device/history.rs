@@ -8,7 +8,8 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::odata::{Filter, Query};
 use crate::resource::keys::{ApplicationKey, DeviceKey};
-use crate::resource::read::{List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::List;
 use crate::rows::{Application, DeviceHistory};
 
 use super::Devices;

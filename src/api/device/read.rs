@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::odata::{Filter, Query};
 pub(super) use crate::resource::json_request::required;
 use crate::resource::keys::{ApplicationKey, DeviceKey, OrganizationKey};
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Request;
 use crate::rows::{Application, Device, Organization, OverallStatus};
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ImageId, ServiceId};
 use crate::odata::{Nav, Query};
 use crate::resource::keys::DeviceKey;
-use crate::resource::read::Get;
+use crate::resource::read_request::Get;
 use crate::rows::{Application, Device, Image, ImageInstall, Release, Service};
 
 use super::Devices;

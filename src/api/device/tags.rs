@@ -11,7 +11,7 @@ use crate::http::BoxFuture;
 use crate::odata::Query;
 use crate::resource::key_value::{KeyValue, ParentKey};
 use crate::resource::keys::DeviceKey;
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::{Device, DeviceTag};
 
 use super::{DeviceTarget, Devices};

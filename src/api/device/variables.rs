@@ -6,7 +6,7 @@ use crate::odata::Query;
 use crate::resource::batch::{Batch, DeviceKeys, Keys, Operation, PerItem, RowBatch, RowOperation};
 use crate::resource::key_value::{KeyValue, KeyValueKind, ParentKey, check};
 use crate::resource::keys::{ApplicationKey, DeviceKey};
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::{Application, Device, DeviceConfigVariable, DeviceTag, DeviceVariable};
 
 use super::Devices;

@@ -17,7 +17,8 @@ use crate::error::{ErrorKind, Result, escaped};
 use crate::odata::{Filter, Key, Query};
 
 use crate::resource::keys::{DeviceTypeKey, not_empty};
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Request;
 use crate::rows::{Application, DeviceType, DeviceTypeAlias, Release};
 

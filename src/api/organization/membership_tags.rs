@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::resource::key_value::{KeyValue, KeyValueKind};
 use crate::resource::keys::OrganizationKey;
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::OrganizationMembershipTag;
 
 use super::OrganizationMembershipKey;

@@ -15,7 +15,8 @@ use crate::odata::Query;
 use crate::resource::write_request::WriteRequest;
 
 use crate::resource::keys::OrganizationKey;
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Create;
 use crate::resource::upload::UploadFile;
 use crate::resource::write::RowSelector;

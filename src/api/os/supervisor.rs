@@ -6,7 +6,8 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::odata::{Filter, Query};
 use crate::resource::keys::CpuArchitectureKey;
-use crate::resource::read::{List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::List;
 use crate::rows::{Application, CpuArchitecture, DeviceType, Release};
 
 use super::DeviceOs;

@@ -16,7 +16,8 @@ use crate::odata::Query;
 
 use crate::resource::key_value::KeyValue;
 use crate::resource::keys::ApplicationKey;
-use crate::resource::read::{First, Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{First, Get, List};
 use crate::resource::write::RowSelector;
 use crate::resource::write_request::WriteRequest;
 use crate::rows::{Application, Release, ReleaseTag};

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::odata::Query;
 use crate::resource::key_value::{KeyValue, KeyValueKind};
 use crate::resource::keys::ApplicationKey;
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::{Application, Release, ReleaseTag};
 
 use super::ReleaseKey;

@@ -11,7 +11,7 @@ use crate::odata::Query;
 
 use crate::resource::key_value::{KeyValue, KeyValueKind};
 use crate::resource::keys::ApplicationKey;
-use crate::resource::read::List;
+use crate::resource::read_request::List;
 use crate::rows::{Application, Service, ServiceVariable};
 
 pub use key::ServiceKey;

@@ -11,7 +11,8 @@ use crate::ids::{TeamId, TeamMembershipId};
 use crate::odata::{Key, Query};
 use crate::resource::batch::{Batch, BatchKey as _, BatchResource, KeyColumn, Keys, RowBatch, RowOperation};
 use crate::resource::keys::{UserKey, check_id, not_empty};
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Create;
 use crate::rows::TeamMembership;
 

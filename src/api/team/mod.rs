@@ -17,7 +17,8 @@ use crate::odata::{Key, Query};
 use crate::resource::write_request::WriteRequest;
 
 use crate::resource::keys::{OrganizationKey, check_id};
-use crate::resource::read::{Get, List, ReadTarget};
+use crate::resource::read::ReadTarget;
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Create;
 use crate::resource::write::RowSelector;
 use crate::rows::{Organization, Team};

@@ -11,7 +11,7 @@ use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Download, Source, StreamingResponse};
 use crate::odata::Query;
-use crate::resource::read::{Get, List};
+use crate::resource::read_request::{Get, List};
 use crate::resource::request::Request;
 use crate::resource::write::RowSelector;
 use crate::resource::write_request::WriteRequest;
