@@ -14,8 +14,8 @@ use crate::core::{Core, Credential};
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
-    Http, PlainHttp, RateLimiter, ReqwestTransport, RetryBudget, RetryPolicy, RootCertificates, Transport,
-    TransportConfig, is_exposed, plain_http_error,
+    HttpClient, PlainHttpPolicy, RateLimiter, ReqwestTransport, RetryBudget, RetryPolicy, RootCertificates,
+    Transport, TransportConfig, is_exposed, plain_http_error,
 };
 use crate::settings::{Settings, SettingsFile, SettingsStore, checked_token};
 use crate::supervisor::{Supervisor, UpdateLock};
@@ -50,7 +50,7 @@ impl Balena {
             retry: RetryPolicy::standard(),
             transport: None,
             clock: Arc::new(SystemClock),
-            plain_http: PlainHttp::Refused,
+            plain_http: PlainHttpPolicy::Refused,
         }
     }
 
@@ -176,7 +176,7 @@ pub struct Builder {
     retry: RetryPolicy,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
-    plain_http: PlainHttp,
+    plain_http: PlainHttpPolicy,
 }
 
 /// Where the settings file is.
@@ -260,7 +260,7 @@ impl Builder {
     /// does the same. By default such a request is refused, because anyone on the network path could read the key.
     /// An API on this machine needs no permission.
     pub fn allow_http(mut self) -> Self {
-        self.plain_http = PlainHttp::Allowed;
+        self.plain_http = PlainHttpPolicy::Allowed;
         self
     }
 
@@ -299,7 +299,7 @@ impl Builder {
         let has_key = self.token.is_some() || self.env.api_key.is_some();
         let api = self.cloud().api().parse();
         if let Some(api) =
-            api.ok().filter(|api| has_key && is_exposed(api) && self.plain_http() == PlainHttp::Refused)
+            api.ok().filter(|api| has_key && is_exposed(api) && self.plain_http() == PlainHttpPolicy::Refused)
         {
             return Err(plain_http_error(&api));
         }
@@ -319,8 +319,14 @@ impl Builder {
             .request_limit
             .map(|limit| RateLimiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(ReqwestTransport::new(way)));
-        let http =
-            Arc::new(Http { transport, limiter, retry, budget: RetryBudget::new(), clock, unencrypted });
+        let http = Arc::new(HttpClient {
+            transport,
+            limiter,
+            retry,
+            budget: RetryBudget::new(),
+            clock,
+            unencrypted,
+        });
         let credential = Credential::new(env.cloud_key());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))
@@ -356,8 +362,8 @@ impl Builder {
         })
     }
 
-    fn plain_http(&self) -> PlainHttp {
-        if self.env.allow_http.as_deref() == Some("1") { PlainHttp::Allowed } else { self.plain_http }
+    fn plain_http(&self) -> PlainHttpPolicy {
+        if self.env.allow_http.as_deref() == Some("1") { PlainHttpPolicy::Allowed } else { self.plain_http }
     }
 
     fn transport_config(&self) -> TransportConfig {

@@ -16,7 +16,7 @@ use crate::checks;
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
-    ApiRequest, BufferedResponse, Http, MultipartForm, RateLimitRetry, StatusPolicy, StreamingResponse,
+    ApiRequest, BufferedResponse, HttpClient, MultipartForm, RateLimitRetry, StatusPolicy, StreamingResponse,
 };
 use crate::odata::Address;
 use crate::settings::{ApiVersion, Settings, SettingsStore};
@@ -33,7 +33,7 @@ pub struct Core {
     pub(crate) env: Environment,
     pub(crate) supervisor: Supervisor,
     pub(crate) store: SettingsStore,
-    pub(crate) http: Arc<Http>,
+    pub(crate) http: Arc<HttpClient>,
     pub(crate) credential: Credential,
     /// Number of the login in the settings store, and the actor that the API returned for its token.
     pub(crate) whoami: Mutex<Option<(u64, WhoAmI)>>,
@@ -192,7 +192,7 @@ impl Core {
             timeout: settings.timeout,
             status_policy: match version {
                 // Version 6 sends the body `Not Found` where version 7 sends an empty one.
-                _ if is_read => StatusPolicy::OfAPath,
+                _ if is_read => StatusPolicy::Collection,
                 ApiVersion::V7 => StatusPolicy::RowWrite,
                 ApiVersion::V6 => StatusPolicy::Api,
             },

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::core::{Core, EndpointRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BufferedResponse, Semantics, StatusPolicy, error_message, single_line};
+use crate::http::{BufferedResponse, RequestSemantics, StatusPolicy, error_message, single_line};
 use crate::json;
 use crate::supervisor::{Force, explain_lock, tells_lock};
 
@@ -36,7 +36,8 @@ pub(crate) struct ProxiedCall {
 impl Core {
     /// Forwards a call. Success means that each device that received it accepted it.
     pub(crate) async fn send_proxied(&self, passed: ProxiedCall) -> Result<BufferedResponse> {
-        let effect = if passed.idempotent { Semantics::Idempotent } else { Semantics::NonIdempotent };
+        let effect =
+            if passed.idempotent { RequestSemantics::Idempotent } else { RequestSemantics::NonIdempotent };
         let force = passed.force;
         let plain = EndpointRequest {
             idempotent: passed.idempotent,
@@ -54,7 +55,7 @@ impl Core {
 pub(crate) fn action_result(response: BufferedResponse, force: Force) -> Result<()> {
     let is_list = response.body.trim_ascii_start().first() == Some(&b'[');
     let response =
-        if is_list { combined_response(response, Semantics::NonIdempotent, force)? } else { response };
+        if is_list { combined_response(response, RequestSemantics::NonIdempotent, force)? } else { response };
     let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     match answer.get("Error").and_then(Value::as_str) {
         None | Some("") => Ok(()),
@@ -85,7 +86,7 @@ impl DeviceResponse {
     }
 
     /// Returns the device's error: an error status, or an error inside a success.
-    fn refusal(&self, effect: Semantics) -> Option<Error> {
+    fn refusal(&self, effect: RequestSemantics) -> Option<Error> {
         let text = self.text();
         if !(200..300).contains(&self.status) {
             return Some(StatusPolicy::DeviceProxy.error(self.status, error_message(&text), effect));
@@ -102,7 +103,7 @@ impl DeviceResponse {
 /// of those that did.
 fn combined_response(
     response: BufferedResponse,
-    effect: Semantics,
+    effect: RequestSemantics,
     force: Force,
 ) -> Result<BufferedResponse> {
     let parts: Vec<DeviceResponse> =
@@ -148,7 +149,7 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()),
             token: None,
         };
-        combined_response(response, Semantics::NonIdempotent, Force::Given)
+        combined_response(response, RequestSemantics::NonIdempotent, Force::Given)
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Core {
     pub(crate) async fn whoami_now(&self) -> Result<WhoAmI> {
         let login = self.store.token()?.1;
         let ask = EndpointRequest {
-            status_policy: StatusPolicy::OfAPath,
+            status_policy: StatusPolicy::Collection,
             ..EndpointRequest::get("/actor/v1/whoami")
         };
         let who: WhoAmI = decode(&self.send(ask).await?)?;

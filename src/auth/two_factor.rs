@@ -52,7 +52,7 @@ impl TwoFactor {
     pub fn get_setup_key(&self) -> Request<SecretString> {
         let core = self.core.clone();
         let ask = EndpointRequest {
-            status_policy: StatusPolicy::OfAPath,
+            status_policy: StatusPolicy::Collection,
             ..EndpointRequest::get("/auth/totp/setup")
         };
         Request::new(async move { setup_key(&core.send(ask).await?) })

@@ -267,7 +267,7 @@ fn renewal_request(settings: &Arc<Settings>, token: SecretString) -> ApiRequest 
         idempotent: false,
         rate_limit_retry: RateLimitRetry::Never,
         timeout: settings.timeout,
-        status_policy: StatusPolicy::OfAPath,
+        status_policy: StatusPolicy::Collection,
         secret_segment: None,
     }
 }

@@ -85,7 +85,7 @@ impl Body {
     }
 
     /// Reads at most `limit` bytes of the body. If the connection breaks, returns what was read so far.
-    pub(crate) async fn collect_some(mut self, limit: usize) -> Bytes {
+    pub(crate) async fn collect_truncated(mut self, limit: usize) -> Bytes {
         let mut all = BytesMut::new();
         while let Some(Ok(piece)) = self.next().await {
             let room = limit.saturating_sub(all.len());

@@ -65,7 +65,7 @@ impl<'a> Der<'a> {
     }
 
     /// Reads the next element. Returns its tag, its content and the whole element.
-    fn any(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
+    fn next_element(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, mut rest) = rest.split_first()?;
         let length = match first {
@@ -88,7 +88,7 @@ impl<'a> Der<'a> {
 
     /// Reads the next element and returns its content, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (found, content, _) = self.any()?;
+        let (found, content, _) = self.next_element()?;
         (found == tag).then_some(content)
     }
 
@@ -100,7 +100,7 @@ impl<'a> Der<'a> {
 
 /// Returns the first element of the bytes.
 pub(super) fn first_element(der: &[u8]) -> Option<&[u8]> {
-    Der(der).any().map(|(.., whole)| whole)
+    Der(der).next_element().map(|(.., whole)| whole)
 }
 
 impl<'a> Certificate<'a> {
@@ -119,7 +119,7 @@ impl<'a> Certificate<'a> {
         let mut validity = signed.inside(tag::SEQUENCE)?;
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
         let common_name = common_names(signed.inside(tag::SEQUENCE)?)?.pop();
-        let (key_tag, key_content, key_info) = signed.any()?;
+        let (key_tag, key_content, key_info) = signed.next_element()?;
         if key_tag != tag::SEQUENCE {
             return None;
         }
@@ -128,7 +128,7 @@ impl<'a> Certificate<'a> {
         // Keys are whole bytes: the number of unused bits is 0.
         let key = key_parts.take(tag::BIT_STRING)?.strip_prefix(&[0])?;
         let mut names = None;
-        while let Some((tag, content, _)) = signed.any() {
+        while let Some((tag, content, _)) = signed.next_element() {
             if tag == tag::EXTENSIONS {
                 alt_names(Der(content).inside(tag::SEQUENCE)?, &mut names)?;
             }
@@ -214,7 +214,7 @@ fn common_names(mut subject: Der<'_>) -> Option<Vec<&[u8]>> {
         while !set.0.is_empty() {
             let mut pair = set.inside(tag::SEQUENCE)?;
             let kind = pair.take(tag::OID)?;
-            let (_, value, _) = pair.any()?;
+            let (_, value, _) = pair.next_element()?;
             if kind == COMMON_NAME {
                 found.push(value);
             }
@@ -238,7 +238,7 @@ fn alt_names<'a>(mut extensions: Der<'a>, found: &mut Option<Vec<Name<'a>>>) -> 
         let mut names = Vec::new();
         let mut list = Der(value).inside(tag::SEQUENCE)?;
         while !list.0.is_empty() {
-            match list.any()? {
+            match list.next_element()? {
                 (tag::DNS_NAME, name, _) => names.push(Name::Dns(name)),
                 (tag::IP_ADDRESS, address, _) => names.push(Name::Ip(address)),
                 _ => {}
@@ -251,7 +251,7 @@ fn alt_names<'a>(mut extensions: Der<'a>, found: &mut Option<Vec<Name<'a>>>) -> 
 
 /// Parses a time: `YYMMDDhhmmssZ` until 2049, `YYYYMMDDhhmmssZ` from 2050 on (RFC 5280, 4.1.2.5).
 fn time(der: &mut Der<'_>) -> Option<UnixTime> {
-    let (tag, text, _) = der.any()?;
+    let (tag, text, _) = der.next_element()?;
     let digits = text.strip_suffix(b"Z").filter(|text| text.iter().all(u8::is_ascii_digit))?;
     let number = |part: Option<&[u8]>| -> Option<i16> { std::str::from_utf8(part?).ok()?.parse().ok() };
     let (year, rest) = match tag {

@@ -3,11 +3,11 @@
 use crate::error::{Error, ErrorKind};
 
 use super::TransportError;
-use super::outcome::{CHECK_BEFORE_RESEND, Semantics, connection_lost_kind};
+use super::outcome::{CHECK_BEFORE_RESEND, RequestSemantics, connection_lost_kind};
 use super::proxy::VIA_PROXY;
 
 /// Returns the error for a request whose connection to this host failed or broke.
-pub(super) fn connection_lost(host: &str, effect: Semantics, error: TransportError) -> Error {
+pub(super) fn connection_lost(host: &str, effect: RequestSemantics, error: TransportError) -> Error {
     // An error of this crate (settings, certificates) is returned as it is.
     let TransportError { sent, reused, cause } = error;
     let error = match cause.downcast::<Error>() {

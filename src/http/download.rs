@@ -47,7 +47,7 @@ pub struct Progress {
 }
 
 /// Callback that receives the progress of a transfer.
-pub(crate) type Report = Box<dyn FnMut(Progress) + Send>;
+pub(crate) type ProgressFn = Box<dyn FnMut(Progress) + Send>;
 
 /// A download whose response head was received. Its body is read by [`to_file`](Self::to_file) or
 /// [`stream`](Self::stream).
@@ -74,12 +74,12 @@ pub struct Download {
     /// The file can't be resumed: the next request is for the whole file.
     restart: bool,
     checksum: Option<Checksum>,
-    report: Option<Report>,
+    report: Option<ProgressFn>,
     ended: bool,
 }
 
 /// The next part of a download.
-enum Piece {
+enum DownloadEvent {
     Bytes(Bytes),
     /// The file starts again; the bytes so far are to be discarded.
     Restart,
@@ -136,7 +136,7 @@ impl Download {
     }
 
     /// Returns the next part; `None` when the file is complete. Reconnects when needed.
-    async fn next(&mut self) -> Option<Result<Piece>> {
+    async fn next(&mut self) -> Option<Result<DownloadEvent>> {
         while !self.ended {
             let error = match &mut self.body {
                 Some(_) if self.head.length == Some(self.done) => break,
@@ -163,7 +163,7 @@ impl Download {
         self.checksum.take().and_then(|checksum| checksum.check().err()).map(|why| Err(damaged(&why)))
     }
 
-    fn accept(&mut self, piece: Bytes) -> Result<Piece> {
+    fn accept(&mut self, piece: Bytes) -> Result<DownloadEvent> {
         self.done = self.done.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if let Some(length) = self.head.length.filter(|length| self.done > *length) {
             self.ended = true;
@@ -176,7 +176,7 @@ impl Download {
             checksum.update(&piece);
         }
         self.report_progress();
-        Ok(Piece::Bytes(piece))
+        Ok(DownloadEvent::Bytes(piece))
     }
 
     fn report_progress(&mut self) {
@@ -208,7 +208,7 @@ impl Download {
     }
 
     /// Requests the rest of the file, or the whole file if it can't be resumed.
-    async fn connect(&mut self) -> Result<Option<Piece>> {
+    async fn connect(&mut self) -> Result<Option<DownloadEvent>> {
         loop {
             let mut headers = identity_headers();
             let validator = self.head.validator.clone().filter(|_| self.done > 0 && !self.restart);
@@ -226,7 +226,7 @@ impl Download {
                 Err(error) => return Err(error),
             };
             if validator.is_some() && opened.status == 206 {
-                self.head.length = match self.head.goes_on_in(&opened, self.done) {
+                self.head.length = match self.head.resumed_length(&opened, self.done) {
                     None => {
                         self.restart = true;
                         continue;
@@ -241,7 +241,7 @@ impl Download {
             self.body = Some(opened);
             (self.done, self.restart) = (0, false);
             self.report_progress();
-            return Ok(Some(Piece::Restart));
+            return Ok(Some(DownloadEvent::Restart));
         }
     }
 }

@@ -12,11 +12,11 @@ use crate::clock::Clock;
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::connection_error::connection_lost;
-use super::html_page::foreign_page;
+use super::html_page::unexpected_html_page;
 use super::limiter::RateLimiter;
 use super::media_type::media_type;
 use super::outcome::{TOO_EARLY, is_transient};
-use super::plain_http::{self, PlainHttp, is_exposed, is_secret};
+use super::plain_http::{self, PlainHttpPolicy, is_exposed, is_secret};
 use super::proxy::VIA_PROXY;
 use super::request::ApiRequest;
 use super::response::BufferedResponse;
@@ -34,14 +34,14 @@ const USER_AGENT: &str = concat!("balena-agent/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client of the cloud API. All clones of a [`Balena`](crate::Balena) share it.
 #[derive(Debug)]
-pub(crate) struct Http {
+pub(crate) struct HttpClient {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) limiter: Option<RateLimiter>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether a key may be sent over plain HTTP.
-    pub(crate) unencrypted: PlainHttp,
+    pub(crate) unencrypted: PlainHttpPolicy,
 }
 
 /// How the body of the response is read.
@@ -53,21 +53,21 @@ enum BodyMode {
     Streaming,
 }
 
-impl Http {
+impl HttpClient {
     /// Sends the request, with retries, and reads the whole response. Any status but 2xx is an error.
     pub(crate) async fn execute(&self, outgoing: ApiRequest) -> Result<BufferedResponse> {
         // The body is already in memory, so this does not fail: a broken body is retried as well.
-        self.run(outgoing, BodyMode::Buffered).await?.whole().await
+        self.send_with_retries(outgoing, BodyMode::Buffered).await?.into_buffered().await
     }
 
     /// Sends the request, with retries, and returns the response with its body unread. Any status but 2xx is an error.
     /// The timeouts apply to the head of the response only.
     pub(crate) async fn stream(&self, outgoing: ApiRequest) -> Result<StreamingResponse> {
-        self.run(outgoing, BodyMode::Streaming).await
+        self.send_with_retries(outgoing, BodyMode::Streaming).await
     }
 
     /// Sends the request until an attempt succeeds or no retry is allowed.
-    async fn run(&self, outgoing: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
+    async fn send_with_retries(&self, outgoing: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
         let operation = outgoing.operation();
         let mut started = Instant::now();
         let mut attempts = 0;
@@ -143,7 +143,7 @@ impl Http {
         mode: BodyMode,
         url: &mut Uri,
     ) -> Result<StreamingResponse> {
-        if self.unencrypted == PlainHttp::Refused && is_exposed(url) && is_secret(outgoing) {
+        if self.unencrypted == PlainHttpPolicy::Refused && is_exposed(url) && is_secret(outgoing) {
             return Err(plain_http::plain_http_error(url));
         }
         let mut token = outgoing.token.as_ref();
@@ -152,25 +152,25 @@ impl Http {
             let lost = |error| connection_lost(authority(url), outgoing.semantics(), error);
             let response = self.transport.send(request).await.map_err(lost)?;
             if let Some(target) = redirect(&response, url) {
-                *url = follow(outgoing, url, target, response.status().as_u16(), &mut token)?;
+                *url = follow_redirect(outgoing, url, target, response.status().as_u16(), &mut token)?;
                 continue;
             }
             let (head, body) = response.into_parts();
             let status = head.status.as_u16();
             if !head.status.is_success() {
-                let body = body.collect_some(BODY_LIMIT).await;
+                let body = body.collect_truncated(BODY_LIMIT).await;
                 return Err(error_for_response(outgoing, status, &head.headers, &body, self.clock.now()));
             }
             let streaming = StreamingResponse::new(operation, outgoing, authority(url), head, body);
             let page = match mode {
                 BodyMode::Buffered => {
                     let streaming = streaming.read().await?;
-                    match streaming.whole_body().filter(|body| foreign_page(body).is_some()) {
+                    match streaming.whole_body().filter(|body| unexpected_html_page(body).is_some()) {
                         Some(page) => page.clone(),
                         None => return Ok(streaming),
                     }
                 }
-                BodyMode::Streaming if is_page_instead(&streaming.headers, url) => {
+                BodyMode::Streaming if is_unexpected_html(&streaming.headers, url) => {
                     streaming.beginning().await
                 }
                 BodyMode::Streaming => return Ok(streaming),
@@ -183,7 +183,7 @@ impl Http {
 }
 
 /// Returns whether the response is an HTML page although the path does not end like one (`.html`).
-fn is_page_instead(headers: &HeaderMap, url: &Uri) -> bool {
+fn is_unexpected_html(headers: &HeaderMap, url: &Uri) -> bool {
     const HTML: &str = "text/html";
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_html = kind.trim_start().get(..HTML.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(HTML));
@@ -228,7 +228,7 @@ fn redirect(response: &Response, url: &Uri) -> Option<Uri> {
 
 /// Returns the URL to follow to. Only reads follow a redirect: a write could be sent twice or lose its body. Removes
 /// the token if the target is another host.
-fn follow(
+fn follow_redirect(
     outgoing: &ApiRequest,
     from: &Uri,
     to: Uri,

@@ -32,13 +32,13 @@ pub(crate) fn html_page_description(body: &[u8]) -> Option<String> {
 }
 
 /// Returns a description of the body if it is an HTML page, with the remark that a proxy or gateway sent it.
-pub(crate) fn foreign_page(body: &[u8]) -> Option<String> {
+pub(crate) fn unexpected_html_page(body: &[u8]) -> Option<String> {
     html_page_description(body).map(of_something_in_front)
 }
 
 /// As [`foreign_page`], for a body that is known to be a page.
 pub(super) fn foreign(body: &[u8]) -> String {
-    foreign_page(body).unwrap_or_else(|| UNTITLED_PAGE.to_owned())
+    unexpected_html_page(body).unwrap_or_else(|| UNTITLED_PAGE.to_owned())
 }
 
 fn of_something_in_front(said: String) -> String {

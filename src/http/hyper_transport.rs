@@ -106,10 +106,10 @@ impl HyperTransport {
             None => self.connect().await?,
         };
         left.store(true, Ordering::Relaxed);
-        self.exchange_on(connection, request.map(Full::new), reused).await
+        self.send_on(connection, request.map(Full::new), reused).await
     }
 
-    async fn exchange_on(
+    async fn send_on(
         &self,
         mut connection: Connection,
         request: http::Request<Full<Bytes>>,
@@ -124,7 +124,7 @@ impl HyperTransport {
         .await;
         match response {
             Ok(response) => Ok(response.map(|incoming| {
-                Body::new(Exchange {
+                Body::new(PooledBody {
                     incoming,
                     connection: connection.driver.is_some().then_some(connection),
                     idle: self.idle.clone(),
@@ -179,7 +179,7 @@ impl Transport for HyperTransport {
         Box::pin(async move { self.exchange(request, &AtomicBool::new(false)).await })
     }
 
-    fn send_noting<'a>(
+    fn send_tracked<'a>(
         &'a self,
         request: Request,
         left: &'a AtomicBool,
@@ -195,13 +195,13 @@ impl fmt::Debug for HyperTransport {
 }
 
 /// The body of a response, and its connection, which returns to the idle connections at the end of the body.
-struct Exchange {
+struct PooledBody {
     incoming: Incoming,
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
-impl Exchange {
+impl PooledBody {
     /// Returns the connection to the idle ones, if it is open and there are not too many.
     fn keep_connection(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
@@ -215,7 +215,7 @@ impl Exchange {
     }
 }
 
-impl Stream for Exchange {
+impl Stream for PooledBody {
     type Item = Result<Bytes, TransportError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -267,7 +267,7 @@ mod tests {
         let (ours, theirs) = tokio::io::duplex(1024);
         let connection = handshake(Box::new(ours)).await.unwrap();
         drop(theirs);
-        let exchange = plain.exchange_on(connection, request(), true);
+        let exchange = plain.send_on(connection, request(), true);
         let result = tokio::time::timeout(Duration::from_secs(5), exchange).await;
         let error = result.expect("it waits for a response that can't come").unwrap_err();
         assert!(error.reused && !error.sent, "{error:?}");

@@ -8,7 +8,7 @@ const LINE_LIMIT: usize = 256 * 1024;
 /// Splits chunks of any size into lines. A line within one chunk is a slice of it and is not copied. The buffer is
 /// never longer than the longest line and one chunk.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub(crate) struct LineDecoder {
     /// The rest of the last chunk.
     piece: Bytes,
     /// The beginning of a line whose end has not arrived.
@@ -25,7 +25,7 @@ pub(crate) enum Line {
     Cut(Bytes),
 }
 
-impl Lines {
+impl LineDecoder {
     /// Adds the next chunk. Call it only after [`next`](Self::next) returned `None`.
     pub(crate) fn push(&mut self, piece: Bytes) {
         debug_assert!(self.piece.is_empty(), "lines are left");
@@ -88,7 +88,7 @@ mod tests {
 
     /// Returns all lines and the rest, with the text in chunks of this size.
     fn cut(text: &[u8], size: usize) -> (Vec<Line>, Option<Bytes>) {
-        let mut lines = Lines::default();
+        let mut lines = LineDecoder::default();
         let mut found = Vec::new();
         for piece in text.chunks(size) {
             lines.push(Bytes::copy_from_slice(piece));
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_a_stream_that_ended() {
-        let mut lines = Lines::default();
+        let mut lines = LineDecoder::default();
         lines.push(Bytes::from(vec![b'x'; LINE_LIMIT + 1]));
         assert!(matches!(lines.next(), Some(Line::Cut(_))) && lines.next().is_none());
         assert_eq!(lines.rest(), None, "the rest of what is dropped");

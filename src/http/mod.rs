@@ -39,19 +39,20 @@ use bytes::Bytes;
 pub use body::Body;
 pub(crate) use body::BodyError;
 pub use download::{Download, DownloadStream, Progress};
-pub(crate) use download::{Report, Source};
+pub(crate) use download::{ProgressFn, Source};
 pub(crate) use error_message::{body_excerpt, error_message, single_line, status_and_message};
-pub(crate) use execute::Http;
-pub(crate) use html_page::{foreign_page, html_page_description};
-pub(crate) use hyper_transport::{HyperTransport, ServerAddress as PlainEndpoint};
+pub(crate) use execute::HttpClient;
+pub(crate) use html_page::{html_page_description, unexpected_html_page};
+pub(crate) use hyper_transport::{HyperTransport, ServerAddress};
 pub(crate) use limiter::RateLimiter;
-pub(crate) use lines::{Line, Lines};
+pub(crate) use lines::{Line, LineDecoder};
 pub(crate) use media_type::media_type;
 pub(crate) use multipart::MultipartForm;
 pub(crate) use outcome::{
-    GatewayError, Semantics, connection_lost_kind, gateway_error, kind_of_status, may_have_happened,
+    GatewayError, RequestSemantics, connection_lost_kind, gateway_error, kind_of_status,
+    may_have_taken_effect,
 };
-pub(crate) use plain_http::{PlainHttp, is_exposed, plain_http_error};
+pub(crate) use plain_http::{PlainHttpPolicy, is_exposed, plain_http_error};
 pub(crate) use request::{ApiRequest, RateLimitRetry};
 pub(crate) use reqwest_transport::ReqwestTransport;
 pub(crate) use response::BufferedResponse;
@@ -83,7 +84,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
     /// As [`send`](Self::send), and sets `left` before the first byte may be sent. If the future is dropped before
     /// that, the request had no effect.
-    fn send_noting<'a>(
+    fn send_tracked<'a>(
         &'a self,
         request: Request,
         left: &'a AtomicBool,

@@ -7,7 +7,7 @@ use super::error_message::is_unknown_route;
 
 /// The effect of sending a request, as RFC 9110 (9.2) has it. It decides what a missing response means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Semantics {
+pub(crate) enum RequestSemantics {
     /// It changes nothing.
     Safe,
     /// It changes something; sending it twice has the same effect as sending it once.
@@ -68,7 +68,7 @@ pub(crate) fn kind_of_status(status: u16, words: &str) -> ErrorKind {
 }
 
 /// Returns what a gateway's status means for a request with this effect; `None` for other statuses.
-pub(crate) fn gateway_error(effect: Semantics, status: u16, words: &str) -> Option<GatewayError> {
+pub(crate) fn gateway_error(effect: RequestSemantics, status: u16, words: &str) -> Option<GatewayError> {
     if !is_without_response(status) {
         return None;
     }
@@ -90,18 +90,18 @@ pub(crate) fn gateway_error(effect: Semantics, status: u16, words: &str) -> Opti
 }
 
 /// Returns what it means if a gateway responds instead of the server.
-pub(super) fn missing_response(effect: Semantics) -> GatewayError {
-    if effect == Semantics::NonIdempotent { GatewayError::Unknown } else { GatewayError::NoResponse }
+pub(super) fn missing_response(effect: RequestSemantics) -> GatewayError {
+    if effect == RequestSemantics::NonIdempotent { GatewayError::Unknown } else { GatewayError::NoResponse }
 }
 
 /// Returns the kind of error for a connection that closed before the response was complete. `sent`: whether any byte of
 /// the request may have been sent.
-pub(crate) fn connection_lost_kind(effect: Semantics, sent: bool) -> ErrorKind {
-    if sent && effect != Semantics::Safe { ErrorKind::UnknownOutcome } else { ErrorKind::Unreachable }
+pub(crate) fn connection_lost_kind(effect: RequestSemantics, sent: bool) -> ErrorKind {
+    if sent && effect != RequestSemantics::Safe { ErrorKind::UnknownOutcome } else { ErrorKind::Unreachable }
 }
 
 /// Returns whether a failed write may have taken effect.
-pub(crate) fn may_have_happened(error: &Error) -> bool {
+pub(crate) fn may_have_taken_effect(error: &Error) -> bool {
     let is_unanswered = match error.kind() {
         ErrorKind::UnknownOutcome => return true,
         // `Decode` on a write means that an HTML page came instead of the response.
@@ -122,9 +122,9 @@ mod tests {
             for words in ["", "Bad Gateway", "<html><title>x</title>", "socket hang up", "upstream timed out"]
             {
                 for (effect, expected) in [
-                    (Semantics::Safe, GatewayError::NoResponse),
-                    (Semantics::Idempotent, GatewayError::NoResponse),
-                    (Semantics::NonIdempotent, GatewayError::Unknown),
+                    (RequestSemantics::Safe, GatewayError::NoResponse),
+                    (RequestSemantics::Idempotent, GatewayError::NoResponse),
+                    (RequestSemantics::NonIdempotent, GatewayError::Unknown),
                 ] {
                     assert_eq!(gateway_error(effect, status, words), Some(expected), "{status} {words}");
                 }
@@ -132,14 +132,14 @@ mod tests {
             for words in ["tunneling socket could not be established, statusCode=503", "connect ECONNREFUSED"]
             {
                 assert_eq!(
-                    gateway_error(Semantics::NonIdempotent, status, words),
+                    gateway_error(RequestSemantics::NonIdempotent, status, words),
                     Some(GatewayError::NotForwarded),
                     "{words}"
                 );
             }
         }
         for status in [400, 425, 500, 501, 503, 505, 519, 528, 529, 531] {
-            assert_eq!(gateway_error(Semantics::NonIdempotent, status, ""), None, "{status}");
+            assert_eq!(gateway_error(RequestSemantics::NonIdempotent, status, ""), None, "{status}");
         }
     }
 }

@@ -8,7 +8,7 @@ use super::request::ApiRequest;
 
 /// Whether a key may be sent over plain HTTP to another machine. Refused by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum PlainHttp {
+pub(crate) enum PlainHttpPolicy {
     #[default]
     Refused,
     Allowed,

@@ -13,13 +13,13 @@ const OWN_MACHINE: &str = "localhost,127.0.0.0/8,[::1]";
 
 /// The proxy for each scheme of a request, and the hosts that are reached without one.
 #[derive(Debug)]
-pub(super) struct Routes {
+pub(super) struct ProxyMatcher {
     pub(super) https: Option<Url>,
     pub(super) http: Option<Url>,
-    pub(super) direct: Direct,
+    pub(super) direct: NoProxy,
 }
 
-impl Routes {
+impl ProxyMatcher {
     /// Returns the proxy for requests to this URL, if there is one.
     pub(super) fn to(&self, url: &Url) -> Option<&Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
@@ -31,7 +31,7 @@ impl Routes {
 ///
 /// # Errors
 /// `is_config` if it is not valid. The text omits the address, which may contain a password.
-pub(super) fn address(text: &str, for_scheme: &str) -> Result<Url> {
+pub(super) fn parse_proxy_url(text: &str, for_scheme: &str) -> Result<Url> {
     let text = text.trim();
     let refuse = |why: &str| {
         Err(Error::new(ErrorKind::Config, format!("the proxy for {for_scheme} URLs is not valid: {why}"))
@@ -88,7 +88,7 @@ fn has_bare_percent(text: &str) -> bool {
 /// `*.own.example` matches the subdomains only, and an entry with a port (`own.example:8443`) that port only. A name
 /// that is not ASCII is rejected: it must be punycode (`xn--mnchen-3ya.example`).
 #[derive(Debug)]
-pub(super) struct Direct(Vec<Entry>);
+pub(super) struct NoProxy(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -107,7 +107,7 @@ enum Hosts {
     Below(String),
 }
 
-impl Direct {
+impl NoProxy {
     /// Parses `NO_PROXY`: entries separated by commas or white space.
     ///
     /// # Errors
@@ -261,7 +261,7 @@ mod tests {
             ("*", "own.example 10.0.0.1 [fd00::1]:1", ""),
             (" , ", "localhost 127.0.0.1:3128 127.8.8.8 [::1]:80", "own.example"),
         ] {
-            let routes = Direct::of(Some(entry)).unwrap();
+            let routes = NoProxy::of(Some(entry)).unwrap();
             let reaches = |host: &str| routes.reaches(&format!("https://{host}/").parse().unwrap());
             for host in direct.split_whitespace() {
                 assert!(reaches(host), "{entry} {host}");
@@ -292,7 +292,7 @@ mod tests {
             "\u{1b}[2J",
             "\u{202e}.example",
         ] {
-            let error = Direct::of(Some(odd)).unwrap_err();
+            let error = NoProxy::of(Some(odd)).unwrap_err();
             assert!(error.is_config() && error.to_string().contains("NO_PROXY"), "{odd}: {error}");
             assert!(!error.to_string().contains(['\u{1b}', '\u{202e}']));
         }
@@ -315,7 +315,7 @@ mod tests {
             ("ftp://proxy", "neither http:// nor https://"),
             ("http://", "not an address"),
         ] {
-            let error = address(text, "https").unwrap_err();
+            let error = parse_proxy_url(text, "https").unwrap_err();
             let text = error.to_string();
             assert!(error.is_config() && text.contains(words) && text.contains("3128"), "{text}");
             assert!(!text.contains("s3c"), "{text}");
@@ -326,7 +326,7 @@ mod tests {
             "HTTPS://proxy",
             "http://[::1]:3128/",
         ] {
-            address(good, "https").unwrap();
+            parse_proxy_url(good, "https").unwrap();
         }
     }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::error::Error;
 
-use super::outcome::Semantics;
+use super::outcome::RequestSemantics;
 use super::status_policy::StatusPolicy;
 
 /// A request to the cloud API. It may be sent more than once.
@@ -52,11 +52,11 @@ impl ApiRequest {
     }
 
     /// Returns whether it is safe, idempotent or neither.
-    pub(super) fn semantics(&self) -> Semantics {
+    pub(super) fn semantics(&self) -> RequestSemantics {
         match (self.is_read(), self.idempotent) {
-            (true, _) => Semantics::Safe,
-            (false, true) => Semantics::Idempotent,
-            (false, false) => Semantics::NonIdempotent,
+            (true, _) => RequestSemantics::Safe,
+            (false, true) => RequestSemantics::Idempotent,
+            (false, false) => RequestSemantics::NonIdempotent,
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::error::{Error, ErrorKind};
 
 use super::error_message::status_and_message;
 use super::outcome::{
-    CHECK_BEFORE_RESEND, GatewayError, Semantics, cloudflare_description, gateway_error, kind_of_status,
+    CHECK_BEFORE_RESEND, GatewayError, RequestSemantics, cloudflare_description, gateway_error,
+    kind_of_status,
 };
 
 /// The server's text if the request needs a recent login.
@@ -17,7 +18,7 @@ pub(crate) enum StatusPolicy {
     Api,
     /// An endpoint that every server of this API has, such as a list of rows: 404 means that the server does not
     /// support it. (A missing row is an empty list with status 200.)
-    OfAPath,
+    Collection,
     /// A write to a row, under an API version that answers 404 without a body if the row does not exist.
     RowWrite,
     /// A device, to which the API forwards the request.
@@ -26,7 +27,7 @@ pub(crate) enum StatusPolicy {
 
 impl StatusPolicy {
     /// Returns the kind of error for this status. `words` is the message in the body.
-    pub(crate) fn classify(self, status: u16, words: &str, effect: Semantics) -> ErrorKind {
+    pub(crate) fn classify(self, status: u16, words: &str, effect: RequestSemantics) -> ErrorKind {
         if let Some(gateway) = gateway_error(effect, status, words) {
             return match (self, gateway) {
                 (_, GatewayError::Unknown) => ErrorKind::UnknownOutcome,
@@ -38,14 +39,14 @@ impl StatusPolicy {
         }
         match (status, kind_of_status(status, words)) {
             (404, _) if self == Self::RowWrite && words.is_empty() => ErrorKind::NotFound,
-            (404, _) if self == Self::OfAPath => ErrorKind::Unsupported,
+            (404, _) if self == Self::Collection => ErrorKind::Unsupported,
             (404, ErrorKind::NotFound) if self == Self::DeviceProxy => ErrorKind::DeviceOffline,
             (_, kind) => kind,
         }
     }
 
     /// Returns the error for this status, with its help text.
-    pub(crate) fn error(self, status: u16, words: String, effect: Semantics) -> Error {
+    pub(crate) fn error(self, status: u16, words: String, effect: RequestSemantics) -> Error {
         let kind = self.classify(status, &words, effect);
         let mut text = status_and_message(status, &words);
         if let Some(meaning) = cloudflare_description(status) {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
 
 use super::connection_error::connection_lost;
-use super::outcome::Semantics;
+use super::outcome::RequestSemantics;
 use super::request::ApiRequest;
 use super::response::BufferedResponse;
 use super::{Body, BodyError, TransportError};
@@ -34,7 +34,7 @@ pub(crate) struct StreamingResponse {
     pub(crate) headers: HeaderMap,
     body: Body,
     host: String,
-    effect: Semantics,
+    effect: RequestSemantics,
     token: Option<SecretString>,
     idle: IdleTimeout,
 }
@@ -122,7 +122,7 @@ impl StreamingResponse {
     /// # Errors
     /// `is_decode` if it is longer; `is_unreachable` if the connection broke, or `is_unknown_outcome` if the request
     /// was a write.
-    pub(crate) async fn whole(mut self) -> Result<BufferedResponse> {
+    pub(crate) async fn into_buffered(mut self) -> Result<BufferedResponse> {
         let body = self.collect().await?;
         let Self { operation, status, headers, token, .. } = self;
         Ok(BufferedResponse { operation, status, headers, body, token })
@@ -141,7 +141,7 @@ impl StreamingResponse {
 
     /// Reads the beginning of the body, up to the length that an error keeps.
     pub(super) async fn beginning(self) -> Bytes {
-        self.body.collect_some(BODY_LIMIT).await
+        self.body.collect_truncated(BODY_LIMIT).await
     }
 
     async fn collect(&mut self) -> Result<Bytes> {

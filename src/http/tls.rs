@@ -123,7 +123,7 @@ impl Verifier {
     }
 
     /// Returns the certificate, parsed, if the settings contain it.
-    fn named<'a>(&self, certificate: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
+    fn pinned<'a>(&self, certificate: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
         let is_named = self.named.iter().any(|named| named == certificate);
         is_named.then(|| Certificate::read(certificate)).flatten()
     }
@@ -139,7 +139,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let signed = self.signed(end_entity, intermediates, server_name, now);
-        match (signed, self.named(end_entity)) {
+        match (signed, self.pinned(end_entity)) {
             (Err(_), Some(certificate)) => {
                 certificate.check(server_name, now)?;
                 Ok(ServerCertVerified::assertion())
@@ -155,7 +155,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let usual = verify_tls12_signature(message, certificate, signed, &self.algorithms);
-        let (Err(refused), Some(named)) = (&usual, self.named(certificate)) else { return usual };
+        let (Err(refused), Some(named)) = (&usual, self.pinned(certificate)) else { return usual };
         // webpki can't parse this certificate, so its key is used directly.
         let mapping = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let mut fitting = mapping
@@ -172,7 +172,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let usual = verify_tls13_signature(message, certificate, signed, &self.algorithms);
-        let (Err(_), Some(named)) = (&usual, self.named(certificate)) else { return usual };
+        let (Err(_), Some(named)) = (&usual, self.pinned(certificate)) else { return usual };
         let key = SubjectPublicKeyInfoDer::from(named.key_info);
         verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::Result;
 
-use super::proxy::{self, Direct, Routes};
+use super::proxy::{self, NoProxy, ProxyMatcher};
 use super::root_certificates::RootCertificates;
 
 /// Proxies, and certificate authorities besides the public ones.
@@ -42,15 +42,18 @@ impl TransportConfig {
     }
 
     /// Returns the parsed proxies; `None` if none is set.
-    pub(super) fn routes(&self) -> Result<Option<Routes>> {
+    pub(super) fn routes(&self) -> Result<Option<ProxyMatcher>> {
         let of = |address: &Option<SecretString>, scheme| {
-            address.as_ref().map(|address| proxy::address(address.expose_secret(), scheme)).transpose()
+            address
+                .as_ref()
+                .map(|address| proxy::parse_proxy_url(address.expose_secret(), scheme))
+                .transpose()
         };
         let (https, http) = (of(&self.https_proxy, "https")?, of(&self.http_proxy, "http")?);
         if https.is_none() && http.is_none() {
             return Ok(None);
         }
-        Ok(Some(Routes { https, http, direct: Direct::of(self.no_proxy.as_deref())? }))
+        Ok(Some(ProxyMatcher { https, http, direct: NoProxy::of(self.no_proxy.as_deref())? }))
     }
 
     /// Returns host and port of the proxy for requests to this URL, if there is one.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{BoxFuture, Line, Lines, RetryPolicy, foreign_page};
+use crate::http::{BoxFuture, Line, LineDecoder, RetryPolicy, unexpected_html_page};
 
 use super::dedup::{Dedup, Verdict};
 use super::line::LogLine;
@@ -71,7 +71,7 @@ pub struct LogStream {
     wanted: LineSelection,
     patience: Duration,
     state: State,
-    lines: Lines,
+    lines: LineDecoder,
     seen: Dedup,
     /// Events to yield before any other work.
     events: VecDeque<LogEvent>,
@@ -108,7 +108,7 @@ impl LogStream {
             wanted,
             patience,
             state: State::New,
-            lines: Lines::default(),
+            lines: LineDecoder::default(),
             seen: Dedup::default(),
             events: VecDeque::new(),
             skipped: 0,
@@ -177,7 +177,7 @@ impl LogStream {
         let resumes = self.resumes() && error.as_ref().is_none_or(is_passing);
         if let Some(rest) = self.lines.rest() {
             // A partial line is sent again in full.
-            if !resumes || self.source.read(&rest).is_ok() || foreign_page(&rest).is_some() {
+            if !resumes || self.source.read(&rest).is_ok() || unexpected_html_page(&rest).is_some() {
                 self.line(&rest);
             }
         }
@@ -253,7 +253,7 @@ impl LogStream {
                     self.events.push_back(LogEvent::Line(line));
                 }
             }
-            Err(why) => match foreign_page(text) {
+            Err(why) => match unexpected_html_page(text) {
                 Some(page) => {
                     let text = format!("a log can't be read: it is {page}");
                     let error = self.of_the_feed(Error::new(ErrorKind::Decode, text));

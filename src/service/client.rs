@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
-use crate::http::{HyperTransport, PlainEndpoint, Transport as _};
+use crate::http::{HyperTransport, ServerAddress, Transport as _};
 
 /// Deadline of a health check with all its attempts, and of opening the event stream.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -57,14 +57,14 @@ async fn ask_live_once(address: SocketAddr) -> Result<()> {
         .header(http::header::HOST, address.to_string())
         .body(Bytes::new())
         .map_err(|cause| unreachable(operation, address, &cause))?;
-    let transport = HyperTransport::new(PlainEndpoint::Tcp(address.to_string()));
+    let transport = HyperTransport::new(ServerAddress::Tcp(address.to_string()));
     let response = transport.send(request).await.map_err(|cause| match cause {
         cause if cause.is_garbled() => not_ours(operation, address, &cause),
         cause if cause.sent => cut_off(operation, address, &cause),
         cause => unreachable(operation, address, &cause),
     })?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect_some(BODY_LIMIT).await;
+    let body = response.into_body().collect_truncated(BODY_LIMIT).await;
     let body: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
     let word = |name: &str| body.as_ref()?.get(name)?.as_str();
     match (status, word("status")) {

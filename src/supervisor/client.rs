@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::checks;
 use crate::env::{Environment, MalformedKey};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{HyperTransport, PlainEndpoint, Transport};
+use crate::http::{HyperTransport, ServerAddress, Transport};
 
 /// The label that gives a container the supervisor's address and key.
 const LABEL: &str = "io.balena.features.supervisor-api";
@@ -134,8 +134,8 @@ impl SupervisorConnection {
             HeaderValue::from_str(&host).map_err(|_| bad_address("it is not an address".into()))?;
         let key = key.map_err(ConfigFault::BadKey)?;
         let address = match &endpoint {
-            PlainEndpoint::Tcp(_) => format!("http://{host}"),
-            PlainEndpoint::Unix(_) => address,
+            ServerAddress::Tcp(_) => format!("http://{host}"),
+            ServerAddress::Unix(_) => address,
         };
         let query = format!("apikey={}", utf8_percent_encode(key.expose_secret(), QUERY));
         Ok(Self {
@@ -150,10 +150,10 @@ impl SupervisorConnection {
 
 /// Parses `http://host[:port]` or `unix:///path`. A path after the port would be ignored, so it is rejected, except
 /// for one that ends with a slash: the SDKs accept such an address and use its host and port.
-fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), String> {
+fn parse_address(address: &str) -> std::result::Result<(ServerAddress, String), String> {
     if let Some(path) = address.strip_prefix("unix://") {
         return if path.starts_with('/') {
-            Ok((PlainEndpoint::Unix(path.into()), "localhost".into()))
+            Ok((ServerAddress::Unix(path.into()), "localhost".into()))
         } else {
             Err("the path of a Unix socket starts with /".into())
         };
@@ -171,7 +171,7 @@ fn parse_address(address: &str) -> std::result::Result<(PlainEndpoint, String), 
         tracing::warn!("the path in the supervisor's address is not used: its API has none");
     }
     let port = authority.port_u16().unwrap_or(80);
-    Ok((PlainEndpoint::Tcp(format!("{}:{port}", authority.host())), authority.to_string()))
+    Ok((ServerAddress::Tcp(format!("{}:{port}", authority.host())), authority.to_string()))
 }
 
 impl ConfigFault {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::http::Semantics;
+use crate::http::RequestSemantics;
 
 /// Effect of a request, which determines whether it may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,11 @@ impl Retryability {
     }
 
     /// Returns the effect, as far as it matters for a lost response.
-    pub(crate) fn semantics(self) -> Semantics {
+    pub(crate) fn semantics(self) -> RequestSemantics {
         match self {
-            Self::Read | Self::FragileRead => Semantics::Safe,
-            Self::IdempotentWrite => Semantics::Idempotent,
-            Self::Write => Semantics::NonIdempotent,
+            Self::Read | Self::FragileRead => RequestSemantics::Safe,
+            Self::IdempotentWrite => RequestSemantics::Idempotent,
+            Self::Write => RequestSemantics::NonIdempotent,
         }
     }
 

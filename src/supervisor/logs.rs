@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::http::{Line, Lines};
+use crate::http::{Line, LineDecoder};
 
 use super::client::Supervisor;
 use super::endpoint as e;
@@ -95,13 +95,13 @@ impl Supervisor {
 /// Splits a body into lines.
 pub(super) struct LineReader {
     opened: StreamingResponse,
-    lines: Lines,
+    lines: LineDecoder,
     ended: bool,
 }
 
 impl LineReader {
     pub(super) fn new(opened: StreamingResponse) -> Self {
-        Self { opened, lines: Lines::default(), ended: false }
+        Self { opened, lines: LineDecoder::default(), ended: false }
     }
 
     pub(super) fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {

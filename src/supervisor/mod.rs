@@ -15,7 +15,7 @@ mod host_config;
 mod journal;
 mod local_mode;
 mod lock;
-mod locked;
+mod lock_rejection;
 mod logs;
 mod patience;
 mod redact;
@@ -50,7 +50,7 @@ pub use local_mode::{LocalTarget, TargetState};
 #[cfg(feature = "cli")]
 pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
-pub(crate) use locked::{Force, explain as explain_lock, is_lock_error as tells_lock};
+pub(crate) use lock_rejection::{Force, explain as explain_lock, is_lock_error as tells_lock};
 pub use logs::{LocalLog, LocalLogs};
 pub(crate) use request::RequestSpec;
 pub(crate) use response::{StreamingResponse, SupervisorResponse};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::endpoint::Endpoint;
-use super::locked::Force;
+use super::lock_rejection::Force;
 
 /// A request: endpoint, path, query and body.
 pub(crate) struct RequestSpec {

@@ -18,7 +18,7 @@ use crate::json;
 
 use super::client::Supervisor;
 use super::endpoint::Endpoint;
-use super::locked::{self, Force};
+use super::lock_rejection::{self, Force};
 use super::redact::redact;
 
 /// Number of bytes of an unreadable response that are searched for the key before its beginning is quoted.
@@ -155,7 +155,7 @@ impl SupervisorResponse {
     }
 
     fn classify(&self, words: &str) -> ErrorKind {
-        if self.endpoint.takes_locks && locked::is_lock_error(self.status, words) {
+        if self.endpoint.takes_locks && lock_rejection::is_lock_error(self.status, words) {
             return ErrorKind::Locked;
         }
         // Only a proxy in front sends these: the supervisor behind it is down, or ended during the call (§1.1).
@@ -190,7 +190,7 @@ impl SupervisorResponse {
 
     fn advise(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::Locked => locked::explain(error, self.force),
+            ErrorKind::Locked => lock_rejection::explain(error, self.force),
             ErrorKind::Unauthorized if self.is_out_of_scope() => error.out_of_scope().with_help(
                 "the key is valid, but not for this application: a container's key covers its own application only",
             ),

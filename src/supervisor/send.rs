@@ -80,14 +80,14 @@ impl Supervisor {
     /// Runs one attempt up to the head of the response.
     async fn open(&self, link: &SupervisorConnection, spec: &RequestSpec, left: &AtomicBool) -> Result<Head> {
         let started = Instant::now();
-        let result = match link.transport.send_noting(request(link, spec)?, left).await {
+        let result = match link.transport.send_tracked(request(link, spec)?, left).await {
             // The server may close an idle connection just as it is reused; a read is then simply sent again.
             Err(error)
                 if error.reused && (!error.sent || spec.endpoint.retryability == Retryability::Read) =>
             {
                 let mut request = request(link, spec)?;
                 request.extensions_mut().insert(FreshConnection);
-                link.transport.send_noting(request, left).await
+                link.transport.send_tracked(request, left).await
             }
             result => result,
         };
@@ -113,7 +113,7 @@ impl Supervisor {
         let refused = !(200..300).contains(&status) && !says_no;
         let body = if refused {
             // Reads more than is kept, so that no key is cut in two and then not recognized.
-            body.collect_some(BODY_LIMIT + self.secret().len() * SPELLING).await
+            body.collect_truncated(BODY_LIMIT + self.secret().len() * SPELLING).await
         } else {
             body.collect(RESPONSE_LIMIT).await.map_err(|error| match error {
                 BodyError::Transport(error) => self.broken(spec, Some(status), error),

@@ -38,7 +38,7 @@ impl Head {
 
     /// Returns the length of the file if this response is its rest from `start` on. The length must be known, because a
     /// server may send less than was requested.
-    pub(super) fn goes_on_in(&self, rest: &StreamingResponse, start: u64) -> Option<u64> {
+    pub(super) fn resumed_length(&self, rest: &StreamingResponse, start: u64) -> Option<u64> {
         let (from, total) = text(&rest.headers, &header::CONTENT_RANGE).and_then(content_range)?;
         let (ours, theirs) = (&self.headers, &rest.headers);
         // A 206 may omit the headers of the whole file, except `ETag` (RFC 9110, 15.3.7).

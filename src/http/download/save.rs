@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{self, PartialFile};
 
-use super::{Download, Piece};
+use super::{Download, DownloadEvent};
 
 impl Download {
     /// Writes the download to a file and returns its length in bytes. An existing file is replaced when the new one is
@@ -51,12 +51,12 @@ impl Download {
     async fn fill(&mut self, part: &mut PartialFile, mut mark: Option<u64>, path: &Path) -> Result<()> {
         let failed = |cause| fs::failed("write", path, cause);
         if part.written() > 0 {
-            self.go_on_from(part).await.map_err(failed)?;
+            self.resume_from(part).await.map_err(failed)?;
         }
         while let Some(piece) = self.next().await {
             match piece? {
-                Piece::Bytes(bytes) => part.write(&bytes).await.map_err(failed)?,
-                Piece::Restart => {
+                DownloadEvent::Bytes(bytes) => part.write(&bytes).await.map_err(failed)?,
+                DownloadEvent::Restart => {
                     if self.mark() != mark {
                         mark = self.mark();
                         std::mem::replace(part, part_of(path, mark).await?).discard();
@@ -69,7 +69,7 @@ impl Download {
     }
 
     /// Resumes with the bytes of a partial file.
-    async fn go_on_from(&mut self, part: &mut PartialFile) -> std::io::Result<()> {
+    async fn resume_from(&mut self, part: &mut PartialFile) -> std::io::Result<()> {
         if self.head.length.is_some_and(|length| part.written() > length) {
             return part.empty().await;
         }

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::BoxFuture;
 
-use super::{Download, Piece};
+use super::{Download, DownloadEvent};
 
 /// The bytes of a download: a `Stream` of `Result<Bytes>`. It ends after the first error.
 ///
@@ -47,20 +47,20 @@ impl Delivered {
             let (validator, length) = (head.validator.clone(), head.length);
             let Some(piece) = self.download.next().await else {
                 // The file is now shorter than what was returned.
-                return (self.again > 0).then(|| Err(another_file()));
+                return (self.again > 0).then(|| Err(file_changed_error()));
             };
             match piece {
                 Err(error) => return Some(Err(error)),
-                Ok(Piece::Restart) => {
+                Ok(DownloadEvent::Restart) => {
                     let head = &self.download.head;
                     let is_same = validator.is_some() && head.validator == validator;
                     let as_long = head.length.is_none_or(|now| length.is_none_or(|before| now == before));
                     if self.bytes > 0 && !(is_same && as_long) {
-                        return Some(Err(another_file()));
+                        return Some(Err(file_changed_error()));
                     }
                     self.again = self.bytes;
                 }
-                Ok(Piece::Bytes(mut bytes)) => {
+                Ok(DownloadEvent::Bytes(mut bytes)) => {
                     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                     let known = length.min(self.again);
                     self.again -= known;
@@ -75,7 +75,7 @@ impl Delivered {
     }
 }
 
-fn another_file() -> Error {
+fn file_changed_error() -> Error {
     Error::new(
         ErrorKind::Unreachable,
         "the connection broke, and the server does not confirm that it still has the same file",

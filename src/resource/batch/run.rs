@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::may_have_happened;
+use crate::http::may_have_taken_effect;
 use crate::resource::write_request::RowWriter;
 
 use super::in_flight::InFlight;
@@ -187,5 +187,5 @@ fn is_fatal(error: &Error) -> bool {
 }
 
 fn state(error: &Error) -> BatchState {
-    if may_have_happened(error) { BatchState::Unknown } else { BatchState::Failed }
+    if may_have_taken_effect(error) { BatchState::Unknown } else { BatchState::Failed }
 }

@@ -281,7 +281,7 @@ mod tests {
                 operation: "PATCH host-config".to_owned(),
                 status: 200,
                 is_html: false,
-                force: crate::supervisor::locked::Force::NotTaken,
+                force: crate::supervisor::lock_rejection::Force::NotTaken,
                 body: if read { stored.to_string().into() } else { "OK".into() },
             };
             Box::pin(async move {

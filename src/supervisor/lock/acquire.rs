@@ -51,13 +51,13 @@ impl AcquireLock {
         // A stale lock under the other name is deleted only after this one exists, so that a lock exists all the
         // time.
         let left = match &status.legacy {
-            Some(legacy) => match self.adopt(&legacy.path)? {
+            Some(legacy) => match self.take_over(&legacy.path)? {
                 Some(left) => Some(left),
                 None => return Ok(None),
             },
             None => None,
         };
-        let held = if status.file.is_some() { self.adopt(&self.lock.path)? } else { self.create()? };
+        let held = if status.file.is_some() { self.take_over(&self.lock.path)? } else { self.create()? };
         drop(left);
         let Some(held) = held else { return Ok(None) };
         // Two processes that take different names at the same time both see this and both release. The supervisor
@@ -97,7 +97,7 @@ impl AcquireLock {
     ///
     /// The file stays and changes its holder by `flock`. Deleting it and creating a new one would let the supervisor
     /// proceed in between, and two processes that take over could delete each other's file.
-    fn adopt(&self, path: &Path) -> Result<Option<HeldLock>> {
+    fn take_over(&self, path: &Path) -> Result<Option<HeldLock>> {
         let trouble = |cause| error::directory(&self.lock, "take over", cause);
         let file = match inspect::open(path, true) {
             Ok(file) => file,

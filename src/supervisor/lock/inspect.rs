@@ -113,7 +113,7 @@ pub(super) fn classify(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Op
     } else {
         PathKind::Other
     };
-    let life = seen.owner.as_ref().map(|owner| owner.life(&here));
+    let life = seen.owner.as_ref().map(|owner| owner.liveness(&here));
     let (owner_alive, stale) = match life {
         Some(Liveness::Alive) => (Some(true), None),
         Some(Liveness::Ended(why)) => (Some(false), Some(why)),

@@ -126,7 +126,7 @@ impl LockOwner {
     }
 
     /// Returns whether the process is alive, as visible from `here`.
-    pub(super) fn life(&self, here: &Self) -> Liveness {
+    pub(super) fn liveness(&self, here: &Self) -> Liveness {
         if differ(self.boot_id.as_ref(), here.boot_id.as_ref()) {
             return Liveness::Ended("the device has rebooted since it was taken".to_owned());
         }
@@ -232,9 +232,9 @@ mod tests {
     fn a_process_is_known_by_boot_container_id_and_start() {
         let me = here();
         assert!(me.process_started.is_some() && me.boot_id.is_some() && me.container.is_some());
-        assert!(me.is_this_process(&here()) && me.life(&here()) == Liveness::Alive);
+        assert!(me.is_this_process(&here()) && me.liveness(&here()) == Liveness::Alive);
 
-        let ended = |owner: &LockOwner| match owner.life(&me) {
+        let ended = |owner: &LockOwner| match owner.liveness(&me) {
             Liveness::Ended(why) => why,
             life => panic!("{life:?}"),
         };
@@ -250,12 +250,12 @@ mod tests {
             LockOwner { pid_namespace: None, container: other.clone(), ..here() },
         ];
         for moved in moved {
-            assert!(moved.life(&me) == Liveness::Elsewhere && !moved.is_this_process(&me));
+            assert!(moved.liveness(&me) == Liveness::Elsewhere && !moved.is_this_process(&me));
         }
-        assert_eq!(LockOwner { container: other, ..here() }.life(&me), Liveness::Alive);
+        assert_eq!(LockOwner { container: other, ..here() }.liveness(&me), Liveness::Alive);
         // An unknown value proves nothing.
         let unknown = LockOwner { process_started: None, pid_namespace: None, container: None, ..here() };
-        assert_eq!(unknown.life(&me), Liveness::Unknown);
+        assert_eq!(unknown.liveness(&me), Liveness::Unknown);
     }
 
     #[test]

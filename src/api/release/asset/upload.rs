@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::api::release::ReleaseKey;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::http::{BufferedResponse, MultipartForm, Progress, Report};
+use crate::http::{BufferedResponse, MultipartForm, Progress, ProgressFn};
 use crate::odata::{Key, Query};
 use crate::resource::json_request::decode;
 use crate::resource::key_value::ParentKey as _;
@@ -50,7 +50,7 @@ struct Upload {
     file: UploadFile,
     overwrites: bool,
     part: u64,
-    report: Option<Report>,
+    report: Option<ProgressFn>,
 }
 
 impl ReleaseAssets {
