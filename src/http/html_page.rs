@@ -36,7 +36,7 @@ pub(crate) fn unexpected_html_page(body: &[u8]) -> Option<String> {
     html_page_description(body).map(of_something_in_front)
 }
 
-/// As [`foreign_page`], for a body that is known to be a page.
+/// As [`unexpected_html_page`], for a body that is known to be a page.
 pub(super) fn foreign(body: &[u8]) -> String {
     unexpected_html_page(body).unwrap_or_else(|| UNTITLED_PAGE.to_owned())
 }
