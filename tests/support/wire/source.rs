@@ -20,7 +20,7 @@ pub(crate) struct Method {
 pub(crate) fn methods() -> Vec<Method> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![source.join("balena.rs")];
-    for folder in ["api", "auth", "logs", "settings"] {
+    for folder in ["api", "auth", "logs", "resource", "settings"] {
         collect(&source.join(folder), &mut files);
     }
     let mut methods = Vec::new();
