@@ -312,21 +312,15 @@ impl Builder {
     /// affected.
     pub fn build(self) -> Balena {
         let (settings, way, file) = (self.cloud(), self.transport_config(), self.file());
-        let unencrypted = self.plain_http();
+        let plain_http = self.plain_http();
         let Self { env, patience, token, retry, transport, clock, .. } = self;
         let supervisor = Supervisor::build(&env, patience);
         let limiter = settings
             .request_limit
             .map(|limit| RateLimiter::new(limit, settings.request_limit_interval, clock.clone()));
         let transport = transport.unwrap_or_else(|| Arc::new(ReqwestTransport::new(way)));
-        let http = Arc::new(HttpClient {
-            transport,
-            limiter,
-            retry,
-            budget: RetryBudget::new(),
-            clock,
-            unencrypted,
-        });
+        let http =
+            Arc::new(HttpClient { transport, limiter, retry, budget: RetryBudget::new(), clock, plain_http });
         let credential = Credential::new(env.cloud_key());
         let store = SettingsStore::new(settings, token, file);
         Balena(Arc::new(Core { env, supervisor, store, http, credential, whoami: Mutex::new(None) }))

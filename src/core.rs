@@ -17,6 +17,7 @@ use crate::env::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{
     ApiRequest, BufferedResponse, HttpClient, MultipartForm, RateLimitRetry, StatusPolicy, StreamingResponse,
+    operation,
 };
 use crate::odata::Address;
 use crate::settings::{ApiVersion, Settings, SettingsStore};
@@ -181,7 +182,7 @@ impl Core {
         let settings = self.settings();
         let url = format!("{}/{}/{address}", settings.api(), version.as_str());
         let is_read = method == Method::GET;
-        let outgoing = ApiRequest {
+        let api_request = ApiRequest {
             idempotent: repeatable || is_read,
             method,
             url,
@@ -198,7 +199,7 @@ impl Core {
             },
             secret_segment: None,
         };
-        self.http.execute(outgoing).await.map_err(|error| {
+        self.http.execute(api_request).await.map_err(|error| {
             let error = match &token {
                 Some(_) => unknown_names::explain_empty_error(error, address, fields),
                 None => error,
@@ -211,69 +212,65 @@ impl Core {
     ///
     /// # Errors
     /// `is_unauthorized` if there is no token; then nothing is sent.
-    pub(crate) async fn send(&self, plain: EndpointRequest) -> Result<BufferedResponse> {
-        let token = self.token_for(&plain).await?;
-        self.send_with_token(plain, Some(token)).await
+    pub(crate) async fn send(&self, request: EndpointRequest) -> Result<BufferedResponse> {
+        let token = self.token_for(&request).await?;
+        self.send_with_token(request, Some(token)).await
     }
 
     /// As [`send`](Self::send), with this token or without one.
     pub(crate) async fn send_with_token(
         &self,
-        plain: EndpointRequest,
+        request: EndpointRequest,
         token: Option<SecretString>,
     ) -> Result<BufferedResponse> {
         // `token` reads the settings file; without it, the file may not have been read yet.
         self.store.ready()?;
-        let outgoing = self.api_request(plain, token.clone())?;
-        self.http.execute(outgoing).await.map_err(|error| explain_second_factor(error, token.as_ref()))
+        let api_request = self.api_request(request, token.clone())?;
+        self.http.execute(api_request).await.map_err(|error| explain_second_factor(error, token.as_ref()))
     }
 
     /// Sends a request to an endpoint and returns the response with its body as a stream.
     ///
     /// # Errors
     /// `is_unauthorized` if there is no token; then nothing is sent.
-    pub(crate) async fn stream(&self, plain: EndpointRequest) -> Result<StreamingResponse> {
-        let token = self.token_for(&plain).await?;
-        self.stream_with_token(plain, Some(token)).await
+    pub(crate) async fn stream(&self, request: EndpointRequest) -> Result<StreamingResponse> {
+        let token = self.token_for(&request).await?;
+        self.stream_with_token(request, Some(token)).await
     }
 
     /// As [`stream`](Self::stream), with this token or without one.
     pub(crate) async fn stream_with_token(
         &self,
-        plain: EndpointRequest,
+        request: EndpointRequest,
         token: Option<SecretString>,
     ) -> Result<StreamingResponse> {
         self.store.ready()?;
-        let outgoing = self.api_request(plain, token.clone())?;
-        self.http.stream(outgoing).await.map_err(|error| explain_second_factor(error, token.as_ref()))
+        let api_request = self.api_request(request, token.clone())?;
+        self.http.stream(api_request).await.map_err(|error| explain_second_factor(error, token.as_ref()))
     }
 
-    async fn token_for(&self, plain: &EndpointRequest) -> Result<SecretString> {
+    async fn token_for(&self, request: &EndpointRequest) -> Result<SecretString> {
         self.token().await?.ok_or_else(|| {
-            let path = plain.path.split('?').next().unwrap_or_default();
-            let path = plain
-                .secret_segment
-                .as_deref()
-                .map_or(path.to_owned(), |secret| path.replace(secret, "[REDACTED]"));
-            not_logged_in().with_operation(format!("{} {path}", plain.method))
+            let EndpointRequest { method, path, secret_segment, .. } = request;
+            not_logged_in().with_operation(operation(method, path, secret_segment.as_deref()))
         })
     }
 
-    fn api_request(&self, plain: EndpointRequest, token: Option<SecretString>) -> Result<ApiRequest> {
-        let (headers, body) = json_body(plain.body.as_ref(), plain.headers);
+    fn api_request(&self, request: EndpointRequest, token: Option<SecretString>) -> Result<ApiRequest> {
+        let (headers, body) = json_body(request.body.as_ref(), request.headers);
         checks::body(body.len())?;
         let settings = self.settings();
         Ok(ApiRequest {
-            method: plain.method,
-            url: format!("{}{}", plain.base_url.unwrap_or_else(|| settings.api()), plain.path),
+            method: request.method,
+            url: format!("{}{}", request.base_url.unwrap_or_else(|| settings.api()), request.path),
             token,
             headers,
             body,
-            idempotent: plain.idempotent,
+            idempotent: request.idempotent,
             rate_limit_retry: RateLimitRetry::Never,
-            timeout: plain.timeout.unwrap_or(settings.timeout),
-            status_policy: plain.status_policy,
-            secret_segment: plain.secret_segment,
+            timeout: request.timeout.unwrap_or(settings.timeout),
+            status_policy: request.status_policy,
+            secret_segment: request.secret_segment,
         })
     }
 }

@@ -141,7 +141,7 @@ fn the_linker_runs_the_line_that_zig_tells_or_says_why_not() {
         "ld.lld -pie -o out a.o libc.a -z pack-relative-relocs --icf=all\n"
     );
     for (zig, said) in [
-        ("echo 'ld.lld -o other a.o'", "zig does not tell how it links out"),
+        ("echo 'ld.lld -o other a.o'", "zig printed no link command for out"),
         ("echo 'ar rcs libc.a'; echo 'error: no libc' >&2; exit 1", "error: no libc"),
     ] {
         let (code, errors) = link(zig);

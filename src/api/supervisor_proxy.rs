@@ -36,7 +36,7 @@ pub(crate) struct ProxiedCall {
 impl Core {
     /// Forwards a call. Success means that each device that received it accepted it.
     pub(crate) async fn send_proxied(&self, passed: ProxiedCall) -> Result<BufferedResponse> {
-        let effect =
+        let semantics =
             if passed.idempotent { RequestSemantics::Idempotent } else { RequestSemantics::NonIdempotent };
         let force = passed.force;
         let plain = EndpointRequest {
@@ -46,7 +46,7 @@ impl Core {
             ..EndpointRequest::new(Method::POST, format!("/supervisor{}", passed.path), Some(passed.body))
         };
         let response = self.send(plain).await.map_err(|error| explain_lock_error(error, force))?;
-        if response.status == 207 { combined_response(response, effect, force) } else { Ok(response) }
+        if response.status == 207 { combined_response(response, semantics, force) } else { Ok(response) }
     }
 }
 
@@ -86,10 +86,10 @@ impl DeviceResponse {
     }
 
     /// Returns the device's error: an error status, or an error inside a success.
-    fn refusal(&self, effect: RequestSemantics) -> Option<Error> {
+    fn refusal(&self, semantics: RequestSemantics) -> Option<Error> {
         let text = self.text();
         if !(200..300).contains(&self.status) {
-            return Some(StatusPolicy::DeviceProxy.error(self.status, error_message(&text), effect));
+            return Some(StatusPolicy::DeviceProxy.error(self.status, error_message(&text), semantics));
         }
         let answer: Value = serde_json::from_slice(&text).ok()?;
         let told = answer.get("Error")?.as_str().filter(|told| !told.is_empty())?;
@@ -103,12 +103,12 @@ impl DeviceResponse {
 /// of those that did.
 fn combined_response(
     response: BufferedResponse,
-    effect: RequestSemantics,
+    semantics: RequestSemantics,
     force: Force,
 ) -> Result<BufferedResponse> {
     let parts: Vec<DeviceResponse> =
         json::decode(&response.body).map_err(|cause| decode_error(&response, &cause))?;
-    let mut refused = parts.iter().filter_map(|part| part.refusal(effect));
+    let mut refused = parts.iter().filter_map(|part| part.refusal(semantics));
     if let Some(error) = refused.next() {
         let error = match (parts.len(), refused.count() + 1) {
             (1, _) => error,

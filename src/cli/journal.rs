@@ -18,7 +18,7 @@ use crate::supervisor::{JournalLines, JournalQuery};
 use super::Context;
 use super::output::{self, Output};
 
-use followed::Followed;
+use followed::FollowedService;
 
 /// Number of last entries requested again after an interruption.
 const AGAIN: u32 = 1000;
@@ -73,7 +73,7 @@ impl Logs {
             Some(service) if service.trim().is_empty() => {
                 return Err(Error::argument("--service", "the name is empty"));
             }
-            Some(service) => Some(Followed::new(context, service).await?),
+            Some(service) => Some(FollowedService::new(context, service).await?),
             None => None,
         };
         let mut printed = LineDedup::default();
@@ -92,7 +92,7 @@ impl Logs {
                 End::Moved => {
                     (pause, heard) = (FIRST_PAUSE, Instant::now());
                     printed.begin_anew();
-                    let service = followed.as_ref().map_or("", Followed::service);
+                    let service = followed.as_ref().map_or("", FollowedService::service);
                     output::remark(&format!("service {service} has a new container"));
                 }
                 End::Stream(error) => {
@@ -123,7 +123,7 @@ impl Logs {
     async fn open_again(
         &self,
         context: &Context,
-        followed: Option<&Followed>,
+        followed: Option<&FollowedService>,
         printed: &mut LineDedup,
         pause: &mut Duration,
         heard: Instant,
@@ -143,7 +143,7 @@ impl Logs {
     async fn open(
         &self,
         context: &Context,
-        followed: Option<&Followed>,
+        followed: Option<&FollowedService>,
         printed: &mut LineDedup,
     ) -> Result<JournalLines> {
         let mut query = JournalQuery::new();
@@ -177,7 +177,7 @@ impl Logs {
         context: &Context,
         lines: &mut JournalLines,
         printed: &mut LineDedup,
-        followed: Option<&mut Followed>,
+        followed: Option<&mut FollowedService>,
     ) -> Result<End> {
         let mut followed = followed.filter(|_| self.follow);
         let show = |line: String| {
@@ -194,7 +194,7 @@ impl Logs {
                 None => Ok(lines.next().await),
             };
             match (&next, &mut followed) {
-                (Ok(_), Some(followed)) => followed.heard(),
+                (Ok(_), Some(followed)) => followed.record_line(),
                 (Err(_), Some(followed)) if !printed.holds_back() => {
                     if followed.has_moved(context).await {
                         return Ok(End::Moved);

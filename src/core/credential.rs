@@ -87,9 +87,9 @@ impl Credential {
     }
 
     /// Returns the outcome of a renewal that another task ended since this generation, if one did.
-    fn outcome_since(&self, times: u64) -> Option<Result<()>> {
+    fn outcome_since(&self, generation: u64) -> Option<Result<()>> {
         let last = self.last();
-        (last.generation != times)
+        (last.generation != generation)
             .then(|| last.refused.as_ref().map_or(Ok(()), |refusal| Err(refusal.error())))
     }
 
@@ -138,13 +138,13 @@ impl Core {
     /// `is_unauthorized` if the session has expired or the server refuses to renew it; `is_io` or `is_config` if the
     /// settings file can't be read; `is_config` if the variable does not hold a key.
     pub(crate) async fn token(&self) -> Result<Option<SecretString>> {
-        let times = self.credential.last().generation;
+        let generation = self.credential.last().generation;
         let Some(found) = self.token_to_renew()? else { return self.current_token() };
         // The semaphore is never closed.
-        let _turn = self.credential.renewal_permit.acquire().await;
+        let _permit = self.credential.renewal_permit.acquire().await;
         // Another process that shares the settings file, or a new login, may have replaced the token meanwhile.
         let Some(old) = self.token_to_renew()? else { return self.current_token() };
-        match self.credential.outcome_since(times) {
+        match self.credential.outcome_since(generation) {
             Some(Ok(())) => self.current_token(),
             Some(Err(refusal)) if old.expose_secret() == found.expose_secret() => Err(refusal),
             _ => self.renew(old).await,
@@ -220,9 +220,9 @@ impl Core {
 
     /// Renews the token and returns the one to send.
     async fn renew(&self, old: SecretString) -> Result<Option<SecretString>> {
-        let outgoing = renewal_request(&self.settings(), old.clone());
-        let operation = outgoing.operation();
-        let answer = self.http.execute(outgoing).await;
+        let api_request = renewal_request(&self.settings(), old.clone());
+        let operation = api_request.operation();
+        let answer = self.http.execute(api_request).await;
         let refusal = answer
             .as_ref()
             .err()

@@ -7,14 +7,14 @@ use super::outcome::{CHECK_BEFORE_RESEND, RequestSemantics, connection_lost_kind
 use super::proxy::VIA_PROXY;
 
 /// Returns the error for a request whose connection to this host failed or broke.
-pub(super) fn connection_lost(host: &str, effect: RequestSemantics, error: TransportError) -> Error {
+pub(super) fn connection_lost(host: &str, semantics: RequestSemantics, error: TransportError) -> Error {
     // An error of this crate (settings, certificates) is returned as it is.
     let TransportError { sent, reused, cause } = error;
     let error = match cause.downcast::<Error>() {
         Ok(own) => return *own,
         Err(cause) => TransportError { sent, reused, cause },
     };
-    let kind = connection_lost_kind(effect, error.sent);
+    let kind = connection_lost_kind(semantics, error.sent);
     if kind == ErrorKind::UnknownOutcome {
         let text = format!("the connection closed before a response ({error})");
         return Error::new(kind, text).with_sent(true).with_source(error).with_help(CHECK_BEFORE_RESEND);

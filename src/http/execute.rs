@@ -41,7 +41,7 @@ pub(crate) struct HttpClient {
     pub(crate) budget: RetryBudget,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether a key may be sent over plain HTTP.
-    pub(crate) unencrypted: PlainHttpPolicy,
+    pub(crate) plain_http: PlainHttpPolicy,
 }
 
 /// How the body of the response is read.
@@ -55,23 +55,23 @@ enum BodyMode {
 
 impl HttpClient {
     /// Sends the request, with retries, and reads the whole response. Any status but 2xx is an error.
-    pub(crate) async fn execute(&self, outgoing: ApiRequest) -> Result<BufferedResponse> {
+    pub(crate) async fn execute(&self, api_request: ApiRequest) -> Result<BufferedResponse> {
         // The body is already in memory, so this does not fail: a broken body is retried as well.
-        self.send_with_retries(outgoing, BodyMode::Buffered).await?.into_buffered().await
+        self.send_with_retries(api_request, BodyMode::Buffered).await?.into_buffered().await
     }
 
     /// Sends the request, with retries, and returns the response with its body unread. Any status but 2xx is an error.
     /// The timeouts apply to the head of the response only.
-    pub(crate) async fn stream(&self, outgoing: ApiRequest) -> Result<StreamingResponse> {
-        self.send_with_retries(outgoing, BodyMode::Streaming).await
+    pub(crate) async fn stream(&self, api_request: ApiRequest) -> Result<StreamingResponse> {
+        self.send_with_retries(api_request, BodyMode::Streaming).await
     }
 
     /// Sends the request until an attempt succeeds or no retry is allowed.
-    async fn send_with_retries(&self, outgoing: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
-        let operation = outgoing.operation();
+    async fn send_with_retries(&self, api_request: ApiRequest, mode: BodyMode) -> Result<StreamingResponse> {
+        let operation = api_request.operation();
         let mut started = Instant::now();
         let mut attempts = 0;
-        let length = u64::try_from(outgoing.body.len()).unwrap_or(u64::MAX);
+        let length = u64::try_from(api_request.body.len()).unwrap_or(u64::MAX);
         let to_send = Duration::from_secs(length / MIN_UPLOAD_RATE);
         let total = TOTAL_LIMIT + to_send;
         loop {
@@ -82,18 +82,18 @@ impl HttpClient {
             }
             attempts += 1;
             let left = total.saturating_sub(started.elapsed());
-            let limit = (outgoing.timeout + to_send).min(left);
+            let limit = (api_request.timeout + to_send).min(left);
             // The URL that the redirects of this attempt lead to.
-            let mut at = address(&outgoing)?;
-            let attempt = self.attempt(&outgoing, &operation, mode, &mut at);
+            let mut at = address(&api_request)?;
+            let attempt = self.attempt(&api_request, &operation, mode, &mut at);
             let error = match tokio::time::timeout(limit, attempt).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => error,
-                Err(_) => timeout_error(&outgoing, limit),
+                Err(_) => timeout_error(&api_request, limit),
             };
             let error =
                 self.with_proxy_named(&at, error).with_operation(operation.clone()).with_attempts(attempts);
-            if let Some(requested) = outgoing.rate_limit_retry.delay(&error) {
+            if let Some(requested) = api_request.rate_limit_retry.delay(&error) {
                 // A server that keeps sending `Retry-After: 0` must not be retried without a pause.
                 let wait = if requested.is_zero() && attempts > 1 {
                     RetryPolicy::backoff(attempts - 1)
@@ -105,7 +105,9 @@ impl HttpClient {
                 started += wait;
                 continue;
             }
-            if !is_retryable(&outgoing, &error) || !self.retry.allows_attempt(attempts) || !self.budget.take()
+            if !is_retryable(&api_request, &error)
+                || !self.retry.allows_attempt(attempts)
+                || !self.budget.take()
             {
                 return Err(error);
             }
@@ -138,30 +140,30 @@ impl HttpClient {
     /// Sends the request once and follows redirects of reads. `url` is set to the last URL that was requested.
     async fn attempt(
         &self,
-        outgoing: &ApiRequest,
+        api_request: &ApiRequest,
         operation: &str,
         mode: BodyMode,
         url: &mut Uri,
     ) -> Result<StreamingResponse> {
-        if self.unencrypted == PlainHttpPolicy::Refused && is_exposed(url) && is_secret(outgoing) {
+        if self.plain_http == PlainHttpPolicy::Refused && is_exposed(url) && is_secret(api_request) {
             return Err(plain_http::plain_http_error(url));
         }
-        let mut token = outgoing.token.as_ref();
+        let mut token = api_request.token.as_ref();
         for _ in 0..=MAX_REDIRECTS {
-            let request = http_request(outgoing, url.clone(), token)?;
-            let lost = |error| connection_lost(authority(url), outgoing.semantics(), error);
+            let request = http_request(api_request, url.clone(), token)?;
+            let lost = |error| connection_lost(authority(url), api_request.semantics(), error);
             let response = self.transport.send(request).await.map_err(lost)?;
             if let Some(target) = redirect(&response, url) {
-                *url = follow_redirect(outgoing, url, target, response.status().as_u16(), &mut token)?;
+                *url = follow_redirect(api_request, url, target, response.status().as_u16(), &mut token)?;
                 continue;
             }
             let (head, body) = response.into_parts();
             let status = head.status.as_u16();
             if !head.status.is_success() {
                 let body = body.collect_truncated(BODY_LIMIT).await;
-                return Err(error_for_response(outgoing, status, &head.headers, &body, self.clock.now()));
+                return Err(error_for_response(api_request, status, &head.headers, &body, self.clock.now()));
             }
-            let streaming = StreamingResponse::new(operation, outgoing, authority(url), head, body);
+            let streaming = StreamingResponse::new(operation, api_request, authority(url), head, body);
             let page = match mode {
                 BodyMode::Buffered => {
                     let streaming = streaming.read().await?;
@@ -175,7 +177,7 @@ impl HttpClient {
                 }
                 BodyMode::Streaming => return Ok(streaming),
             };
-            return Err(page_instead(outgoing, status, &page));
+            return Err(page_instead(api_request, status, &page));
         }
         Err(Error::new(ErrorKind::Rejected, format!("redirected more than {MAX_REDIRECTS} times"))
             .with_sent(true))
@@ -190,8 +192,8 @@ fn is_unexpected_html(headers: &HeaderMap, url: &Uri) -> bool {
     is_html && media_type(url.path()) != Some(HTML)
 }
 
-fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -> Result<Request> {
-    let mut request = http::Request::builder().method(outgoing.method.clone()).uri(url);
+fn http_request(api_request: &ApiRequest, url: Uri, token: Option<&SecretString>) -> Result<Request> {
+    let mut request = http::Request::builder().method(api_request.method.clone()).uri(url);
     request = request.header(header::USER_AGENT, USER_AGENT);
     if let Some(token) = token {
         let mut value =
@@ -202,11 +204,11 @@ fn http_request(outgoing: &ApiRequest, url: Uri, token: Option<&SecretString>) -
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
     }
-    for (name, value) in &outgoing.headers {
+    for (name, value) in &api_request.headers {
         request = request.header(name, value);
     }
     request
-        .body(outgoing.body.clone())
+        .body(api_request.body.clone())
         .map_err(|cause| Error::new(ErrorKind::InvalidArgument, cause.to_string()))
 }
 
@@ -229,7 +231,7 @@ fn redirect(response: &Response, url: &Uri) -> Option<Uri> {
 /// Returns the URL to follow to. Only reads follow a redirect: a write could be sent twice or lose its body. Removes
 /// the token if the target is another host.
 fn follow_redirect(
-    outgoing: &ApiRequest,
+    api_request: &ApiRequest,
     from: &Uri,
     to: Uri,
     status: u16,
@@ -242,7 +244,7 @@ fn follow_redirect(
             .with_sent(true)
             .with_help("is the address of the API right, and no proxy or portal in between?"))
     };
-    if !outgoing.is_read() {
+    if !api_request.is_read() {
         return refuse("and a write is not sent on");
     }
     if from.scheme_str() == Some("https") && to.scheme_str() != Some("https") {
@@ -264,19 +266,19 @@ fn is_same_host(one: &Uri, other: &Uri) -> bool {
 }
 
 /// Returns whether the error is temporary and sending the request again is safe.
-fn is_retryable(outgoing: &ApiRequest, error: &Error) -> bool {
+fn is_retryable(api_request: &ApiRequest, error: &Error) -> bool {
     let passing = match error.kind() {
         ErrorKind::Unreachable | ErrorKind::RateLimited | ErrorKind::UnknownOutcome => true,
         _ => error.status().is_some_and(is_transient),
     };
-    let may_arrive_again = outgoing.idempotent || !error.was_sent() || error.status() == Some(TOO_EARLY);
+    let may_arrive_again = api_request.idempotent || !error.was_sent() || error.status() == Some(TOO_EARLY);
     passing && !error.is_permanent() && may_arrive_again
 }
 
-fn address(outgoing: &ApiRequest) -> Result<Uri> {
-    outgoing.url.parse().map_err(|_| {
+fn address(api_request: &ApiRequest) -> Result<Uri> {
+    api_request.url.parse().map_err(|_| {
         Error::new(ErrorKind::InvalidArgument, "the URL of this request is not valid")
-            .with_operation(outgoing.operation())
+            .with_operation(api_request.operation())
             .with_help("check names, settings and BALENA_API_URL")
     })
 }
@@ -287,9 +289,9 @@ fn authority(url: &Uri) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
 }
 
-fn timeout_error(outgoing: &ApiRequest, limit: Duration) -> Error {
+fn timeout_error(api_request: &ApiRequest, limit: Duration) -> Error {
     let error = Error::new(ErrorKind::Timeout, format!("no response within {limit:?}")).with_sent(true);
-    if outgoing.is_read() {
+    if api_request.is_read() {
         error
     } else {
         error.with_help("it may still take effect: check before you send it again")

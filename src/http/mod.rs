@@ -53,7 +53,7 @@ pub(crate) use outcome::{
     may_have_taken_effect,
 };
 pub(crate) use plain_http::{PlainHttpPolicy, is_exposed, plain_http_error};
-pub(crate) use request::{ApiRequest, RateLimitRetry};
+pub(crate) use request::{ApiRequest, RateLimitRetry, operation};
 pub(crate) use reqwest_transport::ReqwestTransport;
 pub(crate) use response::BufferedResponse;
 pub(crate) use retry::RetryBudget;

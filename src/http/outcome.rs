@@ -68,7 +68,7 @@ pub(crate) fn kind_of_status(status: u16, words: &str) -> ErrorKind {
 }
 
 /// Returns what a gateway's status means for a request with this effect; `None` for other statuses.
-pub(crate) fn gateway_error(effect: RequestSemantics, status: u16, words: &str) -> Option<GatewayError> {
+pub(crate) fn gateway_error(semantics: RequestSemantics, status: u16, words: &str) -> Option<GatewayError> {
     if !is_without_response(status) {
         return None;
     }
@@ -85,19 +85,27 @@ pub(crate) fn gateway_error(effect: RequestSemantics, status: u16, words: &str) 
     Some(if has_no_connection.iter().any(|text| words.contains(text)) {
         GatewayError::NotForwarded
     } else {
-        missing_response(effect)
+        missing_response(semantics)
     })
 }
 
 /// Returns what it means if a gateway responds instead of the server.
-pub(super) fn missing_response(effect: RequestSemantics) -> GatewayError {
-    if effect == RequestSemantics::NonIdempotent { GatewayError::Unknown } else { GatewayError::NoResponse }
+pub(super) fn missing_response(semantics: RequestSemantics) -> GatewayError {
+    if semantics == RequestSemantics::NonIdempotent {
+        GatewayError::Unknown
+    } else {
+        GatewayError::NoResponse
+    }
 }
 
 /// Returns the kind of error for a connection that closed before the response was complete. `sent`: whether any byte of
 /// the request may have been sent.
-pub(crate) fn connection_lost_kind(effect: RequestSemantics, sent: bool) -> ErrorKind {
-    if sent && effect != RequestSemantics::Safe { ErrorKind::UnknownOutcome } else { ErrorKind::Unreachable }
+pub(crate) fn connection_lost_kind(semantics: RequestSemantics, sent: bool) -> ErrorKind {
+    if sent && semantics != RequestSemantics::Safe {
+        ErrorKind::UnknownOutcome
+    } else {
+        ErrorKind::Unreachable
+    }
 }
 
 /// Returns whether a failed write may have taken effect.
@@ -121,12 +129,12 @@ mod tests {
         for status in [408, 502, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530] {
             for words in ["", "Bad Gateway", "<html><title>x</title>", "socket hang up", "upstream timed out"]
             {
-                for (effect, expected) in [
+                for (semantics, expected) in [
                     (RequestSemantics::Safe, GatewayError::NoResponse),
                     (RequestSemantics::Idempotent, GatewayError::NoResponse),
                     (RequestSemantics::NonIdempotent, GatewayError::Unknown),
                 ] {
-                    assert_eq!(gateway_error(effect, status, words), Some(expected), "{status} {words}");
+                    assert_eq!(gateway_error(semantics, status, words), Some(expected), "{status} {words}");
                 }
             }
             for words in ["tunneling socket could not be established, statusCode=503", "connect ECONNREFUSED"]

@@ -27,8 +27,8 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// Returns whether the request contains a secret: a token, or a body that may be a login.
-pub(super) fn is_secret(outgoing: &ApiRequest) -> bool {
-    outgoing.token.is_some() || (outgoing.method == Method::POST && !outgoing.body.is_empty())
+pub(super) fn is_secret(api_request: &ApiRequest) -> bool {
+    api_request.token.is_some() || (api_request.method == Method::POST && !api_request.body.is_empty())
 }
 
 /// Returns the error for a secret that would be sent to this URL.

@@ -117,7 +117,7 @@ impl NoProxy {
         let entries = entries.iter().flat_map(|text| text.split([',', ' ', '\t'])).map(str::trim);
         let entries = entries.filter(|entry| !entry.is_empty()).map(|entry| {
             Entry::of(entry).ok_or_else(|| {
-                let text = format!("NO_PROXY has an entry that means nothing: {}", escaped(entry));
+                let text = format!("NO_PROXY has an invalid entry: {}", escaped(entry));
                 Error::new(ErrorKind::Config, text).with_help(
                     "entries are names (own.example, *.own.example), addresses (10.0.0.1), networks (10.0.0.0/8 or 10.*), each with a port or without, or * for all; a name is written in ASCII (xn--…)",
                 )

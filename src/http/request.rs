@@ -39,11 +39,7 @@ impl ApiRequest {
     pub(crate) fn operation(&self) -> String {
         let path = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
         let path = path.find('/').and_then(|at| path.get(at..)).unwrap_or("/");
-        let path = path.split('?').next().unwrap_or_default();
-        match &self.secret_segment {
-            Some(secret) => format!("{} {}", self.method, path.replace(secret.as_str(), "[REDACTED]")),
-            None => format!("{} {path}", self.method),
-        }
+        operation(&self.method, path, self.secret_segment.as_deref())
     }
 
     /// Returns whether it is GET or HEAD.
@@ -58,6 +54,15 @@ impl ApiRequest {
             (false, true) => RequestSemantics::Idempotent,
             (false, false) => RequestSemantics::NonIdempotent,
         }
+    }
+}
+
+/// Returns method and path, without the query and with `[REDACTED]` for the secret segment.
+pub(crate) fn operation(method: &Method, path: &str, secret_segment: Option<&str>) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    match secret_segment {
+        Some(secret) => format!("{method} {}", path.replace(secret, "[REDACTED]")),
+        None => format!("{method} {path}"),
     }
 }
 

@@ -16,21 +16,21 @@ use super::status_policy::wants_fresh_login;
 
 /// Returns the error for a response with this status.
 pub(super) fn error_for_response(
-    outgoing: &ApiRequest,
+    api_request: &ApiRequest,
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
     now: Timestamp,
 ) -> Error {
-    let words = without_token(outgoing, error_message(body));
-    let error = outgoing
+    let words = without_token(api_request, error_message(body));
+    let error = api_request
         .status_policy
-        .error(status, words, outgoing.semantics())
+        .error(status, words, api_request.semantics())
         .with_retry_after(retry_after(headers, now));
     if !error.is_unauthorized() || wants_fresh_login(&error) {
         return error;
     }
-    error.with_help(if outgoing.token.is_none() {
+    error.with_help(if api_request.token.is_none() {
         "nobody is logged in: set BALENA_API_KEY, or give the builder a token"
     } else {
         "the token is wrong or expired, or it has no permission for this: the server does not tell which"
@@ -38,8 +38,8 @@ pub(super) fn error_for_response(
 }
 
 /// Redacts the token, in case the server echoes the request.
-fn without_token(outgoing: &ApiRequest, words: String) -> String {
-    match outgoing.token.as_ref().map(ExposeSecret::expose_secret) {
+fn without_token(api_request: &ApiRequest, words: String) -> String {
+    match api_request.token.as_ref().map(ExposeSecret::expose_secret) {
         Some(token) if !token.is_empty() && words.contains(token) => words.replace(token, "[REDACTED]"),
         _ => words,
     }
@@ -47,12 +47,12 @@ fn without_token(outgoing: &ApiRequest, words: String) -> String {
 
 /// Returns the error for an HTML page with a success status: a proxy or a captive portal responded instead of the
 /// server.
-pub(super) fn page_instead(outgoing: &ApiRequest, status: u16, body: &[u8]) -> Error {
-    let page = without_token(outgoing, foreign(body));
+pub(super) fn page_instead(api_request: &ApiRequest, status: u16, body: &[u8]) -> Error {
+    let page = without_token(api_request, foreign(body));
     let text = format!("status {status} with an answer that can't be read: it is {page}");
-    let words = without_token(outgoing, error_message(body.get(..BODY_LIMIT).unwrap_or(body)));
+    let words = without_token(api_request, error_message(body.get(..BODY_LIMIT).unwrap_or(body)));
     let error = Error::new(ErrorKind::Decode, text).with_status(status).with_body(words).with_sent(true);
-    match missing_response(outgoing.semantics()) {
+    match missing_response(api_request.semantics()) {
         GatewayError::Unknown => {
             error.with_note("it is not known whether it took effect").with_help(CHECK_BEFORE_RESEND)
         }

@@ -27,8 +27,8 @@ pub(crate) enum StatusPolicy {
 
 impl StatusPolicy {
     /// Returns the kind of error for this status. `words` is the message in the body.
-    pub(crate) fn classify(self, status: u16, words: &str, effect: RequestSemantics) -> ErrorKind {
-        if let Some(gateway) = gateway_error(effect, status, words) {
+    pub(crate) fn classify(self, status: u16, words: &str, semantics: RequestSemantics) -> ErrorKind {
+        if let Some(gateway) = gateway_error(semantics, status, words) {
             return match (self, gateway) {
                 (_, GatewayError::Unknown) => ErrorKind::UnknownOutcome,
                 (Self::DeviceProxy, GatewayError::NotForwarded) => ErrorKind::DeviceOffline,
@@ -46,8 +46,8 @@ impl StatusPolicy {
     }
 
     /// Returns the error for this status, with its help text.
-    pub(crate) fn error(self, status: u16, words: String, effect: RequestSemantics) -> Error {
-        let kind = self.classify(status, &words, effect);
+    pub(crate) fn error(self, status: u16, words: String, semantics: RequestSemantics) -> Error {
+        let kind = self.classify(status, &words, semantics);
         let mut text = status_and_message(status, &words);
         if let Some(meaning) = cloudflare_description(status) {
             text.push_str(meaning);

@@ -34,7 +34,7 @@ pub(crate) struct StreamingResponse {
     pub(crate) headers: HeaderMap,
     body: Body,
     host: String,
-    effect: RequestSemantics,
+    semantics: RequestSemantics,
     token: Option<SecretString>,
     idle: IdleTimeout,
 }
@@ -71,7 +71,7 @@ impl IdleTimeout {
 impl StreamingResponse {
     pub(super) fn new(
         operation: &str,
-        outgoing: &ApiRequest,
+        api_request: &ApiRequest,
         host: &str,
         head: http::response::Parts,
         body: Body,
@@ -82,8 +82,8 @@ impl StreamingResponse {
             headers: head.headers,
             body,
             host: host.to_owned(),
-            effect: outgoing.semantics(),
-            token: outgoing.token.clone(),
+            semantics: api_request.semantics(),
+            token: api_request.token.clone(),
             idle: IdleTimeout::default(),
         }
     }
@@ -156,6 +156,6 @@ impl StreamingResponse {
     }
 
     fn lost(&self, error: TransportError) -> Error {
-        connection_lost(&self.host, self.effect, error)
+        connection_lost(&self.host, self.semantics, error)
     }
 }

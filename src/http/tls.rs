@@ -229,7 +229,7 @@ fn explanation(refusal: &CertificateError, host: &str) -> (String, String) {
             )
         }
         CertificateError::UnknownIssuer | CertificateError::BadEncoding | CertificateError::Other(_) => (
-            format!("{of} is not of an authority that is known here"),
+            format!("{of} was not issued by a trusted authority"),
             "set BALENA_EXTRA_CA_CERTS to a PEM file with the certificate of the authority, or with the server's own".to_owned(),
         ),
         other => (

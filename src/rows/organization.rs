@@ -140,7 +140,7 @@ resource! {
         message / MESSAGE: String,
         /// Time of creation. Not in the published types of version 7.
         created_at / CREATED_AT: Timestamp,
-        /// Token for [`accept`](crate::api::organization::OrganizationInvites::accept); anyone who has it can join.
+        /// Token for `organization().invite().accept(…)`; anyone who has it can join.
         /// Sent only in the response that creates the invite.
         invitation_token / INVITATION_TOKEN = "invitationToken": SecretText,
     }

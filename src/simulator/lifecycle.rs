@@ -15,9 +15,11 @@ use super::{Power, apply, lock, server, update};
 use crate::tasks::TaskSet;
 
 /// Interval of checking whether the power is off.
-const POWER_LOOK: Duration = Duration::from_millis(5);
+const POWER_POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Interval of checking whether the engine is running.
 const ENGINE_RETRY: Duration = Duration::from_millis(100);
+/// Capacity of the queue of events. A supervisor sends one, when it ends.
+const EVENT_QUEUE: usize = 8;
 /// Length of the accept queue.
 const BACKLOG: u32 = 128;
 
@@ -26,8 +28,8 @@ const BACKLOG: u32 = 128;
 pub(super) struct Lifecycle {
     machine: Arc<Machine>,
     pub(super) process: Mutex<Option<Arc<Process>>>,
-    /// Given to each supervisor.
-    events: mpsc::UnboundedSender<Event>,
+    /// Sender that each supervisor gets a clone of.
+    events: mpsc::Sender<Event>,
     /// Whether a supervisor ran before: the first one finds everything settled, a later one polls the cloud at once.
     ran_before: AtomicBool,
     /// The device is being dropped: nothing is started any more.
@@ -53,7 +55,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 impl Lifecycle {
     /// Starts the supervisor of a device for the first time, on the address that `reserved` is bound to.
     pub(super) fn start(machine: Arc<Machine>, reserved: TcpSocket) -> std::io::Result<Arc<Self>> {
-        let (events, received) = mpsc::unbounded_channel();
+        let (events, received) = mpsc::channel(EVENT_QUEUE);
         let lifecycle = Arc::new(Self {
             machine,
             process: Mutex::default(),
@@ -71,7 +73,7 @@ impl Lifecycle {
     }
 
     /// Does what the supervisors ask for.
-    fn follow(self: &Arc<Self>, mut events: mpsc::UnboundedReceiver<Event>) {
+    fn follow(self: &Arc<Self>, mut events: mpsc::Receiver<Event>) {
         let lifecycle = Arc::clone(self);
         let reader = async move {
             while let Some(event) = events.recv().await {
@@ -84,7 +86,7 @@ impl Lifecycle {
             }
         };
         if self.tasks.spawn("supervisor events", reader).is_err() {
-            tracing::warn!("the simulated supervisor can't reboot or restart: its device is over");
+            tracing::warn!("the simulated supervisor can't reboot or restart: its device has ended");
         }
     }
 
@@ -177,7 +179,7 @@ impl Lifecycle {
     /// Switches the host on, after a pending shutdown is complete. Does nothing if it is on.
     pub(super) async fn switch_on(self: &Arc<Self>) {
         while lock(&self.machine.host).stage == Stage::GoingDown && !self.over.load(Ordering::Relaxed) {
-            tokio::time::sleep(POWER_LOOK).await;
+            tokio::time::sleep(POWER_POLL_INTERVAL).await;
         }
         self.boot().await;
     }

@@ -25,7 +25,7 @@ pub(super) struct Progress {
     pub(super) failures: u32,
 }
 
-/// What a supervisor tells the init system of its host.
+/// An event that a supervisor reports to the init system of its host.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
     /// The host accepted a reboot or shutdown, and the supervisor closed.
@@ -51,11 +51,11 @@ pub(super) struct Process {
     pub(super) applying_since: Mutex<Instant>,
     /// The power is about to go off: the loop does nothing more and reports nothing.
     pub(super) shutting_down: AtomicBool,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
 }
 
 impl Process {
-    pub(super) fn new(machine: Arc<Machine>, events: mpsc::UnboundedSender<Event>) -> Arc<Self> {
+    pub(super) fn new(machine: Arc<Machine>, events: mpsc::Sender<Event>) -> Arc<Self> {
         Arc::new(Self {
             machine,
             tasks: TaskSet::new(),
@@ -88,18 +88,19 @@ impl Process {
     pub(super) fn power(&self, power: Power) {
         if lock(&self.machine.host).go_down(power) {
             self.close();
-            self.tell(Event::PowerRequested(power));
+            self.report_event(Event::PowerRequested(power));
         }
     }
 
     /// Crashes. The supervisor is started again after `downtime`.
     pub(super) fn crash(&self, downtime: Duration) {
-        self.tell(Event::Crashed(downtime));
+        self.report_event(Event::Crashed(downtime));
     }
 
-    fn tell(&self, event: Event) {
-        if self.events.send(event).is_err() {
-            tracing::warn!(?event, "the simulated supervisor can't go down: its device is over");
+    /// Sends the event to the lifecycle of the host.
+    fn report_event(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            tracing::warn!(?event, "the simulated supervisor can't go down: its device has ended");
         }
     }
 

@@ -50,9 +50,9 @@ async fn what_is_refused_is_said_in_words_and_not_tried_again() {
                 "not for this name, but for: other.example",
                 "one of these names",
             ),
-            ("own_ca", "own_ca", "own_v1", "not of an authority that is known here", "BALENA_EXTRA_CA_CERTS"),
-            ("own_v1", "own_v1", "own_cn", "not of an authority that is known here", "BALENA_EXTRA_CA_CERTS"),
-            ("server", "server", "own_ca", "not of an authority that is known here", "BALENA_EXTRA_CA_CERTS"),
+            ("own_ca", "own_ca", "own_v1", "not issued by a trusted authority", "BALENA_EXTRA_CA_CERTS"),
+            ("own_v1", "own_v1", "own_cn", "not issued by a trusted authority", "BALENA_EXTRA_CA_CERTS"),
+            ("server", "server", "own_ca", "not issued by a trusted authority", "BALENA_EXTRA_CA_CERTS"),
             // It shows a certificate that is not its own.
             ("own_ca", "own_v1", "own_ca", "refused", "another certificate"),
             ("own_v1", "own_ca", "own_v1", "", ""),

@@ -13,14 +13,14 @@ const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A service and its last known container.
 #[derive(Debug)]
-pub(super) struct Followed {
+pub(super) struct FollowedService {
     service: String,
     container: String,
     pause: Duration,
     due: Instant,
 }
 
-impl Followed {
+impl FollowedService {
     /// Looks up the container of this service.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Followed {
     }
 
     /// Records a line of the container, which delays the next check.
-    pub(super) fn heard(&mut self) {
+    pub(super) fn record_line(&mut self) {
         self.pause = INITIAL_INTERVAL;
         self.due = Instant::now() + INITIAL_INTERVAL;
     }
@@ -58,7 +58,7 @@ impl Followed {
         match found {
             Some(container) if container != self.container => {
                 self.container = container;
-                self.heard();
+                self.record_line();
                 true
             }
             _ => false,

@@ -16,7 +16,7 @@ use super::token::{Checkpoint, ResumeToken};
 #[non_exhaustive]
 pub enum BatchState {
     /// The API accepted it, and a check or the response itself confirmed the effect. For items of
-    /// [`each`](crate::api::device::Devices::each): the call returned without an error; nothing else is checked.
+    /// `device().each(…)`: the call returned without an error; nothing else is checked.
     Done,
     /// The API accepted it, but its effect could not be checked; the error has the reason.
     Sent,
