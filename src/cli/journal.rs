@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::api::device::Local;
 use crate::error::{Error, Result};
-use crate::supervisor::{JournalLines, JournalQuery};
+use crate::supervisor::{JournalLines, JournalQuery, check_service_name};
 
 use super::Context;
 use super::output::{self, Output};
@@ -70,10 +70,10 @@ enum End {
 impl Logs {
     pub(super) async fn run(self, context: &Context) -> Result<Output> {
         let mut followed = match self.service.as_deref() {
-            Some(service) if service.trim().is_empty() => {
-                return Err(Error::argument("--service", "the name is empty"));
+            Some(service) => {
+                check_service_name("--service", service)?;
+                Some(FollowedService::new(context, service).await?)
             }
-            Some(service) => Some(FollowedService::new(context, service).await?),
             None => None,
         };
         let mut printed = LineDedup::default();

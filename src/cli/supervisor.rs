@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::supervisor::{Application, Call, Progress, ServiceStatus, no_such_service};
+use crate::supervisor::{Application, Call, Progress, ServiceStatus, check_service_name, no_such_service};
 
 use super::Context;
 use super::device::{recreated, services};
@@ -153,7 +153,10 @@ impl SupervisorCommand {
             Self::ContainerId { service: None } => {
                 Output::data(&context.timed(supervisor.container_ids()).await?)?
             }
-            Self::ContainerId { service: Some(name) } => Output::data(&context.container_of(&name).await?)?,
+            Self::ContainerId { service: Some(name) } => {
+                check_service_name("SERVICE", &name)?;
+                Output::data(&context.container_of(&name).await?)?
+            }
             Self::SingleContainer { app_id } => {
                 Output::data(&context.timed(application(app_id).single_container()).await?)?
             }
@@ -245,9 +248,6 @@ impl Context {
 
     /// Returns the id of a service's container.
     pub(super) async fn container_of(&self, service: &str) -> Result<String> {
-        if service.trim().is_empty() {
-            return Err(Error::argument("SERVICE", "the name is empty"));
-        }
         // All ids are requested so that an error can list the services.
         let mut ids = self.timed(self.balena.supervisor().container_ids()).await?;
         ids.remove(service).ok_or_else(|| {

@@ -18,6 +18,7 @@ use super::client::Supervisor;
 use super::endpoint::{self as e, Endpoint};
 use super::request::RequestSpec;
 use super::response::{SupervisorResponse, data_or_error};
+use super::service_names::check_service_name;
 use super::service_selector::ServiceSelector;
 use super::state::{ApplicationState, StateStatus, VersionedState, null_is_none};
 
@@ -136,8 +137,8 @@ impl Supervisor {
             #[serde(rename = "containerId")]
             container_id: String,
         }
-        let spec = if service.trim().is_empty() {
-            Err(Error::argument("service", "the name is empty"))
+        let spec = if let Err(error) = check_service_name("service", service) {
+            Err(error)
         } else if service.len() > LONGEST_NAME {
             let why = format_args!("it has {} bytes, and no name of a service is that long", service.len());
             Err(Error::argument("service", why))

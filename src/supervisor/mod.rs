@@ -55,7 +55,7 @@ pub use logs::{LocalLog, LocalLogs};
 pub(crate) use request::RequestSpec;
 pub(crate) use response::{StreamingResponse, SupervisorResponse};
 #[cfg(feature = "cli")]
-pub(crate) use service_names::no_such_service;
+pub(crate) use service_names::{check_service_name, no_such_service};
 pub use service_selector::ServiceSelector;
 #[cfg(feature = "cli")]
 pub(crate) use state::Progress;

@@ -1,8 +1,8 @@
-//! Names of services: the error for one that does not exist.
+//! Names of services: the check of one, and the error for one that does not exist.
 
 use std::fmt::Display;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 use super::state::Progress;
 
@@ -12,6 +12,18 @@ const MAX_LISTED: usize = 20;
 const MAX_TYPOS: usize = 2;
 /// Maximum length of a name in an error, in characters.
 const MAX_SHOWN: usize = 64;
+
+/// Checks the name of a service, which is this argument.
+///
+/// # Errors
+/// `is_invalid_argument` if it is empty.
+pub(crate) fn check_service_name(argument: &'static str, name: &str) -> Result<()> {
+    if !name.trim().is_empty() {
+        return Ok(());
+    }
+    Err(Error::argument(argument, "the name is empty")
+        .with_help("`balena-agent device services` lists the services"))
+}
 
 /// Returns the error for a service that is not among the `known` ones, with a suggestion.
 pub(crate) fn no_such_service(

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::ids::ImageId;
 
+use super::service_names::check_service_name;
+
 /// Selects a service.
 ///
 /// In an application with a single service the supervisor acts on that service **whatever the selector is**.
@@ -30,10 +32,10 @@ impl ServiceSelector {
     /// Returns the fields of the body that name the service.
     pub(super) fn body(&self) -> Result<Value> {
         match self {
-            Self::Name(name) if name.trim().is_empty() => {
-                Err(Error::argument("service", "the name is empty"))
+            Self::Name(name) => {
+                check_service_name("service", name)?;
+                Ok(json!({ "serviceName": name }))
             }
-            Self::Name(name) => Ok(json!({ "serviceName": name })),
             Self::Image(id) if id.get() <= 0 => {
                 Err(Error::argument("service", format_args!("{id} is not an image id")))
             }

@@ -9,7 +9,7 @@ use crate::ids::ApplicationId;
 
 use super::client::Supervisor;
 use super::patience::end_of;
-use super::service_names::{no_such_service, quoted};
+use super::service_names::{check_service_name, no_such_service, quoted};
 use super::state::{ApplicationState, ContainerStatus, Progress, ServiceStatus};
 
 /// Polling interval. On each poll the supervisor inspects every container.
@@ -54,9 +54,7 @@ impl Supervisor {
     /// the key's scope) has no such service and is not being updated; `is_timeout` after `limit`, with the last seen
     /// status.
     pub async fn wait_for(&self, service: &str, status: ServiceStatus, limit: Duration) -> Result<()> {
-        if service.trim().is_empty() {
-            return Err(Error::argument("service", "the name is empty"));
-        }
+        check_service_name("service", service)?;
         self.wait_until(limit, &format!("service {} to be {status}", quoted(service)), async || {
             let found = match self.find(service).await? {
                 Ok(found) => found,
