@@ -22,8 +22,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Silence after which a client gives up the service. The service pings at least every minute.
 pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 
-/// Attempts of a health check whose connection is closed before a response, and the pause between two attempts.
-const MAX_ATTEMPTS: u32 = 5;
+/// Attempts of a health check whose connection is closed before a response, and the pause between two attempts. They
+/// fill most of the deadline.
+const MAX_ATTEMPTS: u32 = 15;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 const IS_IT_RUNNING: &str = "is `balena-agent run` running, and is AGENT_LISTEN the same for both?";

@@ -24,8 +24,9 @@ pub(crate) struct SlotLimits {
 /// Which client is replaced when no slot is free.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum EvictionPolicy {
-    /// The client without activity for the longest time; clients that were never active first.
-    Anyone,
+    /// The client without activity for the longest time; first those that were never active for this long. A client
+    /// that has just connected is no such client: its request is still on its way.
+    Anyone(Duration),
     /// Only a client that was never active, and only this long after it connected.
     Silent(Duration),
 }
@@ -155,12 +156,12 @@ impl Holders {
     }
 
     fn evict(&mut self, giving_way: EvictionPolicy, among: impl Fn(&Holder) -> bool) -> bool {
-        let may_go = |holder: &Holder| match giving_way {
-            EvictionPolicy::Anyone => true,
-            EvictionPolicy::Silent(after) => !holder.shown && holder.since.elapsed() >= after,
-        };
+        let (EvictionPolicy::Anyone(grace) | EvictionPolicy::Silent(grace)) = giving_way;
+        let is_silent = |holder: &Holder| !holder.shown && holder.since.elapsed() >= grace;
+        let may_go = |holder: &Holder| matches!(giving_way, EvictionPolicy::Anyone(_)) || is_silent(holder);
         let candidates = self.list.iter().enumerate().filter(|(_, holder)| among(holder) && may_go(holder));
-        let Some((index, _)) = candidates.min_by_key(|(_, holder)| (holder.shown, holder.since, holder.id))
+        let Some((index, _)) =
+            candidates.min_by_key(|(_, holder)| (!is_silent(holder), holder.since, holder.id))
         else {
             return false;
         };
@@ -204,8 +205,9 @@ mod tests {
         for_loopback: 2,
         for_one_address: 3,
         for_all_of_loopback: 6,
-        giving_way: EvictionPolicy::Anyone,
+        giving_way: EvictionPolicy::Anyone(GRACE),
     };
+    const GRACE: Duration = Duration::from_millis(1500);
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -241,6 +243,22 @@ mod tests {
         drop(held);
         assert_eq!(places.held(), 0);
         assert_eq!(places.admit(ip("127.0.0.1")).unwrap().1, Admission::Free);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_connected_is_not_the_first_to_go() {
+        let places = ConnectionSlots::new(LIMITS);
+        let held = take(&places, &["127.0.0.1"; 6]).await;
+        held.iter().take(5).for_each(ConnectionSlot::mark_active);
+        // One second is less than the grace: the request of the last one may be on its way.
+        let newest = places.admit(ip("127.0.0.1")).unwrap().0;
+        assert!(is_displaced(&held[5]), "older than the active ones, and still in the order of age");
+        let newer = places.admit(ip("127.0.0.1")).unwrap().0;
+        assert!(is_displaced(&held[0]) && !is_displaced(&newest), "an active one goes before a new one");
+        tokio::time::advance(GRACE).await;
+        newer.mark_active();
+        places.admit(ip("127.0.0.1")).unwrap();
+        assert!(is_displaced(&newest), "silent for longer than the grace");
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,8 +31,10 @@ const CONNECTIONS: SlotLimits = SlotLimits {
     for_loopback: 8,
     for_one_address: 16,
     for_all_of_loopback: 48,
-    giving_way: EvictionPolicy::Anyone,
+    giving_way: EvictionPolicy::Anyone(REQUEST_GRACE),
 };
+/// Time for the first request of a connection, before the connection is the first to be replaced.
+const REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// With more connections than this, each response closes its connection, so that none is idle.
 const KEPT_ALIVE: usize = 40;
 /// Requests per connection: a client that pipelines thousands must not block the others.
@@ -50,7 +52,7 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after an accepted connection that replaced another one: each of the 48 keeps its slot for at least 48 times
 /// this.
-const PACE: Duration = Duration::from_millis(1);
+const PACE: Duration = Duration::from_millis(3);
 /// Time for a replaced connection to close.
 const CLOSING: Duration = Duration::from_millis(10);
 
