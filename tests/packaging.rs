@@ -78,7 +78,7 @@ fn the_block_is_for_boards_of_every_architecture() {
 
 #[test]
 fn every_setting_is_in_the_readme_and_in_the_block_and_no_other() {
-    let code = file("src/service/config.rs");
+    let code = file("src/service/config/mod.rs");
     // The settings themselves, without the tests, which have others to refuse.
     let code = variables(code.split("#[cfg(test)]").next().unwrap());
     assert!(code.contains("AGENT_LISTEN") && code.len() > 1, "{code:?}");

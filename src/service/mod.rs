@@ -21,27 +21,18 @@
 //! # }
 //! ```
 
-mod change;
 mod client;
 mod config;
-mod connection_slots;
+mod context;
+mod device;
 mod events;
-mod health;
-mod http;
-mod listen;
+mod gateway;
 mod log_rate_limit;
 mod metrics;
-mod observer;
-mod openmetrics;
-mod outage;
-mod request_extensions;
-mod response;
-mod server;
-mod state;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,7 +42,9 @@ use tokio::time::Instant;
 
 use crate::Balena;
 use crate::error::Result;
-use crate::tasks::{OnEnd, StopSignal, TaskSet};
+use crate::tasks::{OnEnd, TaskSet};
+
+use context::Context;
 
 pub use client::{Events, health, subscribe};
 pub use config::Config;
@@ -59,55 +52,20 @@ pub use config::Config;
 /// Time from the stop request to the end. Container engines kill after 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
-/// What all parts of the service share.
-#[derive(Debug)]
-pub(crate) struct Context {
-    balena: Balena,
-    config: config::Checked,
-    /// The latest snapshot.
-    bus: watch::Sender<state::Snapshot>,
-    meters: metrics::Metrics,
-    progress: health::Progress,
-    /// Slots of the `/events` clients.
-    clients: connection_slots::ConnectionSlots,
-    started: Instant,
-    started_at: Timestamp,
-    stop: StopSignal,
-    /// Weak, because the tasks hold this context: a strong reference would be a cycle that is never dropped.
-    tasks: Weak<TaskSet>,
-}
-
-impl Context {
-    /// Returns the latest snapshot.
-    fn snapshot(&self) -> state::Snapshot {
-        self.bus.borrow().clone()
-    }
-
-    /// Returns the number of `/events` clients.
-    fn events_clients(&self) -> usize {
-        self.clients.held()
-    }
-
-    /// Returns the supervisor's address without path and query, which may contain a key.
-    fn supervisor_address(&self) -> Option<&str> {
-        self.balena.supervisor().address()?.split(['?', '#']).next()
-    }
-
-    /// Logs the address, the version and the main settings in one line.
-    fn log_start(&self, address: SocketAddr) {
-        let config = &self.config;
-        tracing::info!(
-            version = %env!("CARGO_PKG_VERSION"),
-            %address,
-            supervisor = self.supervisor_address().map(tracing::field::display),
-            answers = %http::PATHS.join(" "),
-            events_clients = config.events_clients,
-            poll_quick = ?config.poll_quick,
-            poll_slow = ?config.poll_slow,
-            poll_away = ?config.poll_away,
-            "service started"
-        );
-    }
+/// Logs the address, the version and the main settings in one line.
+fn log_start(context: &Context, address: SocketAddr) {
+    let config = &context.config;
+    tracing::info!(
+        version = %env!("CARGO_PKG_VERSION"),
+        %address,
+        supervisor = context.supervisor_address().map(tracing::field::display),
+        answers = %gateway::PATHS.join(" "),
+        events_clients = config.events_clients,
+        poll_quick = ?config.poll_quick,
+        poll_slow = ?config.poll_slow,
+        poll_away = ?config.poll_away,
+        "service started"
+    );
 }
 
 /// Returns the time, truncated to milliseconds.
@@ -148,17 +106,17 @@ pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = 
 /// this machine or needs privileges; `is_io` if the port stays in use.
 pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let config = config.check(&balena)?;
-    let listener = listen::listen(config.listen).await?;
-    let address = listener.local_addr().map_err(|cause| listen::no_address(config.listen, cause))?;
+    let listener = gateway::listen(config.listen).await?;
+    let address = listener.local_addr().map_err(|cause| gateway::no_address(config.listen, cause))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond loopback: everyone who reaches this device can read its state");
     }
     let tasks = Arc::new(TaskSet::new());
     let started_at = now();
     let context = Arc::new(Context {
-        bus: watch::Sender::new(state::Snapshot::new(started_at)),
+        bus: watch::Sender::new(device::Snapshot::new(started_at)),
         meters: metrics::Metrics::default(),
-        progress: health::Progress::new(),
+        progress: device::Progress::new(),
         clients: events::places(config.events_clients),
         started: Instant::now(),
         started_at,
@@ -184,12 +142,13 @@ impl Service {
     /// service waits for it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { listener, address, context, tasks } = self;
-        context.log_start(address);
+        log_start(&context, address);
         let listener = Arc::new(listener);
         let (observer, door) = (context.clone(), context);
-        tasks.supervise("observer", OnEnd::Restart, move |stop| observer::run(observer.clone(), stop));
-        tasks
-            .supervise("server", OnEnd::Fatal, move |stop| server::run(listener.clone(), door.clone(), stop));
+        tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
+        tasks.supervise("server", OnEnd::Fatal, move |stop| {
+            gateway::run(listener.clone(), door.clone(), stop)
+        });
         let failed = tokio::select! {
             () = shutdown => None,
             error = tasks.fatal() => Some(error),

@@ -15,13 +15,14 @@ use serde_json::json;
 
 use super::request_extensions::CloseAfterResponse;
 use super::response::{refuse, reply};
-use super::state::{Applications, SupervisorView};
-use super::{Context, events, health, metrics, openmetrics};
+use crate::service::context::Context;
+use crate::service::device::{self, Applications, SupervisorView};
+use crate::service::{events, metrics};
 use crate::supervisor::DeviceState;
 use crate::tasks::TaskReport;
 
 /// All paths. The body of a 404 lists them.
-pub(super) const PATHS: [&str; 5] = ["/live", "/ready", "/status", "/metrics", "/events"];
+pub(crate) const PATHS: [&str; 5] = ["/live", "/ready", "/status", "/metrics", "/events"];
 
 type Shared = State<Arc<Context>>;
 
@@ -48,7 +49,7 @@ async fn ready(State(context): Shared) -> Response {
 }
 
 fn readiness(context: &Context) -> Result<(), String> {
-    health::readiness(&context.bus.borrow(), context.progress.liveness(), context.stop.is_requested())
+    device::readiness(&context.bus.borrow(), context.progress.liveness(), context.stop.is_requested())
 }
 
 fn answer_health(health: Result<(), String>) -> Response {
@@ -97,7 +98,7 @@ async fn status(State(context): Shared) -> Response {
 
 async fn metrics(State(context): Shared) -> Response {
     let ready = readiness(&context).is_ok();
-    let headers = [(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
     (headers, metrics::exposition(&context, ready)).into_response()
 }
 

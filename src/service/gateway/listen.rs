@@ -23,7 +23,7 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(70);
 const FIRST_FREE_PORT: u16 = 1024;
 
 /// Listens on this address. Retries for a while if the port is in use. Safe to cancel.
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
     let started = Instant::now();
     let mut told = false;
     loop {
@@ -166,7 +166,7 @@ fn outgoing_ports() -> Option<(u16, u16)> {
 }
 
 /// Returns the error for an address that can't be bound, which no retry changes.
-pub(super) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
+pub(crate) fn no_address(address: SocketAddr, cause: io::Error) -> Error {
     let is = |errno: Errno| cause.raw_os_error() == Some(errno as i32);
     let (kind, what, help) = if cause.kind() == io::ErrorKind::AddrNotAvailable {
         let help = "set AGENT_LISTEN to an address of this machine, 127.0.0.1:48485 or 0.0.0.0:48485";

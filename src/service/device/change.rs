@@ -134,7 +134,7 @@ fn diff_services<'a>(
 mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
-    use crate::service::state::tests::{at, shop};
+    use crate::service::device::tests::{at, shop};
     use serde_json::{Value, json};
 
     fn snapshot(applications: Applications) -> Snapshot {

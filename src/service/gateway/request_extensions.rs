@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 /// The address of the client; an extension of its request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 /// Marks a request whose response closes the connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CloseAfterResponse;
+pub(crate) struct CloseAfterResponse;

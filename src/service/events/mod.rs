@@ -22,13 +22,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::Context;
-use super::change::{Change, diff};
-use super::connection_slots::{ConnectionSlot, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits};
-use super::now;
-use super::request_extensions::ClientAddress;
-use super::response::refuse;
-use super::state::{Applications, Snapshot, SupervisorView};
+use crate::service::context::Context;
+use crate::service::device::{Applications, Change, Snapshot, SupervisorView, diff};
+use crate::service::gateway::{
+    ClientAddress, ConnectionSlot, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits, refuse,
+};
+use crate::service::now;
 use crate::supervisor::DeviceState;
 
 /// Time for the client to complete the upgrade of the connection.
@@ -124,7 +123,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
 }
 
 /// The slots for this many clients. No single address can take all of them.
-pub(super) fn places(clients: usize) -> ConnectionSlots {
+pub(crate) fn places(clients: usize) -> ConnectionSlots {
     ConnectionSlots::new(SlotLimits {
         all: clients,
         for_loopback: clients / 4,
@@ -306,7 +305,7 @@ fn missed_changes(told: &Snapshot, present: &Snapshot) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::state::tests::{at, shop};
+    use crate::service::device::tests::{at, shop};
     use serde_json::{Value, json};
 
     fn parsed(told: &Snapshot, present: &Snapshot) -> Vec<Value> {

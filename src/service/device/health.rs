@@ -76,7 +76,7 @@ pub(crate) fn readiness(
 mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
-    use crate::service::state::tests::{at, shop};
+    use crate::service::device::tests::{at, shop};
     use crate::supervisor::DeviceState;
 
     #[test]

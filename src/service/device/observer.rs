@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Context;
-use super::config::Checked;
-use super::metrics::Endpoint;
-use super::now;
 use super::outage::{OutageLog, is_silence};
 use super::state::{Applications, Connection, Snapshot};
 use crate::error::{Error, Result};
+use crate::service::config::Checked;
+use crate::service::context::Context;
+use crate::service::metrics::Endpoint;
+use crate::service::now;
 use crate::supervisor::DeviceState;
 use crate::tasks::{StopSignal, jittered};
 
@@ -206,7 +206,7 @@ fn pause(config: &Checked, failures: u32, moving: bool, since_change: Option<Dur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::state::tests::{at, shop};
+    use crate::service::device::tests::{at, shop};
 
     fn config() -> Checked {
         Checked {

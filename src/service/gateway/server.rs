@@ -19,10 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
-use super::log_rate_limit::LogRateLimit;
 use super::request_extensions::{ClientAddress, CloseAfterResponse};
-use super::{Context, http};
+use super::routes;
 use crate::error::Result;
+use crate::service::context::Context;
+use crate::service::log_rate_limit::LogRateLimit;
 use crate::tasks::StopSignal;
 
 /// Simultaneous connections. WebSockets have their own limit.
@@ -58,7 +59,7 @@ const CLOSING: Duration = Duration::from_millis(10);
 
 /// Accepts connections until asked to stop.
 pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: StopSignal) -> Result<()> {
-    let router = http::router(context.clone());
+    let router = routes::router(context.clone());
     let places = ConnectionSlots::new(CONNECTIONS);
     let mut log = Log::new();
     loop {

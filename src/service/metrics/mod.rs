@@ -1,88 +1,19 @@
 //! The counters of the service, and the text of `/metrics`: counters and device state.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use jiff::Timestamp;
 
-use super::Context;
-use super::openmetrics::{Kind, Text};
-use super::state::{Applications, Connection, Snapshot};
+mod counters;
+mod openmetrics;
+
+use crate::service::context::Context;
+use crate::service::device::{Applications, Connection, Snapshot};
 use crate::tasks::TaskReport;
+use openmetrics::{Kind, Text};
 
-/// A polled endpoint of the supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// `GET /v2/applications/state`.
-    ApplicationsState,
-    /// `GET /v1/device`.
-    Device,
-    /// `GET /ping`, while the supervisor does not answer.
-    Ping,
-}
+use counters::Counts;
 
-/// Number of calls to one endpoint, and of failed ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Calls {
-    all: u64,
-    failed: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    applications_state: Calls,
-    device: Calls,
-    ping: Calls,
-    polls: u64,
-    polling: Duration,
-    lagged: u64,
-    displaced: u64,
-}
-
-/// The counters.
-#[derive(Debug, Default)]
-pub(crate) struct Metrics(Mutex<Counts>);
-
-impl Metrics {
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn counts(&self) -> Counts {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a call to the supervisor.
-    pub(crate) fn call(&self, endpoint: Endpoint, succeeded: bool) {
-        self.count(|counts| {
-            let calls = match endpoint {
-                Endpoint::ApplicationsState => &mut counts.applications_state,
-                Endpoint::Device => &mut counts.device,
-                Endpoint::Ping => &mut counts.ping,
-            };
-            calls.all += 1;
-            calls.failed += u64::from(!succeeded);
-        });
-    }
-
-    /// Counts a poll and its duration.
-    pub(crate) fn poll(&self, took: Duration) {
-        self.count(|counts| {
-            counts.polls += 1;
-            counts.polling += took;
-        });
-    }
-
-    /// Counts a client of `/events` that missed changes.
-    pub(crate) fn lagged(&self) {
-        self.count(|counts| counts.lagged += 1);
-    }
-
-    /// Counts a connection that was closed to make room for another one.
-    pub(crate) fn displaced(&self) {
-        self.count(|counts| counts.displaced += 1);
-    }
-}
+pub(crate) use counters::{Endpoint, Metrics};
+pub(crate) use openmetrics::CONTENT_TYPE;
 
 /// Returns the body of `/metrics`.
 pub(crate) fn exposition(context: &Context, ready: bool) -> String {
@@ -215,7 +146,8 @@ fn unix_seconds(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::state::tests::{at, shop};
+    use crate::service::device::tests::{at, shop};
+    use std::time::Duration;
 
     #[test]
     fn counters() {

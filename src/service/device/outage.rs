@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::log_rate_limit::LogRateLimit;
 use super::state::{Connection, Snapshot};
 use crate::error::{Error, ErrorKind};
+use crate::service::log_rate_limit::LogRateLimit;
 
 /// Lines allowed at once: the outage, some changes of the error, the return.
 const LINES: u32 = 6;

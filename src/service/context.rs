@@ -1,0 +1,49 @@
+//! What all parts of the service share.
+
+use std::sync::Weak;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::config::Checked;
+use super::device::{Progress, Snapshot};
+use super::gateway::ConnectionSlots;
+use super::metrics::Metrics;
+use crate::Balena;
+use crate::tasks::{StopSignal, TaskSet};
+
+/// What all parts of the service share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) balena: Balena,
+    pub(crate) config: Checked,
+    /// The latest snapshot.
+    pub(crate) bus: watch::Sender<Snapshot>,
+    pub(crate) meters: Metrics,
+    pub(crate) progress: Progress,
+    /// Slots of the `/events` clients.
+    pub(crate) clients: ConnectionSlots,
+    pub(crate) started: Instant,
+    pub(crate) started_at: Timestamp,
+    pub(crate) stop: StopSignal,
+    /// Weak, because the tasks hold this context: a strong reference would be a cycle that is never dropped.
+    pub(crate) tasks: Weak<TaskSet>,
+}
+
+impl Context {
+    /// Returns the latest snapshot.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.bus.borrow().clone()
+    }
+
+    /// Returns the number of `/events` clients.
+    pub(crate) fn events_clients(&self) -> usize {
+        self.clients.held()
+    }
+
+    /// Returns the supervisor's address without path and query, which may contain a key.
+    pub(crate) fn supervisor_address(&self) -> Option<&str> {
+        self.balena.supervisor().address()?.split(['?', '#']).next()
+    }
+}
