@@ -1,11 +1,12 @@
 //! What all parts of the service share.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::clock::ServiceClock;
 use super::config::Checked;
 use super::device::{Progress, Snapshot};
 use super::gateway::ConnectionSlots;
@@ -18,6 +19,8 @@ use crate::tasks::{StopSignal, TaskSet};
 pub(crate) struct Context {
     pub(crate) balena: Balena,
     pub(crate) config: Checked,
+    #[allow(dead_code, reason = "read by leases and the ledger, next commits")]
+    pub(crate) clock: Arc<dyn ServiceClock>,
     /// The latest snapshot.
     pub(crate) bus: watch::Sender<Snapshot>,
     pub(crate) meters: Metrics,

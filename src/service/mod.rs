@@ -22,6 +22,7 @@
 //! ```
 
 mod client;
+mod clock;
 mod config;
 mod context;
 mod device;
@@ -122,6 +123,7 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
         started_at,
         stop: tasks.stop_signal(),
         tasks: Arc::downgrade(&tasks),
+        clock: Arc::new(clock::SystemClock::new()),
         balena,
         config,
     });
