@@ -6,7 +6,7 @@ use clap::Args;
 use tracing::level_filters::LevelFilter;
 
 use crate::error::Result;
-use crate::service::{self, Config};
+use crate::service::{self, Client, Config};
 
 use super::Context;
 use super::output::{self, Output};
@@ -92,7 +92,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
 
 /// Prints the events of a running service, one JSON object per line.
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
-    let mut events = service::subscribe(listen.config().local_address()?).await?;
+    let mut events = Client::from(listen.config().local_address()?).events().await?;
     while let Some(event) = events.next().await {
         output::json_line(&event?)?;
     }
@@ -101,6 +101,6 @@ pub(super) async fn events(listen: &Listen) -> Result<Output> {
 
 /// Succeeds if the service is alive.
 pub(super) async fn healthcheck(listen: &Listen) -> Result<Output> {
-    service::health(listen.config().local_address()?).await?;
+    Client::from(listen.config().local_address()?).health().await?;
     Ok(Output::done("the service is alive"))
 }

@@ -47,7 +47,7 @@ use crate::tasks::{OnEnd, TaskSet};
 
 use context::Context;
 
-pub use client::{Events, health, subscribe};
+pub use client::{Client, Events};
 pub use config::Config;
 
 /// Time from the stop request to the end. Container engines kill after 10 s.

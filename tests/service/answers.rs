@@ -15,7 +15,7 @@ async fn health_status_and_metrics() {
 
     let live = get(service.address, "/live").await;
     assert_eq!((live.status, live.json()), (200, json!({ "status": "ok" })));
-    service::health(service.address).await.unwrap();
+    service::Client::from(service.address).health().await.unwrap();
 
     let status = get(service.address, "/status").await.json();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
@@ -99,7 +99,7 @@ async fn the_key_shows_nowhere() {
     let service = Running::start(&fake, Config::default()).await;
     service.ready().await;
     let mut seen = String::new();
-    let mut events = service::subscribe(service.address).await.unwrap();
+    let mut events = service::Client::from(service.address).events().await.unwrap();
     let collect = async |seen: &mut String| {
         for path in ["/live", "/ready", "/status", "/metrics", "/nothing"] {
             seen.push_str(&get(service.address, path).await.body);
@@ -137,9 +137,9 @@ async fn a_health_check_tells_other_listeners_from_the_service() {
         }
     };
     let ask = async {
-        let error = service::health(address).await.unwrap_err();
+        let error = service::Client::from(address).health().await.unwrap_err();
         assert!(error.is_decode() && error.to_string().contains("not balena-agent"), "{error}");
-        let error = service::subscribe(address).await.unwrap_err();
+        let error = service::Client::from(address).events().await.unwrap_err();
         assert!(error.to_string().contains("GET /events"), "{error}");
     };
     tokio::join!(answer, ask);

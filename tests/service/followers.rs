@@ -16,7 +16,7 @@ async fn changes_arrive_as_events() {
     let fake = Fake::start().await;
     let service = Running::start(&fake, Config::default()).await;
     service.ready().await;
-    let mut events = service::subscribe(service.address).await.unwrap();
+    let mut events = service::Client::from(service.address).events().await.unwrap();
 
     let first: Value = serde_json::from_str(&events.next().await.unwrap().unwrap()).unwrap();
     assert_eq!(first["type"], "snapshot");
@@ -47,7 +47,7 @@ async fn a_supervisor_that_goes_and_comes_back() {
     let mut fake = Fake::start().await;
     let service = Running::start(&fake, Config::default()).await;
     service.ready().await;
-    let mut events = service::subscribe(service.address).await.unwrap();
+    let mut events = service::Client::from(service.address).events().await.unwrap();
 
     fake.stop().await;
     let lost = event(&mut events, "supervisor_lost").await;
@@ -55,7 +55,7 @@ async fn a_supervisor_that_goes_and_comes_back() {
     let ready = get(service.address, "/ready").await;
     assert_eq!(ready.status, 503);
     assert!(ready.json()["reason"].as_str().unwrap().contains("does not answer"), "{}", ready.body);
-    service::health(service.address).await.expect("alive without a supervisor");
+    service::Client::from(service.address).health().await.expect("alive without a supervisor");
     let status = get(service.address, "/status").await.json();
     assert_eq!(status["supervisor"]["state"], "lost");
     assert_eq!(status["supervisor"]["last_error"]["kind"], "unreachable");
@@ -143,16 +143,16 @@ async fn pages_of_other_origins_and_too_many_clients_are_refused() {
     .await;
     let mut clients = Vec::new();
     for _ in 0..32 {
-        let mut events = service::subscribe(service.address).await.unwrap();
+        let mut events = service::Client::from(service.address).events().await.unwrap();
         events.next().await.unwrap().unwrap();
         clients.push(events);
     }
-    let error = service::subscribe(service.address).await.unwrap_err();
+    let error = service::Client::from(service.address).events().await.unwrap_err();
     assert!(error.is_rejected() && error.status() == Some(503), "{error}");
     assert!(error.to_string().contains("AGENT_EVENTS_CLIENTS"), "{error}");
     assert_eq!(get(service.address, "/live").await.status, 200, "followers do not block the health check");
     clients.pop();
-    eventually("a place", async || service::subscribe(service.address).await.ok()).await;
+    eventually("a place", async || service::Client::from(service.address).events().await.ok()).await;
     service.stop().await;
 }
 

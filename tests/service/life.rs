@@ -19,7 +19,7 @@ async fn shutdown_says_goodbye_and_returns_within_its_grace() {
     let (mut socket, _) =
         tokio_tungstenite::connect_async(format!("ws://{}/events", service.address)).await.unwrap();
     socket.next().await.unwrap().unwrap();
-    let mut events = service::subscribe(service.address).await.unwrap();
+    let mut events = service::Client::from(service.address).events().await.unwrap();
     events.next().await.unwrap().unwrap();
     let mut half_a_request = TcpStream::connect(service.address).await.unwrap();
     half_a_request.write_all(b"GET /live HTTP/1.1\r\n").await.unwrap();
@@ -48,8 +48,8 @@ async fn shutdown_says_goodbye_and_returns_within_its_grace() {
     assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Away, "the service stops"));
     assert!(error.is_unreachable() && error.to_string().contains("the service stops"), "{error}");
     assert!(events.next().await.is_none(), "an error is the end");
-    assert!(service::health(address).await.unwrap_err().is_unreachable());
-    assert!(service::subscribe(address).await.unwrap_err().is_unreachable());
+    assert!(service::Client::from(address).health().await.unwrap_err().is_unreachable());
+    assert!(service::Client::from(address).events().await.unwrap_err().is_unreachable());
 }
 
 #[tokio::test]

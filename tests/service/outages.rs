@@ -60,7 +60,7 @@ async fn each_kind_of_failure_is_told_as_what_it_is() {
         let mut fake = Fake::start().await;
         let service = Running::start(&fake, Config::default()).await;
         service.ready().await;
-        let mut events = service::subscribe(service.address).await.unwrap();
+        let mut events = service::Client::from(service.address).events().await.unwrap();
         match refusal {
             Some(_) => fake.refuse(refusal),
             None => fake.stop().await,
@@ -151,7 +151,7 @@ async fn a_supervisor_that_flaps_does_not_flood_the_log() {
     let fake = Fake::start().await;
     let service = Running::start(&fake, Config::default()).await;
     service.ready().await;
-    let mut events = service::subscribe(service.address).await.unwrap();
+    let mut events = service::Client::from(service.address).events().await.unwrap();
     for _ in 0..20 {
         fake.refuse(Some((401, "Unauthorized")));
         event(&mut events, "supervisor_refused").await;

@@ -117,7 +117,7 @@ async fn without_file_descriptors_connections_give_way_too() {
 async fn followers_that_never_react_give_way_and_others_stay() {
     let fake = Fake::start().await;
     let service = Running::start(&fake, Config::default().events_clients(8)).await;
-    let mut good = service::subscribe(service.address).await.unwrap();
+    let mut good = service::Client::from(service.address).events().await.unwrap();
     let reading = async {
         loop {
             if let Err(error) = good.next().await.unwrap() {
@@ -138,15 +138,15 @@ async fn followers_that_never_react_give_way_and_others_stay() {
             (get(service.address, "/status").await.json()["events"]["clients"] == 8).then_some(())
         })
         .await;
-        let refused = service::subscribe(service.address).await.unwrap_err();
+        let refused = service::Client::from(service.address).events().await.unwrap_err();
         assert!(refused.to_string().contains("AGENT_EVENTS_CLIENTS"), "{refused}");
         tokio::time::sleep(Duration::from_secs(6)).await;
         // One after the other takes the place of a silent one, and none that of the good one.
         let mut late = Vec::new();
         for _ in 0..7 {
-            late.push(service::subscribe(service.address).await.expect("a place"));
+            late.push(service::Client::from(service.address).events().await.expect("a place"));
         }
-        assert!(service::subscribe(service.address).await.unwrap_err().is_rejected());
+        assert!(service::Client::from(service.address).events().await.unwrap_err().is_rejected());
     };
     tokio::select! {
         error = reading => panic!("a follower that answers was sent away: {error}"),

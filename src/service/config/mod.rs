@@ -16,7 +16,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 /// Upper bound of the polling intervals: `/live` and `/ready` would otherwise report outdated state.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
-/// Upper bound of the ping interval: clients give up after [`crate::service::SILENCE_LIMIT`] without a message.
+/// Upper bound of the ping interval: clients give up after 150 s without a message (`service/client/events.rs`).
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(60);
 /// Upper bound of `/events` clients: each takes a socket and some KiB.
 const MOST_CLIENTS: usize = 1024;
