@@ -32,6 +32,7 @@ pub mod rows;
 #[cfg(feature = "service")]
 pub mod service;
 mod settings;
+mod similar;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod supervisor;

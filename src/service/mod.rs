@@ -30,6 +30,7 @@ mod events;
 mod gateway;
 mod log_rate_limit;
 mod metrics;
+mod scope;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -107,8 +108,9 @@ pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = 
 /// this machine or needs privileges; `is_io` if the port stays in use.
 pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let config = config.check(&balena)?;
-    let listener = gateway::listen(config.listen).await?;
-    let address = listener.local_addr().map_err(|cause| gateway::no_address(config.listen, cause))?;
+    let asked = config.listen.first().copied().unwrap_or(config::DEFAULT_LISTEN);
+    let listener = gateway::listen(asked).await?;
+    let address = listener.local_addr().map_err(|cause| gateway::no_address(asked, cause))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond loopback: everyone who reaches this device can read its state");
     }

@@ -3,13 +3,12 @@
 use std::fmt::Display;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::similar::is_similar;
 
 use super::state::Progress;
 
 /// Maximum number of names in an error.
 const MAX_LISTED: usize = 20;
-/// Edit distance up to which an error suggests a name.
-const MAX_TYPOS: usize = 2;
 /// Maximum length of a name in an error, in characters.
 const MAX_SHOWN: usize = 64;
 
@@ -33,7 +32,7 @@ pub(crate) fn no_such_service(
     progress: Progress,
 ) -> Error {
     let known: Vec<String> = known.map(|known| known.as_ref().to_owned()).collect();
-    let near = known.iter().find(|known| is_near(known, name));
+    let near = known.iter().find(|known| is_similar(known, name));
     let near = near.map_or_else(String::new, |near| format!("did you mean {}? ", quoted(near)));
     let all = match (known.is_empty(), progress) {
         (true, _) => "it has none".to_owned(),
@@ -61,54 +60,4 @@ pub(super) fn listed(names: &[String]) -> String {
         text.push(format!("and {} more", names.len() - MAX_LISTED));
     }
     text.join(", ")
-}
-
-/// Returns whether one name may be a misspelling of the other.
-fn is_near(known: &str, name: &str) -> bool {
-    let most = MAX_TYPOS.min(known.chars().count() / 2);
-    // A much longer name is not compared by letters.
-    if name.len() > known.len().saturating_add(MAX_SHOWN) {
-        return false;
-    }
-    let (known, name) = (known.to_lowercase(), name.trim().to_lowercase());
-    known == name || distance(&known, &name) <= most
-}
-/// Returns the Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (line, letter) in a.chars().enumerate() {
-        let mut above = std::iter::once(line + 1).collect::<Vec<_>>();
-        for (pair, other) in row.windows(2).zip(&b) {
-            if let ([diagonal, up], Some(left)) = (pair, above.last()) {
-                let changed = diagonal + usize::from(letter != *other);
-                above.push(changed.min(up + 1).min(left + 1));
-            }
-        }
-        row = above;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names_are_told() {
-        for (known, name, near) in [
-            ("main", "mian", true),
-            ("main", "Main", true),
-            ("main", " main", true),
-            ("main", "mains", true),
-            ("main", "man", true),
-            ("main", "worker", false),
-            ("a", "b", false),
-            ("ab", "ba", false),
-            ("database", "databse", true),
-        ] {
-            assert_eq!(is_near(known, name), near, "{known} {name}");
-        }
-        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
-    }
 }

@@ -1,5 +1,8 @@
 //! The service's settings. A flag overrides a variable, a variable a default; one error reports all faults.
 
+mod checked;
+mod fault;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -10,8 +13,10 @@ use tracing::level_filters::LevelFilter;
 use crate::Balena;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Default address: only processes in the host's network namespace can reach it.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 48485);
+pub(crate) use checked::{Checked, DEFAULT_LISTEN};
+#[allow(unused_imports, reason = "read by the gateway and the locks, next commits")]
+pub(crate) use checked::{ClientLimits, ClientSettings, LedgerLimits};
+
 /// Lower bound of the polling intervals: on each poll the supervisor inspects every container.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 /// Upper bound of the polling intervals: `/live` and `/ready` would otherwise report outdated state.
@@ -49,17 +54,6 @@ pub struct Config {
 
 /// A value, or the text of the fault in it.
 type Setting<T> = std::result::Result<T, String>;
-
-/// Settings without faults, with their defaults filled in.
-#[derive(Debug, Clone)]
-pub(crate) struct Checked {
-    pub(crate) listen: SocketAddr,
-    pub(crate) poll_quick: Duration,
-    pub(crate) poll_slow: Duration,
-    pub(crate) poll_away: Duration,
-    pub(crate) heartbeat: Duration,
-    pub(crate) events_clients: usize,
-}
 
 impl Default for Config {
     fn default() -> Self {
@@ -211,9 +205,15 @@ impl Config {
                 Some(poll_away),
                 Some(heartbeat),
                 Some(events_clients),
-            ) if found.is_empty() => {
-                Ok(Checked { listen, poll_quick, poll_slow, poll_away, heartbeat, events_clients })
-            }
+            ) if found.is_empty() => Ok(Checked {
+                listen: vec![listen],
+                poll_quick,
+                poll_slow,
+                poll_away,
+                heartbeat,
+                events_clients,
+                ..Checked::default()
+            }),
             _ => Err(faults(found)),
         }
     }
@@ -289,7 +289,7 @@ mod tests {
         let vars = [("AGENT_LISTEN", ""), ("AGENT_POLL_SLOW", "15s"), ("AGENT_EVENTS_CLIENTS", "5")];
         let config = Config::from_vars(vars).poll_quick(Duration::from_secs(1));
         let checked = config.check(&on_a_device()).unwrap();
-        assert_eq!(checked.listen, "127.0.0.1:48485".parse().unwrap());
+        assert_eq!(checked.listen, ["127.0.0.1:48485".parse().unwrap()]);
         assert_eq!(
             (checked.poll_quick, checked.poll_slow),
             (Duration::from_secs(1), Duration::from_secs(15))

@@ -209,14 +209,7 @@ mod tests {
     use crate::service::device::tests::{at, shop};
 
     fn config() -> Checked {
-        Checked {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            poll_quick: Duration::from_secs(2),
-            poll_slow: Duration::from_secs(10),
-            poll_away: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(30),
-            events_clients: 32,
-        }
+        Checked::default()
     }
 
     #[test]

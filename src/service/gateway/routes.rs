@@ -136,7 +136,8 @@ async fn guard(State(context): Shared, request: Request, next: Next) -> Response
 /// machine.
 fn is_for_us(context: &Context, request: &Request) -> bool {
     let host = request.headers().get(header::HOST);
-    !context.config.listen.ip().is_loopback() || host.is_none_or(is_loopback_host)
+    !context.config.listen.iter().all(|address| address.ip().is_loopback())
+        || host.is_none_or(is_loopback_host)
 }
 
 fn is_loopback_host(host: &HeaderValue) -> bool {
