@@ -28,6 +28,7 @@ mod context;
 mod device;
 mod events;
 mod gateway;
+mod journal;
 mod log_rate_limit;
 mod metrics;
 mod scope;
