@@ -10,6 +10,9 @@ mod journal;
 #[cfg(test)]
 #[path = "simulator/power.rs"]
 mod power;
+#[cfg(test)]
+#[path = "simulator/views.rs"]
+mod views;
 
 use std::io::ErrorKind;
 use std::time::Duration;

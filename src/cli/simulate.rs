@@ -19,7 +19,7 @@ use crate::simulator::{self, Device, Fixture, Release};
 use crate::{Balena, Environment};
 
 use super::child::{self, PassedSignals, SpawnError};
-use super::output::{self, Output, io_error};
+use super::output::{self, Output};
 use super::signals::Signals;
 use super::{Context, exit};
 
@@ -239,7 +239,7 @@ pub(super) struct Simulation {
     service: String,
     /// Number of the next release.
     next_release: AtomicI64,
-    /// Directory of the locks and the control socket. Removed with the device.
+    /// Directory of the device's files and the control socket. Removed with the device.
     directory: TempDir,
 }
 
@@ -251,14 +251,11 @@ impl Simulation {
     }
 
     async fn start_in(port: u16, directory: TempDir, services: &[(&str, bool)]) -> Result<Self> {
-        let lock_root = directory.path().join("locks");
-        std::fs::create_dir(&lock_root)
-            .map_err(|cause| io_error(&format!("can't make {}", lock_root.display()), cause))?;
         let fixture = Fixture::fleet(services);
         let device = Device::builder()
             .fixture(fixture.clone())
             .port(port)
-            .lock_root(&lock_root)
+            .directory(directory.path())
             .journal(20)
             .container_logs()
             .with_timings(|timings| {

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::Instant;
 
+use super::boot_id::BootId;
+use super::dns::Addresses;
 use super::engine::Engine;
 use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
 use super::host_config::{Network, Patch};
@@ -41,6 +43,7 @@ pub struct Builder {
     stopped: Vec<String>,
     failing: Option<EngineCall>,
     lock_root: Option<PathBuf>,
+    directory: Option<PathBuf>,
 }
 
 impl Builder {
@@ -68,6 +71,7 @@ impl Builder {
             stopped: Vec::new(),
             failing: None,
             lock_root: None,
+            directory: None,
         }
     }
 
@@ -175,6 +179,14 @@ impl Builder {
         self
     }
 
+    /// Sets the directory of all files of the device: update locks, unless [`Builder::lock_root`] names another
+    /// place, volumes, and the boot id. It must exist and is not removed. Default: a temporary directory that is
+    /// removed with the device.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
     /// Starts the device. It listens on loopback when this returns.
     ///
     /// # Errors
@@ -185,9 +197,14 @@ impl Builder {
         let reserved = reserve(wanted).map_err(|cause| {
             std::io::Error::new(cause.kind(), format!("can't listen on {wanted}: {cause}"))
         })?;
-        let directory = if self.lock_root.is_none() { Some(temp_dir::directory()?) } else { None };
-        let own = directory.as_ref().map(|directory| directory.path().to_owned());
-        let lock_root = self.lock_root.clone().or(own).unwrap_or_default();
+        let temporary = if self.directory.is_none() { Some(temp_dir::directory()?) } else { None };
+        let own = temporary.as_ref().map(|directory| directory.path().to_owned());
+        let directory = self.directory.clone().or(own).unwrap_or_default();
+        let lock_root = self.lock_root.clone().unwrap_or_else(|| directory.join("locks"));
+        if self.lock_root.is_none() {
+            std::fs::create_dir_all(&lock_root)?;
+        }
+        let name_server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let installed = self.installed().to_vec();
         let facts = self.fixture.device.clone();
         let keys = self.keys(&installed);
@@ -219,10 +236,13 @@ impl Builder {
             if self.container_logs || self.journal.is_none() { Writers::Containers } else { Writers::Demo };
         let journal = Arc::new(Journal::new(&facts.hostname, self.journal.unwrap_or_default(), writers));
         let timings = Arc::new(Mutex::new(self.timings));
+        let volume_root = directory.join("volumes");
+        let engine = Engine::new(Arc::clone(&timings), Arc::clone(&journal), volume_root);
+        let boot_id = BootId::create(&directory, &journal.boot_id())?;
         let machine = Machine {
             version: self.fixture.supervisor_version.clone(),
             facts,
-            engine: Arc::new(Engine::new(Arc::clone(&timings), Arc::clone(&journal))),
+            engine: Arc::new(engine),
             timings,
             locks: Locks::new(lock_root),
             keys: Mutex::new(keys),
@@ -231,11 +251,13 @@ impl Builder {
             host: Mutex::new(Host { network, os_update_running: self.host_os_update, ..Host::default() }),
             journal,
             faults: super::faults::Faults::default(),
+            boot_id,
+            addresses: Addresses::default(),
         };
         machine.install(&self.stopped).map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
         let machine = Arc::new(machine);
         let lifecycle = Lifecycle::start(Arc::clone(&machine), reserved)?;
-        let device = Device::new(machine, lifecycle, directory);
+        let device = Device::new(machine, lifecycle, name_server, temporary)?;
         // The first run of the loop finds nothing to do when all apps are installed. A request must not see it
         // running.
         device.settled().await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
@@ -39,12 +40,14 @@ pub(super) struct Engine {
     timings: Arc<Mutex<Timings>>,
     /// Receives the lines of starts and stops.
     journal: Arc<Journal>,
+    /// Directory of the volumes' directories.
+    volume_root: PathBuf,
     tasks: TaskSet,
 }
 
 impl Engine {
-    pub(super) fn new(timings: Arc<Mutex<Timings>>, journal: Arc<Journal>) -> Self {
-        Self { contents: Mutex::default(), timings, journal, tasks: TaskSet::new() }
+    pub(super) fn new(timings: Arc<Mutex<Timings>>, journal: Arc<Journal>, volume_root: PathBuf) -> Self {
+        Self { contents: Mutex::default(), timings, journal, volume_root, tasks: TaskSet::new() }
     }
 
     pub(super) fn fail(&self, call: Option<EngineCall>) {
@@ -77,6 +80,13 @@ impl Engine {
     /// Returns all containers, also while engine calls fail.
     pub(super) fn all_containers(&self) -> Vec<Container> {
         lock(&self.contents).containers.clone()
+    }
+
+    /// Returns the names of the services whose containers run.
+    pub(super) fn running_services(&self) -> Vec<String> {
+        let containers = self.all_containers().into_iter();
+        let running = containers.filter(|container| container.run == RunState::Running);
+        running.map(|container| container.spec.service).collect()
     }
 
     pub(super) fn images(&self) -> Result<Vec<Image>, Failure> {
@@ -245,6 +255,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Returns the directory that holds the files of a volume.
+    pub(super) fn volume_directory(&self, app: i64, name: &str) -> PathBuf {
+        self.volume_root.join(format!("{app}_{name}"))
+    }
+
     /// Creates the missing volumes. A removed volume becomes empty.
     pub(super) fn create_volumes(&self, app: i64, names: &[String]) {
         let mut contents = lock(&self.contents);
@@ -254,6 +269,9 @@ impl Engine {
                 continue;
             }
             let emptied = contents.emptied.get(&(app, name.clone())).copied().unwrap_or_default();
+            if let Err(error) = std::fs::create_dir_all(self.volume_directory(app, name)) {
+                tracing::warn!(%error, volume = name, "the simulated engine could not make a volume");
+            }
             contents.volumes.push(Volume { app, name: name.clone(), emptied });
         }
     }
@@ -264,6 +282,9 @@ impl Engine {
             std::mem::take(&mut contents.volumes).into_iter().partition(|volume| which(volume));
         contents.volumes = kept;
         for volume in removed {
+            if let Err(error) = std::fs::remove_dir_all(self.volume_directory(volume.app, &volume.name)) {
+                tracing::warn!(%error, volume = volume.name, "the simulated engine could not remove a volume");
+            }
             *contents.emptied.entry((volume.app, volume.name)).or_default() += 1;
         }
     }

@@ -187,6 +187,11 @@ impl Journal {
         lines.running.clear();
     }
 
+    /// Returns the id of the current boot: 32 hexadecimal digits.
+    pub(super) fn boot_id(&self) -> Arc<str> {
+        Arc::clone(&lock(&self.lines).boot)
+    }
+
     fn write_next(&self) {
         let mut lines = lock(&self.lines);
         let number = lines.written + 1;

@@ -194,6 +194,9 @@ impl Lifecycle {
             host.stage = Stage::On;
         }
         self.machine.journal.boot(self.machine.settings(|settings| settings.persistent_logging()));
+        if let Err(error) = self.machine.boot_id.replace(&self.machine.journal.boot_id()) {
+            tracing::warn!(%error, "the simulated device could not write its boot id");
+        }
         self.machine.engine.boot();
         for container in self.machine.engine.all_containers() {
             // The engine creates the mount points; without the supervisor, only root can write to them.

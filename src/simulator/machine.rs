@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::boot_id::BootId;
+use super::dns::Addresses;
 use super::engine::{Engine, Failure};
 use super::faults::Faults;
 use super::fixture::{DeviceFacts, Tag};
@@ -77,6 +79,8 @@ pub(super) struct Machine {
     pub(super) host: Mutex<Host>,
     pub(super) journal: Arc<Journal>,
     pub(super) faults: Faults,
+    pub(super) boot_id: BootId,
+    pub(super) addresses: Addresses,
 }
 
 impl Machine {

@@ -22,8 +22,10 @@ mod actions;
 mod apply;
 mod apps;
 mod body;
+mod boot_id;
 mod builder;
 mod containers;
+mod dns;
 mod endpoints;
 mod engine;
 mod environment;
@@ -56,12 +58,13 @@ mod target;
 mod temp_dir;
 mod update;
 mod urlencoded;
+mod views;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 pub use builder::Builder;
@@ -73,6 +76,7 @@ pub use model::{EngineCall, Timings, Volume};
 #[cfg(feature = "cli")]
 pub(crate) use temp_dir::directory as scratch_directory;
 
+use crate::tasks::TaskSet;
 use lifecycle::Lifecycle;
 use machine::Machine;
 
@@ -106,6 +110,9 @@ pub struct ContainerState {
 pub struct Device {
     machine: Arc<Machine>,
     lifecycle: Arc<Lifecycle>,
+    dns_address: SocketAddr,
+    /// What runs beside the supervisor: the engine's name server.
+    _services: TaskSet,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -120,8 +127,19 @@ impl Device {
         Builder::new(Fixture::small())
     }
 
-    fn new(machine: Arc<Machine>, lifecycle: Arc<Lifecycle>, directory: Option<tempfile::TempDir>) -> Self {
-        Self { machine, lifecycle, _directory: directory }
+    fn new(
+        machine: Arc<Machine>,
+        lifecycle: Arc<Lifecycle>,
+        name_server: UdpSocket,
+        directory: Option<tempfile::TempDir>,
+    ) -> std::io::Result<Self> {
+        let dns_address = name_server.local_addr()?;
+        let services = TaskSet::new();
+        let names = Arc::clone(&machine);
+        let find = move |name: &str| names.addresses.find(&names.engine.running_services(), name);
+        let served = services.spawn("name server", dns::serve(name_server, find));
+        served.map_err(|_| std::io::Error::other("the name server does not start"))?;
+        Ok(Self { machine, lifecycle, dns_address, _services: services, _directory: directory })
     }
 
     /// Waits until the supervisor is not applying anything. Returns at once if it is down.
@@ -148,44 +166,6 @@ impl Device {
         lock(&self.machine.keys).value(name).map(str::to_owned)
     }
 
-    /// Returns the variables of a service's container, with the actual address, key and lock path; `None` for an
-    /// unknown service.
-    pub fn environment(&self, service: &str) -> Option<BTreeMap<String, String>> {
-        let app = self.machine.settings(|settings| {
-            let has = |app: &&settings::TargetApp| {
-                app.release.iter().flat_map(|release| &release.services).any(|target| target.name == service)
-            };
-            settings.target.iter().find(has).map(|app| app.id)
-        })?;
-        let mut env = self.machine.environment(app, service)?;
-        let lock_path = self.lock_directory(app, service).join("updates.lock");
-        let real = [
-            ("_SUPERVISOR_ADDRESS", self.address()),
-            ("_SUPERVISOR_HOST", self.lifecycle.address.ip().to_string()),
-            ("_SUPERVISOR_PORT", self.port().to_string()),
-            ("_APP_LOCK_PATH", lock_path.to_string_lossy().into_owned()),
-        ];
-        for (name, value) in real {
-            for prefix in ["BALENA", "RESIN"] {
-                // Services without the label have no address variable.
-                if let Some(told) = env.get_mut(&format!("{prefix}{name}")) {
-                    told.clone_from(&value);
-                }
-            }
-        }
-        Some(env)
-    }
-
-    /// Returns the directory of a service's update locks, which its container sees as `/tmp/balena`.
-    pub fn lock_directory(&self, app: i64, service: &str) -> PathBuf {
-        self.machine.locks.directory(app, service)
-    }
-
-    /// Returns the parent of all lock directories.
-    pub fn lock_root(&self) -> &Path {
-        self.machine.locks.root()
-    }
-
     /// Returns the files in all lock directories, including the supervisor's own.
     pub fn locks(&self) -> Vec<LockEntry> {
         self.machine.locks.entries()
@@ -209,11 +189,6 @@ impl Device {
             id: container.id,
         };
         self.machine.engine.all_containers().into_iter().map(state).collect()
-    }
-
-    /// Returns the named volumes.
-    pub fn volumes(&self) -> Vec<Volume> {
-        self.machine.engine.all_volumes()
     }
 
     /// Returns the last requested power change, if any.
