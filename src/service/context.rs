@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::clock::ServiceClock;
 use super::config::Checked;
 use super::device::{Progress, Snapshot};
+use super::events::{EventLog, publish_changes};
 use super::gateway::ConnectionSlots;
 use super::metrics::Metrics;
 use crate::Balena;
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn ServiceClock>,
     /// The latest snapshot.
     pub(crate) bus: watch::Sender<Snapshot>,
+    /// The recent events. Whoever changes something publishes it here.
+    pub(crate) events: EventLog,
     pub(crate) meters: Metrics,
     pub(crate) progress: Progress,
     /// Slots of the `/events` clients.
@@ -38,6 +41,21 @@ impl Context {
     /// Returns the latest snapshot.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.bus.borrow().clone()
+    }
+
+    /// Changes the snapshot and publishes the difference. Returns what `change` returns: whether it changed anything.
+    ///
+    /// Both happen under the lock of the bus: who reads snapshot and last event under it gets no event twice and
+    /// misses none.
+    pub(crate) fn update_snapshot(&self, change: impl FnOnce(&mut Snapshot) -> bool) -> bool {
+        self.bus.send_if_modified(|snapshot| {
+            let before = snapshot.clone();
+            let changed = change(snapshot);
+            if changed {
+                publish_changes(&self.events, &before, snapshot);
+            }
+            changed
+        })
     }
 
     /// Returns the number of `/events` clients.

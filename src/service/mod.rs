@@ -55,6 +55,9 @@ pub use config::Config;
 /// Time from the stop request to the end. Container engines kill after 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
+/// Number of events that a client can catch up with.
+const HISTORY: usize = 256;
+
 /// Logs the address, the version and the main settings in one line.
 fn log_start(context: &Context, address: SocketAddr) {
     let config = &context.config;
@@ -119,6 +122,7 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
     let started_at = now();
     let context = Arc::new(Context {
         bus: watch::Sender::new(device::Snapshot::new(started_at)),
+        events: events::EventLog::new(HISTORY),
         meters: metrics::Metrics::default(),
         progress: device::Progress::new(),
         clients: events::places(config.events_clients),
@@ -149,7 +153,7 @@ impl Service {
         let Self { listener, address, context, tasks } = self;
         log_start(&context, address);
         let listener = Arc::new(listener);
-        let (observer, door) = (context.clone(), context);
+        let (observer, door) = (context.clone(), context.clone());
         tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
         tasks.supervise("server", OnEnd::Fatal, move |stop| {
             gateway::run(listener.clone(), door.clone(), stop)
@@ -159,6 +163,7 @@ impl Service {
             error = tasks.fatal() => Some(error),
         };
         tracing::info!("service stopping");
+        context.events.publish(events::EventKind::AgentStopping, &());
         if !tasks.drain(DRAIN_LIMIT).await {
             tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
         }

@@ -39,7 +39,8 @@ async fn changes_arrive_as_events() {
     assert_eq!(event(&mut events, "service_gone").await["was"], "Running");
     fake.set_device(|device| device["ip_address"] = json!("10.0.0.8"));
     assert_eq!(event(&mut events, "device_changed").await["device"]["ip_address"], "10.0.0.8");
-    service.stop().await;
+    let (stopping, ()) = tokio::join!(event(&mut events, "agent_stopping"), service.stop());
+    assert!(stopping["id"].as_str().unwrap().contains('-'), "{stopping}");
 }
 
 #[tokio::test]
@@ -59,10 +60,16 @@ async fn a_supervisor_that_goes_and_comes_back() {
     let status = get(service.address, "/status").await.json();
     assert_eq!(status["supervisor"]["state"], "lost");
     assert_eq!(status["supervisor"]["last_error"]["kind"], "unreachable");
-    assert_eq!(status["applications"]["shop"]["commit"], "aaa", "what was known stays");
+    assert!(
+        status["applications"].is_null() && status["device"].is_null(),
+        "withdrawn, not frozen: {status}"
+    );
+    let metrics = get(service.address, "/metrics").await.body;
+    assert!(!metrics.contains("balena_service_status{"), "{metrics}");
 
     fake.restart().await;
     event(&mut events, "supervisor_back").await;
+    assert_eq!(event(&mut events, "snapshot").await["applications"]["shop"]["commit"], "aaa");
     service.ready().await;
     service.stop().await;
 }

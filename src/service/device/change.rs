@@ -53,8 +53,8 @@ pub(crate) enum Change<'a> {
     DeviceChanged { device: Option<&'a DeviceState> },
 }
 
-/// Returns the changes from `old` to `new`. Returns `None` if `old` has no applications yet: then only the whole new
-/// snapshot is meaningful.
+/// Returns the changes from `old` to `new`. After an outage, `old` is what was known before it. Returns `None` if
+/// nothing was known: then only the whole new snapshot is meaningful.
 pub(crate) fn diff<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Option<Vec<Change<'a>>> {
     let mut changes = Vec::new();
     if old.supervisor != new.supervisor {
@@ -66,13 +66,15 @@ pub(crate) fn diff<'a>(old: &'a Snapshot, new: &'a Snapshot) -> Option<Vec<Chang
             Connection::Connecting => {}
         }
     }
-    match (&old.applications, &new.applications) {
+    match (old.last_known_applications(), &new.applications) {
         (Some(old), Some(new)) if !Arc::ptr_eq(old, new) => diff_applications(old, new, &mut changes),
         (None, Some(_)) => return None,
         _ => {}
     }
-    if old.device != new.device {
-        changes.push(Change::DeviceChanged { device: new.device.as_deref() });
+    if let Some(device) = &new.device
+        && old.last_known_device() != Some(device)
+    {
+        changes.push(Change::DeviceChanged { device: Some(device) });
     }
     Some(changes)
 }

@@ -79,7 +79,7 @@ impl Observer {
         match self.poll_state(context).await {
             Ok((applications, device)) => {
                 let changed =
-                    context.bus.send_if_modified(|snapshot| snapshot.succeed(applications, device, now()));
+                    context.update_snapshot(|snapshot| snapshot.succeed(applications, device, now()));
                 if changed {
                     self.last_change = Some(Instant::now());
                 }
@@ -87,7 +87,7 @@ impl Observer {
                 self.log.succeeded();
             }
             Err(error) => {
-                context.bus.send_if_modified(|snapshot| snapshot.fail(&error, now()));
+                context.update_snapshot(|snapshot| snapshot.fail(&error, now()));
                 if !is_silence(error.kind()) {
                     self.away = None;
                 } else if self.away.is_none() {

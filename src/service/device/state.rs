@@ -74,6 +74,13 @@ pub(crate) struct SupervisorView<'a> {
     last_error: Option<&'a LastError>,
 }
 
+/// The state of the device when the supervisor last told it.
+#[derive(Debug, Clone)]
+pub(crate) struct LastKnown {
+    pub(crate) device: Option<Arc<DeviceState>>,
+    pub(crate) applications: Option<Arc<Applications>>,
+}
+
 /// The state of the device at one time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -89,10 +96,12 @@ pub(crate) struct Snapshot {
     pub(crate) last_contact: Option<Timestamp>,
     /// The last error, also after recovery.
     pub(crate) last_error: Option<LastError>,
-    /// The response of `/v1/device`; `None` before the first one.
+    /// The response of `/v1/device`; `None` before the first one and while the supervisor does not answer.
     pub(crate) device: Option<Arc<DeviceState>>,
-    /// The applications; `None` before the first response.
+    /// The applications; `None` before the first response and while the supervisor does not answer.
     pub(crate) applications: Option<Arc<Applications>>,
+    /// What was known when the supervisor stopped answering; `None` while it answers. Not shown as the present state.
+    pub(crate) last_known: Option<LastKnown>,
     /// Number of failed polls since the last successful one.
     pub(crate) failures: u32,
 }
@@ -109,6 +118,7 @@ impl Snapshot {
             last_error: None,
             device: None,
             applications: None,
+            last_known: None,
             failures: 0,
         }
     }
@@ -122,6 +132,7 @@ impl Snapshot {
     ) -> bool {
         self.failures = 0;
         self.last_contact = Some(now);
+        self.last_known = None;
         let mut changed = self.turn(Connection::Connected, now);
         if self.applications.as_deref() != Some(&applications) {
             self.applications = Some(Arc::new(applications));
@@ -147,7 +158,21 @@ impl Snapshot {
             _ => None,
         };
         let changed = connection.is_some_and(|connection| self.turn(connection, now));
+        if connection.is_some() && self.applications.is_some() {
+            self.last_known =
+                Some(LastKnown { device: self.device.take(), applications: self.applications.take() });
+        }
         self.count(changed, now)
+    }
+
+    /// Returns the applications, also if they are those of before an outage.
+    pub(crate) fn last_known_applications(&self) -> Option<&Arc<Applications>> {
+        self.applications.as_ref().or_else(|| self.last_known.as_ref()?.applications.as_ref())
+    }
+
+    /// Returns the device's own state, also if it is that of before an outage.
+    pub(crate) fn last_known_device(&self) -> Option<&Arc<DeviceState>> {
+        self.device.as_ref().or_else(|| self.last_known.as_ref()?.device.as_ref())
     }
 
     fn turn(&mut self, connection: Connection, now: Timestamp) -> bool {
@@ -240,12 +265,17 @@ pub(crate) mod tests {
         assert_eq!((snapshot.revision, snapshot.since, snapshot.last_contact), (1, at(1), Some(at(2))));
         assert!(!snapshot.fail(&error, at(3)), "one");
         assert_eq!(snapshot.supervisor, Connection::Connected);
+        assert!(snapshot.applications.is_some(), "one failure withdraws nothing");
         assert!(snapshot.fail(&error, at(4)), "two");
+        assert!(snapshot.applications.is_none() && snapshot.device.is_none(), "withdrawn, not frozen");
+        assert!(snapshot.last_known_applications().is_some() && snapshot.last_known_device().is_some());
         assert!(!snapshot.fail(&error, at(5)), "told once");
         assert_eq!((snapshot.supervisor, snapshot.since), (Connection::Lost, at(4)));
         assert_eq!(snapshot.last_error.as_ref().unwrap().time, at(5));
         assert!(snapshot.succeed(shop("a", "done", &[("main", "Running")]), None, at(6)));
         assert_eq!((snapshot.revision, snapshot.failures), (3, 0));
+        assert!(snapshot.applications.is_some() && snapshot.last_known.is_none());
+        assert!(snapshot.device.is_none(), "not told again yet");
         assert!(snapshot.last_error.is_some(), "what went wrong last stays visible");
     }
 
