@@ -84,7 +84,7 @@ async fn each_kind_of_failure_is_told_as_what_it_is() {
         }
         service.stop().await;
         let log = log.text();
-        assert!(log.contains(&format!("WARN balena_agent::service::outage: {words};")), "{log}");
+        assert!(log.contains(&format!("WARN balena_agent::service::device::outage: {words};")), "{log}");
         if state == "refused" {
             let seen = [told.to_string(), reason, log].concat();
             assert!(seen.contains("this does not recover by itself"), "{seen}");
@@ -160,7 +160,7 @@ async fn a_supervisor_that_flaps_does_not_flood_the_log() {
     }
     service.stop().await;
     let log = log.text();
-    let lines = log.lines().filter(|line| line.contains("balena_agent::service::outage")).count();
+    let lines = log.lines().filter(|line| line.contains("balena_agent::service::device::outage")).count();
     assert!((4..=7).contains(&lines), "{lines} lines of 40 changes:\n{log}");
 }
 
