@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::clock::ServiceClock;
 use super::config::Checked;
-use super::device::{Progress, Snapshot};
+use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
 use super::gateway::ConnectionSlots;
 use super::metrics::Metrics;
@@ -56,6 +56,11 @@ impl Context {
             }
             changed
         })
+    }
+
+    /// Returns `Err` with the reason if the state of the device is unknown or the service is stopping.
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        readiness(&self.bus.borrow(), self.progress.liveness(), self.stop.is_requested())
     }
 
     /// Returns the number of `/events` clients.

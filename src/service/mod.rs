@@ -65,7 +65,7 @@ fn log_start(context: &Context, address: SocketAddr) {
         version = %env!("CARGO_PKG_VERSION"),
         %address,
         supervisor = context.supervisor_address().map(tracing::field::display),
-        answers = %gateway::PATHS.join(" "),
+        answers = %gateway::paths().join(" "),
         events_clients = config.events_clients,
         poll_quick = ?config.poll_quick,
         poll_slow = ?config.poll_slow,

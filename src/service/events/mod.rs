@@ -19,12 +19,11 @@ mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header, uri};
-use axum::response::Response;
+use http::header::{self, HeaderMap};
+use http::{StatusCode, uri};
 
 use super::context::Context;
-use super::gateway::{ClientAddress, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits, refuse};
+use super::gateway::{Answer, Call, ConnectionSlots, EvictionPolicy, NoSlot, Refusal, SlotLimits};
 use query::StreamQuery;
 
 pub(crate) use access::StreamAccess;
@@ -35,40 +34,30 @@ pub(crate) use log::EventLog;
 /// When all slots are taken, a client that has not answered its first ping within this time is replaced by a new one.
 const PONG_LIMIT: Duration = Duration::from_secs(5);
 
-/// Answers `GET /events` for a client that may read the events.
-pub(crate) async fn upgrade(State(context): State<Arc<Context>>, request: Request) -> Response {
-    follow(context, request, StreamAccess::Granted(Box::new(())))
-}
-
 /// Starts the stream that the request asks for.
-pub(crate) fn follow(context: Arc<Context>, request: Request, access: StreamAccess) -> Response {
-    let headers = request.headers();
-    let Some(key) = websocket::accept_key(request.method(), headers) else {
-        return websocket::upgrade_required();
+///
+/// # Errors
+/// 400, 403, 426 or 503, with what is wrong.
+pub(crate) fn follow(context: Arc<Context>, call: Call, access: StreamAccess) -> Answer {
+    let Some(key) = websocket::accept_key(call.head.method(), call.headers()) else {
+        return Err(websocket::upgrade_required());
     };
-    if !is_same_origin(headers) {
-        return refuse(StatusCode::FORBIDDEN, "web pages of another origin can't follow this device");
+    if !is_same_origin(call.headers()) {
+        let why = "web pages of another origin can't follow this device";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "other_origin", why));
     }
-    let query = match StreamQuery::parse(request.uri().query(), None) {
-        Ok(query) => query,
-        Err(fault) => return refuse(StatusCode::BAD_REQUEST, &fault),
-    };
-    let Some(ClientAddress(address)) = request.extensions().get().copied() else {
-        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the address of the client is unknown");
-    };
-    let place = match context.clients.admit(address) {
-        Ok((place, _)) => place,
-        Err(full) => {
-            let why = match full {
-                NoSlot::All => "too many clients: AGENT_EVENTS_CLIENTS is the maximum",
-                NoSlot::Address => {
-                    "too many clients at this address: half of AGENT_EVENTS_CLIENTS is the maximum"
-                }
-            };
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
-        }
-    };
-    websocket::start(context, request, key, (query, access, place))
+    let query = StreamQuery::parse(call.head.uri().query(), None)
+        .map_err(|fault| Refusal::bad_request("bad_query", fault))?;
+    let (place, _) = context.clients.admit(call.caller.address).map_err(|full| {
+        let why = match full {
+            NoSlot::All => "too many clients: AGENT_EVENTS_CLIENTS is the maximum",
+            NoSlot::Address => {
+                "too many clients at this address: half of AGENT_EVENTS_CLIENTS is the maximum"
+            }
+        };
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_clients", why)
+    })?;
+    websocket::start(context, call.head, key, (query, access, place))
 }
 
 /// Only browsers send `Origin`. They let any page open a WebSocket to any address, so the server must compare it.

@@ -4,10 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -22,7 +21,7 @@ use super::feed::Feed;
 use super::kind::EventKind;
 use super::query::StreamQuery;
 use crate::service::context::Context;
-use crate::service::gateway::{ConnectionSlot, refuse};
+use crate::service::gateway::{Answer, Body, ConnectionSlot, Refusal, Response};
 
 /// Time for the client to complete the upgrade of the connection.
 const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
@@ -40,7 +39,7 @@ const BUFFER: usize = 4096;
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Returns the value of `Sec-WebSocket-Accept`, if this is a WebSocket upgrade request.
-pub(super) fn accept_key(method: &Method, headers: &HeaderMap) -> Option<String> {
+pub(super) fn accept_key(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     let has = |name, word: &str| {
         headers
             .get_all(name)
@@ -53,46 +52,47 @@ pub(super) fn accept_key(method: &Method, headers: &HeaderMap) -> Option<String>
         && has(header::UPGRADE, "websocket")
         && has(header::SEC_WEBSOCKET_VERSION, "13");
     let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
-    asked.then(|| derive_accept_key(key.as_bytes()))
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok().filter(|_| asked)
 }
 
 /// Answers a request that is no WebSocket upgrade and asks for no event stream either.
-pub(super) fn upgrade_required() -> Response {
-    let mut refusal = refuse(
-        StatusCode::UPGRADE_REQUIRED,
-        "this path speaks WebSocket (version 13), or server-sent events for `Accept: text/event-stream`",
-    );
-    for (name, value) in [
+pub(super) fn upgrade_required() -> Refusal {
+    let why =
+        "this path speaks WebSocket (version 13), or server-sent events for `Accept: text/event-stream`";
+    let headers: [(HeaderName, _); 3] = [
         (header::UPGRADE, "websocket"),
         (header::CONNECTION, "upgrade, close"),
         (header::SEC_WEBSOCKET_VERSION, "13"),
-    ] {
-        refusal.headers_mut().insert(name, header::HeaderValue::from_static(value));
-    }
-    refusal
+    ];
+    headers.into_iter().fold(
+        Refusal::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", why),
+        |refusal, (name, value)| refusal.with_header(name, HeaderValue::from_static(value)),
+    )
 }
 
 /// Answers the upgrade and starts the session.
 pub(super) fn start(
     context: Arc<Context>,
-    mut request: Request,
-    key: String,
+    mut request: Request<()>,
+    key: HeaderValue,
     (query, access, place): (StreamQuery, StreamAccess, ConnectionSlot),
-) -> Response {
+) -> Answer {
     let upgraded = hyper::upgrade::on(&mut request);
     let started = match context.tasks.upgrade() {
         Some(tasks) => tasks.spawn("events", follow(context, upgraded, query, access, place)).is_ok(),
         None => false,
     };
     if !started {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping");
+        let why = "the service is stopping";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", why));
     }
-    let headers = [
-        (header::UPGRADE, "websocket".to_owned()),
-        (header::CONNECTION, "upgrade".to_owned()),
-        (header::SEC_WEBSOCKET_ACCEPT, key),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    let mut response = Response::new(Body::from(String::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+    Ok(response)
 }
 
 async fn follow(

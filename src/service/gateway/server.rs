@@ -3,24 +3,23 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response};
+use http::header::{self, HeaderValue};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
-use super::request_extensions::{ClientAddress, CloseAfterResponse};
-use super::routes;
+use super::response::Response;
+use super::router;
 use crate::error::Result;
 use crate::service::context::Context;
 use crate::service::log_rate_limit::LogRateLimit;
@@ -59,7 +58,6 @@ const CLOSING: Duration = Duration::from_millis(10);
 
 /// Accepts connections until asked to stop.
 pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: StopSignal) -> Result<()> {
-    let router = routes::router(context.clone());
     let places = ConnectionSlots::new(CONNECTIONS);
     let mut log = Log::new();
     loop {
@@ -82,7 +80,7 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
         let Some(tasks) = context.tasks.upgrade() else { return Ok(()) };
         // With these limits a slot can always be freed.
         let Ok((place, admission)) = places.admit(peer) else { continue };
-        let connection = serve(stream, peer, place, router.clone(), tasks.stopping());
+        let connection = serve(stream, peer, place, context.clone(), tasks.stopping());
         if tasks.spawn("connection", connection).is_err() {
             return Ok(());
         }
@@ -131,27 +129,32 @@ impl Log {
     }
 }
 
-/// The router for one connection. Records that a complete request arrived, and adds the client's address.
+/// Answers the requests of one connection.
 struct Serving {
-    router: TowerToHyperService<Router>,
+    context: Arc<Context>,
     place: Arc<ConnectionSlot>,
     peer: IpAddr,
     requests: AtomicU32,
 }
 
 impl Service<Request<Incoming>> for Serving {
-    type Response = Response<Body>;
+    type Response = Response;
     type Error = Infallible;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.place.mark_active();
-        request.extensions_mut().insert(ClientAddress(self.peer));
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
-        if before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE {
-            request.extensions_mut().insert(CloseAfterResponse);
-        }
-        self.router.call(request)
+        let is_last = before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE;
+        let answer = router::answer(self.context.clone(), self.peer, request);
+        Box::pin(async move {
+            let mut response = answer.await;
+            if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let headers = response.headers_mut();
+                headers.entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -159,16 +162,11 @@ async fn serve(
     stream: TcpStream,
     peer: IpAddr,
     place: ConnectionSlot,
-    router: Router,
+    context: Arc<Context>,
     stopping: impl Future<Output = ()>,
 ) {
     let place = Arc::new(place);
-    let serving = Serving {
-        router: TowerToHyperService::new(router),
-        place: place.clone(),
-        peer,
-        requests: AtomicU32::new(0),
-    };
+    let serving = Serving { context, place: place.clone(), peer, requests: AtomicU32::new(0) };
     // Responses and events are single small writes: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
@@ -192,7 +190,7 @@ async fn serve(
 
 type Connection = http1::UpgradeableConnection<TokioIo<TcpStream>, Serving>;
 
-async fn finish(mut connection: std::pin::Pin<&mut Connection>) -> hyper::Result<()> {
+async fn finish(mut connection: Pin<&mut Connection>) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();
     timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
 }

@@ -1,0 +1,50 @@
+//! The one route table. The router, the list in a 404, the `allow` of a 405, the `OpenAPI` document, the page
+//! `docs/api.md` and the tests of scopes are made from it.
+//!
+//! To add a route, add
+//! 1. a row here: method, path, who may use it, one sentence; what it takes and gives, as functions that return a
+//!    [`Schema`](super::schema::Schema); and the handler as a closure;
+//! 2. the handler in `handlers/<noun>.rs`: `async fn(Arc<Context>, Call) -> Answer`, in the row as
+//!    `.by(|context, call| Box::pin(locks::grant(context, call)))`. A handler that does not wait is a plain function in
+//!    [`ready`], or in [`tried`] if it may refuse: `.by(|context, _| ready(locks::list(&context)))`.
+//!
+//! The gateway has done these checks when a handler is called: path, host, who asks, scope, rate, and for
+//! [`Nature::Change`](super::route::Nature::Change) also the origin, the content type, the size of the body and that
+//! it is a JSON object without duplicate keys. The handler decodes it with [`Call::json`](super::call::Call::json).
+
+use http::StatusCode;
+
+use super::handlers::{events, health, metrics, openapi, state};
+use super::route::{Access, Gives, Operation, Route, ready, tried};
+use crate::service::metrics::CONTENT_TYPE as OPENMETRICS;
+
+/// All routes, in the order of the documents.
+pub(crate) static ROUTES: &[Route] = &[
+    Operation::get("/live", Access::Anyone, "Says whether the service makes progress.")
+        .gives(&[
+            Gives::json(StatusCode::OK, "The service makes progress.", health::schema),
+            Gives::json(StatusCode::SERVICE_UNAVAILABLE, "It does not.", health::schema),
+        ])
+        .by(|context, _| ready(health::live(&context))),
+    Operation::get("/ready", Access::Anyone, "Says whether the state of the device is known.")
+        .gives(&[
+            Gives::json(StatusCode::OK, "It is known.", health::schema),
+            Gives::json(StatusCode::SERVICE_UNAVAILABLE, "It is not.", health::schema),
+        ])
+        .by(|context, _| ready(health::ready(&context))),
+    Operation::get("/status", Access::Anyone, "The same as `/agent/v1/state`.")
+        .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
+        .by(|context, _| ready(state::get(&context))),
+    Operation::get("/metrics", Access::Anyone, "Counters and device state for Prometheus.")
+        .gives(&[Gives::text(StatusCode::OK, "OpenMetrics text.", OPENMETRICS, metrics::schema)])
+        .by(|context, _| ready(metrics::get(&context))),
+    Operation::stream("/events", Access::Anyone, "The state, then each change, on a WebSocket.")
+        .gives(events::GIVES)
+        .by(|context, call| tried(events::follow(context, call))),
+    Operation::get("/agent/v1/state", Access::Anyone, "The state of the device and of the service.")
+        .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
+        .by(|context, _| ready(state::get(&context))),
+    Operation::get("/agent/v1/openapi.json", Access::Anyone, "This interface as an OpenAPI document.")
+        .gives(&[Gives::json(StatusCode::OK, "The document.", openapi::schema)])
+        .by(|_, call| ready(openapi::get(&call))),
+];
