@@ -117,7 +117,15 @@ impl TaskSet {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Runs `work`, which may block on files, on a thread for such work, without waiting for it. It is dropped without a
+/// run if the runtime ends first.
+#[cfg(feature = "service")]
+pub(crate) fn spawn_blocking(work: impl FnOnce() + Send + 'static) {
+    drop(tokio::task::spawn_blocking(work));
+}
+
+/// Locks a mutex. All data behind a mutex here stays valid when its holder panics.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

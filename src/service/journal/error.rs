@@ -60,6 +60,12 @@ impl StorageError {
         }
     }
 
+    /// The process ends.
+    pub(super) fn stopped() -> Self {
+        let message = "the agent stops: the change may or may not have been written".to_owned();
+        Self { fault: StorageFault::Io, message, uncertain: true }
+    }
+
     /// The kind of the fault.
     pub(crate) fn fault(&self) -> StorageFault {
         self.fault

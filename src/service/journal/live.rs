@@ -1,6 +1,7 @@
 //! The live entries: what the journal says now, in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::change::{Change, Kind};
@@ -47,6 +48,31 @@ impl LiveEntries {
         self.entries.get(&kind).into_iter().flatten().map(|(key, value)| (key.as_str(), &**value))
     }
 
+    /// Calls `each` with the entries behind `after`, in order, until it returns `false`. Returns the last one it was
+    /// called with; `None` if there was none.
+    pub(super) fn walk(
+        &self,
+        after: Option<&(Kind, String)>,
+        mut each: impl FnMut(Kind, &str, &[u8]) -> bool,
+    ) -> Option<(Kind, String)> {
+        let mut last = None;
+        let first_kind = after.map_or(Kind::from_number(0), |(kind, _)| *kind);
+        for (kind, of_kind) in self.entries.range(first_kind..) {
+            let from = match after {
+                Some((after, key)) if after == kind => Bound::Excluded(key.as_str()),
+                _ => Bound::Unbounded,
+            };
+            for (key, value) in of_kind.range::<str, _>((from, Bound::Unbounded)) {
+                let goes_on = each(*kind, key, value);
+                last = Some((*kind, key));
+                if !goes_on {
+                    return last.map(|(kind, key)| (kind, key.clone()));
+                }
+            }
+        }
+        last.map(|(kind, key)| (kind, key.clone()))
+    }
+
     /// Returns the number of entries.
     pub(super) fn count(&self) -> usize {
         self.entries.values().map(BTreeMap::len).sum()
@@ -58,8 +84,13 @@ impl LiveEntries {
     }
 }
 
+/// Returns how many bytes a change counts.
+pub(super) fn cost_of(change: &Change) -> usize {
+    cost(change.target().1, change.value().unwrap_or_default())
+}
+
 /// Returns how many bytes an entry counts.
-pub(super) fn cost(key: &str, value: &[u8]) -> usize {
+fn cost(key: &str, value: &[u8]) -> usize {
     key.len().saturating_add(value.len()).saturating_add(ENTRY_OVERHEAD)
 }
 

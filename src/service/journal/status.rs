@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::error::StorageError;
+
 /// What was found when the journal was opened.
 ///
 /// After a [`Recovery::Gap`] changes may be missing: a lease gets at most its TTL, a budget counts as spent, an
@@ -59,4 +61,26 @@ pub(crate) struct JournalStatus {
     pub(crate) compactions: u64,
     /// Why the storage does not work. `None` while it works.
     pub(crate) last_error: Option<String>,
+    /// The same as an error.
+    #[serde(skip)]
+    pub(super) fault: Option<StorageError>,
+}
+
+impl JournalStatus {
+    /// The state of a journal that has committed nothing.
+    pub(super) fn new(directory: Option<PathBuf>, recovery: Recovery) -> Self {
+        Self {
+            directory,
+            durable: false,
+            recovery,
+            entries: 0,
+            live_bytes: 0,
+            file_bytes: 0,
+            commits: 0,
+            bytes_written: 0,
+            compactions: 0,
+            last_error: None,
+            fault: None,
+        }
+    }
 }
