@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use balena_agent::service::Config;
 use yaml_rust2::{Yaml, YamlLoader};
 
 fn file(path: &str) -> String {
@@ -76,36 +75,143 @@ fn the_block_is_for_boards_of_every_architecture() {
     }
 }
 
+/// A setting as `config show` prints it.
+struct Setting {
+    name: String,
+    default: Option<String>,
+    kind: String,
+    range: Option<String>,
+    what: String,
+    since: String,
+    is_secret: bool,
+}
+
+/// All settings, from the command itself, without any variable set.
+fn settings() -> Vec<Setting> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_balena-agent"));
+    let output = command.env_clear().args(["config", "show", "--json"]).output().unwrap();
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |row: &serde_json::Value, name: &str| row[name].as_str().map(str::to_owned);
+    rows.iter()
+        .map(|row| Setting {
+            name: text(row, "name").unwrap(),
+            default: text(row, "default"),
+            kind: text(row, "type").unwrap(),
+            range: text(row, "range"),
+            what: text(row, "what").unwrap(),
+            since: text(row, "since").unwrap(),
+            is_secret: row["secret"].as_bool().unwrap(),
+        })
+        .collect()
+}
+
+/// Compares a table of a page with its rows, and shows what the page should have.
+fn assert_table(page: &str, header: &str, rows: &[String]) {
+    let text = file(page);
+    let found: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != header)
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert_eq!(found, rows, "the table of {page} has to be\n{}", rows.join("\n"));
+}
+
+fn code_or_nothing(text: Option<&String>) -> String {
+    text.map(|text| format!("`{text}`")).unwrap_or_default()
+}
+
 #[test]
 fn every_setting_is_in_the_readme_and_in_the_block_and_no_other() {
-    let code = file("src/service/config/mod.rs");
-    // The settings themselves, without the tests, which have others to refuse.
-    let code = variables(code.split("#[cfg(test)]").next().unwrap());
-    assert!(code.contains("AGENT_LISTEN") && code.len() > 1, "{code:?}");
-    let rows = table("| variable |");
-    let names: BTreeSet<String> = rows.iter().flat_map(|row| variables(&row[0])).collect();
-    // What every program with the library reads; a block does not offer to give up TLS.
+    let settings = settings();
+    assert!(settings.len() > 20);
+    // What every program with the library reads: with the other variables. A block does not offer to give up TLS.
     let library = variables(file("src/env.rs").split("#[cfg(test)]").next().unwrap());
-    assert_eq!(names, code.union(&library).cloned().collect());
-    let compose = variables(&file("docker-compose.yml"));
-    assert!(compose.is_subset(&code), "{compose:?}");
+    let (library, own): (Vec<_>, Vec<_>) = settings.iter().partition(|row| library.contains(&row.name));
+    assert!(library.iter().all(|row| row.default.is_none()) && !library.is_empty());
+    let readme: Vec<String> = own
+        .iter()
+        .map(|row| {
+            let Setting { name, what, .. } = row;
+            format!("| `{name}` | {} | {what} |", code_or_nothing(row.default.as_ref()))
+        })
+        .collect();
+    assert_table("README.md", "| setting | default | what |", &readme);
+    let others: BTreeSet<String> = table("| variable |").iter().flat_map(|row| variables(&row[0])).collect();
+    assert_eq!(others, library.iter().map(|row| row.name.clone()).collect());
 
-    let offered = offered();
-    assert_eq!(offered.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), code);
+    let page: Vec<String> = settings
+        .iter()
+        .map(|row| {
+            let Setting { name, kind, what, since, .. } = row;
+            let (default, range) = (code_or_nothing(row.default.as_ref()), row.range.clone());
+            let range = range.map(|range| format!(", {range}")).unwrap_or_default();
+            format!("| `{name}` | {kind}{range} | {default} | {what} | {since} |")
+        })
+        .collect();
+    assert_table("docs/settings.md", "| setting | type | default | what | since |", &page);
+
+    // The block offers what has a default, with that value, and says what each is; a secret never.
+    let offered: Vec<&Setting> = own.iter().copied().filter(|row| row.default.is_some()).collect();
+    assert!(offered.iter().all(|row| !row.is_secret));
+    let expected: Vec<String> = offered
+        .iter()
+        .flat_map(|row| {
+            let name = &row.name;
+            let what = row.what.replace('`', "");
+            [format!("# {what}"), format!("- {name}: {}", row.default.as_ref().unwrap())]
+        })
+        .collect();
     let text = file("balena.yml");
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    for (name, value) in &offered {
-        let row = rows.iter().find(|row| variables(&row[0]).contains(name)).unwrap();
-        assert!(
-            row[2].contains(&format!("`{value}`")),
-            "the README has another default of {name} than {value}"
-        );
-        let place = lines.iter().position(|line| line.starts_with(&format!("- {name}:"))).unwrap();
-        assert!(lines[place - 1].starts_with("# "), "the block does not say what {name} is");
+    let block: Vec<&str> = text
+        .lines()
+        .skip_while(|line| line.trim() != "applicationEnvironmentVariables:")
+        .skip(1)
+        .take_while(|line| line.starts_with("    "))
+        .map(str::trim)
+        .collect();
+    assert_eq!(block, expected, "the block has to be\n    {}", expected.join("\n    "));
+    let pairs = self::offered();
+    let values: Vec<_> = offered.iter().map(|row| (row.name.clone(), row.default.clone().unwrap())).collect();
+    assert_eq!(pairs, values, "as balena reads them");
+
+    let compose = variables(&file("docker-compose.yml"));
+    let clients = |name: &String| name.starts_with("AGENT_CLIENT_");
+    let known = |name: &String| clients(name) || own.iter().any(|row| row.name == *name);
+    assert!(compose.iter().all(known), "{compose:?}");
+}
+
+#[test]
+fn the_help_of_run_lists_every_setting_with_its_default() {
+    let output = Command::new(env!("CARGO_BIN_EXE_balena-agent")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for Setting { name, default, .. } in settings() {
+        assert!(help.contains(&format!("\n  {name}\n")), "{name}: {help}");
+        assert!(default.is_none_or(|default| help.contains(&format!("[default: {default}]"))), "{name}");
     }
-    // What the block sets is what counts without it.
-    let set = Config::from_vars(offered);
-    assert_eq!(format!("{set:?}"), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn config_show_says_where_a_value_comes_from_and_masks_secrets() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_balena-agent"));
+    command
+        .env_clear()
+        .env("AGENT_POLL_SLOW", "15s")
+        .env("AGENT_CLIENT_WEB", "state locks")
+        .env("AGENT_CLIENT_WEB_TOKEN", "s3cr3t-0123456789")
+        .env("AGENT_CLIENT_BAD", "s3cr3t-0123456789");
+    let output = command.args(["config", "show", "--origin"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |name: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap().split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(row("AGENT_POLL_SLOW"), ["AGENT_POLL_SLOW", "15s", "variable"]);
+    assert_eq!(row("AGENT_POLL_QUICK"), ["AGENT_POLL_QUICK", "2s", "default"]);
+    assert_eq!(row("AGENT_CLIENT_WEB"), ["AGENT_CLIENT_WEB", "state", "locks", "variable"]);
+    assert_eq!(row("AGENT_CLIENT_WEB_TOKEN"), ["AGENT_CLIENT_WEB_TOKEN", "***", "variable"]);
+    assert_eq!(row("AGENT_CLIENT_BAD"), ["AGENT_CLIENT_BAD", "***", "variable"]);
+    assert!(!text.contains("s3cr3t"), "{text}");
 }
 
 /// The lines of a Dockerfile's instructions, each whole.
@@ -153,7 +259,7 @@ fn a_project_of_ones_own_is_told_what_works_there() {
         assert!(!text.contains("`/balena-agent"), "that is not where it is: {text}");
         assert!(text.contains("0.0.0.0:48485") && text.contains("http://agent:48485"), "{text}");
     }
-    assert!(text.contains("AGENT_LISTEN=0.0.0.0:48485") && text.contains("ends it with 78"), "{text}");
+    assert!(text.contains("AGENT_LISTEN=0.0.0.0:48485") && text.contains("(#settings-and-faults)"), "{text}");
 }
 
 #[test]

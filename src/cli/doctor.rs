@@ -1,5 +1,7 @@
 //! `balena-agent doctor`: checks what this container needs, and how to fix what is missing.
 
+mod tokens;
+
 use std::time::{Duration, SystemTime};
 
 use http::header;
@@ -91,6 +93,7 @@ pub(super) async fn run(context: &Context) -> Result<(Output, u8)> {
     let balena = &context.balena;
     let mut findings = container(balena.environment());
     findings.extend(supervisor(context).await);
+    findings.extend(tokens::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())));
     findings.push(update_lock(&balena.update_lock()));
     findings.push(clock_alone());
     findings.extend(cloud(balena.environment(), context.timeout.unwrap_or(PROBE_LIMIT)).await);

@@ -1,6 +1,8 @@
 //! The command line: parses arguments, calls the library, prints the result.
 
 mod child;
+#[cfg(feature = "service")]
+mod config;
 mod device;
 mod doctor;
 mod exit;
@@ -78,6 +80,10 @@ enum Command {
     /// Run the service: watch the device and serve /live, /ready, /status, /metrics and /events
     #[cfg(feature = "service")]
     Run(service::RunArguments),
+    /// Print or check the settings of the service
+    #[cfg(feature = "service")]
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Print the events of a running service, one JSON object per line
     #[cfg(feature = "service")]
     Events(service::Listen),
@@ -205,13 +211,25 @@ impl Cli {
                        `supervisor wait-for`, `supervisor wait-ready`";
             return Err(Error::argument("--timeout", why));
         }
-        let mut builder = Balena::builder().environment(Environment::from_process()?);
+        #[cfg_attr(not(feature = "service"), expect(unused_mut, reason = "only `run` goes on with a fault"))]
+        let mut command = self.command;
+        let environment = match (Environment::from_process(), &mut command) {
+            (Ok(environment), _) => environment,
+            // `run` parks, as with every other fault of its settings.
+            #[cfg(feature = "service")]
+            (Err(error), Command::Run(arguments)) => {
+                arguments.add_fault(&error);
+                Environment::default()
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let mut builder = Balena::builder().environment(environment);
         if let Some(wait) = self.global.wait {
             builder = builder.patience(wait);
         }
         let balena = builder.build();
         let context = Context { arguments, balena, timeout: self.global.timeout, printer };
-        let (output, code) = match self.command {
+        let (output, code) = match command {
             Command::Device(command) => (command.run(&context).await?, exit::OK),
             Command::Supervisor(command) => command.run(&context).await?,
             Command::Lock(command) => command.run(&context).await?,
@@ -221,6 +239,8 @@ impl Cli {
                 let signals = signals.map_or_else(Signals::listen, Ok)?;
                 (arguments.run(&context, signals).await?, exit::OK)
             }
+            #[cfg(feature = "service")]
+            Command::Config(command) => (command.run(&context)?, exit::OK),
             #[cfg(feature = "service")]
             Command::Events(listen) => (service::events(&listen).await?, exit::OK),
             #[cfg(feature = "service")]
@@ -262,6 +282,8 @@ mod tests {
         check::<device::DeviceCommand>();
         check::<supervisor::SupervisorCommand>();
         check::<lock::LockCommand>();
+        #[cfg(feature = "service")]
+        check::<config::ConfigCommand>();
         #[cfg(feature = "simulator")]
         {
             check::<simulate::SimulateCommand>();

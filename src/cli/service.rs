@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use tracing::level_filters::LevelFilter;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::{self, Client, Config};
 
 use super::Context;
@@ -15,18 +15,16 @@ use super::signals::Signals;
 // The address of the service.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
-    /// Address and port of the service; default: `AGENT_LISTEN`, else `127.0.0.1:48485`
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
-    listen: Option<SocketAddr>,
+    /// Address and port of the service, several with commas; default: `AGENT_LISTEN`, else `127.0.0.1:48485`
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address, value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
 }
 
 impl Listen {
     fn config(&self) -> Config {
         let config = Config::from_env();
-        match self.listen {
-            Some(address) => config.listen(address.to_string()),
-            None => config,
-        }
+        let addresses: Vec<String> = self.listen.iter().map(SocketAddr::to_string).collect();
+        if addresses.is_empty() { config } else { config.listen(addresses.join(",")) }
     }
 }
 
@@ -37,13 +35,20 @@ fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = service::settings_help())]
 pub(super) struct RunArguments {
     #[command(flatten)]
     listen: Listen,
+    /// Exit with 78 if the settings can't work, instead of answering with their faults
+    #[arg(long)]
+    strict: bool,
     /// Run with a simulated device that gets a new release every 30 s; needs no balena device
     #[cfg(feature = "simulator")]
     #[arg(long)]
     simulate: bool,
+    /// A fault of the other variables.
+    #[arg(skip)]
+    fault: Option<String>,
 }
 
 impl RunArguments {
@@ -52,8 +57,22 @@ impl RunArguments {
         self.listen.config().log_level()
     }
 
-    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
+    /// Adds a fault of the variables that are no settings of the service.
+    pub(super) fn add_fault(&mut self, error: &Error) {
+        self.fault = Some(error.to_string());
+    }
+
+    fn config(&self) -> Config {
         let config = self.listen.config();
+        let config = if self.strict { config.strict() } else { config };
+        match &self.fault {
+            Some(fault) => config.with_fault("BALENA_*", fault.clone()),
+            None => config,
+        }
+    }
+
+    pub(super) async fn run(self, context: &Context, mut signals: Signals) -> Result<Output> {
+        let config = self.config();
         signals
             .run_until_signal(async |asked| {
                 let stop = async {
@@ -76,7 +95,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
     let start = async {
         let simulation = super::simulate::Simulation::start(0).await?;
         let service = service::bind(simulation.balena.clone(), config).await?;
-        Ok::<_, crate::Error>((simulation, service))
+        Ok::<_, Error>((simulation, service))
     };
     let (simulation, service) = tokio::select! {
         started = start => started?,

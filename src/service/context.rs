@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::clock::ServiceClock;
-use super::config::Checked;
+use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
 use super::gateway::ConnectionSlots;
@@ -20,6 +20,8 @@ use crate::tasks::{StopSignal, TaskSet};
 pub(crate) struct Context {
     pub(crate) balena: Balena,
     pub(crate) config: Checked,
+    /// Faults that the service works with; `/ready` tells them.
+    pub(crate) faults: Faults,
     #[allow(dead_code, reason = "read by leases and the ledger, next commits")]
     pub(crate) clock: Arc<dyn ServiceClock>,
     /// The latest snapshot.

@@ -44,10 +44,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Balena;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tasks::{OnEnd, TaskSet};
 
+use config::{Checked, Fault, Strictness};
+#[cfg(feature = "cli")]
+pub(crate) use config::{help as settings_help, report as check_settings, shown as settings};
 use context::Context;
+use gateway::{Parked, Unparked};
 
 pub use client::{Client, Events};
 pub use config::Config;
@@ -84,6 +88,21 @@ fn now() -> Timestamp {
 #[derive(Debug)]
 #[must_use = "call `run`"]
 pub struct Service {
+    balena: Balena,
+    config: Config,
+    state: State,
+}
+
+/// Whether the service can work with its settings.
+#[derive(Debug)]
+enum State {
+    Active(Box<Active>),
+    Parked(Parked),
+}
+
+/// A service that can work with its settings.
+#[derive(Debug)]
+struct Active {
     listener: TcpListener,
     address: SocketAddr,
     context: Arc<Context>,
@@ -107,16 +126,64 @@ pub async fn run(balena: Balena, config: Config, shutdown: impl Future<Output = 
 /// Checks all settings and binds the socket. Serves no request yet. Retries for 5 s while another process listens on
 /// the port, and for 70 s while a connection uses it.
 ///
+/// With settings that can't work, the service is *parked*: it runs, answers `/live` with 200 and everything else with
+/// 503, `/ready` with the list of faults, and does nothing else. So a container is not restarted again and again. It
+/// listens on the addresses that can be bound, else on `127.0.0.1:48485`. If the only fault is an address that this
+/// machine does not have, it starts as soon as the machine has it.
+///
 /// # Errors
-/// `is_config`, with all faults of the settings and of the supervisor's variables, or if the address is not one of
-/// this machine or needs privileges; `is_io` if the port stays in use.
+/// With [`Config::strict`] `is_config`, with all faults of the settings and of the supervisor's variables, or if the
+/// address is not one of this machine or needs privileges. `is_io` if the port stays in use.
 pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
-    let config = config.check(&balena)?;
+    let state = State::new(&balena, &config).await?;
+    Ok(Service { balena, config, state })
+}
+
+impl State {
+    async fn new(balena: &Balena, config: &Config) -> Result<Self> {
+        let refused = match config.check(balena) {
+            Ok(checked) => {
+                let listen = checked.listen.clone();
+                match start(balena.clone(), checked).await {
+                    Ok(active) => return Ok(Self::Active(Box::new(active))),
+                    Err(error) if error.is_config() && config.strictness() == Strictness::Park => {
+                        return Self::awaiting(&listen, &error).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(refused) => refused,
+        };
+        match config.strictness() {
+            Strictness::Fail => Err(refused.error()),
+            Strictness::Park => Ok(Self::Parked(Parked::bind(&refused.listen, refused.faults, None).await?)),
+        }
+    }
+
+    /// Parks a service because of an address that can't be bound.
+    async fn awaiting(listen: &[SocketAddr], error: &Error) -> Result<Self> {
+        let mut awaited = None;
+        for address in listen {
+            if gateway::listen(*address).await.is_err() {
+                awaited = Some(*address);
+                break;
+            }
+        }
+        let fault = Fault { setting: "AGENT_LISTEN".to_owned(), text: error.to_string() };
+        Ok(Self::Parked(Parked::bind(listen, vec![fault], awaited).await?))
+    }
+}
+
+/// Binds the socket of a service with these settings.
+async fn start(balena: Balena, config: Checked) -> Result<Active> {
     let asked = config.listen.first().copied().unwrap_or(config::DEFAULT_LISTEN);
     let listener = gateway::listen(asked).await?;
     let address = listener.local_addr().map_err(|cause| gateway::no_address(asked, cause))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond loopback: everyone who reaches this device can read its state");
+    }
+    for fault in &config.faults {
+        tracing::warn!(setting = %fault.setting, "{fault}");
     }
     let tasks = Arc::new(TaskSet::new());
     let started_at = now();
@@ -132,15 +199,19 @@ pub async fn bind(balena: Balena, config: Config) -> Result<Service> {
         tasks: Arc::downgrade(&tasks),
         clock: Arc::new(clock::SystemClock::new()),
         balena,
+        faults: config::Faults::new(config.faults.clone()),
         config,
     });
-    Ok(Service { listener, address, context, tasks })
+    Ok(Active { listener, address, context, tasks })
 }
 
 impl Service {
     /// Returns the bound address, with the actual port if the setting was port 0.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        match &self.state {
+            State::Active(active) => active.address,
+            State::Parked(parked) => parked.address(),
+        }
     }
 
     /// Runs until `shutdown` resolves. Then `/ready` answers 503, no new connection is accepted, `/events` clients
@@ -150,6 +221,23 @@ impl Service {
     /// Only if a part fails that the service can't work without. A supervisor that does not answer is no error: the
     /// service waits for it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Self { balena, config, mut state } = self;
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            match state {
+                State::Active(active) => return active.run(shutdown).await,
+                State::Parked(parked) => match parked.run(&mut shutdown).await {
+                    Unparked::Shutdown => return Ok(()),
+                    Unparked::AddressIsThere => state = State::new(&balena, &config).await?,
+                },
+            }
+        }
+    }
+}
+
+impl Active {
+    /// Runs until `shutdown` resolves.
+    async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { listener, address, context, tasks } = self;
         log_start(&context, address);
         let listener = Arc::new(listener);

@@ -253,7 +253,20 @@ async fn faulty_settings_are_told_all_at_once_on_one_line() {
         environment.insert(name.to_owned(), value.to_owned());
     }
     let words = ["4 faults", "AGENT_LISTEN", "AGENT_POLL_QUICK", "AGENT_POLL_AWAY", "AGENT_EVENTS_CLIENTS"];
-    assert_fails(&run(&environment, &["run"]).await, 78, &words);
+    assert_fails(&run(&environment, &["run", "--strict"]).await, 78, &words);
+    assert_fails(&run(&environment, &["config", "check"]).await, 78, &words);
+    // What `run` can work with is a fault too.
+    for (name, value, words) in [
+        ("AGENT_LISTN", "x", &["AGENT_LISTN", "did you mean AGENT_LISTEN?"][..]),
+        ("AGENT_CLIENT_WEB", "state", &["AGENT_CLIENT_WEB_TOKEN", "e.g. "]),
+        ("BALENA_SUPERVISOR_API_KEY", "", &["BALENA_SUPERVISOR_API_KEY"]),
+    ] {
+        let (_device, mut environment) = device().await;
+        environment.insert(name.to_owned(), value.to_owned());
+        assert_fails(&run(&environment, &["config", "check"]).await, 78, words);
+    }
+    let (_device, environment) = device().await;
+    assert_eq!(run(&environment, &["config", "check"]).await.status.code(), Some(0));
 }
 
 #[tokio::test]

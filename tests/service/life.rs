@@ -75,10 +75,11 @@ async fn a_taken_port_and_faulty_settings_are_told_before_any_work() {
     let error = service::run(on(&fake), Config::default().listen(&address), never()).await.unwrap_err();
     assert!(error.is_io(), "{error}");
     assert!(error.to_string().contains(&address) && error.to_string().contains("AGENT_LISTEN"), "{error}");
-    let error = service::run(on(&fake), Config::default().listen("203.0.113.1:48485"), never()).await;
+    let error =
+        service::run(on(&fake), Config::default().listen("203.0.113.1:48485").strict(), never()).await;
     assert!(error.unwrap_err().is_config());
     let vars = [("AGENT_LISTEN", "48485"), ("AGENT_POLL_SLOW", "often")];
-    let error = service::run(on(&fake), Config::from_vars(vars), never()).await.unwrap_err();
+    let error = service::run(on(&fake), Config::from_vars(vars).strict(), never()).await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("2 faults"), "{error}");
     assert_eq!(fake.calls(), 0);
 }

@@ -12,6 +12,7 @@ mod answers;
 mod followers;
 mod life;
 mod outages;
+mod parked;
 mod pressure;
 mod process;
 mod support;

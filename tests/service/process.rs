@@ -26,7 +26,9 @@ async fn agent_log_says_how_much() {
         assert_eq!(starts, usize::from(level != Some("warn")), "{log}");
     }
     for wrong in ["trace", "loud", "1", "warn,info"] {
-        let (code, log) = Process::run(&fake, Some(("AGENT_LOG", wrong))).wait().await;
+        let mut command = command(&fake, &["run", "--strict", "--listen", "127.0.0.1:0"]);
+        let child = command.env("AGENT_LOG", wrong).spawn().unwrap();
+        let (code, log) = Process::of(child, "127.0.0.1:0".parse().unwrap()).wait().await;
         assert_eq!((code, log.lines().count()), (Some(78), 1), "{log}");
         assert!(log.contains("AGENT_LOG") && log.contains("warn, info or debug"), "{log}");
     }

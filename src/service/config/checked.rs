@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tracing::level_filters::LevelFilter;
 
 use super::fault::Fault;
 use crate::service::scope::Scopes;
@@ -35,6 +36,8 @@ pub(crate) struct Checked {
     pub(crate) events_clients: usize,
     /// Number of past events that are kept.
     pub(crate) events_history: usize,
+    /// What the command `run` logs.
+    pub(crate) log: LevelFilter,
     /// The clients whose settings have no fault. Those with a fault are off: each is in `faults`.
     pub(crate) clients: Vec<ClientSettings>,
     pub(crate) limits: ClientLimits,
@@ -55,6 +58,7 @@ impl Default for Checked {
             heartbeat: Duration::from_secs(30),
             events_clients: 32,
             events_history: 256,
+            log: LevelFilter::INFO,
             clients: Vec::new(),
             limits: ClientLimits {
                 leases: 16,

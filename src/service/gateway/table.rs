@@ -31,7 +31,7 @@ pub(crate) static ROUTES: &[Route] = &[
             Gives::json(StatusCode::OK, "It is known.", health::schema),
             Gives::json(StatusCode::SERVICE_UNAVAILABLE, "It is not.", health::schema),
         ])
-        .by(|context, _| ready(health::ready(&context))),
+        .by(|context, call| ready(health::ready(&context, &call))),
     Operation::get("/status", Access::Anyone, "The same as `/agent/v1/state`.")
         .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
         .by(|context, _| ready(state::get(&context))),
