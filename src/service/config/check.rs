@@ -59,7 +59,8 @@ impl Config {
             faults.extend(self.apply(setting, &mut checked).err());
         }
         let (quick, slow, away) = (checked.poll_quick, checked.poll_slow, checked.poll_away);
-        if !(quick <= slow && slow <= away) && !faults.iter().any(|fault| fault.setting.contains("_POLL_")) {
+        let is_told = faults.iter().any(|fault| fault.setting.contains("_POLL_"));
+        if (quick > slow || slow > away) && !is_told {
             faults.push(Fault {
                 setting: "AGENT_POLL_SLOW".to_owned(),
                 text: format!(

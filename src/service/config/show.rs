@@ -1,5 +1,7 @@
 //! The settings as `config show` and `run --help` print them.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::clients;
@@ -81,9 +83,9 @@ impl Origin {
 pub(crate) fn help() -> String {
     let mut text = String::from("Variables:");
     for Setting { name, default, what, .. } in SETTINGS {
-        text.push_str(&format!("\n  {name}\n          {}", what.replace('`', "")));
+        let _ = write!(text, "\n  {name}\n          {}", what.replace('`', ""));
         if !default.is_empty() {
-            text.push_str(&format!(" [default: {default}]"));
+            let _ = write!(text, " [default: {default}]");
         }
     }
     text

@@ -242,7 +242,7 @@ impl Setting {
         match self.kind {
             Kind::Addresses(_) => "addresses with port",
             Kind::Hosts(_) => "host names",
-            Kind::Directory(_) => "absolute path",
+            Kind::Directory(_) | Kind::Client(ClientPart::Socket) => "absolute path",
             Kind::Duration(..) => "duration",
             Kind::Number(..) => "number",
             Kind::Size(..) => "size",
@@ -250,7 +250,6 @@ impl Setting {
             Kind::Library => "`1`",
             Kind::Client(ClientPart::Scopes) => "scopes",
             Kind::Client(ClientPart::Token) => "16 to 256 characters",
-            Kind::Client(ClientPart::Socket) => "absolute path",
             Kind::Client(ClientPart::Service) => "service name",
         }
     }
