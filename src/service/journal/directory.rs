@@ -1,8 +1,8 @@
 //! The state directory: where it is, and whether it can be used.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::mounts::mount_of;
@@ -86,7 +86,8 @@ volumes:
   agent-data:
 or set AGENT_STATE_DIRECTORY to a directory on a volume";
 
-/// Creates the state directory if it is missing, gives it mode 0700, and tries to write there.
+/// Creates the state directory with mode 0700 if it is missing, and tries to write there. One that is there keeps its
+/// mode: others may use it too. The journal's files have mode 0600.
 ///
 /// # Errors
 /// `is_config` if it is no directory or its parent is missing, `is_io` if this user may not write there or it is
@@ -99,10 +100,6 @@ pub(crate) fn prepare(path: &Path) -> Result<()> {
     }
     if !fs::metadata(path).map_err(fail)?.is_dir() {
         return Err(fail(io::Error::from(io::ErrorKind::NotADirectory)));
-    }
-    // Another user's directory may be used, but not changed.
-    if let Err(error) = fs::set_permissions(path, Permissions::from_mode(MODE)) {
-        tracing::debug!(path = %path.display(), %error, "the mode of the state directory can't be set");
     }
     // Dropped at once, which removes it.
     TempFile::beside(&path.join("write-test"), PRIVATE).map(drop).or_else(|cause| {
@@ -137,6 +134,8 @@ fn unusable(path: &Path, cause: &io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn mountinfo(point: &str, kind: &str) -> String {

@@ -48,6 +48,7 @@ mod owner;
 #[cfg(test)]
 mod process_tests;
 mod replay;
+mod start;
 mod status;
 mod storage;
 mod writer;
@@ -66,6 +67,7 @@ pub(crate) use change::{Change, Durability, Kind, Need};
 pub(crate) use directory::{StateDirectory, prepare};
 pub(crate) use error::{StorageError, StorageFault};
 pub(crate) use owner::{OwnedBy, Owner};
+pub(crate) use start::{OwnedJournal, open_owned};
 pub(crate) use status::{JournalStatus, Recovery};
 
 use group::Waiting;

@@ -54,3 +54,31 @@ fn debug_shows_no_value() {
     let shown = format!("{:?}", [put(Kind::LEASE, "a", "secret"), delete(Kind::from_number(99), "b")]);
     assert_eq!(shown, r#"[Put(LEASE "a", 6 bytes), Delete(Kind(99) "b")]"#);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_memory_only_is_written_when_the_storage_works_again() {
+    let disk = disk::Disk::new(3);
+    let journal = Journal::open_storage(Box::new(disk.clone()), None, FIRST_PAUSE).unwrap();
+    let tasks = tasks::TaskSet::new();
+    let (running, stop) = (journal.clone(), tasks.stop_signal());
+    tasks.spawn("journal", async move { running.run(stop).await.unwrap() }).unwrap();
+
+    disk.state().dead_from = Some(0);
+    let kept = vec![put(Kind::LEASE, "a", "1")];
+    assert_eq!(journal.commit(kept, Need::BestEffort).await, Ok(Durability::MemoryOnly));
+    assert!(!journal.status().durable && journal.status().last_error.unwrap().contains("the power is off"));
+    let refused = journal.commit(vec![put(Kind::LEASE, "b", "1")], Need::Durable).await.unwrap_err();
+    assert_eq!(refused.fault(), StorageFault::Io);
+    // The pauses between the attempts grow: an hour costs few of them.
+    let before = disk.state().calls;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let attempts = disk.state().calls - before;
+    assert!((10..=25).contains(&attempts), "{attempts}");
+
+    disk.state().dead_from = None;
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    let status = journal.status();
+    assert!(status.durable && status.last_error.is_none(), "{status:?}");
+    assert_eq!(replay(&disk.power_cut().bytes()).unwrap().live.count(), 1);
+    assert!(tasks.drain(Duration::from_secs(5)).await);
+}
