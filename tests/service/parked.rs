@@ -34,7 +34,7 @@ async fn it_is_alive_not_ready_and_tells_its_faults() {
     for (variables, settings) in [
         (&[("AGENT_LOG", "loud")][..], &["AGENT_LOG"][..]),
         (&[("AGENT_POLL_SLOW", "often"), ("AGENT_LGO", "info")], &["AGENT_POLL_SLOW", "AGENT_LGO"]),
-        (&[("BALENA_SUPERVISOR_API_KEY", "")], &["BALENA_SUPERVISOR_ADDRESS"]),
+        (&[("BALENA_SUPERVISOR_API_KEY", "")], &["BALENA_SUPERVISOR_API_KEY"]),
         (&[("AGENT_STATE_DIRECTORY", "state")], &["AGENT_STATE_DIRECTORY"]),
     ] {
         let process = parked(&fake, variables).await;

@@ -73,7 +73,11 @@ impl Config {
             });
         }
         if let Err(error) = balena.supervisor().connection() {
-            faults.push(Fault { setting: "BALENA_SUPERVISOR_ADDRESS".to_owned(), text: error.to_string() });
+            let text = error.to_string();
+            // The text begins with the variable that is missing or wrong.
+            let named = text.split(' ').next().filter(|word| word.contains("_SUPERVISOR_"));
+            let setting = named.unwrap_or("BALENA_SUPERVISOR_ADDRESS").to_owned();
+            faults.push(Fault { setting, text });
         }
         let state_directory =
             checked.state_directory.as_deref().unwrap_or(Path::new(DEFAULT_STATE_DIRECTORY));

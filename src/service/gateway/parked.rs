@@ -29,10 +29,10 @@ use crate::tasks::TaskSet;
 
 /// Connections at once, of loopback and of all others each.
 const CONNECTIONS: usize = 16;
-/// Time for a client to send its request head.
-const HEADER_LIMIT: Duration = Duration::from_secs(4);
+/// Time for a client to send its request head; shorter than the 3 s for which a health check tries again.
+const HEADER_LIMIT: Duration = Duration::from_millis(1500);
 /// Lifetime of a connection: one request.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(6);
+const CONNECTION_LIMIT: Duration = Duration::from_secs(2);
 /// Longest request head, in bytes. Bodies are never read.
 const HEAD_LIMIT: usize = 8 * 1024;
 /// Pause after a failed accept.
