@@ -11,6 +11,7 @@ use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
 use super::gateway::ConnectionSlots;
+use super::locks::Locks;
 use super::metrics::Metrics;
 use crate::Balena;
 use crate::tasks::{StopSignal, TaskSet};
@@ -22,8 +23,10 @@ pub(crate) struct Context {
     pub(crate) config: Checked,
     /// Faults that the service works with; `/ready` tells them.
     pub(crate) faults: Faults,
-    #[allow(dead_code, reason = "read by leases and the ledger, next commits")]
+    #[allow(dead_code, reason = "read by the ledger, next commits")]
     pub(crate) clock: Arc<dyn ServiceClock>,
+    /// Leases of the update lock.
+    pub(crate) locks: Arc<Locks>,
     /// The latest snapshot.
     pub(crate) bus: watch::Sender<Snapshot>,
     /// The recent events. Whoever changes something publishes it here.

@@ -29,6 +29,7 @@ mod device;
 mod events;
 mod gateway;
 mod journal;
+mod locks;
 mod log_rate_limit;
 mod metrics;
 mod scope;
@@ -187,9 +188,19 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
     }
     let tasks = Arc::new(TaskSet::new());
     let started_at = now();
+    let clock: Arc<dyn clock::ServiceClock> = Arc::new(clock::SystemClock::new());
+    let limits = locks::LeaseLimits { per_client: config.limits.leases, max_ttl: config.limits.lock_max_ttl };
+    let events = events::EventLog::new(HISTORY);
+    let subscribers = events.clone();
+    let tell = move |event: locks::LeaseEvent| {
+        if let Some(kind) = event.what.kind() {
+            subscribers.publish(kind, &event.lease);
+        }
+    };
+    let locks = locks::Locks::new(balena.update_lock(), limits, clock.clone(), Box::new(tell));
     let context = Arc::new(Context {
         bus: watch::Sender::new(device::Snapshot::new(started_at)),
-        events: events::EventLog::new(HISTORY),
+        events,
         meters: metrics::Metrics::default(),
         progress: device::Progress::new(),
         clients: events::places(config.events_clients),
@@ -197,7 +208,8 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
         started_at,
         stop: tasks.stop_signal(),
         tasks: Arc::downgrade(&tasks),
-        clock: Arc::new(clock::SystemClock::new()),
+        locks: Arc::new(locks),
+        clock,
         balena,
         faults: config::Faults::new(config.faults.clone()),
         config,
@@ -240,8 +252,13 @@ impl Active {
     async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { listener, address, context, tasks } = self;
         log_start(&context, address);
+        let journal = journal::Journal::in_memory();
+        // Before anything else: what an earlier process holds for its clients goes on.
+        context.locks.start(&journal, locks::Parked::No).await;
         let listener = Arc::new(listener);
+        let locks = context.locks.clone();
         let (observer, door) = (context.clone(), context.clone());
+        tasks.supervise("locks", OnEnd::Restart, move |stop| locks::run(locks.clone(), stop));
         tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
         tasks.supervise("server", OnEnd::Fatal, move |stop| {
             gateway::run(listener.clone(), door.clone(), stop)

@@ -47,6 +47,8 @@ pub(crate) use host_config::{HostSettings, Limits};
 pub(crate) use journal::is_remark;
 pub use journal::{JournalLines, JournalQuery};
 pub use local_mode::{LocalTarget, TargetState};
+#[cfg(feature = "service")]
+pub(crate) use lock::LockWatch;
 #[cfg(feature = "cli")]
 pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};

@@ -81,6 +81,13 @@ impl HeldLock {
         }
     }
 
+    /// Lets go of the `flock` and leaves the file: the lock stays for the supervisor, and the next process of this
+    /// service that takes over stale locks continues it.
+    #[cfg(feature = "service")]
+    pub(crate) fn leave(mut self) {
+        self.released = true;
+    }
+
     /// Releases the lock and returns the result. Dropping the lock releases it too, and only logs an error.
     ///
     /// # Errors

@@ -114,7 +114,15 @@ pub(super) fn classify(lock: &UpdateLock, path: &Path, meta: &Metadata, seen: Op
         PathKind::Other
     };
     let life = seen.owner.as_ref().map(|owner| owner.liveness(&here));
+    let is_left_here = || {
+        let is_ours = seen.owner.as_ref().is_some_and(|owner| owner.is_this_process(&here));
+        is_ours && seen.flock == Some(false)
+    };
     let (owner_alive, stale) = match life {
+        // A lock is never without its `flock` while its holder has it.
+        Some(Liveness::Alive) if is_left_here() => {
+            (Some(false), Some("this process left it behind".to_owned()))
+        }
         Some(Liveness::Alive) => (Some(true), None),
         Some(Liveness::Ended(why)) => (Some(false), Some(why)),
         // Its creator keeps an `flock` while it lives, which is visible from every container.

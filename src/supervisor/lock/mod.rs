@@ -26,11 +26,11 @@ use crate::fs::directory_of;
 
 use acquire::Attempt;
 use owner::tidy;
-use watch::LockWatch;
 
 pub use held::HeldLock;
 pub use owner::LockOwner;
 pub use status::{LockFile, LockState, LockStatus, PathKind};
+pub(crate) use watch::LockWatch;
 
 /// User id of the supervisor's own locks. It treats every lock of this user as its own.
 const SUPERVISOR_UID: u32 = 65534;

@@ -33,8 +33,10 @@ const RELEASE_EVENTS: AddWatchFlags = AddWatchFlags::IN_DELETE
 
 /// A watch on the directory of a lock.
 #[derive(Debug)]
-pub(super) struct LockWatch {
+pub(crate) struct LockWatch {
     directory: PathBuf,
+    /// Polling interval besides inotify.
+    poll: Duration,
     events: Option<AsyncFd<Events>>,
     pause: Duration,
     /// When events last caused a wake-up.
@@ -53,7 +55,7 @@ impl AsRawFd for Events {
 
 impl LockWatch {
     /// Starts to watch. Later events end [`changed`](Self::changed), so read the lock after this call.
-    pub(super) fn new(lock: &Path) -> Self {
+    pub(crate) fn new(lock: &Path) -> Self {
         let directory = directory_of(lock).to_owned();
         let events = match watch(&directory) {
             Ok(events) => Some(events),
@@ -63,12 +65,18 @@ impl LockWatch {
                 None
             }
         };
-        Self { directory, events, pause: INITIAL_BACKOFF, woken: None }
+        Self { directory, poll: POLL_INTERVAL, events, pause: INITIAL_BACKOFF, woken: None }
+    }
+
+    /// Sets the polling interval besides inotify.
+    #[cfg(feature = "service")]
+    pub(crate) fn poll_every(self, poll: Duration) -> Self {
+        Self { poll, ..self }
     }
 
     /// Resolves when a lock file has changed, or at the polling interval of at most a few seconds. Dropping the
     /// future loses no event.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let Some(events) = &self.events else {
             sleep(self.pause).await;
             self.pause = (self.pause * 2).min(MAX_BACKOFF);
@@ -76,7 +84,7 @@ impl LockWatch {
             self.events = watch(&self.directory).ok();
             return;
         };
-        let look = sleep(POLL_INTERVAL);
+        let look = sleep(self.poll);
         tokio::pin!(look);
         loop {
             let told = async {
