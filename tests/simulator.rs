@@ -5,6 +5,9 @@
 #[path = "simulator/answers.rs"]
 mod answers;
 #[cfg(test)]
+#[path = "simulator/cloud.rs"]
+mod cloud;
+#[cfg(test)]
 #[path = "simulator/journal.rs"]
 mod journal;
 #[cfg(test)]
@@ -13,6 +16,9 @@ mod power;
 #[cfg(test)]
 #[path = "simulator/views.rs"]
 mod views;
+#[cfg(test)]
+#[path = "simulator/workloads.rs"]
+mod workloads;
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::simulator::{self, Device, Fixture, Release};
+use crate::simulator::{self, Device, Fixture, Release, Workload};
 use crate::{Balena, Environment};
 
 use super::child::{self, PassedSignals, SpawnError};
@@ -65,6 +65,13 @@ pub(super) struct SimulateArguments {
     /// Publish a new release every 30 s, which the device downloads and applies
     #[arg(long)]
     releases: bool,
+    /// Start the device's cloud too, on another port: its address and the device's key are among the variables
+    #[arg(long)]
+    cloud: bool,
+    /// Run the command as the container of the first service: it is stopped and started with the container, by
+    /// restarts, updates, reboots and power cycles, until the device is interrupted
+    #[arg(long, requires = "run")]
+    as_container: bool,
     /// Run this command (given after --) with the variables set, and end with its exit code
     #[arg(last = true, value_name = "COMMAND")]
     run: Vec<OsString>,
@@ -97,7 +104,8 @@ impl SimulateArguments {
         }
         let services = services(&self.services)?;
         let directory = directory()?;
-        let mut simulation = Simulation::start_in(self.port, directory, &services).await?;
+        let start = Start { port: self.port, cloud: self.cloud };
+        let mut simulation = Simulation::start_in(start, directory, &services).await?;
         // The device works without it: the length of a socket path is limited.
         let control = simulation.control();
         if let Err(error) = &control {
@@ -121,7 +129,14 @@ impl SimulateArguments {
             tokio::join!(controlled, story);
             std::future::pending::<()>().await;
         };
-        if !self.run.is_empty() {
+        if self.as_container {
+            let (program, arguments) = self.run.split_first().unzip();
+            let workload = Workload::new(program.cloned().unwrap_or_default())
+                .args(arguments.into_iter().flatten())
+                .env("PATH", std::env::var("PATH").unwrap_or_default())
+                .inherit_output();
+            simulation.device.run_in(&simulation.service, workload);
+        } else if !self.run.is_empty() {
             let code = run_command(context, &self.run, &simulation.variables, signals, served).await?;
             return Ok((Output::silent(), code));
         }
@@ -135,11 +150,13 @@ impl SimulateArguments {
             ));
         }
         let mut others = PassedSignals::new()?;
-        tokio::select! {
-            () = served => Ok((Output::silent(), exit::OK)),
-            () = signals.next() => Ok((Output::silent(), exit::OK)),
-            got = rare(&mut others) => Ok((Output::silent(), child::signal_code(got))),
-        }
+        let code = tokio::select! {
+            () = served => exit::OK,
+            () = signals.next() => exit::OK,
+            got = rare(&mut others) => child::signal_code(got),
+        };
+        simulation.device.stop_workloads().await;
+        Ok((Output::silent(), code))
     }
 }
 
@@ -229,6 +246,13 @@ fn directory() -> Result<TempDir> {
         .map_err(|cause| Error::new(ErrorKind::Io, cause.to_string()).with_source(cause))
 }
 
+/// How a device is started.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    port: u16,
+    cloud: bool,
+}
+
 /// A simulated device and a client that is configured as in its container.
 pub(super) struct Simulation {
     device: Device,
@@ -247,14 +271,15 @@ impl Simulation {
     /// Starts a device on this port, or on a free one if it is 0.
     #[cfg(feature = "service")]
     pub(super) async fn start(port: u16) -> Result<Self> {
-        Self::start_in(port, directory()?, &SERVICES).await
+        Self::start_in(Start { port, cloud: false }, directory()?, &SERVICES).await
     }
 
-    async fn start_in(port: u16, directory: TempDir, services: &[(&str, bool)]) -> Result<Self> {
+    async fn start_in(start: Start, directory: TempDir, services: &[(&str, bool)]) -> Result<Self> {
         let fixture = Fixture::fleet(services);
-        let device = Device::builder()
+        let builder = Device::builder();
+        let device = if start.cloud { builder.cloud() } else { builder }
             .fixture(fixture.clone())
-            .port(port)
+            .port(start.port)
             .directory(directory.path())
             .journal(20)
             .container_logs()

@@ -11,18 +11,19 @@ use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::Instant;
 
 use super::boot_id::BootId;
+use super::cloud_api::{self, Reserved};
 use super::dns::Addresses;
-use super::engine::Engine;
-use super::fixture::{App, Fixture, KeyScope, Release, Service, Tag};
+use super::engine::{self, Engine};
+use super::fixture::{App, Fixture, Tag};
 use super::host_config::{Network, Patch};
+use super::installation::Installation;
 use super::journal::{Journal, Writers};
-use super::keys::Keys;
 use super::lifecycle::{Lifecycle, bind};
 use super::locks::Locks;
 use super::machine::{Cloud, Host, Machine};
 use super::model::{EngineCall, Timings};
-use super::settings::{Settings, TargetApp, TargetRelease, TargetService};
-use super::{Device, environment, temp_dir};
+use super::workloads::Workloads;
+use super::{Device, temp_dir};
 
 /// Configures a device and starts it.
 #[derive(Debug, Clone)]
@@ -44,6 +45,14 @@ pub struct Builder {
     failing: Option<EngineCall>,
     lock_root: Option<PathBuf>,
     directory: Option<PathBuf>,
+    cloud: CloudServer,
+}
+
+/// Whether the device's cloud can be reached over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CloudServer {
+    Absent,
+    Loopback,
 }
 
 impl Builder {
@@ -72,6 +81,7 @@ impl Builder {
             failing: None,
             lock_root: None,
             directory: None,
+            cloud: CloudServer::Absent,
         }
     }
 
@@ -125,6 +135,13 @@ impl Builder {
     /// Sets the tags known to the cloud. Default: the fixture's.
     pub fn tags(mut self, tags: Vec<Tag>) -> Self {
         self.tags = Some(tags);
+        self
+    }
+
+    /// Starts the device's cloud on loopback: services with a key of the supervisor get the cloud's address and the
+    /// device's key too. See [`Device::cloud`].
+    pub fn cloud(mut self) -> Self {
+        self.cloud = CloudServer::Loopback;
         self
     }
 
@@ -206,26 +223,14 @@ impl Builder {
         }
         let name_server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let installed = self.installed().to_vec();
+        let reserved_cloud = (self.cloud == CloudServer::Loopback).then(Reserved::new).transpose()?;
         let facts = self.fixture.device.clone();
-        let keys = self.keys(&installed);
-        let targets = |release: &str| {
-            let has = |app: &&App| app.releases.contains_key(release) || app.releases.contains_key("current");
-            installed.iter().filter(has).map(|app| self.target(app, release)).collect::<Vec<_>>()
-        };
-        let mut settings = Settings {
-            name: facts.name.clone(),
-            config: facts.config.clone(),
-            target: targets("current"),
-            local_target: Vec::new(),
-            commits: BTreeMap::new(),
-        };
-        for (name, value) in &self.config {
-            settings.set(name, value);
-        }
+        let installation =
+            Installation { fixture: &self.fixture, apps: &installed, cloud: reserved_cloud.as_ref() };
+        let settings = installation.settings(&self.config);
         let cloud = Cloud {
             offline_since: self.offline_for.and_then(|duration| Instant::now().checked_sub(duration)),
-            tags: self.tags.clone().unwrap_or_else(|| facts.tags.clone()),
-            offer: self.update_available.then(|| targets("update")),
+            ..installation.cloud(&settings, self.tags.as_ref())
         };
         let mut network = Network::new(&facts.hostname);
         if let Some(proxy) = &self.proxy {
@@ -237,15 +242,16 @@ impl Builder {
         let journal = Arc::new(Journal::new(&facts.hostname, self.journal.unwrap_or_default(), writers));
         let timings = Arc::new(Mutex::new(self.timings));
         let volume_root = directory.join("volumes");
-        let engine = Engine::new(Arc::clone(&timings), Arc::clone(&journal), volume_root);
         let boot_id = BootId::create(&directory, &journal.boot_id())?;
+        let workloads = Workloads::new(boot_id.file().to_owned(), Arc::clone(&journal));
+        let engine = Engine::new(Arc::clone(&timings), Arc::clone(&journal), volume_root, workloads);
         let machine = Machine {
             version: self.fixture.supervisor_version.clone(),
             facts,
             engine: Arc::new(engine),
             timings,
             locks: Locks::new(lock_root),
-            keys: Mutex::new(keys),
+            keys: Mutex::new(installation.keys()),
             settings: Mutex::new(settings),
             cloud: Mutex::new(cloud),
             host: Mutex::new(Host { network, os_update_running: self.host_os_update, ..Host::default() }),
@@ -253,11 +259,33 @@ impl Builder {
             faults: super::faults::Faults::default(),
             boot_id,
             addresses: Addresses::default(),
+            address: reserved.local_addr()?,
         };
         machine.install(&self.stopped).map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
+        if self.update_available {
+            for (app, release) in
+                installation.targets("update").into_iter().filter_map(|app| Some((app.id, app.release?)))
+            {
+                machine.offer_target(app, release);
+            }
+        }
         let machine = Arc::new(machine);
+        let containers_of = Arc::downgrade(&machine);
+        machine.engine.set_environment(engine::Environment(Box::new(move |container| {
+            let machine = containers_of.upgrade();
+            let spec = &container.spec;
+            machine
+                .and_then(|machine| machine.container_environment(spec.app, &spec.service))
+                .unwrap_or_default()
+        })));
         let lifecycle = Lifecycle::start(Arc::clone(&machine), reserved)?;
-        let device = Device::new(machine, lifecycle, name_server, temporary)?;
+        let cloud = match reserved_cloud {
+            Some(reserved) => {
+                Some(cloud_api::Server::start(reserved, Arc::clone(&machine), Arc::clone(&lifecycle))?)
+            }
+            None => None,
+        };
+        let device = Device::new(machine, lifecycle, cloud, name_server, temporary)?;
         // The first run of the loop finds nothing to do when all apps are installed. A request must not see it
         // running.
         device.settled().await;
@@ -271,55 +299,6 @@ impl Builder {
             None => self.fixture.apps.values().next(),
         };
         set.map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Returns the fixture's keys, plus one for every service with the API label and without a key.
-    fn keys(&self, installed: &[App]) -> Keys {
-        let mut keys = Keys::default();
-        keys.add("global", KeyScope::Global);
-        for (name, scope) in &self.fixture.keys {
-            keys.add(name, *scope);
-        }
-        for app in installed {
-            let services = app.releases.values().flat_map(|release| &release.services);
-            for (name, _) in services.filter(|(_, service)| service.supervisor_api == Some(true)) {
-                keys.add(name, KeyScope::App { app: app.id });
-            }
-        }
-        keys
-    }
-
-    fn target(&self, app: &App, release: &str) -> TargetApp {
-        let current = app.releases.get("current");
-        let release = app.releases.get(release).or(current);
-        TargetApp {
-            id: app.id,
-            uuid: app.uuid.clone(),
-            name: app.name.clone(),
-            release: release.map(|release| self.target_release(app, release, current)),
-        }
-    }
-
-    fn target_release(&self, app: &App, release: &Release, current: Option<&Release>) -> TargetRelease {
-        let services = release.services.iter().map(|(name, service)| {
-            let before = current.and_then(|current| current.services.get(name));
-            let inherited =
-                |read: fn(&Service) -> Option<bool>| read(service).or_else(|| before.and_then(read));
-            let env = service.env.clone().or_else(|| before.and_then(|before| before.env.clone()));
-            let volumes =
-                service.volumes.clone().or_else(|| before.and_then(|before| before.volumes.clone()));
-            let with_api = inherited(|service| service.supervisor_api).unwrap_or_default();
-            TargetService {
-                name: name.clone(),
-                id: service.service_id,
-                image_id: service.image_id,
-                image: service.image.clone(),
-                env: env.unwrap_or_else(|| environment::standard(&self.fixture.device, app, name, with_api)),
-                volumes: volumes.unwrap_or_default(),
-                host_network: inherited(|service| service.host_network).unwrap_or_default(),
-            }
-        });
-        TargetRelease { id: release.id, commit: release.commit.clone(), services: services.collect() }
     }
 }
 

@@ -127,8 +127,8 @@ fn tags(process: &Process) -> ServerResponse {
     if !process.machine.online() {
         return ServerResponse::failed(StatusCode::INTERNAL_SERVER_ERROR, "fetch failed");
     }
-    let cloud = lock(&process.machine.cloud);
-    let tags = cloud.tags.iter().map(|tag| {
+    let known = lock(&process.machine.cloud).rows.tags();
+    let tags = known.iter().map(|tag| {
         object([("id", tag.id.into()), ("name", (&tag.name).into()), ("value", (&tag.value).into())])
     });
     success("tags", tags.collect::<Json>())

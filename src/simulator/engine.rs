@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::oneshot;
 
 use super::journal::Journal;
 use super::model::{Container, ContainerSpec, EngineCall, Image, RunState, Timings, Volume};
+use super::workloads::Workloads;
 use super::{lock, random_hex};
 use crate::tasks::TaskSet;
 
@@ -42,12 +43,33 @@ pub(super) struct Engine {
     journal: Arc<Journal>,
     /// Directory of the volumes' directories.
     volume_root: PathBuf,
+    pub(super) workloads: Workloads,
+    /// Gives the variables of a container that is started.
+    environment: OnceLock<Environment>,
     tasks: TaskSet,
 }
 
+/// A function that returns the variables of a container.
+type VariablesOf = dyn Fn(&Container) -> BTreeMap<String, String> + Send + Sync;
+
+/// Where the variables of containers come from.
+pub(super) struct Environment(pub(super) Box<VariablesOf>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
 impl Engine {
-    pub(super) fn new(timings: Arc<Mutex<Timings>>, journal: Arc<Journal>, volume_root: PathBuf) -> Self {
-        Self { contents: Mutex::default(), timings, journal, volume_root, tasks: TaskSet::new() }
+    pub(super) fn new(
+        timings: Arc<Mutex<Timings>>,
+        journal: Arc<Journal>,
+        volume_root: PathBuf,
+        workloads: Workloads,
+    ) -> Self {
+        let (contents, environment, tasks) = (Mutex::default(), OnceLock::new(), TaskSet::new());
+        Self { contents, timings, journal, volume_root, workloads, environment, tasks }
     }
 
     pub(super) fn fail(&self, call: Option<EngineCall>) {
@@ -209,10 +231,27 @@ impl Engine {
             })
         };
         match (changed, run) {
-            (Some(container), RunState::Running) => self.journal.started(&container),
+            (Some(container), RunState::Running) => {
+                self.journal.started(&container);
+                self.start_workload(&container);
+            }
             (Some(container), RunState::Exited) => self.journal.stopped(&container),
             (_, RunState::Created) | (None, _) => {}
         }
+    }
+
+    /// Sets where the variables of containers come from.
+    pub(super) fn set_environment(&self, environment: Environment) {
+        if self.environment.set(environment).is_err() {
+            tracing::debug!("the simulated engine knows its variables already");
+        }
+    }
+
+    /// Starts the process of a running container, if its service has one.
+    pub(super) fn start_workload(&self, container: &Container) {
+        let variables =
+            self.environment.get().map(|environment| environment.0(container)).unwrap_or_default();
+        self.workloads.start(container, &variables);
     }
 
     /// Starts a container. The operation continues when the caller stops waiting.
@@ -240,8 +279,10 @@ impl Engine {
             if engine.run_of(&id)? != RunState::Running {
                 return Err(Failure::NotModified);
             }
-            let stop = lock(&engine.timings).stop;
-            tokio::time::sleep(stop).await;
+            let Timings { stop, stop_grace, .. } = *lock(&engine.timings);
+            if !engine.workloads.stop(&id, stop_grace).await {
+                tokio::time::sleep(stop).await;
+            }
             engine.run_of(&id)?;
             engine.set_run(&id, RunState::Exited);
             Ok(())
@@ -289,9 +330,10 @@ impl Engine {
         }
     }
 
-    /// Power-off: pending operations are lost, every container stops.
+    /// Power-off: pending operations and processes are lost, every container stops.
     pub(super) async fn power_off(&self) {
         self.tasks.cancel_all().await;
+        self.workloads.kill_all().await;
         for container in &mut lock(&self.contents).containers {
             if container.run == RunState::Running {
                 container.run = RunState::Exited;
@@ -307,6 +349,7 @@ impl Engine {
 
     pub(super) fn abort(&self) {
         self.tasks.abort_all();
+        self.workloads.abort();
     }
 
     async fn detached(

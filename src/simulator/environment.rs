@@ -1,6 +1,7 @@
 //! The environment variables of a service's container.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::maps::collect_unsorted;
 
@@ -46,4 +47,12 @@ pub(super) fn standard(
     env.insert("RESIN_SERVICE_KILL_ME_PATH".to_owned(), handover.to_owned());
     env.insert("USER".to_owned(), "root".to_owned());
     env
+}
+
+/// Adds the variables of the label for the cloud API.
+pub(super) fn add_cloud(env: &mut BTreeMap<String, String>, address: SocketAddr, key: &str) {
+    for prefix in ["BALENA", "RESIN"] {
+        env.insert(format!("{prefix}_API_KEY"), key.to_owned());
+    }
+    env.insert("BALENA_API_URL".to_owned(), format!("http://{address}"));
 }

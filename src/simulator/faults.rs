@@ -23,6 +23,8 @@ pub enum Fault {
     ResetAfter,
     /// Answers this status with a line of text without handling the request, as a proxy in between does.
     Status(u16),
+    /// Answers 429 with this time in `Retry-After`, in whole seconds, without handling the request.
+    TooManyRequests(Duration),
     /// Starts to handle the request; then the supervisor ends, and is down for this long.
     Restart(Duration),
     /// Rejects the request because of an update lock, even with force. Affects only requests that need locks.

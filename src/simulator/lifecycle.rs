@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
 use super::machine::{Machine, Stage};
-use super::model::EngineCall;
+use super::model::{EngineCall, Timings};
 use super::process::{Event, Process};
 use super::{Power, apply, lock, server, update};
 use crate::tasks::TaskSet;
@@ -22,6 +22,15 @@ const ENGINE_RETRY: Duration = Duration::from_millis(100);
 const EVENT_QUEUE: usize = 8;
 /// Length of the accept queue.
 const BACKLOG: u32 = 128;
+
+/// How the power goes off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PowerEnd {
+    /// Processes are stopped first.
+    Orderly,
+    /// At once.
+    Lost,
+}
 
 /// What starts and ends the supervisor and the host, as the init system of a device does.
 #[derive(Debug)]
@@ -78,7 +87,7 @@ impl Lifecycle {
         let reader = async move {
             while let Some(event) = events.recv().await {
                 match event {
-                    Event::PowerRequested(power) => lifecycle.power_off(power),
+                    Event::PowerRequested(power) => lifecycle.power_off(power, PowerEnd::Orderly),
                     // A supervisor that was stopped meanwhile is not started again.
                     Event::Crashed(_) if lock(&lifecycle.process).is_none() => {}
                     Event::Crashed(downtime) => lifecycle.crash(downtime),
@@ -149,16 +158,27 @@ impl Lifecycle {
         if let Some(process) = process {
             process.close();
         }
-        self.power_off(power);
+        self.power_off(power, PowerEnd::Orderly);
+    }
+
+    /// Cuts the power, and switches it on again after the time for a boot.
+    pub(super) fn cut_power(self: &Arc<Self>) {
+        if lock(&self.machine.host).go_down(Power::Reboot) {
+            self.power_off(Power::Reboot, PowerEnd::Lost);
+        }
     }
 
     /// Switches the power off a moment later, and after a reboot on again. The supervisor has already closed.
-    fn power_off(self: &Arc<Self>, power: Power) {
+    fn power_off(self: &Arc<Self>, power: Power, end: PowerEnd) {
         let lifecycle = Arc::clone(self);
         let power_task = async move {
             let machine = &lifecycle.machine;
-            let power_off = lock(&machine.timings).power_off;
-            tokio::time::sleep(power_off).await;
+            let Timings { power_off, stop_grace, .. } = *lock(&machine.timings);
+            if end == PowerEnd::Orderly {
+                // The host stops the containers while it goes down.
+                let stopped = machine.engine.workloads.stop_all(stop_grace);
+                tokio::join!(tokio::time::sleep(power_off), stopped);
+            }
             lifecycle.restarts.cancel_all().await;
             lifecycle.stop_process().await;
             machine.engine.power_off().await;
@@ -197,11 +217,11 @@ impl Lifecycle {
         if let Err(error) = self.machine.boot_id.replace(&self.machine.journal.boot_id()) {
             tracing::warn!(%error, "the simulated device could not write its boot id");
         }
-        self.machine.engine.boot();
         for container in self.machine.engine.all_containers() {
             // The engine creates the mount points; without the supervisor, only root can write to them.
             let _ = self.machine.locks.prepare(container.spec.app, &container.spec.service, false);
         }
+        self.machine.engine.boot();
         lock(&self.machine.host).network.boot();
         self.start_when_possible().await;
     }

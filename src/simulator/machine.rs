@@ -1,16 +1,18 @@
 //! The state of the device that survives a restart of the supervisor.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::boot_id::BootId;
+use super::cloud_api::Tables;
 use super::dns::Addresses;
 use super::engine::{Engine, Failure};
 use super::faults::Faults;
-use super::fixture::{DeviceFacts, Tag};
+use super::fixture::DeviceFacts;
 use super::host_config::Network;
 use super::journal::Journal;
 use super::keys::Keys;
@@ -28,9 +30,21 @@ const CONNECTIVITY_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Cloud {
     /// Since when it is unreachable.
     pub(super) offline_since: Option<Instant>,
-    pub(super) tags: Vec<Tag>,
+    pub(super) rows: Tables,
+    /// The releases that exist, each with its app.
+    pub(super) releases: Vec<(i64, TargetRelease)>,
     /// A target that the device has not polled yet.
-    pub(super) offer: Option<Vec<TargetApp>>,
+    pub(super) offer: Option<Offer>,
+}
+
+/// A target of the cloud.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// Name of the device.
+    pub(super) name: String,
+    /// Configuration variables that are set for the device, with their prefix.
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) apps: Vec<TargetApp>,
 }
 
 /// The host OS.
@@ -81,6 +95,8 @@ pub(super) struct Machine {
     pub(super) faults: Faults,
     pub(super) boot_id: BootId,
     pub(super) addresses: Addresses,
+    /// Address of the supervisor.
+    pub(super) address: SocketAddr,
 }
 
 impl Machine {
@@ -112,6 +128,7 @@ impl Machine {
             key: keys.of_service(app.id, &service.name).map(str::to_owned),
             hostname: hostname.clone().filter(|_| service.host_network),
             volumes: service.volumes.clone(),
+            variables: service.variables.clone(),
         };
         release.services.iter().map(spec).collect()
     }
@@ -121,7 +138,11 @@ impl Machine {
         let env = self.settings(|settings| {
             let mut apps = settings.target.iter().chain(&settings.local_target);
             let release = apps.find(|target| target.id == app)?.release.as_ref()?;
-            release.services.iter().find(|target| target.name == service).map(|target| target.env.clone())
+            release.services.iter().find(|target| target.name == service).map(|target| {
+                let mut env = target.variables.clone();
+                env.extend(target.env.clone());
+                env
+            })
         })?;
         let keys = lock(&self.keys);
         let fill = |value: String| {
@@ -131,28 +152,25 @@ impl Machine {
         Some(collect_unsorted(env.into_iter().map(|(name, value)| (name, fill(value)))))
     }
 
-    /// See [`super::Device::offer_update`].
-    pub(super) fn offer(&self, app: i64, release: &super::fixture::Release) {
-        let mut target = self.settings(|settings| settings.target.clone());
-        for wanted in target.iter_mut().filter(|wanted| wanted.id == app) {
-            let before = wanted.release.take();
-            let services = release.services.iter().map(|(name, service)| {
-                let same = |target: &&TargetService| target.name == *name;
-                let before = before.as_ref().and_then(|release| release.services.iter().find(same));
-                TargetService {
-                    name: name.clone(),
-                    id: service.service_id,
-                    image_id: service.image_id,
-                    image: service.image.clone(),
-                    env: before.map(|before| before.env.clone()).unwrap_or_default(),
-                    volumes: before.map(|before| before.volumes.clone()).unwrap_or_default(),
-                    host_network: before.is_some_and(|before| before.host_network),
+    /// Returns the environment of a service's container, with the actual address, key and lock path.
+    pub(super) fn container_environment(&self, app: i64, service: &str) -> Option<BTreeMap<String, String>> {
+        let mut env = self.environment(app, service)?;
+        let lock_path = self.locks.directory(app, service).join("updates.lock");
+        let real = [
+            ("_SUPERVISOR_ADDRESS", format!("http://{}", self.address)),
+            ("_SUPERVISOR_HOST", self.address.ip().to_string()),
+            ("_SUPERVISOR_PORT", self.address.port().to_string()),
+            ("_APP_LOCK_PATH", lock_path.to_string_lossy().into_owned()),
+        ];
+        for (name, value) in real {
+            for prefix in ["BALENA", "RESIN"] {
+                // Services without the label have no address variable.
+                if let Some(told) = env.get_mut(&format!("{prefix}{name}")) {
+                    told.clone_from(&value);
                 }
-            });
-            let services = services.collect();
-            wanted.release = Some(TargetRelease { id: release.id, commit: release.commit.clone(), services });
+            }
         }
-        lock(&self.cloud).offer = Some(target);
+        Some(env)
     }
 
     pub(super) fn online(&self) -> bool {

@@ -24,6 +24,7 @@ mod apps;
 mod body;
 mod boot_id;
 mod builder;
+mod cloud_api;
 mod containers;
 mod dns;
 mod endpoints;
@@ -32,6 +33,7 @@ mod environment;
 mod faults;
 mod fixture;
 mod host_config;
+mod installation;
 mod journal;
 mod js_values;
 mod json;
@@ -59,6 +61,8 @@ mod temp_dir;
 mod update;
 mod urlencoded;
 mod views;
+mod workload;
+mod workloads;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,10 +72,12 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 pub use builder::Builder;
+pub use cloud_api::{CloudApi, CloudRequest};
 pub use faults::{Fault, Injection, ReceivedRequest};
 pub use fixture::{App, Defaults, DeviceFacts, Fixture, KeyScope, Release, Service, Tag, Vpn};
 pub use locks::LockEntry;
 pub use model::{EngineCall, Timings, Volume};
+pub use workload::Workload;
 
 #[cfg(feature = "cli")]
 pub(crate) use temp_dir::directory as scratch_directory;
@@ -110,6 +116,7 @@ pub struct ContainerState {
 pub struct Device {
     machine: Arc<Machine>,
     lifecycle: Arc<Lifecycle>,
+    cloud: Option<Arc<cloud_api::Server>>,
     dns_address: SocketAddr,
     /// What runs beside the supervisor: the engine's name server.
     _services: TaskSet,
@@ -130,6 +137,7 @@ impl Device {
     fn new(
         machine: Arc<Machine>,
         lifecycle: Arc<Lifecycle>,
+        cloud: Option<Arc<cloud_api::Server>>,
         name_server: UdpSocket,
         directory: Option<tempfile::TempDir>,
     ) -> std::io::Result<Self> {
@@ -139,7 +147,7 @@ impl Device {
         let find = move |name: &str| names.addresses.find(&names.engine.running_services(), name);
         let served = services.spawn("name server", dns::serve(name_server, find));
         served.map_err(|_| std::io::Error::other("the name server does not start"))?;
-        Ok(Self { machine, lifecycle, dns_address, _services: services, _directory: directory })
+        Ok(Self { machine, lifecycle, cloud, dns_address, _services: services, _directory: directory })
     }
 
     /// Waits until the supervisor is not applying anything. Returns at once if it is down.
@@ -229,6 +237,12 @@ impl Device {
         self.lifecycle.power(Power::Off);
     }
 
+    /// Cuts the power and switches it on again: processes are killed, nothing is stopped in an orderly way. The device
+    /// boots after the time that [`Timings`] has for it.
+    pub fn power_cycle(&self) {
+        self.lifecycle.cut_power();
+    }
+
     /// Changes the duration of operations.
     pub fn change_timings(&self, change: impl FnOnce(&mut Timings)) {
         change(&mut lock(&self.machine.timings));
@@ -249,6 +263,11 @@ impl Device {
         self.machine.engine.fail(None);
     }
 
+    /// Returns the device's cloud, if [`Builder::cloud`] started one.
+    pub fn cloud(&self) -> Option<CloudApi> {
+        self.cloud.as_ref().map(cloud_api::Server::api)
+    }
+
     /// Makes the cloud unreachable.
     pub fn go_offline(&self) {
         self.go_offline_since(Duration::ZERO);
@@ -258,11 +277,17 @@ impl Device {
     pub fn go_offline_since(&self, duration: Duration) {
         let now = Instant::now();
         lock(&self.machine.cloud).offline_since = Some(now.checked_sub(duration).unwrap_or(now));
+        if let Some(cloud) = &self.cloud {
+            cloud.go_away();
+        }
     }
 
     /// Makes the cloud reachable again.
     pub fn go_online(&self) {
         lock(&self.machine.cloud).offline_since = None;
+        if let Some(Err(error)) = self.cloud.as_ref().map(cloud_api::Server::come_back) {
+            tracing::warn!(%error, "the simulated cloud could not listen again");
+        }
     }
 
     /// Makes the cloud offer another release of an app, which the device installs after its next poll. Its services
@@ -314,6 +339,9 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         self.lifecycle.abort();
+        if let Some(cloud) = &self.cloud {
+            cloud.abort();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The contents of the engine, and its public types.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -32,8 +33,10 @@ pub enum EngineCall {
 /// Durations of operations of the engine and the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Timings {
-    /// Time to stop a container.
+    /// Time to stop a container without a process.
     pub stop: Duration,
+    /// Time from SIGTERM to SIGKILL of a container's process, see [`Workload`](super::Workload).
+    pub stop_grace: Duration,
     /// Time to start a container.
     pub start: Duration,
     /// Time to pull an image.
@@ -50,6 +53,7 @@ impl Default for Timings {
     fn default() -> Self {
         Self {
             stop: Duration::from_millis(50),
+            stop_grace: Duration::from_secs(10),
             start: Duration::from_millis(20),
             pull: Duration::ZERO,
             power_off: Duration::from_secs(1),
@@ -75,6 +79,8 @@ pub(super) struct ContainerSpec {
     /// Host name at creation, for services on the host's network.
     pub(super) hostname: Option<String>,
     pub(super) volumes: Vec<String>,
+    /// Variables of the cloud. A change requires a new container.
+    pub(super) variables: BTreeMap<String, String>,
 }
 
 impl ContainerSpec {
@@ -90,6 +96,7 @@ impl ContainerSpec {
             && self.content() == other.content()
             && self.key == other.key
             && self.hostname == other.hostname
+            && self.variables == other.variables
     }
 }
 

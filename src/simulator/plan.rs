@@ -238,6 +238,7 @@ mod tests {
             key: None,
             hostname: None,
             volumes: Vec::new(),
+            variables: std::collections::BTreeMap::new(),
         }
     }
 

@@ -63,6 +63,26 @@ impl ServerResponse {
         }
     }
 
+    /// 429, with the time to wait in whole seconds.
+    pub(super) fn too_many_requests(wait: Duration) -> Self {
+        let mut answer = Self::html_text(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        answer.headers.push((header::RETRY_AFTER, wait.as_secs().into()));
+        answer
+    }
+
+    pub(super) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// A JSON value, in the order of its fields' names.
+    pub(super) fn value(status: StatusCode, value: &serde_json::Value) -> Self {
+        Self::new(status, Some(JSON), value.to_string())
+    }
+
     /// Only a status: no content type, no body.
     pub(super) fn empty(status: StatusCode) -> Self {
         Self { tagged: false, ..Self::new(status, None, Bytes::new()) }

@@ -48,7 +48,7 @@ const UPDATES_LOCKED: &str = "Updates are locked: EEXIST: file already exists, o
 
 /// How a connection ends irregularly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum End {
+pub(super) enum End {
     #[default]
     Closed,
     Reset,
@@ -123,8 +123,13 @@ async fn connection(process: Arc<Process>, stream: TcpStream) {
         result = &mut connection => result.is_ok(),
         () = idle_timeout(&process, &activity) => true,
     };
-    let mut stream = connection.into_parts().io.into_stream();
+    let stream = connection.into_parts().io.into_stream();
     let end = *lock(&end);
+    finish(stream, end, in_order).await;
+}
+
+/// Ends a connection. `in_order`: HTTP has ended it already.
+pub(super) async fn finish(mut stream: TcpStream, end: End, in_order: bool) {
     if end == End::Reset {
         // Zero linger makes the close a reset.
         drop(stream.set_zero_linger());
@@ -236,7 +241,10 @@ fn refused(status: StatusCode, message: &str, endpoint: Option<Endpoint>) -> Ser
 }
 
 /// Applies the faults that act before the request is handled.
-async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Option<ServerResponse>, End> {
+pub(super) async fn early(
+    fault: Option<Fault>,
+    endpoint: Option<Endpoint>,
+) -> Result<Option<ServerResponse>, End> {
     Ok(match fault {
         Some(Fault::ResetBefore) => return Err(End::Reset),
         Some(Fault::Close) => return Err(End::Closed),
@@ -250,6 +258,7 @@ async fn early(fault: Option<Fault>, endpoint: Option<Endpoint>) -> Result<Optio
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             Some(ServerResponse::status(status))
         }
+        Some(Fault::TooManyRequests(wait)) => Some(ServerResponse::too_many_requests(wait)),
         Some(Fault::Locked) => Some(refused(StatusCode::LOCKED, LOCKED, endpoint)),
         Some(Fault::LockedAs503) => Some(refused(StatusCode::SERVICE_UNAVAILABLE, UPDATES_LOCKED, endpoint)),
         Some(Fault::ResetAfter | Fault::Restart(_) | Fault::Drip(_)) | None => None,
@@ -282,7 +291,7 @@ async fn handled(process: &Arc<Process>, call: Call, fault: Option<Fault>) -> Re
     }
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, End> {
+pub(super) async fn collect(mut body: Incoming) -> Result<Bytes, End> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| End::Closed)?;

@@ -30,7 +30,10 @@ pub(super) struct TargetService {
     pub(super) id: i64,
     pub(super) image_id: i64,
     pub(super) image: String,
+    /// Variables that the supervisor sets.
     pub(super) env: BTreeMap<String, String>,
+    /// Variables of the cloud. One that the supervisor sets itself has no effect.
+    pub(super) variables: BTreeMap<String, String>,
     pub(super) volumes: Vec<String>,
     pub(super) host_network: bool,
 }

@@ -114,6 +114,7 @@ fn services(value: Option<&Value>, place: &str) -> Result<Vec<TargetService>, Ta
                 image_id: identifier(service.get("imageId"), &format!("{place}.image_id"))?,
                 image: short(service.get("image"), &format!("{place}.image"))?,
                 env: texts_at("environment")?,
+                variables: BTreeMap::new(),
                 volumes: Vec::new(),
                 host_network: service.get("network_mode").is_some_and(|mode| mode == "host"),
             })

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apply::{self, Trigger};
-use super::fixture::Tag;
 use super::lock;
+use super::machine::Offer;
 use super::process::Process;
 
 /// Response time of the cloud.
@@ -42,8 +42,14 @@ async fn check(process: &Arc<Process>, trigger: Trigger, asked: bool) {
         return;
     }
     let offer = lock(&process.machine.cloud).offer.take();
-    if let Some(target) = offer {
-        process.machine.settings(|settings| settings.target = target);
+    if let Some(Offer { name, config, apps }) = offer {
+        process.machine.settings(|settings| {
+            settings.name = name;
+            for (name, value) in &config {
+                settings.set(name, value);
+            }
+            settings.target = apps;
+        });
         lock(&process.progress).failures = 0;
         apply::trigger(process, Trigger { cancel: true, ..trigger });
     } else if asked {
@@ -61,12 +67,7 @@ pub(super) fn report_tags(process: &Arc<Process>, tags: Vec<(String, String)>) {
         }
         let mut cloud = lock(&owner.machine.cloud);
         for (name, value) in tags {
-            if let Some(tag) = cloud.tags.iter_mut().find(|tag| tag.name == name) {
-                tag.value = value;
-            } else {
-                let id = cloud.tags.iter().map(|tag| tag.id).max().unwrap_or_default() + 1;
-                cloud.tags.push(Tag { id, name, value });
-            }
+            cloud.rows.set_tag(&name, &value);
         }
     });
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::Device;
-use super::model::Volume;
+use super::model::{RunState, Volume};
 use super::settings::TargetApp;
+use super::workload::Workload;
+use super::{Device, lock};
 
 impl Device {
     /// Returns the variables of a service's container, with the actual address, key and lock path; `None` for an
@@ -18,23 +19,7 @@ impl Device {
             };
             settings.target.iter().find(has).map(|app| app.id)
         })?;
-        let mut env = self.machine.environment(app, service)?;
-        let lock_path = self.lock_directory(app, service).join("updates.lock");
-        let real = [
-            ("_SUPERVISOR_ADDRESS", self.address()),
-            ("_SUPERVISOR_HOST", self.lifecycle.address.ip().to_string()),
-            ("_SUPERVISOR_PORT", self.port().to_string()),
-            ("_APP_LOCK_PATH", lock_path.to_string_lossy().into_owned()),
-        ];
-        for (name, value) in real {
-            for prefix in ["BALENA", "RESIN"] {
-                // Services without the label have no address variable.
-                if let Some(told) = env.get_mut(&format!("{prefix}{name}")) {
-                    told.clone_from(&value);
-                }
-            }
-        }
-        Some(env)
+        self.machine.container_environment(app, service)
     }
 
     /// Returns the directory of a service's update locks, which its container sees as `/tmp/balena`.
@@ -55,6 +40,32 @@ impl Device {
     /// Returns the directory that holds the files of a volume. A boot keeps it; a purge empties it.
     pub fn volume_directory(&self, app: i64, volume: &str) -> PathBuf {
         self.machine.engine.volume_directory(app, volume)
+    }
+
+    /// Runs a process as the container of a service, now if the container runs, and whenever it is started from now on.
+    /// Returns whether there is such a service.
+    pub fn run_in(&self, service: &str, workload: Workload) -> bool {
+        let containers = self.machine.engine.all_containers();
+        let Some(container) = containers.iter().find(|container| container.spec.service == service) else {
+            return false;
+        };
+        let engine = &self.machine.engine;
+        engine.workloads.set(container.spec.app, service, workload);
+        if container.run == RunState::Running {
+            engine.start_workload(container);
+        }
+        true
+    }
+
+    /// Returns the id of the process that plays the container of a service, while there is one.
+    pub fn pid_of(&self, app: i64, service: &str) -> Option<u32> {
+        self.machine.engine.workloads.pid(app, service)
+    }
+
+    /// Stops all processes that play containers, and waits for their end. The containers are not changed.
+    pub async fn stop_workloads(&self) {
+        let grace = lock(&self.machine.timings).stop_grace;
+        self.machine.engine.workloads.stop_all(grace).await;
     }
 
     /// Returns the address of a service's container: each service has its own in 127.77.0.0/24, from which a client

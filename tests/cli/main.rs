@@ -11,6 +11,7 @@ mod refusals;
 mod running;
 mod services;
 mod simulated;
+mod simulated_parts;
 mod support;
 mod surroundings;
 mod updating;

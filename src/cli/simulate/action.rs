@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use crate::cli::output::Output;
 use crate::cli::parse_duration;
 use crate::error::{Error, ErrorKind, Result};
-use crate::simulator::{EngineCall, Fault, Injection, Timings};
+use crate::simulator::{CloudApi, Device, EngineCall, Fault, Injection, Timings};
 
 use super::{APP, Simulation};
+
+/// Number of the last requests to the cloud that are shown.
+const CLOUD_REQUESTS: usize = 20;
 
 /// Act on a running simulated device: faults, locks, reboots, releases, offline
 #[derive(Debug, Subcommand)]
@@ -20,6 +23,10 @@ pub(in crate::cli) enum Action {
     Fault(FaultArguments),
     /// Remove all faults
     ClearFaults,
+    /// Make requests to the cloud (--cloud) fail, until --times is used up or `cloud-clear-faults`
+    CloudFault(FaultArguments),
+    /// Remove all faults of the cloud
+    CloudClearFaults,
     /// Make a call to the engine fail, until `engine-recovers`
     EngineFails {
         /// list-containers, inspect-container, start-container, stop-container, create-container, remove-container,
@@ -37,6 +44,8 @@ pub(in crate::cli) enum Action {
     Unlock,
     /// Reboot the device, in spite of locks
     Reboot,
+    /// Cut the power and switch it on again
+    PowerCycle,
     /// Shut the device down, in spite of locks
     ShutDown,
     /// Switch a device on after a shutdown
@@ -90,7 +99,8 @@ pub(in crate::cli) enum Action {
 pub(in crate::cli) struct FaultArguments {
     /// What goes wrong
     kind: FaultKind,
-    /// A duration for delay (per request), drip (per byte) and restart (downtime); the status for status
+    /// A duration for delay (per request), drip (per byte), restart (downtime) and too-many-requests (Retry-After); the
+    /// status for status
     value: Option<String>,
     /// Number of requests to affect
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
@@ -112,6 +122,8 @@ enum FaultKind {
     ResetAfter,
     /// Answer with this status without handling the request
     Status,
+    /// Answer 429, with this duration as Retry-After
+    TooManyRequests,
     /// Stop the supervisor in the middle of the request, for a while
     Restart,
     /// Answer 423 (update lock), even with force
@@ -189,6 +201,7 @@ impl FaultArguments {
             FaultKind::Delay => return Ok(Fault::Delay(duration()?)),
             FaultKind::Drip => return Ok(Fault::Drip(duration()?)),
             FaultKind::Restart => return Ok(Fault::Restart(duration()?)),
+            FaultKind::TooManyRequests => return Ok(Fault::TooManyRequests(duration()?)),
             FaultKind::Status => {
                 let status =
                     value.and_then(|text| text.parse().ok()).filter(|code| (200..600).contains(code));
@@ -218,6 +231,8 @@ impl Action {
         match self {
             Self::Fault(fault) => device.inject(fault.injection()?),
             Self::ClearFaults => device.clear_faults(),
+            Self::CloudFault(fault) => cloud(device)?.inject(fault.injection()?),
+            Self::CloudClearFaults => cloud(device)?.clear_faults(),
             Self::EngineFails { call } => {
                 let call: EngineCall = serde_json::from_value(call.into())
                     .map_err(|cause| Error::argument("CALL", cause.to_string()))?;
@@ -227,6 +242,7 @@ impl Action {
             Self::Lock { service } => lock(simulation, service.as_deref().unwrap_or(&simulation.service))?,
             Self::Unlock => device.remove_locks(),
             Self::Reboot => device.reboot(),
+            Self::PowerCycle => device.power_cycle(),
             Self::ShutDown => device.shut_down(),
             Self::PowerOn => device.power_on().await,
             Self::StopSupervisor => device.stop_supervisor().await,
@@ -255,6 +271,13 @@ fn no_service(simulation: &Simulation, name: &str) -> Error {
     Error::argument("SERVICE", format!("the simulated device has no \"{name}\", only {}", names.join(", ")))
 }
 
+fn cloud(device: &Device) -> Result<CloudApi> {
+    device.cloud().ok_or_else(|| {
+        Error::argument("ACTION", "the simulated device has no cloud")
+            .with_help("start it with `simulate --cloud`")
+    })
+}
+
 fn lock(simulation: &Simulation, service: &str) -> Result<()> {
     if !simulation.device.containers().iter().any(|container| container.service == service) {
         return Err(no_service(simulation, service));
@@ -276,7 +299,8 @@ pub(super) fn shown_state(state: &Value) -> Result<Output> {
         .fields(&json!({ "address": part("address") }))?
         .rows(&["service", "status", "id"], &part("containers"), "no containers")?
         .rows(&["service", "file"], &part("locks"), "no locks")?
-        .rows(&["method", "path", "count"], &part("requests"), "no requests yet")
+        .rows(&["method", "path", "count"], &part("requests"), "no requests yet")?
+        .rows(&["method", "path", "status"], &part("cloud_requests"), "no requests to the cloud")
 }
 
 fn state(simulation: &Simulation) -> Value {
@@ -295,8 +319,18 @@ fn state(simulation: &Simulation) -> Value {
         .iter()
         .map(|request| json!({"method": request.method, "path": request.path, "count": request.count}))
         .collect();
+    let of_cloud = device.cloud().map(|cloud| cloud.requests()).unwrap_or_default();
+    let of_cloud: Vec<Value> = of_cloud
+        .iter()
+        .rev()
+        .take(CLOUD_REQUESTS)
+        .rev()
+        .map(|request| json!({"method": request.method, "path": request.path, "status": request.status}))
+        .collect();
     json!({
         "address": device.address(),
+        "cloud": device.cloud().map(|cloud| cloud.address()),
+        "cloud_requests": of_cloud,
         "containers": containers,
         "locks": locks,
         "requests": requests,
