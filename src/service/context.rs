@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::actions::Actions;
 use super::clock::ServiceClock;
 use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn ServiceClock>,
     /// Leases of the update lock.
     pub(crate) locks: Arc<Locks>,
+    /// Asked actions.
+    pub(crate) actions: Arc<Actions>,
     /// The latest snapshot.
     pub(crate) bus: watch::Sender<Snapshot>,
     /// The recent events. Whoever changes something publishes it here.

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod actions;
 mod client;
 mod clock;
 mod config;
@@ -197,7 +198,14 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
             subscribers.publish(kind, &event.lease);
         }
     };
-    let locks = locks::Locks::new(balena.update_lock(), limits, clock.clone(), Box::new(tell));
+    let locks = Arc::new(locks::Locks::new(balena.update_lock(), limits, clock.clone(), Box::new(tell)));
+    let actions = actions::Actions::new(
+        balena.clone(),
+        locks.clone(),
+        events.clone(),
+        clock.clone(),
+        Arc::downgrade(&tasks),
+    );
     let context = Arc::new(Context {
         bus: watch::Sender::new(device::Snapshot::new(started_at)),
         events,
@@ -208,7 +216,8 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
         started_at,
         stop: tasks.stop_signal(),
         tasks: Arc::downgrade(&tasks),
-        locks: Arc::new(locks),
+        locks,
+        actions: Arc::new(actions),
         clock,
         balena,
         faults: config::Faults::new(config.faults.clone()),
@@ -255,6 +264,7 @@ impl Active {
         let journal = journal::Journal::in_memory();
         // Before anything else: what an earlier process holds for its clients goes on.
         context.locks.start(&journal, locks::Parked::No).await;
+        context.actions.start(&journal).await;
         let listener = Arc::new(listener);
         let locks = context.locks.clone();
         let (observer, door) = (context.clone(), context.clone());
