@@ -11,7 +11,7 @@ use super::clock::ServiceClock;
 use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
-use super::gateway::ConnectionSlots;
+use super::gateway::{Clients, ConnectionSlots};
 use super::locks::Locks;
 use super::metrics::Metrics;
 use crate::Balena;
@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) events: EventLog,
     pub(crate) meters: Metrics,
     pub(crate) progress: Progress,
+    /// Who may ask for what.
+    pub(crate) gateway: Arc<Clients>,
     /// Slots of the `/events` clients.
     pub(crate) clients: ConnectionSlots,
     pub(crate) started: Instant,

@@ -41,7 +41,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -65,11 +64,11 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const HISTORY: usize = 256;
 
 /// Logs the address, the version and the main settings in one line.
-fn log_start(context: &Context, address: SocketAddr) {
+fn log_start(context: &Context, addresses: &[SocketAddr]) {
     let config = &context.config;
     tracing::info!(
         version = %env!("CARGO_PKG_VERSION"),
-        %address,
+        address = %words(addresses),
         supervisor = context.supervisor_address().map(tracing::field::display),
         answers = %gateway::paths().join(" "),
         events_clients = config.events_clients,
@@ -78,6 +77,10 @@ fn log_start(context: &Context, address: SocketAddr) {
         poll_away = ?config.poll_away,
         "service started"
     );
+}
+
+fn words(list: &[impl ToString]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the time, truncated to milliseconds.
@@ -105,8 +108,7 @@ enum State {
 /// A service that can work with its settings.
 #[derive(Debug)]
 struct Active {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: gateway::Listeners,
     context: Arc<Context>,
     tasks: Arc<TaskSet>,
 }
@@ -177,12 +179,17 @@ impl State {
 }
 
 /// Binds the socket of a service with these settings.
-async fn start(balena: Balena, config: Checked) -> Result<Active> {
-    let asked = config.listen.first().copied().unwrap_or(config::DEFAULT_LISTEN);
-    let listener = gateway::listen(asked).await?;
-    let address = listener.local_addr().map_err(|cause| gateway::no_address(asked, cause))?;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond loopback: everyone who reaches this device can read its state");
+async fn start(balena: Balena, mut config: Checked) -> Result<Active> {
+    // Other services of the application reach this one by its name.
+    config.hosts.extend(balena.environment().service_name.clone());
+    let (listeners, off) = gateway::Listeners::bind(&config).await?;
+    if config.clients.is_empty() {
+        for address in listeners.addresses().iter().filter(|address| !address.ip().is_loopback()) {
+            tracing::warn!(
+                %address,
+                "listening beyond loopback without clients: others get /live and /ready only; name them with AGENT_CLIENT_<NAME>"
+            );
+        }
     }
     for fault in &config.faults {
         tracing::warn!(setting = %fault.setting, "{fault}");
@@ -211,6 +218,7 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
         events,
         meters: metrics::Metrics::default(),
         progress: device::Progress::new(),
+        gateway: Arc::new(gateway::Clients::new(&config, admin_token(&config), gateway::NAME_SERVER)),
         clients: events::places(config.events_clients),
         started: Instant::now(),
         started_at,
@@ -223,15 +231,35 @@ async fn start(balena: Balena, config: Checked) -> Result<Active> {
         faults: config::Faults::new(config.faults.clone()),
         config,
     });
-    Ok(Active { listener, address, context, tasks })
+    for (client, error) in off {
+        context
+            .faults
+            .set(&format!("AGENT_CLIENT_{}_SOCKET", client.to_ascii_uppercase()), error.to_string());
+    }
+    Ok(Active { listeners, context, tasks })
+}
+
+/// Opens the admin token. Without one, the service still works for its clients.
+fn admin_token(config: &Checked) -> Option<gateway::AdminToken> {
+    let directory = journal::StateDirectory::find(config.state_directory.as_deref());
+    let prepared = directory.path().map_or(Ok(()), journal::prepare);
+    prepared
+        .and_then(|()| gateway::AdminToken::open(directory.path()))
+        .inspect_err(|error| tracing::warn!(%error, "no admin token"))
+        .ok()
 }
 
 impl Service {
-    /// Returns the bound address, with the actual port if the setting was port 0.
+    /// Returns the first bound address, with the actual port if the setting was port 0.
     pub fn address(&self) -> SocketAddr {
+        self.addresses().first().copied().unwrap_or(config::DEFAULT_LISTEN)
+    }
+
+    /// Returns all bound addresses, with the actual ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
         match &self.state {
-            State::Active(active) => active.address,
-            State::Parked(parked) => parked.address(),
+            State::Active(active) => active.listeners.addresses(),
+            State::Parked(parked) => parked.addresses(),
         }
     }
 
@@ -259,19 +287,19 @@ impl Service {
 impl Active {
     /// Runs until `shutdown` resolves.
     async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { listener, address, context, tasks } = self;
-        log_start(&context, address);
+        let Self { listeners, context, tasks } = self;
+        log_start(&context, listeners.addresses());
         let journal = journal::Journal::in_memory();
         // Before anything else: what an earlier process holds for its clients goes on.
         context.locks.start(&journal, locks::Parked::No).await;
         context.actions.start(&journal).await;
-        let listener = Arc::new(listener);
+        let listeners = Arc::new(listeners);
         let locks = context.locks.clone();
         let (observer, door) = (context.clone(), context.clone());
         tasks.supervise("locks", OnEnd::Restart, move |stop| locks::run(locks.clone(), stop));
         tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
         tasks.supervise("server", OnEnd::Fatal, move |stop| {
-            gateway::run(listener.clone(), door.clone(), stop)
+            gateway::run(listeners.clone(), door.clone(), stop)
         });
         let failed = tokio::select! {
             () = shutdown => None,

@@ -179,6 +179,11 @@ impl Scopes {
         })
     }
 
+    /// Returns whether there is no scope.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns each scope once.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()

@@ -3,24 +3,37 @@
 
 #![allow(dead_code, reason = "called by the handlers of locks, actions, ledger and events, next commits")]
 
+mod admin_token;
+mod body;
 mod call;
 mod caller;
+mod clients;
 mod connection_slots;
+mod dns;
+mod guards;
 mod handlers;
 mod listen;
+mod listeners;
+mod neighbours;
 mod openapi;
 mod parked;
 mod path;
+mod rate;
 mod response;
 mod route;
 mod router;
 mod schema;
 mod server;
 mod table;
+mod token;
+mod unix_socket;
 
+pub(crate) use admin_token::AdminToken;
 pub(crate) use call::Call;
+pub(crate) use clients::{Clients, NAME_SERVER};
 pub(crate) use connection_slots::{ConnectionSlot, ConnectionSlots, EvictionPolicy, NoSlot, SlotLimits};
-pub(crate) use listen::{listen, no_address};
+pub(crate) use listen::listen;
+pub(crate) use listeners::Listeners;
 pub(crate) use parked::{Parked, Unparked};
 pub(crate) use response::{Answer, Body, Refusal, Response};
 pub(crate) use router::paths;

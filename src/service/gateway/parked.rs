@@ -48,7 +48,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Parked {
     listeners: Vec<TcpListener>,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     faults: Arc<Vec<Fault>>,
     /// An address that can't be bound, if that is the only fault: the machine may get it later.
     awaited: Option<SocketAddr>,
@@ -79,17 +79,21 @@ impl Parked {
         if listeners.is_empty() {
             listeners.push(listen(DEFAULT_LISTEN).await?);
         }
-        let address = listeners.first().and_then(|listener| listener.local_addr().ok());
-        let address = address.unwrap_or(DEFAULT_LISTEN);
+        let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let list: Vec<String> =
             (1..).zip(&faults).map(|(number, fault)| format!("({number}) {fault}")).collect();
-        tracing::error!(%address, faults = faults.len(), "parked, the settings can't work: {}", list.join(" "));
-        Ok(Self { listeners, address, faults: Arc::new(faults), awaited })
+        tracing::error!(
+            ?addresses,
+            faults = faults.len(),
+            "parked, the settings can't work: {}",
+            list.join(" ")
+        );
+        Ok(Self { listeners, addresses, faults: Arc::new(faults), awaited })
     }
 
-    /// Returns the first bound address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the bound addresses.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Answers until `shutdown` resolves, or until the awaited address can be bound.
@@ -242,7 +246,7 @@ mod tests {
         drop(free);
         let own = [SocketAddr::from(([127, 0, 0, 1], 0)), awaited];
         let parked = Parked::bind(&own, Vec::new(), Some(awaited)).await.unwrap();
-        assert_ne!(parked.address(), awaited);
+        assert!(!parked.addresses().contains(&awaited));
         assert_eq!(parked.run(std::future::pending()).await, Unparked::AddressIsThere);
         let parked = Parked::bind(&own, Vec::new(), None).await.unwrap();
         assert_eq!(parked.run(std::future::ready(())).await, Unparked::Shutdown);

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::call::Call;
+use super::path::Params;
 use super::response::{Answer, Response};
 use super::schema::Schema;
 use crate::service::context::Context;
+use crate::service::scope::{ActionName, Scope};
 
 /// Answers a request of a route.
 pub(crate) type Handler = fn(Arc<Context>, Call) -> Pending;
@@ -65,6 +67,27 @@ pub(crate) struct Operation {
 pub(crate) enum Access {
     /// Everyone, known or not.
     Anyone,
+    /// Whoever has any scope.
+    Known,
+    /// Clients with this scope.
+    Scope(Scope),
+    /// Clients with the scope of this action on the service that the path parameter `name` names.
+    ServiceAction(ActionName),
+    /// Clients with this scope, and on a WebSocket also who is not known yet: the first message carries the token.
+    ScopeOrFirstMessage(Scope),
+}
+
+impl Access {
+    /// Returns the scope that a request needs, if it needs a certain one.
+    pub(crate) fn need(&self, params: &Params) -> Option<Scope> {
+        match self {
+            Self::Anyone | Self::Known => None,
+            Self::Scope(scope) | Self::ScopeOrFirstMessage(scope) => Some(scope.clone()),
+            Self::ServiceAction(action) => {
+                Some(Scope::Action { action: *action, service: Some(params.get("name").to_owned()) })
+            }
+        }
+    }
 }
 
 /// What a request of a route does.

@@ -1,23 +1,28 @@
 //! Finds the route of a request and has it answered.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
-use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
 use super::call::Call;
 use super::caller::{Caller, Via};
-use super::openapi;
+use super::clients::{Origin, unauthorized};
+use super::guards::{self, HasBody};
 use super::path::{self, Params};
 use super::response::{Answer, Refusal, Response};
-use super::route::{Nature, Route};
+use super::route::{Access, Nature, Operation, Route};
 use super::table::ROUTES;
+use super::{body, openapi};
 use crate::service::context::Context;
+
+/// Paths below this are ours; every other path is one of the first releases.
+const OWN: &str = "/agent/";
+const NOBODY: &str = "a client that is not known may not do this: send `authorization: Bearer <token>`, or use its \
+    Unix socket";
 
 /// What a method and a path lead to.
 #[derive(Debug)]
@@ -58,36 +63,87 @@ pub(crate) fn paths() -> Vec<&'static str> {
 /// Answers a request.
 pub(crate) async fn answer(
     context: Arc<Context>,
-    address: IpAddr,
+    origin: Arc<Origin>,
     request: http::Request<Incoming>,
 ) -> Response {
-    try_answer(context, address, request).await.unwrap_or_else(Response::from)
+    try_answer(context, &origin, request).await.unwrap_or_else(Response::from)
 }
 
-async fn try_answer(context: Arc<Context>, address: IpAddr, request: http::Request<Incoming>) -> Answer {
-    let head = request.map(drop);
+async fn try_answer(context: Arc<Context>, origin: &Origin, request: http::Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let head = http::Request::from_parts(head, ());
     let path = head.uri().path();
-    if let Some(fault) = path::fault(path) {
-        return Err(Refusal::bad_request("bad_path", format!("this path is not accepted: {fault}")));
+    guards::check_target(head.uri())?;
+    // A web page can't reach a Unix socket.
+    if origin.is_tcp() {
+        guards::check_host(head.headers(), head.version(), &context.config.hosts)?;
     }
-    if !is_for_us(&context, head.headers()) {
-        return Err(Refusal::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "wrong_host",
-            "this service listens on loopback only: use the host 127.0.0.1, [::1] or localhost",
-        ));
-    }
-    match find(ROUTES, head.method(), path) {
-        Lookup::Found(route, params) => {
-            let caller = Caller { name: "anonymous".into(), via: Via::Anonymous, address };
-            let describe = || openapi::document(ROUTES);
-            let call = Call { caller, head, params, body: Bytes::new(), describe };
-            (route.handler)(context, call).await
+    let caller = context.gateway.identify(origin, head.headers()).await?;
+    let (route, params) = match find(ROUTES, head.method(), path) {
+        Lookup::Found(route, params) => (route, params),
+        _ if caller.scopes.is_empty() => return Err(unauthorized(NOBODY)),
+        Lookup::WrongMethod(allowed) => return Err(wrong_method(head.method(), &allowed)),
+        Lookup::Unknown => {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path")
+                .with("path", path)
+                .with("paths", json!(paths())));
         }
-        Lookup::WrongMethod(allowed) => Err(wrong_method(head.method(), &allowed)),
-        Lookup::Unknown => Err(Refusal::new(StatusCode::NOT_FOUND, "unknown_path", "no such path")
-            .with("path", path)
-            .with("paths", json!(paths()))),
+    };
+    let operation = &route.operation;
+    if operation.path.starts_with(OWN) {
+        let known: Vec<&str> = operation.query.iter().map(|field| field.name).collect();
+        guards::check_query(head.uri().query().unwrap_or_default(), &known)?;
+    }
+    permit(operation, &caller, &params, head.headers())?;
+    let body = match operation.nature {
+        Nature::Read => Bytes::new(),
+        Nature::Stream => guards::check_origin(head.headers()).map(|()| Bytes::new())?,
+        Nature::Change => {
+            guards::check_origin(head.headers())?;
+            let has_body = if operation.takes.is_some() || !hyper::body::Body::is_end_stream(&body) {
+                HasBody::Maybe
+            } else {
+                HasBody::Never
+            };
+            guards::check_content_type(head.headers(), has_body)?;
+            body::read(body, context.config.limits.body).await?
+        }
+    };
+    let call = Call { caller, head, params, body, describe: || openapi::document(ROUTES) };
+    (route.handler)(context, call).await
+}
+
+/// Decides whether a client may use a route now.
+fn permit(
+    operation: &Operation,
+    caller: &Caller,
+    params: &Params,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    if matches!(operation.access, Access::Anyone) {
+        return Ok(());
+    }
+    if caller.scopes.is_empty() && caller.via == Via::Anonymous {
+        let is_first_message = matches!(operation.access, Access::ScopeOrFirstMessage(_))
+            && headers.contains_key(header::SEC_WEBSOCKET_KEY);
+        return if is_first_message { Ok(()) } else { Err(unauthorized(NOBODY)) };
+    }
+    caller.count_request().map_err(|wait| {
+        // Rounded up: sooner, it would be refused again.
+        let seconds = wait.as_secs() + 1;
+        Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "this client sends too many requests",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    })?;
+    match operation.access.need(params) {
+        Some(need) if !caller.allows(&need) => {
+            let text = format!("the client `{}` has not the scope `{need}`", caller.name);
+            Err(Refusal::new(StatusCode::FORBIDDEN, "scope_missing", text).with("scope", need.to_string()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -105,36 +161,9 @@ fn wrong_method(method: &Method, allowed: &[&str]) -> Refusal {
     }
 }
 
-/// Prevents DNS rebinding: on loopback, a request with another host comes from a web page whose name resolves to this
-/// machine.
-fn is_for_us(context: &Context, headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST);
-    !context.config.listen.iter().all(|address| address.ip().is_loopback())
-        || host.is_none_or(is_loopback_host)
-}
-
-fn is_loopback_host(host: &HeaderValue) -> bool {
-    let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
-        return false;
-    };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::gateway::route::Operation;
-
-    #[test]
-    fn hosts_that_are_this_machine() {
-        let known = |host: &'static str| is_loopback_host(&HeaderValue::from_static(host));
-        assert!(
-            known("127.0.0.1:48485") && known("localhost") && known("LocalHost:1") && known("[::1]:48485")
-        );
-        assert!(!known("evil.example:48485") && !known("10.0.0.7") && !known("127.0.0.1.evil.example"));
-        assert!(!known("") && !known("a b"));
-    }
 
     #[test]
     fn each_route_is_found_and_no_two_are_the_same() {

@@ -14,10 +14,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
+use super::clients::Origin;
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
+use super::listeners::{Listeners, Stream};
 use super::response::Response;
 use super::router;
 use crate::error::Result;
@@ -57,16 +58,16 @@ const PACE: Duration = Duration::from_millis(3);
 const CLOSING: Duration = Duration::from_millis(10);
 
 /// Accepts connections until asked to stop.
-pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop: StopSignal) -> Result<()> {
+pub(crate) async fn run(listeners: Arc<Listeners>, context: Arc<Context>, stop: StopSignal) -> Result<()> {
     let places = ConnectionSlots::new(CONNECTIONS);
     let mut log = Log::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
             () = stop.requested() => return Ok(()),
         };
-        let (stream, peer) = match accepted {
-            Ok((stream, address)) => (stream, address.ip()),
+        let (stream, origin) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) if is_of_the_client(&error) => continue,
             Err(error) => {
                 log.not_accepted(&error);
@@ -79,8 +80,9 @@ pub(crate) async fn run(listener: Arc<TcpListener>, context: Arc<Context>, stop:
         };
         let Some(tasks) = context.tasks.upgrade() else { return Ok(()) };
         // With these limits a slot can always be freed.
+        let peer = origin.address();
         let Ok((place, admission)) = places.admit(peer) else { continue };
-        let connection = serve(stream, peer, place, context.clone(), tasks.stopping());
+        let connection = serve(stream, origin, place, context.clone(), tasks.stopping());
         if tasks.spawn("connection", connection).is_err() {
             return Ok(());
         }
@@ -133,7 +135,7 @@ impl Log {
 struct Serving {
     context: Arc<Context>,
     place: Arc<ConnectionSlot>,
-    peer: IpAddr,
+    origin: Arc<Origin>,
     requests: AtomicU32,
 }
 
@@ -146,7 +148,7 @@ impl Service<Request<Incoming>> for Serving {
         self.place.mark_active();
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         let is_last = before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE;
-        let answer = router::answer(self.context.clone(), self.peer, request);
+        let answer = router::answer(self.context.clone(), self.origin.clone(), request);
         Box::pin(async move {
             let mut response = answer.await;
             if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -159,16 +161,15 @@ impl Service<Request<Incoming>> for Serving {
 }
 
 async fn serve(
-    stream: TcpStream,
-    peer: IpAddr,
+    stream: Stream,
+    origin: Origin,
     place: ConnectionSlot,
     context: Arc<Context>,
     stopping: impl Future<Output = ()>,
 ) {
     let place = Arc::new(place);
-    let serving = Serving { context, place: place.clone(), peer, requests: AtomicU32::new(0) };
-    // Responses and events are single small writes: Nagle's algorithm would only delay them.
-    let _ = stream.set_nodelay(true);
+    let serving =
+        Serving { context, place: place.clone(), origin: Arc::new(origin), requests: AtomicU32::new(0) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_LIMIT)
@@ -188,7 +189,7 @@ async fn serve(
     }
 }
 
-type Connection = http1::UpgradeableConnection<TokioIo<TcpStream>, Serving>;
+type Connection = http1::UpgradeableConnection<TokioIo<Stream>, Serving>;
 
 async fn finish(mut connection: Pin<&mut Connection>) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();

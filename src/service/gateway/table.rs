@@ -17,6 +17,7 @@ use http::StatusCode;
 use super::handlers::{events, health, metrics, openapi, state};
 use super::route::{Access, Gives, Operation, Route, ready, tried};
 use crate::service::metrics::CONTENT_TYPE as OPENMETRICS;
+use crate::service::scope::Scope;
 
 /// All routes, in the order of the documents.
 pub(crate) static ROUTES: &[Route] = &[
@@ -25,26 +26,34 @@ pub(crate) static ROUTES: &[Route] = &[
             Gives::json(StatusCode::OK, "The service makes progress.", health::schema),
             Gives::json(StatusCode::SERVICE_UNAVAILABLE, "It does not.", health::schema),
         ])
-        .by(|context, _| ready(health::live(&context))),
+        .by(|context, call| ready(health::live(&context, &call))),
     Operation::get("/ready", Access::Anyone, "Says whether the state of the device is known.")
         .gives(&[
             Gives::json(StatusCode::OK, "It is known.", health::schema),
             Gives::json(StatusCode::SERVICE_UNAVAILABLE, "It is not.", health::schema),
         ])
         .by(|context, call| ready(health::ready(&context, &call))),
-    Operation::get("/status", Access::Anyone, "The same as `/agent/v1/state`.")
+    Operation::get("/status", Access::Scope(Scope::State), "The same as `/agent/v1/state`.")
         .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
         .by(|context, _| ready(state::get(&context))),
-    Operation::get("/metrics", Access::Anyone, "Counters and device state for Prometheus.")
+    Operation::get("/metrics", Access::Scope(Scope::State), "Counters and device state for Prometheus.")
         .gives(&[Gives::text(StatusCode::OK, "OpenMetrics text.", OPENMETRICS, metrics::schema)])
         .by(|context, _| ready(metrics::get(&context))),
-    Operation::stream("/events", Access::Anyone, "The state, then each change, on a WebSocket.")
-        .gives(events::GIVES)
-        .by(|context, call| tried(events::follow(context, call))),
-    Operation::get("/agent/v1/state", Access::Anyone, "The state of the device and of the service.")
-        .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
-        .by(|context, _| ready(state::get(&context))),
-    Operation::get("/agent/v1/openapi.json", Access::Anyone, "This interface as an OpenAPI document.")
+    Operation::stream(
+        "/events",
+        Access::ScopeOrFirstMessage(Scope::Events),
+        "The state, then each change, on a WebSocket.",
+    )
+    .gives(events::GIVES)
+    .by(|context, call| tried(events::follow(context, call))),
+    Operation::get(
+        "/agent/v1/state",
+        Access::Scope(Scope::State),
+        "The state of the device and of the service.",
+    )
+    .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
+    .by(|context, _| ready(state::get(&context))),
+    Operation::get("/agent/v1/openapi.json", Access::Known, "This interface as an OpenAPI document.")
         .gives(&[Gives::json(StatusCode::OK, "The document.", openapi::schema)])
         .by(|_, call| ready(openapi::get(&call))),
 ];

@@ -7,13 +7,33 @@ use http::StatusCode;
 use crate::service::context::Context;
 use crate::service::events::{self, StreamAccess};
 use crate::service::gateway::call::Call;
-use crate::service::gateway::response::Answer;
+use crate::service::gateway::response::{Answer, Refusal};
 use crate::service::gateway::route::Gives;
 use crate::service::gateway::schema::{Schema, any};
+use crate::service::scope::Scope;
 
-/// `GET /events`.
+const TOO_MANY: &str = "this client has its maximum of open streams";
+
+/// `GET /events`. A client that is not known yet shows its token in its first message.
 pub(crate) fn follow(context: Arc<Context>, call: Call) -> Answer {
-    events::follow(context, call, StreamAccess::Granted(Box::new(())))
+    let access = if call.caller.allows(&Scope::Events) {
+        let permit = call
+            .caller
+            .open_stream()
+            .ok_or_else(|| Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", TOO_MANY))?;
+        StreamAccess::Granted(Box::new(permit))
+    } else {
+        let (gateway, address) = (context.gateway.clone(), call.caller.address);
+        StreamAccess::FirstMessage(Box::new(move |token| {
+            let caller = gateway.by_token(&token, address).ok_or("the token is not known")?;
+            if !caller.allows(&Scope::Events) {
+                return Err("the client has not the scope events");
+            }
+            let permit = caller.open_stream().ok_or(TOO_MANY)?;
+            Ok(Box::new(permit))
+        }))
+    };
+    events::follow(context, call, access)
 }
 
 /// What it answers.

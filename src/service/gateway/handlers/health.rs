@@ -7,30 +7,33 @@ use crate::service::context::Context;
 use crate::service::gateway::call::Call;
 use crate::service::gateway::response::{Response, reply};
 use crate::service::gateway::schema::{Schema, list, object, optional, required, string, words};
+use crate::service::scope::Scope;
 
 /// `GET /live`.
-pub(crate) fn live(context: &Context) -> Response {
-    health(context.progress.liveness())
+pub(crate) fn live(context: &Context, call: &Call) -> Response {
+    health(context.progress.liveness(), call)
 }
 
 /// `GET /ready`.
 pub(crate) fn ready(context: &Context, call: &Call) -> Response {
-    // Faults contain values of settings, and those are for this machine only.
-    let is_local = call.caller.address.to_canonical().is_loopback();
-    let faults = if is_local { context.faults.all() } else { Vec::new() };
+    // Faults contain values of settings.
+    let is_told = call.caller.allows(&Scope::State);
+    let faults = if is_told { context.faults.all() } else { Vec::new() };
     let readiness = context.readiness();
     if readiness.is_ok() && !faults.is_empty() {
         return reply(StatusCode::OK, &json!({ "status": "ok", "faults": faults }));
     }
-    health(readiness)
+    health(readiness, call)
 }
 
-fn health(health: Result<(), String>) -> Response {
+/// The reason is part of the state.
+fn health(health: Result<(), String>, call: &Call) -> Response {
     match health {
         Ok(()) => reply(StatusCode::OK, &json!({ "status": "ok" })),
-        Err(reason) => {
+        Err(reason) if call.caller.allows(&Scope::State) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "unavailable", "reason": reason }))
         }
+        Err(_) => reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "unavailable" })),
     }
 }
 
@@ -40,7 +43,7 @@ pub(crate) fn schema() -> Schema {
         "",
         [
             required("status", words(&["ok", "unavailable"], "")),
-            optional("reason", string("Why it is not `ok`.")),
+            optional("reason", string("Why it is not `ok`; only for clients with the scope `state`.")),
             optional("faults", list(fault(), "Faults in the settings that the service works with.")),
         ],
     )
