@@ -15,4 +15,6 @@ mod outages;
 mod parked;
 mod pressure;
 mod process;
+mod scopes;
 mod support;
+mod tricks;

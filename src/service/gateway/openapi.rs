@@ -25,7 +25,15 @@ pub(crate) fn document(routes: &[Route]) -> Value {
         },
         "servers": [{ "url": "http://127.0.0.1:48485" }],
         "paths": paths,
-        "components": { "schemas": { "Refusal": refusal() } },
+        "components": {
+            "schemas": { "Refusal": refusal() },
+            "securitySchemes": { "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "The token of a client, or the admin token. A client may also be known by its Unix socket or by \
+                    the name of its compose service. Unknown clients on loopback have the scopes `state events`.",
+            } },
+        },
     })
 }
 
@@ -45,6 +53,9 @@ fn describe(operation: &Operation) -> Value {
         "operationId": operation_id(operation),
         "summary": operation.summary,
         "responses": responses(operation),
+        "x-scope": scope(&operation.access),
+        // The empty one: who is known in another way needs no token.
+        "security": [{ "token": [] }, {}],
     });
     let parameters = parameters(operation);
     if let Some(fields) = described.as_object_mut() {
@@ -57,6 +68,16 @@ fn describe(operation: &Operation) -> Value {
         }
     }
     described
+}
+
+/// The scope that an operation needs: `none` if everyone may use it, `any` if one of any kind is enough.
+fn scope(access: &Access) -> String {
+    match access {
+        Access::Anyone => "none".to_owned(),
+        Access::Known => "any".to_owned(),
+        Access::Scope(scope) | Access::ScopeOrFirstMessage(scope) => scope.to_string(),
+        Access::ServiceAction(action) => format!("actions:{action}:{{name}}"),
+    }
 }
 
 /// E.g. `get_agent_v1_locks_name`.
