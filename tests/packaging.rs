@@ -263,6 +263,56 @@ fn a_project_of_ones_own_is_told_what_works_there() {
 }
 
 #[test]
+fn the_compose_file_gives_the_agent_what_it_needs_and_no_more() {
+    let compose = YamlLoader::load_from_str(&file("docker-compose.yml")).unwrap().remove(0);
+    let agent = &compose["services"]["agent"];
+    let labels: Vec<(&str, &str)> = agent["labels"]
+        .as_hash()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.as_str().unwrap(), value.as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("io.balena.features.supervisor-api", "1"),
+        ("io.balena.features.balena-api", "1"),
+        ("io.balena.update.strategy", "download-then-kill"),
+    ];
+    assert_eq!(labels, expected);
+    assert_eq!(listed(&agent["cap_drop"]), ["ALL"]);
+    assert_eq!(listed(&agent["security_opt"]), ["no-new-privileges"]);
+    assert_eq!(agent["read_only"].as_bool(), Some(true));
+    for absent in ["user", "privileged", "cap_add", "network_mode", "ports", "pid", "healthcheck"] {
+        assert!(agent[absent].is_badvalue(), "{absent}");
+    }
+    // Each mount is a named volume: the state at /data, and for each client one volume that nobody else has.
+    let mounts = |service: &Yaml| -> Vec<(String, String)> {
+        let pairs = listed(&service["volumes"]).into_iter();
+        pairs.map(|text| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap()).collect()
+    };
+    let of_agent = mounts(agent);
+    let declared: BTreeSet<&str> =
+        compose["volumes"].as_hash().unwrap().keys().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(of_agent.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>(), declared);
+    assert!(of_agent.contains(&("agent-state".to_owned(), "/data".to_owned())));
+    let socket = agent["environment"]["AGENT_CLIENT_APP_SOCKET"].as_str().unwrap();
+    let (volume, directory) = of_agent.iter().find(|(_, path)| socket.starts_with(path)).unwrap();
+    let app = &compose["services"]["app"];
+    let (_, there) = mounts(app).into_iter().find(|(name, _)| name == volume).unwrap();
+    let seen = socket.replacen(directory, &there, 1);
+    assert_eq!(
+        app["environment"]["BALENA_AGENT_ADDRESS"].as_str(),
+        Some(&*format!("unix:{seen}")),
+        "the same socket"
+    );
+    assert_eq!(mounts(app).len(), 1, "the state is the agent's");
+    assert!(app["labels"].is_badvalue(), "the example needs no key of the supervisor");
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join(app["build"].as_str().unwrap());
+    let image = std::fs::read_to_string(build.join("Dockerfile")).unwrap();
+    let copied = image.lines().find_map(|line| line.strip_prefix("COPY ")?.split(' ').next()).unwrap();
+    assert!(build.join(copied).is_file(), "{copied}");
+}
+
+#[test]
 fn an_image_is_the_binary_and_nothing_else() {
     let images = ["Dockerfile", "Dockerfile.template", "Dockerfile.rpi"].map(instructions);
     for image in &images {

@@ -1,5 +1,6 @@
 //! A simulated device with its cloud beside it, and with a command as one of its containers.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -36,7 +37,12 @@ async fn a_cloud_beside_the_device_can_be_told_to_fail() {
         rm "$TMPDIR/body"
     "#;
     if Command::new("curl").arg("--version").output().await.is_err() {
-        println!("SKIP: no curl here, so the cloud beside a simulated device is not asked from a shell");
+        let mut past = std::io::stderr();
+        writeln!(
+            past,
+            "SKIP: no curl here, so the cloud beside a simulated device is not asked from a shell"
+        )
+        .unwrap();
         return;
     }
     let output = run(&environment, &["simulate", "--cloud", "--", "sh", "-c", script]).await;
