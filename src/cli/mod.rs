@@ -19,6 +19,8 @@ mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod supervisor;
+#[cfg(feature = "service")]
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -87,6 +89,9 @@ enum Command {
     /// Print the events of a running service, one JSON object per line
     #[cfg(feature = "service")]
     Events(service::Listen),
+    /// Show what happened to this device, who did it and why: the ledger of a running service
+    #[cfg(feature = "service")]
+    Why(why::Why),
     /// Exit with 0 if a running service is alive; for a container's HEALTHCHECK
     #[cfg(feature = "service")]
     Healthcheck(service::Listen),
@@ -243,6 +248,8 @@ impl Cli {
             Command::Config(command) => (command.run(&context)?, exit::OK),
             #[cfg(feature = "service")]
             Command::Events(listen) => (service::events(&listen).await?, exit::OK),
+            #[cfg(feature = "service")]
+            Command::Why(arguments) => (arguments.run(&context).await?, exit::OK),
             #[cfg(feature = "service")]
             Command::Healthcheck(listen) => (service::healthcheck(&listen).await?, exit::OK),
             #[cfg(feature = "simulator")]

@@ -26,6 +26,11 @@ impl Listen {
         let addresses: Vec<String> = self.listen.iter().map(SocketAddr::to_string).collect();
         if addresses.is_empty() { config } else { config.listen(addresses.join(",")) }
     }
+
+    /// Returns a client of the service.
+    pub(super) fn client(&self) -> Result<Client> {
+        Ok(Client::from(self.config().local_address()?))
+    }
 }
 
 fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
@@ -111,7 +116,7 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
 
 /// Prints the events of a running service, one JSON object per line.
 pub(super) async fn events(listen: &Listen) -> Result<Output> {
-    let mut events = Client::from(listen.config().local_address()?).events().await?;
+    let mut events = listen.client()?.events().await?;
     while let Some(event) = events.next().await {
         output::json_line(&event?)?;
     }
@@ -120,6 +125,6 @@ pub(super) async fn events(listen: &Listen) -> Result<Output> {
 
 /// Succeeds if the service is alive.
 pub(super) async fn healthcheck(listen: &Listen) -> Result<Output> {
-    Client::from(listen.config().local_address()?).health().await?;
+    listen.client()?.health().await?;
     Ok(Output::done("the service is alive"))
 }

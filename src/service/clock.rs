@@ -93,6 +93,9 @@ pub(crate) fn is_plausible(wall: Timestamp, recorded: Option<Timestamp>) -> bool
 pub(crate) trait ServiceClock: Send + Sync + fmt::Debug {
     /// Reads all clocks. Costs two system calls.
     fn read(&self) -> ClockReading;
+
+    /// Tells a wall clock time that was written to disk while the clock was plausible. Earlier readings are not trusted.
+    fn record(&self, _wall: Timestamp) {}
 }
 
 /// The clocks of the kernel.
@@ -108,14 +111,13 @@ impl SystemClock {
     pub(crate) fn new() -> Self {
         Self { boot_id: BootId::current(), recorded: AtomicI64::new(i64::MIN) }
     }
-
-    /// Tells a wall clock time that was written to disk while the clock was plausible. Earlier readings are not trusted.
-    pub(crate) fn record(&self, wall: Timestamp) {
-        self.recorded.fetch_max(wall.as_second(), Ordering::Relaxed);
-    }
 }
 
 impl ServiceClock for SystemClock {
+    fn record(&self, wall: Timestamp) {
+        self.recorded.fetch_max(wall.as_second(), Ordering::Relaxed);
+    }
+
     fn read(&self) -> ClockReading {
         let wall = Timestamp::now();
         let recorded = Timestamp::from_second(self.recorded.load(Ordering::Relaxed)).ok();

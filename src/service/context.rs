@@ -12,6 +12,7 @@ use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
 use super::gateway::{Clients, ConnectionSlots};
+use super::ledger::Ledger;
 use super::locks::Locks;
 use super::metrics::Metrics;
 use crate::Balena;
@@ -24,7 +25,6 @@ pub(crate) struct Context {
     pub(crate) config: Checked,
     /// Faults that the service works with; `/ready` tells them.
     pub(crate) faults: Faults,
-    #[allow(dead_code, reason = "read by the ledger, next commits")]
     pub(crate) clock: Arc<dyn ServiceClock>,
     /// Leases of the update lock.
     pub(crate) locks: Arc<Locks>,
@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) bus: watch::Sender<Snapshot>,
     /// The recent events. Whoever changes something publishes it here.
     pub(crate) events: EventLog,
+    /// Who did what, and why.
+    pub(crate) ledger: Ledger,
     pub(crate) meters: Metrics,
     pub(crate) progress: Progress,
     /// Who may ask for what.

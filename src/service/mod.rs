@@ -30,6 +30,7 @@ mod device;
 mod events;
 mod gateway;
 mod journal;
+mod ledger;
 mod locks;
 mod log_rate_limit;
 mod metrics;
@@ -54,14 +55,22 @@ pub(crate) use config::{help as settings_help, report as check_settings, shown a
 use context::Context;
 use gateway::{Parked, Unparked};
 
-pub use client::{Client, Events};
+pub use client::{Client, Events, LedgerEntry, LedgerEvidence, LedgerQuery};
 pub use config::Config;
 
 /// Time from the stop request to the end. Container engines kill after 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
-/// Number of events that a client can catch up with.
-const HISTORY: usize = 256;
+/// Time for the last entry of a run. The journal may wait for slow storage.
+const LAST_ENTRY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Returns the secrets that must not come into the ledger.
+fn secrets(balena: &Balena, config: &Checked) -> ledger::Secrets {
+    let environment = balena.environment();
+    let own = [&environment.supervisor_api_key, &environment.api_key];
+    let clients = config.clients.iter().map(|client| &client.token);
+    ledger::Secrets::new(own.into_iter().chain(clients).flatten().cloned())
+}
 
 /// Logs the address, the version and the main settings in one line.
 fn log_start(context: &Context, addresses: &[SocketAddr]) {
@@ -198,7 +207,7 @@ async fn start(balena: Balena, mut config: Checked) -> Result<Active> {
     let started_at = now();
     let clock: Arc<dyn clock::ServiceClock> = Arc::new(clock::SystemClock::new());
     let limits = locks::LeaseLimits { per_client: config.limits.leases, max_ttl: config.limits.lock_max_ttl };
-    let events = events::EventLog::new(HISTORY);
+    let events = events::EventLog::new(config.events_history);
     let subscribers = events.clone();
     let tell = move |event: locks::LeaseEvent| {
         if let Some(kind) = event.what.kind() {
@@ -213,7 +222,10 @@ async fn start(balena: Balena, mut config: Checked) -> Result<Active> {
         clock.clone(),
         Arc::downgrade(&tasks),
     );
+    let secrets = secrets(&balena, &config);
+    let ledger = ledger::Ledger::new(events.clone(), clock.clone(), secrets, config.ledger.clone());
     let context = Arc::new(Context {
+        ledger,
         bus: watch::Sender::new(device::Snapshot::new(started_at)),
         events,
         meters: metrics::Metrics::default(),
@@ -290,6 +302,7 @@ impl Active {
         let Self { listeners, context, tasks } = self;
         log_start(&context, listeners.addresses());
         let journal = journal::Journal::in_memory();
+        context.ledger.open(journal.clone());
         // Before anything else: what an earlier process holds for its clients goes on.
         context.locks.start(&journal, locks::Parked::No).await;
         context.actions.start(&journal).await;
@@ -298,6 +311,8 @@ impl Active {
         let (observer, door) = (context.clone(), context.clone());
         tasks.supervise("locks", OnEnd::Restart, move |stop| locks::run(locks.clone(), stop));
         tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
+        let recorder = context.clone();
+        tasks.supervise("ledger", OnEnd::Restart, move |stop| ledger::run(recorder.clone(), stop));
         tasks.supervise("server", OnEnd::Fatal, move |stop| {
             gateway::run(listeners.clone(), door.clone(), stop)
         });
@@ -307,6 +322,11 @@ impl Active {
         };
         tracing::info!("service stopping");
         context.events.publish(events::EventKind::AgentStopping, &());
+        match tokio::time::timeout(LAST_ENTRY_LIMIT, context.ledger.stopped()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "can't write that the agent was told to stop"),
+            Err(_) => tracing::warn!(limit = ?LAST_ENTRY_LIMIT, "the stop was not written in time"),
+        }
         if !tasks.drain(DRAIN_LIMIT).await {
             tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
         }

@@ -54,6 +54,8 @@ pub(crate) use lock::StalePolicy;
 pub use lock::{AcquireLock, HeldLock, LockFile, LockOwner, LockState, LockStatus, PathKind, UpdateLock};
 pub(crate) use lock_rejection::{Force, explain as explain_lock, is_lock_error as tells_lock};
 pub use logs::{LocalLog, LocalLogs};
+#[cfg(feature = "service")]
+pub(crate) use redact::redact;
 pub(crate) use request::RequestSpec;
 pub(crate) use response::{StreamingResponse, SupervisorResponse};
 #[cfg(feature = "cli")]

@@ -9,7 +9,7 @@ pub(super) const SPELLING: usize = 6;
 
 /// Returns the text without the secret, in any spelling: as it is, percent-encoded, form-encoded, or escaped as in
 /// JSON, Rust's `Debug` or HTML, or mixed.
-pub(super) fn redact<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
+pub(crate) fn redact<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
     if secret.is_empty() {
         return text;
     }

@@ -29,6 +29,7 @@ async fn health_status_and_metrics() {
         status["tasks"],
         json!([
             { "name": "observer", "state": "running", "restarts": 0, "last_error": null },
+            { "name": "ledger", "state": "running", "restarts": 0, "last_error": null },
             { "name": "server", "state": "running", "restarts": 0, "last_error": null },
         ])
     );

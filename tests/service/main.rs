@@ -10,11 +10,13 @@
 
 mod answers;
 mod followers;
+mod ledger;
 mod life;
 mod outages;
 mod parked;
 mod pressure;
 mod process;
 mod scopes;
+mod server_sent;
 mod support;
 mod tricks;

@@ -4,6 +4,7 @@ mod address;
 mod call;
 mod events;
 mod health;
+mod ledger;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use crate::http::HyperTransport;
 use address::Address;
 
 pub use events::Events;
+pub use ledger::{LedgerEntry, LedgerEvidence, LedgerQuery};
 
 /// The variable with the address of the service, in containers beside it.
 const ADDRESS: &str = "BALENA_AGENT_ADDRESS";

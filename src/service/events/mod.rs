@@ -14,6 +14,7 @@ mod id;
 mod kind;
 mod log;
 mod query;
+mod sse;
 mod websocket;
 
 use std::sync::Arc;
@@ -37,16 +38,19 @@ const PONG_LIMIT: Duration = Duration::from_secs(5);
 /// Starts the stream that the request asks for.
 ///
 /// # Errors
-/// 400, 403, 426 or 503, with what is wrong.
+/// 400, 401, 403, 426 or 503, with what is wrong.
 pub(crate) fn follow(context: Arc<Context>, call: Call, access: StreamAccess) -> Answer {
-    let Some(key) = websocket::accept_key(call.head.method(), call.headers()) else {
+    let key = websocket::accept_key(call.head.method(), call.headers());
+    if key.is_none() && !sse::is_asked(call.headers()) {
         return Err(websocket::upgrade_required());
-    };
+    }
     if !is_same_origin(call.headers()) {
         let why = "web pages of another origin can't follow this device";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "other_origin", why));
     }
-    let query = StreamQuery::parse(call.head.uri().query(), None)
+    // Only clients of server-sent events have the header.
+    let last = call.header("last-event-id").filter(|id| key.is_none() && !id.is_empty());
+    let query = StreamQuery::parse(call.head.uri().query(), last)
         .map_err(|fault| Refusal::bad_request("bad_query", fault))?;
     let (place, _) = context.clients.admit(call.caller.address).map_err(|full| {
         let why = match full {
@@ -57,7 +61,14 @@ pub(crate) fn follow(context: Arc<Context>, call: Call, access: StreamAccess) ->
         };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_clients", why)
     })?;
-    websocket::start(context, call.head, key, (query, access, place))
+    match (key, access) {
+        (Some(key), access) => websocket::start(context, call.head, key, (query, access, place)),
+        (None, StreamAccess::Granted(guard)) => Ok(sse::response(context, query, guard, place)),
+        (None, StreamAccess::FirstMessage(_)) => {
+            let why = "a token is needed, in the header `Authorization: Bearer …`";
+            Err(Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", why))
+        }
+    }
 }
 
 /// Only browsers send `Origin`. They let any page open a WebSocket to any address, so the server must compare it.

@@ -190,9 +190,16 @@ impl ConnectionSlot {
     }
 }
 
+impl ConnectionSlot {
+    /// Gives the slot back before it is dropped. The connection then has a slot of another kind.
+    pub(crate) fn release(&self) {
+        self.places.holders().list.retain(|holder| holder.id != self.id);
+    }
+}
+
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.places.holders().list.retain(|holder| holder.id != self.id);
+        self.release();
     }
 }
 

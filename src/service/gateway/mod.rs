@@ -35,6 +35,6 @@ pub(crate) use connection_slots::{ConnectionSlot, ConnectionSlots, EvictionPolic
 pub(crate) use listen::listen;
 pub(crate) use listeners::Listeners;
 pub(crate) use parked::{Parked, Unparked};
-pub(crate) use response::{Answer, Body, Refusal, Response};
+pub(crate) use response::{Answer, Body, Refusal, Response, respond};
 pub(crate) use router::paths;
 pub(crate) use server::run;

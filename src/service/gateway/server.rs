@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::clients::Origin;
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
 use super::listeners::{Listeners, Stream};
-use super::response::Response;
+use super::response::{Body, Response};
 use super::router;
 use crate::error::Result;
 use crate::service::context::Context;
@@ -137,6 +137,8 @@ struct Serving {
     place: Arc<ConnectionSlot>,
     origin: Arc<Origin>,
     requests: AtomicU32,
+    /// Set once a response is a stream: it has a slot of its own, and no end.
+    streams: Arc<AtomicBool>,
 }
 
 impl Service<Request<Incoming>> for Serving {
@@ -149,9 +151,15 @@ impl Service<Request<Incoming>> for Serving {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         let is_last = before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE;
         let answer = router::answer(self.context.clone(), self.origin.clone(), request);
+        let (place, streams) = (self.place.clone(), self.streams.clone());
         Box::pin(async move {
             let mut response = answer.await;
-            if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let is_stream = matches!(response.body(), Body::Stream(_));
+            if is_stream {
+                streams.store(true, Ordering::Relaxed);
+                place.release();
+            }
+            if (is_last || is_stream) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 let headers = response.headers_mut();
                 headers.entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
             }
@@ -168,8 +176,18 @@ async fn serve(
     stopping: impl Future<Output = ()>,
 ) {
     let place = Arc::new(place);
-    let serving =
-        Serving { context, place: place.clone(), origin: Arc::new(origin), requests: AtomicU32::new(0) };
+    let streams = Arc::new(AtomicBool::new(false));
+    let limit = {
+        let streams = streams.clone();
+        async move {
+            sleep(CONNECTION_LIMIT).await;
+            if streams.load(Ordering::Relaxed) {
+                std::future::pending().await
+            }
+        }
+    };
+    let (origin, requests) = (Arc::new(origin), AtomicU32::new(0));
+    let serving = Serving { context, place: place.clone(), origin, requests, streams };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_LIMIT)
@@ -180,7 +198,7 @@ async fn serve(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = place.evicted() => return,
-        () = sleep(CONNECTION_LIMIT) => finish(connection).await,
+        () = limit => finish(connection).await,
         () = stopping => finish(connection).await,
     };
     if let Err(error) = ended {

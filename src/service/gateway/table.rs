@@ -14,7 +14,7 @@
 
 use http::StatusCode;
 
-use super::handlers::{events, health, metrics, openapi, state};
+use super::handlers::{events, health, ledger, metrics, openapi, state};
 use super::route::{Access, Gives, Operation, Route, ready, tried};
 use crate::service::metrics::CONTENT_TYPE as OPENMETRICS;
 use crate::service::scope::Scope;
@@ -42,8 +42,9 @@ pub(crate) static ROUTES: &[Route] = &[
     Operation::stream(
         "/events",
         Access::ScopeOrFirstMessage(Scope::Events),
-        "The state, then each change, on a WebSocket.",
+        "The state, then each event: WebSocket or SSE.",
     )
+    .query(events::QUERY)
     .gives(events::GIVES)
     .by(|context, call| tried(events::follow(context, call))),
     Operation::get(
@@ -53,6 +54,14 @@ pub(crate) static ROUTES: &[Route] = &[
     )
     .gives(&[Gives::json(StatusCode::OK, "The state.", state::schema)])
     .by(|context, _| ready(state::get(&context))),
+    Operation::get(
+        "/agent/v1/ledger",
+        Access::Scope(Scope::State),
+        "Who did what, why, and what came of it.",
+    )
+    .query(ledger::QUERY)
+    .gives(&[Gives::json(StatusCode::OK, "The entries.", ledger::schema)])
+    .by(|context, call| tried(ledger::get(&context, &call))),
     Operation::get("/agent/v1/openapi.json", Access::Known, "This interface as an OpenAPI document.")
         .gives(&[Gives::json(StatusCode::OK, "The document.", openapi::schema)])
         .by(|_, call| ready(openapi::get(&call))),

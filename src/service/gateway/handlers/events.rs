@@ -8,8 +8,8 @@ use crate::service::context::Context;
 use crate::service::events::{self, StreamAccess};
 use crate::service::gateway::call::Call;
 use crate::service::gateway::response::{Answer, Refusal};
-use crate::service::gateway::route::Gives;
-use crate::service::gateway::schema::{Schema, any};
+use crate::service::gateway::route::{Gives, QueryField};
+use crate::service::gateway::schema::{Schema, any, string};
 use crate::service::scope::Scope;
 
 const TOO_MANY: &str = "this client has its maximum of open streams";
@@ -37,13 +37,28 @@ pub(crate) fn follow(context: Arc<Context>, call: Call) -> Answer {
 }
 
 /// What it answers.
-pub(crate) const GIVES: &[Gives] = &[Gives::text(
-    StatusCode::SWITCHING_PROTOCOLS,
-    "A WebSocket with one JSON object for each message.",
-    "",
-    nothing,
-)];
+pub(crate) const GIVES: &[Gives] = &[
+    Gives::text(
+        StatusCode::SWITCHING_PROTOCOLS,
+        "A WebSocket with one JSON object for each message.",
+        "",
+        nothing,
+    ),
+    Gives::text(StatusCode::OK, "Server-sent events, if the client accepts them.", SSE, text),
+];
+
+const SSE: &str = "text/event-stream";
+
+/// The query parameters.
+pub(crate) const QUERY: &[QueryField] = &[
+    QueryField { name: "since", shape: || string("Id of the last event that the client has.") },
+    QueryField { name: "kind", shape: || string("The kinds of events to send, separated by commas.") },
+];
 
 fn nothing() -> Schema {
     any("")
+}
+
+fn text() -> Schema {
+    string("`id`, `event` and `data` for each event; `data` is one JSON object.")
 }

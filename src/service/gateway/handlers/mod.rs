@@ -4,6 +4,7 @@
 pub(super) mod actions;
 pub(super) mod events;
 pub(super) mod health;
+pub(super) mod ledger;
 #[allow(dead_code, reason = "in the table as soon as it knows scopes")]
 pub(super) mod locks;
 pub(super) mod metrics;
