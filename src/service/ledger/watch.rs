@@ -31,7 +31,7 @@ const REST: Duration = Duration::from_secs(15);
 const STUCK: Duration = Duration::from_secs(300);
 /// The containers are asked for at most this often, and only after a change: a failing engine makes this call end the
 /// supervisor (reference section 7.4).
-const CONTAINERS_INTERVAL: Duration = Duration::from_secs(60);
+const CONTAINERS_INTERVAL: Duration = Duration::from_secs(30);
 /// Most services whose containers are remembered.
 const CONTAINERS: usize = 64;
 /// After this time without the supervisor's state, open intents are closed with what is known.
