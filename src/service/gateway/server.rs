@@ -182,7 +182,7 @@ async fn serve(
         async move {
             sleep(CONNECTION_LIMIT).await;
             if streams.load(Ordering::Relaxed) {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     };

@@ -122,12 +122,12 @@ mod tests {
     }
 
     fn word(settled: Option<(Outcome, Vec<Evidence>)>) -> &'static str {
-        match settled {
+        match settled.map(|(outcome, _)| outcome) {
             None => "wait",
-            Some((Outcome::Done, _)) => "done",
-            Some((Outcome::Failed(_), _)) => "failed",
-            Some((Outcome::Refused(_), _)) => "refused",
-            Some((Outcome::Unknown(_), _)) => "unknown",
+            Some(Outcome::Done) => "done",
+            Some(Outcome::Failed(_)) => "failed",
+            Some(Outcome::Refused(_)) => "refused",
+            Some(Outcome::Unknown(_)) => "unknown",
         }
     }
 
@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn what_the_supervisor_tells_closes_the_others() {
-        let table: [(&str, Option<&str>, Option<&[(&str, &str)]>, Option<bool>, &str); 13] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        type Row = (&'static str, Option<&'static str>, Option<Pairs>, Option<bool>, &'static str);
+        let table: [Row; 13] = [
             ("restart", Some("main"), Some(&[("main", "m2"), ("db", "d1")]), None, "done"),
             ("restart", Some("main"), Some(&[("main", "m1"), ("db", "d2")]), None, "failed"),
             ("restart", Some("main"), Some(&[("db", "d1")]), None, "unknown"),

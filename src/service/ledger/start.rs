@@ -41,23 +41,17 @@ impl Ledger {
             // Until the supervisor tells, the containers of the last run are the last known ones.
             run.facts.containers.clone_from(&state.containers);
             state.run = Some(run.clone());
-            let entry = match state.previous.clone() {
-                Some(previous) => {
-                    let seen = explain(&previous, &run, &now);
-                    let is_intended = state
-                        .book
-                        .open_before(state.first_of_run)
-                        .iter()
-                        .any(|intent| is_explained_by(&seen, intent));
-                    (!is_intended).then(|| self.outside(state.book.take_id(), &now, seen))
-                }
-                None => {
-                    let id = state.book.take_id();
-                    let mut entry = Entry::new(id, &now, AGENT.to_owned(), "start".to_owned());
-                    entry.result = ResultWord::Done;
-                    entry.detail = Some("first start, or nothing is kept of earlier runs".to_owned());
-                    Some(entry)
-                }
+            let entry = if let Some(previous) = state.previous.clone() {
+                let seen = explain(&previous, &run, &now);
+                let open = state.book.open_before(state.first_of_run);
+                let is_intended = open.iter().any(|intent| is_explained_by(&seen, intent));
+                (!is_intended).then(|| self.outside(state.book.take_id(), &now, seen))
+            } else {
+                let id = state.book.take_id();
+                let mut entry = Entry::new(id, &now, AGENT.to_owned(), "start".to_owned());
+                entry.result = ResultWord::Done;
+                entry.detail = Some("first start, or nothing is kept of earlier runs".to_owned());
+                Some(entry)
             };
             state.first_line = entry.as_ref().map(|entry| entry.id);
             let changes = entry.iter().flat_map(|entry| state.put(entry, &now)).collect::<Vec<_>>();
