@@ -215,15 +215,16 @@ async fn start(balena: Balena, mut config: Checked) -> Result<Active> {
         }
     };
     let locks = Arc::new(locks::Locks::new(balena.update_lock(), limits, clock.clone(), Box::new(tell)));
+    let secrets = secrets(&balena, &config);
+    let ledger = ledger::Ledger::new(events.clone(), clock.clone(), secrets, config.ledger.clone());
     let actions = actions::Actions::new(
         balena.clone(),
         locks.clone(),
         events.clone(),
+        ledger.clone(),
         clock.clone(),
         Arc::downgrade(&tasks),
     );
-    let secrets = secrets(&balena, &config);
-    let ledger = ledger::Ledger::new(events.clone(), clock.clone(), secrets, config.ledger.clone());
     let context = Arc::new(Context {
         ledger,
         bus: watch::Sender::new(device::Snapshot::new(started_at)),

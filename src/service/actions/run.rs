@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::service::clock::ServiceClock;
 use crate::service::events::{EventKind, EventLog};
 use crate::service::journal::{Change, Journal, Kind, Need};
+use crate::service::ledger::{Intent, IntentId, Ledger, Outcome};
 use crate::service::locks::Locks;
 use crate::service::scope::ActionName;
 use crate::supervisor::ServiceSelector;
@@ -27,6 +28,7 @@ pub(crate) struct Actions {
     balena: Balena,
     locks: Arc<Locks>,
     events: EventLog,
+    ledger: Ledger,
     clock: Arc<dyn ServiceClock>,
     /// Weak, because the tasks hold this.
     tasks: Weak<TaskSet>,
@@ -56,6 +58,7 @@ impl Actions {
         balena: Balena,
         locks: Arc<Locks>,
         events: EventLog,
+        ledger: Ledger,
         clock: Arc<dyn ServiceClock>,
         tasks: Weak<TaskSet>,
     ) -> Self {
@@ -63,6 +66,7 @@ impl Actions {
             balena,
             locks,
             events,
+            ledger,
             clock,
             tasks,
             journal: OnceLock::new(),
@@ -193,6 +197,7 @@ impl Actions {
         tracing::info!(client = %record.client, action = %record.action, service = record.service, reason = record.reason,
             id = %record.id, "asked action");
         self.events.publish(EventKind::ActionStarted, &Told::from(&record));
+        let intent = self.intend(&record).await;
         self.write(&record, forgotten).await;
         let (state, error) = match self.send(&target, record.force).await {
             Ok(()) => (ActionState::Done, None),
@@ -201,7 +206,52 @@ impl Actions {
                 outcome(&error)
             }
         };
+        if let Some(intent) = intent {
+            self.explain(intent, target.action, state, error.as_ref()).await;
+        }
         self.close(&record.id, state, error).await;
+    }
+
+    /// Writes into the ledger what is about to be done. Without room for it, the action goes on.
+    async fn intend(&self, record: &ActionRecord) -> Option<IntentId> {
+        let intent = Intent {
+            actor: record.client.clone(),
+            action: record.action.clone(),
+            target: record.service.clone(),
+            reason: record.reason.clone(),
+            forced: record.force == Force::Given,
+        };
+        let intended = self.ledger.intend(intent).await;
+        let intended =
+            intended.inspect_err(|error| tracing::warn!(%error, "an asked action is not in the ledger"));
+        intended.ok().map(|(id, _)| id)
+    }
+
+    /// Writes into the ledger what came of it.
+    async fn explain(
+        &self,
+        intent: IntentId,
+        action: ActionName,
+        state: ActionState,
+        error: Option<&(String, String)>,
+    ) {
+        let why = error.map(|(_, text)| text.clone()).unwrap_or_default();
+        let outcome = match state {
+            // What the supervisor accepts is seen after the next start only, by the boot id.
+            ActionState::Done | ActionState::Unknown
+                if matches!(action, ActionName::Reboot | ActionName::Shutdown) =>
+            {
+                return;
+            }
+            ActionState::Running => return,
+            ActionState::Done => Outcome::Done,
+            ActionState::Failed if error.is_some_and(|(word, _)| word == "locked") => Outcome::Refused(why),
+            ActionState::Failed => Outcome::Failed(why),
+            ActionState::Unknown => Outcome::Unknown(why),
+        };
+        if let Err(error) = self.ledger.close(intent, outcome).await {
+            tracing::warn!(%error, "the result of an asked action is not in the ledger");
+        }
     }
 
     async fn close(&self, id: &str, state: ActionState, error: Option<(String, String)>) {
