@@ -21,12 +21,9 @@ async fn the_ledger_answers_and_names_wrong_parameters() {
         (&json!("agent"), &json!("start"), &json!("done"))
     );
     assert!(first["boot_id"].as_str().unwrap().len() > 30, "{first}");
-    for (query, words) in [
-        ("limit=0", "`limit`"),
-        ("after=1", "unknown parameter"),
-        ("since=x", "`since`"),
-        ("actor=", "`actor`"),
-    ] {
+    for (query, words) in
+        [("limit=0", "`limit`"), ("after=1", "\"after\""), ("since=x", "`since`"), ("actor=", "`actor`")]
+    {
         let answer = get(service.address, &format!("/agent/v1/ledger?{query}")).await;
         assert_eq!(answer.status, 400, "{query}: {}", answer.body);
         assert!(answer.json()["error"].as_str().unwrap().contains(words), "{query}: {}", answer.body);
