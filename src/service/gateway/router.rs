@@ -60,16 +60,32 @@ pub(crate) fn paths() -> Vec<&'static str> {
     paths
 }
 
+/// Whether a request came from one of the clients that the settings name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It did: its rate is limited.
+    Client,
+    /// It did not.
+    Unknown,
+}
+
 /// Answers a request.
 pub(crate) async fn answer(
     context: Arc<Context>,
     origin: Arc<Origin>,
     request: http::Request<Incoming>,
-) -> Response {
-    try_answer(context, &origin, request).await.unwrap_or_else(Response::from)
+) -> (Response, Standing) {
+    let mut standing = Standing::Unknown;
+    let answer = try_answer(context, &origin, request, &mut standing).await;
+    (answer.unwrap_or_else(Response::from), standing)
 }
 
-async fn try_answer(context: Arc<Context>, origin: &Origin, request: http::Request<Incoming>) -> Answer {
+async fn try_answer(
+    context: Arc<Context>,
+    origin: &Origin,
+    request: http::Request<Incoming>,
+    standing: &mut Standing,
+) -> Answer {
     let (head, body) = request.into_parts();
     let head = http::Request::from_parts(head, ());
     let path = head.uri().path();
@@ -79,6 +95,9 @@ async fn try_answer(context: Arc<Context>, origin: &Origin, request: http::Reque
         guards::check_host(head.headers(), head.version(), &context.config.hosts)?;
     }
     let caller = context.gateway.identify(origin, head.headers()).await?;
+    if caller.usage.is_some() {
+        *standing = Standing::Client;
+    }
     let (route, params) = match find(ROUTES, head.method(), path) {
         Lookup::Found(route, params) => (route, params),
         _ if caller.scopes.is_empty() => return Err(unauthorized(NOBODY)),

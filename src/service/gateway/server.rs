@@ -20,7 +20,7 @@ use super::clients::Origin;
 use super::connection_slots::{Admission, ConnectionSlot, ConnectionSlots, EvictionPolicy, SlotLimits};
 use super::listeners::{Listeners, Stream};
 use super::response::{Body, Response};
-use super::router;
+use super::router::{self, Standing};
 use crate::error::Result;
 use crate::service::context::Context;
 use crate::service::log_rate_limit::LogRateLimit;
@@ -36,9 +36,10 @@ const CONNECTIONS: SlotLimits = SlotLimits {
 };
 /// Time for the first request of a connection, before the connection is the first to be replaced.
 const REQUEST_GRACE: Duration = Duration::from_millis(500);
-/// With more connections than this, each response closes its connection, so that none is idle.
+/// With more connections than this, each response to an unknown client closes its connection, so that none is idle.
 const KEPT_ALIVE: usize = 40;
-/// Requests per connection: a client that pipelines thousands must not block the others.
+/// Requests per connection of an unknown client: one that pipelines thousands must not block the others. The requests
+/// of clients have a rate.
 const REQUESTS: u32 = 100;
 /// Time for a client to send its request head.
 const HEADER_LIMIT: Duration = Duration::from_secs(4);
@@ -149,11 +150,15 @@ impl Service<Request<Incoming>> for Serving {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.place.mark_active();
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
-        let is_last = before + 1 >= REQUESTS || self.place.held() > KEPT_ALIVE;
+        let is_crowded = self.place.held() > KEPT_ALIVE;
         let answer = router::answer(self.context.clone(), self.origin.clone(), request);
         let (place, streams) = (self.place.clone(), self.streams.clone());
         Box::pin(async move {
-            let mut response = answer.await;
+            let (mut response, standing) = answer.await;
+            let is_last = match standing {
+                Standing::Client => false,
+                Standing::Unknown => is_crowded || before + 1 >= REQUESTS,
+            };
             let is_stream = matches!(response.body(), Body::Stream(_));
             if is_stream {
                 streams.store(true, Ordering::Relaxed);

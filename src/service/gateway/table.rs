@@ -8,6 +8,8 @@
 //!    `.by(|context, call| Box::pin(locks::grant(context, call)))`. A handler that does not wait is a plain function in
 //!    [`ready`], or in [`tried`] if it may refuse: `.by(|context, _| ready(locks::list(&context)))`.
 //!
+//! Then write the page anew: `WRITE_API_PAGE=1 cargo test --lib the_page_is_the_table`.
+//!
 //! The gateway has done these checks when a handler is called: path, host, who asks, scope, rate, and for
 //! [`Nature::Change`](super::route::Nature::Change) also the origin, the content type, the size of the body and that
 //! it is a JSON object without duplicate keys. The handler decodes it with [`Call::json`](super::call::Call::json).
@@ -66,3 +68,6 @@ pub(crate) static ROUTES: &[Route] = &[
         .gives(&[Gives::json(StatusCode::OK, "The document.", openapi::schema)])
         .by(|_, call| ready(openapi::get(&call))),
 ];
+
+#[cfg(test)]
+mod tests;

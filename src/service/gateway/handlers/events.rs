@@ -45,6 +45,8 @@ pub(crate) const GIVES: &[Gives] = &[
         nothing,
     ),
     Gives::text(StatusCode::OK, "Server-sent events, if the client accepts them.", SSE, text),
+    Gives::json(StatusCode::UPGRADE_REQUIRED, "The request is no WebSocket upgrade.", nothing),
+    Gives::json(StatusCode::SERVICE_UNAVAILABLE, "Too many clients, or the service is stopping.", nothing),
 ];
 
 const SSE: &str = "text/event-stream";
