@@ -362,3 +362,6 @@ fn outcome(error: &Error) -> (ActionState, Option<(String, String)>) {
     };
     (state, Some((word.to_owned(), text)))
 }
+
+#[cfg(all(test, feature = "simulator"))]
+mod tests;
