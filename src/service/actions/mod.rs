@@ -3,8 +3,6 @@
 //! `decide.rs` says whether an action may be sent and how long its asker waits; `table.rs` remembers what was asked, for
 //! `GET /agent/v1/actions/{id}` and repeated requests; `run.rs` sends it to the supervisor, once.
 
-#![allow(dead_code, unused_imports, reason = "called by the gateway's routes, next commit")]
-
 mod decide;
 mod run;
 mod table;

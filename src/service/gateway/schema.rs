@@ -82,6 +82,11 @@ pub(crate) fn any(about: &str) -> Schema {
     Schema(json!({ "description": about }))
 }
 
+/// A refusal: `error`, `kind` and perhaps more.
+pub(crate) fn refusal() -> Schema {
+    Schema(json!({ "$ref": "#/components/schemas/Refusal" }))
+}
+
 /// An object with these fields. Later releases may add fields.
 pub(crate) fn object(about: &str, fields: impl IntoIterator<Item = Field>) -> Schema {
     let (mut properties, mut needed) = (Map::new(), Vec::new());

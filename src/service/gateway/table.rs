@@ -16,10 +16,16 @@
 
 use http::StatusCode;
 
-use super::handlers::{events, health, ledger, metrics, openapi, state};
+use super::handlers::{actions, events, health, ledger, locks, metrics, openapi, state};
 use super::route::{Access, Gives, Operation, Route, ready, tried};
+use super::schema::refusal;
 use crate::service::metrics::CONTENT_TYPE as OPENMETRICS;
-use crate::service::scope::Scope;
+use crate::service::scope::{ActionName, Scope};
+
+/// The scope of an action on the application or the device.
+const fn action(action: ActionName) -> Access {
+    Access::Scope(Scope::Action { action, service: None })
+}
 
 /// All routes, in the order of the documents.
 pub(crate) static ROUTES: &[Route] = &[
@@ -67,6 +73,97 @@ pub(crate) static ROUTES: &[Route] = &[
     Operation::get("/agent/v1/openapi.json", Access::Known, "This interface as an OpenAPI document.")
         .gives(&[Gives::json(StatusCode::OK, "The document.", openapi::schema)])
         .by(|_, call| ready(openapi::get(&call))),
+    Operation::get("/agent/v1/locks", Access::Scope(Scope::Locks), "Lists the leases of the update lock.")
+        .gives(&[Gives::json(StatusCode::OK, "The leases.", locks::gives_list)])
+        .by(|context, call| ready(locks::list(&context, &call))),
+    Operation::post(
+        "/agent/v1/locks",
+        Access::Scope(Scope::Locks),
+        "Takes a lease, also after an earlier one was lost.",
+    )
+    .takes(locks::takes)
+    .gives(locks::GIVES)
+    .by(|context, call| Box::pin(locks::create(context, call))),
+    Operation::put("/agent/v1/locks/{name}", Access::Scope(Scope::Locks), "Takes a lease or renews it.")
+        .takes(locks::takes)
+        .gives(locks::GIVES)
+        .by(|context, call| Box::pin(locks::put(context, call))),
+    Operation::delete("/agent/v1/locks/{name}", Access::Scope(Scope::Locks), "Releases a lease.")
+        .gives(&[
+            Gives::json(StatusCode::OK, "The lease as it is now.", locks::gives),
+            Gives::json(StatusCode::NOT_FOUND, "The client has no such lease.", refusal),
+        ])
+        .by(|context, call| Box::pin(locks::delete(context, call))),
+    Operation::post(
+        "/agent/v1/services/{name}/start",
+        Access::ServiceAction(ActionName::Start),
+        "Starts a service.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Start))),
+    Operation::post(
+        "/agent/v1/services/{name}/stop",
+        Access::ServiceAction(ActionName::Stop),
+        "Stops a service.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Stop))),
+    Operation::post(
+        "/agent/v1/services/{name}/restart",
+        Access::ServiceAction(ActionName::Restart),
+        "Restarts a service.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Restart))),
+    Operation::post(
+        "/agent/v1/restart",
+        action(ActionName::Restart),
+        "Restarts all services of the application.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Restart))),
+    Operation::post(
+        "/agent/v1/purge",
+        action(ActionName::Purge),
+        "Restarts all services with empty volumes, the agent's too.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Purge))),
+    Operation::post("/agent/v1/reboot", action(ActionName::Reboot), "Reboots the device.")
+        .takes(actions::takes)
+        .gives(actions::GIVES)
+        .by(|context, call| Box::pin(actions::run(context, call, ActionName::Reboot))),
+    Operation::post("/agent/v1/shutdown", action(ActionName::Shutdown), "Shuts the device down.")
+        .takes(actions::takes)
+        .gives(actions::GIVES)
+        .by(|context, call| Box::pin(actions::run(context, call, ActionName::Shutdown))),
+    Operation::post(
+        "/agent/v1/update",
+        action(ActionName::Update),
+        "Makes the supervisor look for a new release.",
+    )
+    .takes(actions::takes)
+    .gives(actions::GIVES)
+    .by(|context, call| Box::pin(actions::run(context, call, ActionName::Update))),
+    Operation::post("/agent/v1/identify", action(ActionName::Identify), "Blinks the device's LED.")
+        .takes(actions::takes)
+        .gives(actions::GIVES)
+        .by(|context, call| Box::pin(actions::run(context, call, ActionName::Identify))),
+    Operation::get(
+        "/agent/v1/actions/{id}",
+        Access::Known,
+        "What became of an action that this client asked for.",
+    )
+    .gives(&[
+        Gives::json(StatusCode::OK, "The action.", actions::gives),
+        Gives::json(StatusCode::NOT_FOUND, "None with this id is remembered.", refusal),
+    ])
+    .by(|context, call| tried(actions::find(&context, &call))),
 ];
 
 #[cfg(test)]

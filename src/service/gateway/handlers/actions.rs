@@ -11,8 +11,26 @@ use crate::service::actions::{
 use crate::service::context::Context;
 use crate::service::gateway::call::Call;
 use crate::service::gateway::response::{Answer, Refusal, reply};
-use crate::service::gateway::schema::{Schema, boolean, object, optional, required, string, time, words};
-use crate::service::scope::ActionName;
+use crate::service::gateway::route::Gives;
+use crate::service::gateway::schema::{
+    Schema, boolean, object, optional, refusal as refusal_schema, required, string, time, words,
+};
+use crate::service::scope::{ActionName, Scope};
+
+/// What an action answers.
+pub(crate) const GIVES: &[Gives] = &[
+    Gives::json(StatusCode::OK, "The supervisor has done it.", gives),
+    Gives::json(StatusCode::ACCEPTED, "It goes on, or its outcome is not known.", gives),
+    Gives::json(StatusCode::NOT_FOUND, "There is no such service.", refusal_schema),
+    Gives::json(
+        StatusCode::CONFLICT,
+        "The `Idempotency-Key` was used for another request, or a download is under way.",
+        refusal_schema,
+    ),
+    Gives::json(StatusCode::LOCKED, "A lease or somebody else holds an update lock.", refusal_schema),
+    Gives::json(StatusCode::BAD_GATEWAY, "The supervisor failed.", refusal_schema),
+    Gives::json(StatusCode::SERVICE_UNAVAILABLE, "The supervisor does not answer.", refusal_schema),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,23 +43,11 @@ struct Body {
 /// Longest reason, in characters.
 const REASON_LIMIT: usize = 200;
 
-/// Whether the caller has the scope `force`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MayForce {
-    Yes,
-    No,
-}
-
 /// Runs an action: of the service in the path, else of the application or the device.
-pub(crate) async fn run(
-    context: Arc<Context>,
-    call: Call,
-    action: ActionName,
-    may_force: MayForce,
-) -> Answer {
+pub(crate) async fn run(context: Arc<Context>, call: Call, action: ActionName) -> Answer {
     let body: Body = call.json()?;
     let force = if body.force.unwrap_or(false) { Force::Given } else { Force::No };
-    if force == Force::Given && may_force == MayForce::No {
+    if force == Force::Given && !call.caller.allows(&Scope::Force) {
         let text = "`force` deletes the update locks of others and needs the scope `force`";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "scope_missing", text).with("scope", "force"));
     }
@@ -71,9 +77,10 @@ pub(crate) async fn run(
 pub(crate) fn find(context: &Context, call: &Call) -> Answer {
     let name = &*call.caller.name;
     let record = context.actions.find(call.param("id"));
-    let record = record.filter(|record| record.client == name || name == "admin").ok_or_else(|| {
-        Refusal::new(StatusCode::NOT_FOUND, "no_such_action", "no action with this id is remembered")
-    })?;
+    let record =
+        record.filter(|record| record.client == name || call.caller.allows(&Scope::Admin)).ok_or_else(
+            || Refusal::new(StatusCode::NOT_FOUND, "no_such_action", "no action with this id is remembered"),
+        )?;
     Ok(reply(StatusCode::OK, &record))
 }
 

@@ -14,20 +14,33 @@ use serde::Deserialize;
 use crate::service::context::Context;
 use crate::service::gateway::call::Call;
 use crate::service::gateway::response::{Answer, Refusal, Response, reply};
+use crate::service::gateway::route::Gives;
 use crate::service::gateway::schema::{
-    Schema, boolean, count, list as array, object, optional, required, string, time, words,
+    Schema, boolean, count, list as array, object, optional, refusal as refusal_schema, required, string,
+    time, words,
 };
 use crate::service::locks::{LeaseKey, LeaseRequest, LeaseState, Refusal as Refused, Step, Term, Verb};
+use crate::service::scope::Scope;
+
+/// What `POST` and `PUT` answer.
+pub(crate) const GIVES: &[Gives] = &[
+    Gives::json(StatusCode::OK, "It was held already and is renewed.", gives),
+    Gives::json(StatusCode::CREATED, "It is new.", gives),
+    Gives::json(
+        StatusCode::CONFLICT,
+        "The lease to renew has ended; `state` and `ended` say how.",
+        refusal_schema,
+    ),
+    Gives::json(
+        StatusCode::LOCKED,
+        "Somebody else holds the lock; `holder` as far as known.",
+        refusal_schema,
+    ),
+    Gives::json(StatusCode::SERVICE_UNAVAILABLE, "The lock can't be taken now.", refusal_schema),
+];
 
 /// Longest wait of one request: proxies and clients give up on silent connections.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// Whether the caller has the scope `locks:keep`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MayKeep {
-    Yes,
-    No,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,28 +81,28 @@ fn bad(field: &'static str, why: &str) -> Refusal {
 
 /// `GET /agent/v1/locks`.
 pub(crate) fn list(context: &Context, call: &Call) -> Response {
-    let client = Some(&*call.caller.name).filter(|name| *name != "admin");
+    let client = Some(&*call.caller.name).filter(|_| !call.caller.allows(&Scope::Admin));
     reply(StatusCode::OK, &context.locks.list(client))
 }
 
 /// `POST /agent/v1/locks`: 201 for a new lease, 200 for one that is held already.
-pub(crate) async fn create(context: Arc<Context>, call: Call, may_keep: MayKeep) -> Answer {
+pub(crate) async fn create(context: Arc<Context>, call: Call) -> Answer {
     let mut body: Body = call.json()?;
     let name = match body.name.take() {
         Some(name) => name,
         None => format!("lease-{:08x}", getrandom::u32().map_err(|cause| unavailable(&cause.to_string()))?),
     };
-    grant(&context, &call, Verb::Post, name, &body, may_keep).await
+    grant(&context, &call, Verb::Post, name, &body).await
 }
 
 /// `PUT /agent/v1/locks/{name}`: 201 for a new lease, 200 for a renewed one.
-pub(crate) async fn put(context: Arc<Context>, call: Call, may_keep: MayKeep) -> Answer {
+pub(crate) async fn put(context: Arc<Context>, call: Call) -> Answer {
     let body: Body = call.json()?;
     let name = call.param("name").to_owned();
     if body.name.as_ref().is_some_and(|other| *other != name) {
         return Err(bad("name", "it differs from the name in the path; leave it out"));
     }
-    grant(&context, &call, Verb::Put, name, &body, may_keep).await
+    grant(&context, &call, Verb::Put, name, &body).await
 }
 
 /// `DELETE /agent/v1/locks/{name}`: 200 with the lease as it is then.
@@ -103,17 +116,10 @@ pub(crate) async fn delete(context: Arc<Context>, call: Call) -> Answer {
     Ok(reply(StatusCode::OK, &released))
 }
 
-async fn grant(
-    context: &Context,
-    call: &Call,
-    verb: Verb,
-    name: String,
-    body: &Body,
-    may_keep: MayKeep,
-) -> Answer {
+async fn grant(context: &Context, call: &Call, verb: Verb, name: String, body: &Body) -> Answer {
     let term = match (&body.ttl, body.keep.unwrap_or(false)) {
         (Some(ttl), false) => Term::Ttl(ttl.read("ttl")?),
-        (None, true) if may_keep == MayKeep::Yes => Term::Keep,
+        (None, true) if call.caller.allows(&Scope::LocksKeep) => Term::Keep,
         (None, true) => {
             let text = "a lease without expiry needs the scope `locks:keep`";
             return Err(

@@ -1,11 +1,9 @@
 //! The handlers, one file for each noun. How to add one: see [`table`](super::table).
 
-#[allow(dead_code, reason = "in the table as soon as it knows scopes")]
 pub(super) mod actions;
 pub(super) mod events;
 pub(super) mod health;
 pub(super) mod ledger;
-#[allow(dead_code, reason = "in the table as soon as it knows scopes")]
 pub(super) mod locks;
 pub(super) mod metrics;
 pub(super) mod openapi;
