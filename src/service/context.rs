@@ -1,6 +1,6 @@
 //! What all parts of the service share.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -12,9 +12,11 @@ use super::config::{Checked, Faults};
 use super::device::{Progress, Snapshot, readiness};
 use super::events::{EventLog, publish_changes};
 use super::gateway::{Clients, ConnectionSlots};
+use super::journal::Journal;
 use super::ledger::Ledger;
 use super::locks::Locks;
 use super::metrics::Metrics;
+use super::standby::Standby;
 use crate::Balena;
 use crate::tasks::{StopSignal, TaskSet};
 
@@ -30,6 +32,10 @@ pub(crate) struct Context {
     pub(crate) locks: Arc<Locks>,
     /// Asked actions.
     pub(crate) actions: Arc<Actions>,
+    /// Whether this agent acts yet.
+    pub(crate) standby: Standby,
+    /// The journal, once this agent owns it.
+    pub(crate) journal: OnceLock<Journal>,
     /// The latest snapshot.
     pub(crate) bus: watch::Sender<Snapshot>,
     /// The recent events. Whoever changes something publishes it here.
@@ -72,6 +78,11 @@ impl Context {
 
     /// Returns `Err` with the reason if the state of the device is unknown or the service is stopping.
     pub(crate) fn readiness(&self) -> Result<(), String> {
+        if let Some(reason) = self.standby.reason()
+            && !self.stop.is_requested()
+        {
+            return Err(reason);
+        }
         readiness(&self.bus.borrow(), self.progress.liveness(), self.stop.is_requested())
     }
 

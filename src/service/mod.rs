@@ -22,6 +22,7 @@
 //! ```
 
 mod actions;
+mod active;
 mod client;
 mod clock;
 mod config;
@@ -35,62 +36,23 @@ mod locks;
 mod log_rate_limit;
 mod metrics;
 mod scope;
+mod standby;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::Balena;
 use crate::error::{Error, Result};
-use crate::tasks::{OnEnd, TaskSet};
+use jiff::Timestamp;
 
-use config::{Checked, Fault, Strictness};
+use active::Active;
+use config::{Fault, Strictness};
 #[cfg(feature = "cli")]
 pub(crate) use config::{help as settings_help, report as check_settings, shown as settings};
-use context::Context;
 use gateway::{Parked, Unparked};
 
 pub use client::{Client, Events, LedgerEntry, LedgerEvidence, LedgerQuery};
 pub use config::Config;
-
-/// Time from the stop request to the end. Container engines kill after 10 s.
-const DRAIN_LIMIT: Duration = Duration::from_secs(8);
-
-/// Time for the last entry of a run. The journal may wait for slow storage.
-const LAST_ENTRY_LIMIT: Duration = Duration::from_secs(2);
-
-/// Returns the secrets that must not come into the ledger.
-fn secrets(balena: &Balena, config: &Checked) -> ledger::Secrets {
-    let environment = balena.environment();
-    let own = [&environment.supervisor_api_key, &environment.api_key];
-    let clients = config.clients.iter().map(|client| &client.token);
-    ledger::Secrets::new(own.into_iter().chain(clients).flatten().cloned())
-}
-
-/// Logs the address, the version and the main settings in one line.
-fn log_start(context: &Context, addresses: &[SocketAddr]) {
-    let config = &context.config;
-    tracing::info!(
-        version = %env!("CARGO_PKG_VERSION"),
-        address = %words(addresses),
-        supervisor = context.supervisor_address().map(tracing::field::display),
-        answers = %gateway::paths().join(" "),
-        events_clients = config.events_clients,
-        poll_quick = ?config.poll_quick,
-        poll_slow = ?config.poll_slow,
-        poll_away = ?config.poll_away,
-        "service started"
-    );
-}
-
-fn words(list: &[impl ToString]) -> String {
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
 
 /// Returns the time, truncated to milliseconds.
 fn now() -> Timestamp {
@@ -112,14 +74,6 @@ pub struct Service {
 enum State {
     Active(Box<Active>),
     Parked(Parked),
-}
-
-/// A service that can work with its settings.
-#[derive(Debug)]
-struct Active {
-    listeners: gateway::Listeners,
-    context: Arc<Context>,
-    tasks: Arc<TaskSet>,
 }
 
 /// Runs the service until `shutdown` resolves: [`bind`], then [`Service::run`].
@@ -157,7 +111,7 @@ impl State {
         let refused = match config.check(balena) {
             Ok(checked) => {
                 let listen = checked.listen.clone();
-                match start(balena.clone(), checked).await {
+                match Active::start(balena.clone(), checked).await {
                     Ok(active) => return Ok(Self::Active(Box::new(active))),
                     Err(error) if error.is_config() && config.strictness() == Strictness::Park => {
                         return Self::awaiting(&listen, &error).await;
@@ -187,81 +141,6 @@ impl State {
     }
 }
 
-/// Binds the socket of a service with these settings.
-async fn start(balena: Balena, mut config: Checked) -> Result<Active> {
-    // Other services of the application reach this one by its name.
-    config.hosts.extend(balena.environment().service_name.clone());
-    let (listeners, off) = gateway::Listeners::bind(&config).await?;
-    if config.clients.is_empty() {
-        for address in listeners.addresses().iter().filter(|address| !address.ip().is_loopback()) {
-            tracing::warn!(
-                %address,
-                "listening beyond loopback without clients: others get /live and /ready only; name them with AGENT_CLIENT_<NAME>"
-            );
-        }
-    }
-    for fault in &config.faults {
-        tracing::warn!(setting = %fault.setting, "{fault}");
-    }
-    let tasks = Arc::new(TaskSet::new());
-    let started_at = now();
-    let clock: Arc<dyn clock::ServiceClock> = Arc::new(clock::SystemClock::new());
-    let limits = locks::LeaseLimits { per_client: config.limits.leases, max_ttl: config.limits.lock_max_ttl };
-    let events = events::EventLog::new(config.events_history);
-    let subscribers = events.clone();
-    let tell = move |event: locks::LeaseEvent| {
-        if let Some(kind) = event.what.kind() {
-            subscribers.publish(kind, &event.lease);
-        }
-    };
-    let locks = Arc::new(locks::Locks::new(balena.update_lock(), limits, clock.clone(), Box::new(tell)));
-    let secrets = secrets(&balena, &config);
-    let ledger = ledger::Ledger::new(events.clone(), clock.clone(), secrets, config.ledger.clone());
-    let actions = actions::Actions::new(
-        balena.clone(),
-        locks.clone(),
-        events.clone(),
-        ledger.clone(),
-        clock.clone(),
-        Arc::downgrade(&tasks),
-    );
-    let context = Arc::new(Context {
-        ledger,
-        bus: watch::Sender::new(device::Snapshot::new(started_at)),
-        events,
-        meters: metrics::Metrics::default(),
-        progress: device::Progress::new(),
-        gateway: Arc::new(gateway::Clients::new(&config, admin_token(&config), gateway::NAME_SERVER)),
-        clients: events::places(config.events_clients),
-        started: Instant::now(),
-        started_at,
-        stop: tasks.stop_signal(),
-        tasks: Arc::downgrade(&tasks),
-        locks,
-        actions: Arc::new(actions),
-        clock,
-        balena,
-        faults: config::Faults::new(config.faults.clone()),
-        config,
-    });
-    for (client, error) in off {
-        context
-            .faults
-            .set(&format!("AGENT_CLIENT_{}_SOCKET", client.to_ascii_uppercase()), error.to_string());
-    }
-    Ok(Active { listeners, context, tasks })
-}
-
-/// Opens the admin token. Without one, the service still works for its clients.
-fn admin_token(config: &Checked) -> Option<gateway::AdminToken> {
-    let directory = journal::StateDirectory::find(config.state_directory.as_deref());
-    let prepared = directory.path().map_or(Ok(()), journal::prepare);
-    prepared
-        .and_then(|()| gateway::AdminToken::open(directory.path()))
-        .inspect_err(|error| tracing::warn!(%error, "no admin token"))
-        .ok()
-}
-
 impl Service {
     /// Returns the first bound address, with the actual port if the setting was port 0.
     pub fn address(&self) -> SocketAddr {
@@ -271,7 +150,7 @@ impl Service {
     /// Returns all bound addresses, with the actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         match &self.state {
-            State::Active(active) => active.listeners.addresses(),
+            State::Active(active) => active.addresses(),
             State::Parked(parked) => parked.addresses(),
         }
     }
@@ -288,7 +167,7 @@ impl Service {
         loop {
             match state {
                 State::Active(active) => return active.run(shutdown).await,
-                State::Parked(parked) => match parked.run(&mut shutdown).await {
+                State::Parked(parked) => match park(parked, &balena, &mut shutdown).await {
                     Unparked::Shutdown => return Ok(()),
                     Unparked::AddressIsThere => state = State::new(&balena, &config).await?,
                 },
@@ -297,40 +176,17 @@ impl Service {
     }
 }
 
-impl Active {
-    /// Runs until `shutdown` resolves.
-    async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { listeners, context, tasks } = self;
-        log_start(&context, listeners.addresses());
-        let journal = journal::Journal::in_memory();
-        context.ledger.open(journal.clone());
-        // Before anything else: what an earlier process holds for its clients goes on.
-        context.locks.start(&journal, locks::Parked::No).await;
-        context.actions.start(&journal).await;
-        let listeners = Arc::new(listeners);
-        let locks = context.locks.clone();
-        let (observer, door) = (context.clone(), context.clone());
-        tasks.supervise("locks", OnEnd::Restart, move |stop| locks::run(locks.clone(), stop));
-        tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observer.clone(), stop));
-        let recorder = context.clone();
-        tasks.supervise("ledger", OnEnd::Restart, move |stop| ledger::run(recorder.clone(), stop));
-        tasks.supervise("server", OnEnd::Fatal, move |stop| {
-            gateway::run(listeners.clone(), door.clone(), stop)
-        });
-        let failed = tokio::select! {
-            () = shutdown => None,
-            error = tasks.fatal() => Some(error),
-        };
-        tracing::info!("service stopping");
-        context.events.publish(events::EventKind::AgentStopping, &());
-        match tokio::time::timeout(LAST_ENTRY_LIMIT, context.ledger.stopped()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "can't write that the agent was told to stop"),
-            Err(_) => tracing::warn!(limit = ?LAST_ENTRY_LIMIT, "the stop was not written in time"),
-        }
-        if !tasks.drain(DRAIN_LIMIT).await {
-            tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
-        }
-        failed.map_or(Ok(()), Err)
-    }
+/// Runs a parked service, and the leases of the last run beside it.
+async fn park(parked: Parked, balena: &Balena, shutdown: impl Future<Output = ()>) -> Unparked {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let leases = active::honour_leases(balena, async {
+        let _ = end.await;
+    });
+    let parked = async {
+        let unparked = parked.run(shutdown).await;
+        drop(ended);
+        unparked
+    };
+    let (unparked, ()) = tokio::join!(parked, leases);
+    unparked
 }

@@ -13,7 +13,7 @@ use super::clients::Origin;
 use super::listen::{listen, no_address};
 use super::unix_socket::UnixSocket;
 use crate::error::{Error, Result};
-use crate::service::config::Checked;
+use crate::service::config::ClientSettings;
 
 /// All sockets. Dropping them removes the files of the Unix sockets.
 #[derive(Debug)]
@@ -24,27 +24,38 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds all TCP addresses, then the Unix sockets. Returns also the clients whose socket can't be bound: they are
-    /// off, and the others are served.
+    /// Binds these TCP addresses.
     ///
     /// # Errors
-    /// Those of the first TCP address that can't be bound.
-    pub(crate) async fn bind(config: &Checked) -> Result<(Self, Vec<(String, Error)>)> {
+    /// Those of the first address that can't be bound.
+    pub(crate) async fn tcp(addresses: &[SocketAddr]) -> Result<Self> {
         let mut bound = Self { tcp: Vec::new(), unix: Vec::new(), addresses: Vec::new() };
-        for address in &config.listen {
+        for address in addresses {
             let listener = listen(*address).await?;
             bound.addresses.push(listener.local_addr().map_err(|cause| no_address(*address, cause))?);
             bound.tcp.push(listener);
         }
+        Ok(bound)
+    }
+
+    /// Binds the Unix sockets of these clients. Returns also the clients whose socket can't be bound: they are off, and
+    /// the others are served.
+    pub(crate) fn unix(clients: &[ClientSettings]) -> (Self, Vec<(String, Error)>) {
+        let mut bound = Self { tcp: Vec::new(), unix: Vec::new(), addresses: Vec::new() };
         let mut off = Vec::new();
-        for client in &config.clients {
+        for client in clients {
             let Some(path) = &client.socket else { continue };
             match UnixSocket::bind(path) {
                 Ok(socket) => bound.unix.push((client.name.as_str().into(), socket)),
                 Err(error) => off.push((client.name.clone(), error)),
             }
         }
-        Ok((bound, off))
+        (bound, off)
+    }
+
+    /// Returns whether there is no socket.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
     }
 
     /// Returns the TCP addresses, with the actual ports.

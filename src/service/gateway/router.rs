@@ -114,6 +114,12 @@ async fn try_answer(
         guards::check_query(head.uri().query().unwrap_or_default(), &known)?;
     }
     permit(operation, &caller, &params, head.headers())?;
+    if !matches!(operation.access, Access::Anyone)
+        && let Some(reason) = context.standby.reason()
+    {
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "standby", reason)
+            .with_header(header::RETRY_AFTER, HeaderValue::from(1_u64)));
+    }
     let body = match operation.nature {
         Nature::Read => Bytes::new(),
         Nature::Stream => guards::check_origin(head.headers()).map(|()| Bytes::new())?,

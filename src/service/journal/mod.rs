@@ -31,7 +31,6 @@
 //!
 //! Kinds, operations and minor versions that this release does not know are kept and written back. A larger major
 //! version is refused, and the file is left as it is.
-#![allow(dead_code, unused_imports, reason = "called by the locks, the ledger and the gateway, next commits")]
 
 #[cfg(test)]
 mod bench;

@@ -5,7 +5,6 @@
 //! without the agent is written with the evidence for it.
 //!
 //! The lines are in the journal. In memory are only their sizes and the open intents.
-#![allow(dead_code, unused_imports, reason = "called by the actions and the gateway, next commits")]
 
 mod book;
 mod container;

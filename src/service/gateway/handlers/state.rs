@@ -10,6 +10,7 @@ use crate::service::gateway::response::{Response, reply};
 use crate::service::gateway::schema::{
     Schema, any, boolean, count, list, map, object, optional, required, string, time, words,
 };
+use crate::service::journal::{Journal, JournalStatus};
 use crate::supervisor::DeviceState;
 use crate::tasks::TaskReport;
 
@@ -23,6 +24,7 @@ struct Status<'a> {
     device: Option<&'a DeviceState>,
     applications: Option<&'a Applications>,
     events: Clients,
+    journal: Option<JournalStatus>,
     tasks: Vec<TaskReport>,
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn get(context: &Context) -> Response {
         device: snapshot.device.as_deref(),
         applications: snapshot.applications.as_deref(),
         events: Clients { clients: context.events_clients(), limit: context.config.events_clients },
+        journal: context.journal.get().map(Journal::status),
         tasks: context.tasks.upgrade().map(|tasks| tasks.reports()).unwrap_or_default(),
     };
     reply(StatusCode::OK, &status)
@@ -71,6 +74,7 @@ pub(crate) fn schema() -> Schema {
                     [required("clients", count("")), required("limit", count(""))],
                 ),
             ),
+            required("journal", journal().or_null()),
             required("tasks", list(task(), "The agent's own tasks.")),
         ],
     )
@@ -94,6 +98,24 @@ fn supervisor() -> Schema {
             required("since", time("When this state began.")),
             required("last_contact", time("When it last answered.").or_null()),
             required("last_error", error.or_null()),
+        ],
+    )
+}
+
+fn journal() -> Schema {
+    object(
+        "Where the agent keeps leases, ledger and answers; `null` before it acts.",
+        [
+            required("directory", string("The state directory; `null`: memory only.").or_null()),
+            required("durable", boolean("Whether everything accepted is on the storage.")),
+            required("recovery", any("What was found when it was opened.")),
+            required("entries", count("")),
+            required("live_bytes", count("")),
+            required("file_bytes", count("")),
+            required("commits", count("Since the start.")),
+            required("bytes_written", count("Since the start.")),
+            required("compactions", count("Since the start.")),
+            required("last_error", string("Why the storage does not work.").or_null()),
         ],
     )
 }
