@@ -1,8 +1,6 @@
 //! The time as one value: wall clock, boot clock, boot id. Decisions take a [`ClockReading`]; only the shell reads the
 //! clocks.
 
-#![allow(dead_code, reason = "read by leases and the ledger, next commits")]
-
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

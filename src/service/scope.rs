@@ -4,8 +4,6 @@
 //! `force` allows nothing without the scope of the action, and nothing is matched by its beginning. There are two rules
 //! only: `admin` allows everything, and an action without a service allows it for every service.
 
-#![allow(dead_code, reason = "called by the gateway's handlers, next commit")]
-
 use std::fmt;
 
 use crate::similar::most_similar;

@@ -1,7 +1,5 @@
 //! The settings without faults, as the parts of the service read them.
 
-#![allow(dead_code, reason = "read by the parts of the service, next commits")]
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -39,7 +39,6 @@ impl Faults {
     }
 
     /// Sets the fault of a setting, instead of an earlier one of the same setting. Logs it if it is new.
-    #[allow(dead_code, reason = "called by the journal when its directory fails, next commit")]
     pub(crate) fn set(&self, setting: &str, text: String) {
         let fault = Fault { setting: setting.to_owned(), text };
         let mut list = self.list();
@@ -52,7 +51,6 @@ impl Faults {
     }
 
     /// Removes the fault of a setting.
-    #[allow(dead_code, reason = "called by the journal when its directory works again, next commit")]
     pub(crate) fn clear(&self, setting: &str) {
         self.list().retain(|known| known.setting != setting);
     }

@@ -25,7 +25,6 @@ use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "cli")]
 pub(crate) use check::report;
 pub(crate) use checked::{Checked, DEFAULT_LISTEN};
-#[allow(unused_imports, reason = "read by the gateway and the locks, next commits")]
 pub(crate) use checked::{ClientLimits, ClientSettings, LedgerLimits};
 pub(crate) use fault::{Fault, Faults};
 #[cfg(feature = "cli")]
@@ -246,6 +245,9 @@ impl fmt::Debug for Config {
     /// Only the names of what is given: each value may be a secret in the wrong variable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.given.keys().map(String::as_str).collect();
-        f.debug_struct("Config").field("given", &names).field("strictness", &self.strictness).finish()
+        f.debug_struct("Config")
+            .field("given", &names)
+            .field("strictness", &self.strictness)
+            .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,6 @@ pub(crate) enum StreamAccess {
     Granted(StreamGuard),
     /// It has to send `{"token": "…"}` as its first message: a browser can't set headers on a WebSocket, and a
     /// credential in an address would end in logs. Never for other streams.
-    #[allow(dead_code, reason = "the gateway decides so once it knows clients by tokens")]
     FirstMessage(VerifyToken),
 }
 

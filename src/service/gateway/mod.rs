@@ -1,8 +1,6 @@
 //! The HTTP interface of the service: listeners, connections, and the one route table (see [`table`] for how to add a
 //! route).
 
-#![allow(dead_code, reason = "called by the handlers of locks, actions, ledger and events, next commits")]
-
 mod admin_token;
 mod body;
 mod call;

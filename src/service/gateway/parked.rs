@@ -104,8 +104,8 @@ impl Parked {
         let mut retry = interval(RETRY);
         let ended = loop {
             tokio::select! {
-                accepted = accept(&self.listeners) => match accepted {
-                    Ok((stream, peer)) => {
+                accepted = accept(&self.listeners) => {
+                    if let Ok((stream, peer)) = accepted {
                         let [loopback, others] = &slots;
                         let slots = if peer.is_loopback() { loopback } else { others };
                         // Without a slot the connection is closed at once: a health check tries again.
@@ -119,10 +119,12 @@ impl Parked {
                             break Unparked::Shutdown;
                         }
                     }
-                    Err(_) => tokio::select! {
-                        () = sleep(ACCEPT_PAUSE) => {}
-                        () = &mut shutdown => break Unparked::Shutdown,
-                    },
+                    else {
+                        tokio::select! {
+                            () = sleep(ACCEPT_PAUSE) => {}
+                            () = &mut shutdown => break Unparked::Shutdown,
+                        }
+                    }
                 },
                 _ = retry.tick(), if self.awaited.is_some() => {
                     // An address that is there and in use takes longer: the next look may succeed.

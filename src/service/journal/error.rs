@@ -20,19 +20,6 @@ pub(crate) enum StorageFault {
     NoDirectory,
 }
 
-impl StorageFault {
-    /// Returns the name in error responses.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::NoSpace => "no_space",
-            Self::ReadOnly => "read_only",
-            Self::Io => "io",
-            Self::TooLarge => "too_large",
-            Self::NoDirectory => "no_state_directory",
-        }
-    }
-}
-
 /// A commit was refused. Nothing has changed in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StorageError {
@@ -64,11 +51,6 @@ impl StorageError {
     pub(super) fn stopped() -> Self {
         let message = "the agent stops: the change may or may not have been written".to_owned();
         Self { fault: StorageFault::Io, message, uncertain: true }
-    }
-
-    /// The kind of the fault.
-    pub(crate) fn fault(&self) -> StorageFault {
-        self.fault
     }
 
     /// Returns whether the change may still appear after a restart: it was handed to the file system, which then

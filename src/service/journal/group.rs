@@ -20,8 +20,8 @@ pub(super) struct Waiting {
     pub(super) need: Need,
     pub(super) attempt: Attempt,
     pub(super) answer: oneshot::Sender<Answer>,
-    /// Its share of the bytes that may wait.
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    /// Its share of the bytes that may wait. Dropping the commit gives it back.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {

@@ -64,7 +64,7 @@ use crate::tasks::{self, StopSignal, lock};
 
 pub(crate) use change::{Change, Durability, Kind, Need};
 pub(crate) use directory::{StateDirectory, prepare};
-pub(crate) use error::{StorageError, StorageFault};
+pub(crate) use error::StorageError;
 pub(crate) use owner::{OwnedBy, Owner};
 pub(crate) use start::{OwnedJournal, open_owned};
 pub(crate) use status::{JournalStatus, Recovery};
@@ -105,7 +105,6 @@ struct Inner {
     /// When the next attempt to write a new file is due.
     retry_at: watch::Sender<Option<Instant>>,
     recovery: Recovery,
-    directory: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -175,7 +174,7 @@ impl Journal {
         recovery: Recovery,
         directory: Option<PathBuf>,
     ) -> Self {
-        let facts = JournalStatus::new(directory.clone(), recovery);
+        let facts = JournalStatus::new(directory, recovery);
         let inner = Inner {
             live: Mutex::new(live),
             queue: Mutex::new(Queue { waiting: Vec::new(), turn: Turn::Taken }),
@@ -183,7 +182,6 @@ impl Journal {
             facts: Mutex::new(facts),
             retry_at: watch::Sender::new(None),
             recovery,
-            directory,
         };
         inner.note(writer.as_deref(), 0);
         lock(&inner.queue).turn = Turn::Free(writer);

@@ -4,8 +4,6 @@
 //! says what a restart leaves of a TTL. All of these get the time as a value. `handle.rs` adds clock, journal and
 //! waiting; `task.rs` notices what nobody asks for.
 
-#![allow(dead_code, unused_imports, reason = "called by the gateway's handlers, next commit")]
-
 mod adopt;
 mod event;
 mod handle;

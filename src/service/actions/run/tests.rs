@@ -5,6 +5,8 @@ use std::fs;
 use super::*;
 use crate::Environment;
 use crate::service::clock::SystemClock;
+use crate::service::config::Checked;
+use crate::service::ledger::Secrets;
 use crate::service::locks::{LeaseKey, LeaseLimits, LeaseRequest, Parked, Term, Verb};
 use crate::simulator::{Device, Power};
 
@@ -33,7 +35,10 @@ impl Agent {
         let (journal, tasks) = (Journal::in_memory(), Arc::new(TaskSet::new()));
         locks.start(&journal, Parked::No).await;
         let events = EventLog::new(16);
-        let actions = Actions::new(balena, locks.clone(), events, clock, Arc::downgrade(&tasks));
+        let limits = Checked::default().ledger;
+        let ledger = Ledger::new(events.clone(), clock.clone(), Secrets::new([]), limits);
+        ledger.open(journal.clone());
+        let actions = Actions::new(balena, locks.clone(), events, ledger, clock, Arc::downgrade(&tasks));
         let actions = Arc::new(actions);
         actions.start(&journal).await;
         Self { device, app, locks, actions, journal, tasks }

@@ -173,7 +173,9 @@ fn refusal(refused: Refused) -> Refusal {
                 .with("ended", why)
         }
         Refused::TooMany { limit } => {
-            let text = format!("the client holds {limit} leases already (AGENT_LEASES): release one first");
+            let text = format!(
+                "the client holds {limit} leases already (AGENT_LEASES_PER_CLIENT): release one first"
+            );
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_leases", text).with("limit", limit)
         }
         Refused::Parked => Refusal::new(
