@@ -363,5 +363,6 @@ fn outcome(error: &Error) -> (ActionState, Option<(String, String)>) {
     (state, Some((word.to_owned(), text)))
 }
 
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod tests;

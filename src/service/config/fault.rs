@@ -50,11 +50,6 @@ impl Faults {
         list.push(fault);
     }
 
-    /// Removes the fault of a setting.
-    pub(crate) fn clear(&self, setting: &str) {
-        self.list().retain(|known| known.setting != setting);
-    }
-
     /// Returns all faults.
     pub(crate) fn all(&self) -> Vec<Fault> {
         self.list().clone()

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "cli")]
 pub(crate) use check::report;
 pub(crate) use checked::{Checked, DEFAULT_LISTEN};
-pub(crate) use checked::{ClientLimits, ClientSettings, LedgerLimits};
+pub(crate) use checked::{ClientSettings, LedgerLimits};
 pub(crate) use fault::{Fault, Faults};
 #[cfg(feature = "cli")]
 pub(crate) use show::{help, shown};

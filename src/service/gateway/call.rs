@@ -33,12 +33,6 @@ impl Call {
         self.params.get(name)
     }
 
-    /// Returns the first value of a query parameter, decoded.
-    pub(crate) fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        query_pairs(self.head.uri().query().unwrap_or_default())
-            .find_map(|(key, value)| (key == name).then_some(value))
-    }
-
     /// Returns the headers.
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.head.headers()

@@ -52,16 +52,6 @@ pub(crate) fn count(about: &str) -> Schema {
     typed("integer", about).set("minimum", 0)
 }
 
-/// A whole number.
-pub(crate) fn integer(about: &str) -> Schema {
-    typed("integer", about)
-}
-
-/// A number.
-pub(crate) fn number(about: &str) -> Schema {
-    typed("number", about)
-}
-
 /// `true` or `false`.
 pub(crate) fn boolean(about: &str) -> Schema {
     typed("boolean", about)

@@ -53,6 +53,12 @@ impl StorageError {
         Self { fault: StorageFault::Io, message, uncertain: true }
     }
 
+    /// Returns the kind of the fault.
+    #[cfg(test)]
+    pub(super) fn fault(&self) -> StorageFault {
+        self.fault
+    }
+
     /// Returns whether the change may still appear after a restart: it was handed to the file system, which then
     /// failed, and could not be taken back.
     pub(crate) fn is_uncertain(&self) -> bool {

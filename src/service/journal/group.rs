@@ -20,8 +20,8 @@ pub(super) struct Waiting {
     pub(super) need: Need,
     pub(super) attempt: Attempt,
     pub(super) answer: oneshot::Sender<Answer>,
-    /// Its share of the bytes that may wait. Dropping the commit gives it back.
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    /// Its share of the bytes that may wait.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -49,6 +49,7 @@ impl Answered {
 
     /// Sends the answer. The caller may have gone.
     pub(super) fn send(self) {
+        drop(self.commit.room);
         let _ = self.commit.answer.send(self.answer);
     }
 }

@@ -1,3 +1,4 @@
+use super::error::StorageFault;
 use super::*;
 
 fn put(kind: Kind, key: &str, value: &str) -> Change {

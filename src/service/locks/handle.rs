@@ -205,6 +205,7 @@ impl Locks {
     }
 
     /// Announces that the leases with a TTL end after `notice`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the deadline of an update revokes leases"))]
     pub(crate) async fn revoke(&self, notice: Duration) {
         let now = self.clock.read();
         if let Some(leases) = &mut *self.leases() {

@@ -17,8 +17,8 @@ mod table;
 mod task;
 mod view;
 
-pub(crate) use event::{LeaseChange, LeaseEvent};
-pub(crate) use handle::{EventSink, LeaseAnswer, LeaseList, Locks};
+pub(crate) use event::LeaseEvent;
+pub(crate) use handle::Locks;
 pub(crate) use lease::{LeaseKey, LeaseState, Term};
 pub(crate) use request::{LeaseRequest, Refusal, Verb};
 pub(crate) use table::{LeaseLimits, Parked, Step};

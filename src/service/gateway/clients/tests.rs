@@ -1,5 +1,5 @@
 use super::*;
-use crate::service::config::ClientLimits;
+use crate::service::config::Checked;
 use tokio::net::UdpSocket;
 
 const TOKEN: &str = "t0ken-of-web-0123456789";
@@ -12,8 +12,9 @@ fn settings(clients: &[(&str, &str, Option<&str>, Option<&str>)]) -> Checked {
         socket: None,
         service: service.map(Into::into),
     });
-    let limits = ClientLimits { requests_per_second: 5, ..Checked::default().limits };
-    Checked { clients: clients.collect(), limits, ..Checked::default() }
+    let mut settings = Checked { clients: clients.collect(), ..Checked::default() };
+    settings.limits.requests_per_second = 5;
+    settings
 }
 
 fn bearer(token: &str) -> HeaderMap {

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
+use crate::service::config::Fault;
 use crate::service::context::Context;
 use crate::service::gateway::call::Call;
 use crate::service::gateway::response::{Response, reply};
@@ -18,12 +19,20 @@ pub(crate) fn live(context: &Context, call: &Call) -> Response {
 pub(crate) fn ready(context: &Context, call: &Call) -> Response {
     // Faults contain values of settings.
     let is_told = call.caller.allows(&Scope::State);
-    let faults = if is_told { context.faults.all() } else { Vec::new() };
+    let faults = if is_told { faults(context) } else { Vec::new() };
     let readiness = context.readiness();
     if readiness.is_ok() && !faults.is_empty() {
         return reply(StatusCode::OK, &json!({ "status": "ok", "faults": faults }));
     }
     health(readiness, call)
+}
+
+/// The faults in the settings, and that of the storage as long as it does not work.
+fn faults(context: &Context) -> Vec<Fault> {
+    let mut faults = context.faults.all();
+    let storage = context.journal.get().and_then(|journal| journal.status().last_error);
+    faults.extend(storage.map(|text| Fault { setting: "AGENT_STATE_DIRECTORY".to_owned(), text }));
+    faults
 }
 
 /// The reason is part of the state.
