@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use escaped::excerpt;
-pub(crate) use escaped::{escaped, is_hidden};
+pub(crate) use escaped::{escaped, is_hidden, truncate};
 pub use kind::ErrorKind;
 
 /// Result of a call of this library.

@@ -24,6 +24,14 @@ pub(crate) fn excerpt(text: &str) -> impl fmt::Display + '_ {
     Excerpt { text, cut }
 }
 
+/// Truncates at a character boundary, to at most `limit` bytes.
+pub(crate) fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let cut = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(cut.unwrap_or_default());
+    }
+}
+
 /// Returns whether a reader can't see the character.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -52,6 +52,10 @@ pub(crate) use config::{help as settings_help, report as check_settings, shown a
 use gateway::{Parked, Unparked};
 
 pub use client::{Client, Events, LedgerEntry, LedgerEvidence, LedgerQuery};
+pub use client::{
+    AcquireLease, Action, ActionRequest, Client, Events, HeldLease, Lease, Readiness, ServiceState,
+    SettingFault, SupervisorConnection,
+};
 pub use config::Config;
 
 /// Returns the time, truncated to milliseconds.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{BODY_LIMIT, Error, ErrorKind, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, Result, truncate};
 use crate::http::{
     Body, GatewayError, body_excerpt, gateway_error, html_page_description, kind_of_status, single_line,
     status_and_message,
@@ -260,14 +260,6 @@ impl StreamingResponse {
                 .with_source(error)
                 .with_help("the supervisor restarted or was stopped; open the stream again")
         })
-    }
-}
-
-/// Truncates at a character boundary.
-fn truncate(text: &mut String, limit: usize) {
-    if text.len() > limit {
-        let cut = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(cut.unwrap_or_default());
     }
 }
 

@@ -31,10 +31,10 @@ impl Address {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
-            return match path.starts_with('/') {
-                true => Ok(Self::Unix(path.into())),
-                false => fault("the path of the socket has to be absolute"),
-            };
+            if path.starts_with('/') {
+                return Ok(Self::Unix(path.into()));
+            }
+            return fault("the path of the socket has to be absolute");
         }
         if text.starts_with("https://") {
             return fault("the service speaks plain HTTP");

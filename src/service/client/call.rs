@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result};
+use crate::error::{BODY_LIMIT, Error, ErrorKind, LockHolder, Result, truncate};
 use crate::http::Transport as _;
 
 use super::Client;
@@ -28,7 +28,6 @@ const RESPONSE_LIMIT: usize = 4 * 1024 * 1024;
 const IS_IT_RUNNING: &str = "is `balena-agent run` running, and is this its address (AGENT_LISTEN)?";
 
 /// A request to the service.
-#[allow(dead_code, reason = "the methods of locks and actions send bodies, next commit")]
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     method: Method,
@@ -36,12 +35,31 @@ pub(super) struct Call<'a> {
     body: Option<Value>,
     deadline: Duration,
     idempotency_key: Option<&'a str>,
+    repetition: Repetition,
+    /// A status that is an answer although it is not a success.
+    accepted: Option<u16>,
 }
 
-#[allow(dead_code, reason = "the methods of locks and actions send bodies, next commit")]
+/// What a second request does that is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repetition {
+    /// What the method says: nothing more, unless it is `POST`.
+    AsTheMethod,
+    /// Nothing more.
+    Harmless,
+}
+
 impl<'a> Call<'a> {
     pub(super) fn new(method: Method, path: impl Into<Cow<'a, str>>) -> Self {
-        Self { method, path: path.into(), body: None, deadline: DEADLINE, idempotency_key: None }
+        Self {
+            method,
+            path: path.into(),
+            body: None,
+            deadline: DEADLINE,
+            idempotency_key: None,
+            repetition: Repetition::AsTheMethod,
+            accepted: None,
+        }
     }
 
     pub(super) fn get(path: impl Into<Cow<'a, str>>) -> Self {
@@ -63,13 +81,27 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Marks a `POST` that may be sent twice.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.repetition = Repetition::Harmless;
+        self
+    }
+
+    /// Takes the body of a response with this status as the answer.
+    pub(super) fn accepts(mut self, status: u16) -> Self {
+        self.accepted = Some(status);
+        self
+    }
+
     /// Method and path without query.
     fn operation(&self) -> String {
         format!("{} {}", self.method, self.path.split('?').next().unwrap_or_default())
     }
 
     fn is_idempotent(&self) -> bool {
-        self.method != Method::POST || self.idempotency_key.is_some()
+        self.method != Method::POST
+            || self.idempotency_key.is_some()
+            || self.repetition == Repetition::Harmless
     }
 }
 
@@ -82,11 +114,10 @@ pub(super) struct RawResponse {
 
 impl Client {
     /// Sends a call and decodes the body of a success.
-    #[allow(dead_code, reason = "called by the methods of locks, actions and the ledger, next commit")]
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
         let operation = call.operation();
         let response = self.send(&call).await?;
-        if !(200..300).contains(&response.status) {
+        if !(200..300).contains(&response.status) && call.accepted != Some(response.status) {
             return Err(self.refused(&operation, &response));
         }
         let body = response.json.unwrap_or(Value::Null);
@@ -170,7 +201,7 @@ impl Client {
             _ => ErrorKind::Rejected,
         };
         let mut body = response.json.as_ref().map(Value::to_string).unwrap_or_default();
-        body.truncate(body.floor_char_boundary(BODY_LIMIT));
+        truncate(&mut body, BODY_LIMIT);
         let error = Error::new(kind, format!("{said} ({status})"))
             .with_operation(operation.to_owned())
             .with_status(status)

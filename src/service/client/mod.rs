@@ -1,10 +1,13 @@
 //! The client of a running service, for other containers and for the command line.
 
+mod action;
 mod address;
 mod call;
 mod events;
 mod health;
 mod ledger;
+mod lease;
+mod state;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,8 +20,11 @@ use crate::http::HyperTransport;
 
 use address::Address;
 
+pub use action::{Action, ActionRequest};
 pub use events::Events;
 pub use ledger::{LedgerEntry, LedgerEvidence, LedgerQuery};
+pub use lease::{AcquireLease, HeldLease, Lease};
+pub use state::{Readiness, ServiceState, SettingFault, SupervisorConnection};
 
 /// The variable with the address of the service, in containers beside it.
 const ADDRESS: &str = "BALENA_AGENT_ADDRESS";
