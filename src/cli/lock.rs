@@ -1,12 +1,22 @@
 //! `balena-agent lock …`: hold the update lock while a command runs, or show who holds it.
+//!
+//! Beside a running agent, `lock run` holds a lease of that agent. If the agent refuses it, the command does not take the
+//! lock file itself: two owners of one file would take it from each other.
+
+#[cfg(feature = "service")]
+mod lease;
+mod status;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Subcommand;
+use nix::sys::signal::Signal;
 
 use crate::error::{ErrorKind, Result};
-use crate::supervisor::StalePolicy;
+#[cfg(feature = "service")]
+use crate::service::{HeldLease, agent_beside};
+use crate::supervisor::{HeldLock, StalePolicy};
 
 use super::child::{self, PassedSignals, SpawnError};
 use super::output::{self, Output};
@@ -51,10 +61,9 @@ impl LockCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(Output, u8)> {
         match self {
             Self::Status { exit_code } => {
-                let status = context.balena.update_lock().status()?;
-                let code =
-                    if exit_code && status.is_locked() { exit::code(ErrorKind::Locked) } else { exit::OK };
-                Ok((Output::data(&status)?.text(status.to_string()), code))
+                let (output, is_locked) = status::run(context).await?;
+                let code = if exit_code && is_locked { exit::code(ErrorKind::Locked) } else { exit::OK };
+                Ok((output, code))
             }
             Self::Run { reason, refuse_stale, take_over_stale: _, command } => {
                 let stale = if refuse_stale { StalePolicy::Refuse } else { StalePolicy::TakeOver };
@@ -73,39 +82,93 @@ async fn run(
 ) -> Result<u8> {
     let mut prepared = child::command(command)?;
     let program = prepared.as_std().get_program().to_string_lossy().into_owned();
+    let reason = reason.unwrap_or_else(|| format!("runs {program}"));
     // Before the lock is acquired: from here on no signal may end this process without releasing it.
     let mut signals = PassedSignals::new()?;
-    let mut request = context.balena.update_lock().acquire().timeout(context.timeout.unwrap_or(WAIT_LIMIT));
-    request = request.stale(stale).reason(reason.unwrap_or_else(|| format!("runs {program}")));
-    let held = tokio::select! {
-        held = request => held?,
-        got = signals.next() => return Ok(child::signal_code(got)),
+    let held = match Held::acquire(context, &reason, stale, &mut signals).await? {
+        Ok(held) => held,
+        Err(got) => return Ok(child::signal_code(got)),
     };
-    // If this process is killed, the command keeps the lock: it is then not stale.
-    held.share_with_children()?;
     let started = match child::start(&mut prepared) {
         Ok(started) => started,
         Err(SpawnError { error, code }) => {
-            let released = held.release();
+            let released = held.release().await;
             let help =
                 if released.is_ok() { "the lock is released again" } else { "the lock was lost as well" };
             context.printer.error_ending(&error.with_help(help), code);
             return Ok(code);
         }
     };
-    let lost = async {
-        held.lost().await;
-        output::remark(
-            "warning: the update lock was removed by force: an update, restart or reboot may happen at any time",
-        );
-    };
-    let code = child::exit_code(child::watch(started, &mut signals, lost).await?);
-    match held.release() {
+    let code = child::exit_code(child::watch(started, &mut signals, held.warn_when_lost()).await?);
+    match held.release().await {
         // The command's own failure is more important than the lost lock.
         Err(error) if code != exit::OK => {
             context.printer.error_ending(&error, code);
             Ok(code)
         }
         released => released.map(|()| code),
+    }
+}
+
+/// What guards the command.
+enum Held {
+    /// The lock file of this service.
+    File(HeldLock),
+    /// A lease of an agent, which has the lock file of its service.
+    #[cfg(feature = "service")]
+    Lease(HeldLease),
+}
+
+impl Held {
+    /// Takes the lock, or a lease of the agent beside, if there is one. Returns the signal that came meanwhile.
+    async fn acquire(
+        context: &Context,
+        reason: &str,
+        stale: StalePolicy,
+        signals: &mut PassedSignals,
+    ) -> Result<std::result::Result<Self, Signal>> {
+        let limit = context.timeout.unwrap_or(WAIT_LIMIT);
+        let lock = context.balena.update_lock();
+        #[cfg(feature = "service")]
+        if let Some(agent) = agent_beside(lock.path())? {
+            let request = lease::Request::new(agent, reason, limit)?;
+            return tokio::select! {
+                held = request.acquire() => Ok(Ok(Self::Lease(held?))),
+                got = signals.next() => {
+                    request.abandon().await;
+                    Ok(Err(got))
+                }
+            };
+        }
+        let request = lock.acquire().timeout(limit).stale(stale).reason(reason);
+        let held = tokio::select! {
+            held = request => held?,
+            got = signals.next() => return Ok(Err(got)),
+        };
+        // If this process is killed, the command keeps the lock: it is then not stale.
+        held.share_with_children()?;
+        Ok(Ok(Self::File(held)))
+    }
+
+    /// Keeps the lock. Says so when it is lost.
+    async fn warn_when_lost(&self) {
+        match self {
+            Self::File(held) => {
+                held.lost().await;
+                output::remark(
+                    "warning: the update lock was removed by force: an update, restart or reboot may happen at any time",
+                );
+            }
+            #[cfg(feature = "service")]
+            Self::Lease(held) => lease::warn_when_lost(held).await,
+        }
+    }
+
+    async fn release(self) -> Result<()> {
+        match self {
+            Self::File(held) => held.release(),
+            #[cfg(feature = "service")]
+            Self::Lease(held) => lease::release(held).await,
+        }
     }
 }

@@ -18,7 +18,11 @@ mod service;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
+#[cfg(feature = "service")]
+mod status;
 mod supervisor;
+#[cfg(feature = "service")]
+mod token;
 #[cfg(feature = "service")]
 mod why;
 
@@ -88,7 +92,14 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print the events of a running service, one JSON object per line
     #[cfg(feature = "service")]
-    Events(service::Listen),
+    Events(service::Events),
+    /// Show what a running service knows and holds: readiness, supervisor, services, leases, faults
+    #[cfg(feature = "service")]
+    Status(status::Status),
+    /// Print or replace the admin token of the service in this container
+    #[cfg(feature = "service")]
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Show what happened to this device, who did it and why: the ledger of a running service
     #[cfg(feature = "service")]
     Why(why::Why),
@@ -247,7 +258,11 @@ impl Cli {
             #[cfg(feature = "service")]
             Command::Config(command) => (command.run(&context)?, exit::OK),
             #[cfg(feature = "service")]
-            Command::Events(listen) => (service::events(&listen).await?, exit::OK),
+            Command::Events(events) => (events.run().await?, exit::OK),
+            #[cfg(feature = "service")]
+            Command::Status(status) => (status.run(&context).await?, exit::OK),
+            #[cfg(feature = "service")]
+            Command::Token(command) => (command.run()?, exit::OK),
             #[cfg(feature = "service")]
             Command::Why(arguments) => (arguments.run(&context).await?, exit::OK),
             #[cfg(feature = "service")]
@@ -290,7 +305,10 @@ mod tests {
         check::<supervisor::SupervisorCommand>();
         check::<lock::LockCommand>();
         #[cfg(feature = "service")]
-        check::<config::ConfigCommand>();
+        {
+            check::<config::ConfigCommand>();
+            check::<token::TokenCommand>();
+        }
         #[cfg(feature = "simulator")]
         {
             check::<simulate::SimulateCommand>();

@@ -12,25 +12,48 @@ use super::Context;
 use super::output::{self, Output};
 use super::signals::Signals;
 
-// The address of the service.
+// Where `run` listens.
 #[derive(Debug, Args)]
-pub(super) struct Listen {
-    /// Address and port of the service, several with commas; default: `AGENT_LISTEN`, else `127.0.0.1:48485`
+struct ListenOn {
+    /// Address and port to listen on, several with commas; default: `AGENT_LISTEN`, else `127.0.0.1:48485`
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address, value_delimiter = ',')]
     listen: Vec<SocketAddr>,
 }
 
-impl Listen {
-    fn config(&self) -> Config {
-        let config = Config::from_env();
-        let addresses: Vec<String> = self.listen.iter().map(SocketAddr::to_string).collect();
-        if addresses.is_empty() { config } else { config.listen(addresses.join(",")) }
-    }
+// Where a command finds the service.
+#[derive(Debug, Args)]
+pub(super) struct Listen {
+    /// Address and port of the service; default: `BALENA_AGENT_ADDRESS`, else `AGENT_LISTEN`, else `127.0.0.1:48485`
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address, value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
+}
 
-    /// Returns a client of the service.
+fn config(listen: &[SocketAddr]) -> Config {
+    let config = Config::from_env();
+    let addresses: Vec<String> = listen.iter().map(SocketAddr::to_string).collect();
+    if addresses.is_empty() { config } else { config.listen(addresses.join(",")) }
+}
+
+impl Listen {
+    /// Returns a client of the service, with `BALENA_AGENT_TOKEN`, else with the admin token if the service is that
+    /// of this container and this user can read it.
     pub(super) fn client(&self) -> Result<Client> {
-        Ok(Client::from(self.config().local_address()?))
+        let config = config(&self.listen);
+        let flag = if self.listen.is_empty() { None } else { Some(config.local_address()?) };
+        Client::of_command(flag, &config)
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    #[command(flatten)]
+    listen: Listen,
+    /// Print events of these kinds only, e.g. `lease_lost,action_finished`
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kind: Vec<String>,
+    /// Go on after the event with this `id`
+    #[arg(long, value_name = "ID")]
+    since: Option<String>,
 }
 
 fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
@@ -43,7 +66,7 @@ fn parse_address(text: &str) -> std::result::Result<SocketAddr, &'static str> {
 #[command(after_long_help = service::settings_help())]
 pub(super) struct RunArguments {
     #[command(flatten)]
-    listen: Listen,
+    listen: ListenOn,
     /// Exit with 78 if the settings can't work, instead of answering with their faults
     #[arg(long)]
     strict: bool,
@@ -59,7 +82,7 @@ pub(super) struct RunArguments {
 impl RunArguments {
     /// Returns the log level of `AGENT_LOG`.
     pub(super) fn log_level(&self) -> LevelFilter {
-        self.listen.config().log_level()
+        config(&self.listen.listen).log_level()
     }
 
     /// Adds a fault of the variables that are no settings of the service.
@@ -68,7 +91,7 @@ impl RunArguments {
     }
 
     fn config(&self) -> Config {
-        let config = self.listen.config();
+        let config = config(&self.listen.listen);
         let config = if self.strict { config.strict() } else { config };
         match &self.fault {
             Some(fault) => config.with_fault("BALENA_*", fault.clone()),
@@ -114,17 +137,23 @@ async fn simulated(config: Config, stop: impl Future<Output = ()>) -> Result<()>
     }
 }
 
-/// Prints the events of a running service, one JSON object per line.
-pub(super) async fn events(listen: &Listen) -> Result<Output> {
-    let mut events = listen.client()?.events().await?;
-    while let Some(event) = events.next().await {
-        output::json_line(&event?)?;
+impl Events {
+    /// Prints the events of a running service, one JSON object per line.
+    pub(super) async fn run(self) -> Result<Output> {
+        let mut request = self.listen.client()?.events().kinds(self.kind);
+        if let Some(id) = self.since {
+            request = request.since(id);
+        }
+        let mut events = request.await?;
+        while let Some(event) = events.next().await {
+            output::json_line(&event?)?;
+        }
+        Ok(Output::silent())
     }
-    Ok(Output::silent())
 }
 
-/// Succeeds if the service is alive.
+/// Succeeds if the service is alive. Everyone may ask that: a wrong token must not make a container unhealthy.
 pub(super) async fn healthcheck(listen: &Listen) -> Result<Output> {
-    listen.client()?.health().await?;
+    listen.client()?.without_token().health().await?;
     Ok(Output::done("the service is alive"))
 }

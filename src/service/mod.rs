@@ -51,11 +51,12 @@ use config::{Fault, Strictness};
 pub(crate) use config::{help as settings_help, report as check_settings, shown as settings};
 use gateway::{Parked, Unparked};
 
-pub use client::{Client, Events, LedgerEntry, LedgerEvidence, LedgerQuery};
 pub use client::{
-    AcquireLease, Action, ActionRequest, Client, Events, HeldLease, Lease, Readiness, ServiceState,
-    SettingFault, SupervisorConnection,
+    AcquireLease, Action, ActionRequest, Client, Events, EventsRequest, HeldLease, Lease, LedgerEntry,
+    LedgerEvidence, LedgerQuery, Readiness, ServiceState, SettingFault, SupervisorConnection,
 };
+#[cfg(feature = "cli")]
+pub(crate) use client::{agent_beside, own_admin_token};
 pub use config::Config;
 
 /// Returns the time, truncated to milliseconds.

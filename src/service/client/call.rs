@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, header};
-use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
@@ -153,8 +152,8 @@ impl Client {
             .method(call.method.clone())
             .uri(call.path.as_ref())
             .header(header::HOST, self.address.host());
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+        if let Some(value) = self.credential.header()? {
+            request = request.header(header::AUTHORIZATION, value);
         }
         if let Some(key) = call.idempotency_key {
             request = request.header("idempotency-key", key);

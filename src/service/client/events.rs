@@ -1,13 +1,14 @@
 //! The stream of events.
 
 use std::fmt;
+use std::future::IntoFuture;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use http::{HeaderValue, header};
-use secrecy::ExposeSecret as _;
+use http::header;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -27,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Silence after which a client gives up the service. The service pings at least every minute.
 const SILENCE_LIMIT: Duration = Duration::from_secs(150);
 
+/// What is encoded in a query: all but the characters of ids and kinds.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b',');
+
 const OPERATION: &str = "GET /events";
 
 /// A connection to the service.
@@ -37,19 +41,23 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 type Socket = WebSocketStream<Box<dyn Connection>>;
 
 impl Client {
-    /// Opens the event stream of the service: the first event is the state, each further one a change.
+    /// Opens the event stream of the service: the first event is the state, each further one a change. Nothing is sent
+    /// before `.await`.
     ///
-    /// # Errors
-    /// `is_unreachable` if nothing listens on the address; `is_timeout` if no response comes within 5 s;
-    /// `is_unauthorized` if the service does not accept the token, or the client has no scope `events`; `is_rejected`
-    /// if the service has too many clients; `is_decode` if the response is not that of balena-agent.
-    pub async fn events(&self) -> Result<Events> {
-        timeout(DEADLINE, self.open_events())
-            .await
-            .unwrap_or_else(|_| Err(self.too_late_after(OPERATION, DEADLINE)))
+    /// ```no_run
+    /// # async fn example(agent: balena_agent::service::Client) -> balena_agent::Result<()> {
+    /// let mut events = agent.events().kinds(["lease_lost", "action_finished"]).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?); // JSON
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> EventsRequest {
+        EventsRequest { client: self.clone(), since: None, kinds: Vec::new() }
     }
 
-    async fn open_events(&self) -> Result<Events> {
+    async fn open_events(&self, path: &str) -> Result<Events> {
         let connected: std::io::Result<Box<dyn Connection>> = match &self.address {
             Address::Tcp(authority) => {
                 TcpStream::connect(authority.as_str()).await.map(|it| Box::new(it) as _)
@@ -57,13 +65,10 @@ impl Client {
             Address::Unix(path) => UnixStream::connect(path).await.map(|it| Box::new(it) as _),
         };
         let stream = connected.map_err(|cause| self.unreachable(OPERATION, &cause))?;
-        let mut request = format!("ws://{}/events", self.address.host())
+        let mut request = format!("ws://{}{path}", self.address.host())
             .into_client_request()
             .map_err(|cause| self.unreachable(OPERATION, &cause))?;
-        if let Some(token) = &self.token
-            && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        {
-            value.set_sensitive(true);
+        if let Some(value) = self.credential.header()? {
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
         match tokio_tungstenite::client_async(request, stream).await {
@@ -87,6 +92,59 @@ impl Client {
             }
             Err(cause) => Err(self.not_ours(OPERATION, &cause).with_source(cause)),
         }
+    }
+}
+
+/// The request for the event stream. Nothing is sent before `.await`.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `.await`"]
+pub struct EventsRequest {
+    client: Client,
+    since: Option<String>,
+    kinds: Vec<String>,
+}
+
+impl EventsRequest {
+    /// Goes on after the event with this `id`. If the service does not have what followed it, the first event is
+    /// `reset`, with the state.
+    pub fn since(mut self, id: impl Into<String>) -> Self {
+        self.since = Some(id.into());
+        self
+    }
+
+    /// Asks for events of these kinds only, e.g. `lease_lost`. Those about the stream itself come always.
+    pub fn kinds<T: Into<String>>(mut self, kinds: impl IntoIterator<Item = T>) -> Self {
+        self.kinds.extend(kinds.into_iter().map(Into::into));
+        self
+    }
+
+    fn path(&self) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+        let since = self.since.iter().map(|id| format!("since={}", encoded(id)));
+        let kinds = (!self.kinds.is_empty()).then(|| format!("kind={}", encoded(&self.kinds.join(","))));
+        let query: Vec<String> = since.chain(kinds).collect();
+        if query.is_empty() { "/events".to_owned() } else { format!("/events?{}", query.join("&")) }
+    }
+
+    async fn send(self) -> Result<Events> {
+        let path = self.path();
+        timeout(DEADLINE, self.client.open_events(&path))
+            .await
+            .unwrap_or_else(|_| Err(self.client.too_late_after(OPERATION, DEADLINE)))
+    }
+}
+
+impl IntoFuture for EventsRequest {
+    type Output = Result<Events>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// # Errors
+    /// `is_unreachable` if nothing listens on the address; `is_timeout` if no response comes within 5 s;
+    /// `is_unauthorized` if the service does not accept the token, or the client has no scope `events`;
+    /// `is_invalid_argument` for an id or kind that the service does not understand; `is_rejected` if the service has
+    /// too many clients; `is_decode` if the response is not that of balena-agent.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
     }
 }
 
@@ -146,5 +204,18 @@ impl Stream for Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_is_encoded() {
+        let client = Client::new("agent").unwrap();
+        assert_eq!(client.events().path(), "/events");
+        let request = client.events().since("a&b-7").kinds(["x", "y"]);
+        assert_eq!(request.path(), "/events?since=a%26b-7&kind=x,y");
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tasks::lock;
@@ -23,6 +23,8 @@ const PATH: &str = "/agent/v1/locks";
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
 /// Time for the service to answer beyond the wait for the lock.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Time for a release with all its attempts.
+const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before a renewal that failed is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Pause between two renewals that does not exhaust the rate that a client has, however short the TTL is.
@@ -285,13 +287,25 @@ impl HeldLease {
         self.client.call(call).await
     }
 
-    /// Releases the lease.
+    /// Releases the lease. While the service does not answer, tries again for 10 s: it may be restarting.
     ///
     /// # Errors
-    /// `is_conflict` or `is_not_found` if it had ended before, so that the work was not guarded to the end. The errors
-    /// of [`Client::health`]: the lease then ends after its TTL.
+    /// `is_conflict` if it had ended before, so that the work was not guarded to the end. The errors of
+    /// [`Client::health`]: the lease then ends after its TTL.
     pub async fn release(self) -> Result<()> {
-        let lease: Lease = self.client.call(Call::new(Method::DELETE, self.path.as_str())).await?;
+        let end = Instant::now() + RELEASE_LIMIT;
+        let lease: Lease = loop {
+            let call = Call::new(Method::DELETE, self.path.as_str()).deadline(RELEASE_LIMIT);
+            match self.client.call(call).await {
+                Ok(lease) => break lease,
+                Err(error) if is_passing(&error) && Instant::now() + RETRY_DELAY < end => {
+                    sleep(RETRY_DELAY).await;
+                }
+                // The service has forgotten it, as after a restart without a state directory.
+                Err(error) if error.is_not_found() => return Err(error.with_kind(ErrorKind::Conflict)),
+                Err(error) => return Err(error),
+            }
+        };
         if lease.state == "released" {
             return Ok(());
         }

@@ -3,10 +3,12 @@
 mod action;
 mod address;
 mod call;
+mod credential;
 mod events;
+mod find;
 mod health;
-mod ledger;
 mod lease;
+mod ledger;
 mod state;
 
 use std::fmt;
@@ -15,21 +17,19 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::http::HyperTransport;
 
 use address::Address;
+use credential::Credential;
 
 pub use action::{Action, ActionRequest};
-pub use events::Events;
-pub use ledger::{LedgerEntry, LedgerEvidence, LedgerQuery};
+pub use events::{Events, EventsRequest};
+#[cfg(feature = "cli")]
+pub(crate) use find::{agent_beside, own_admin_token};
 pub use lease::{AcquireLease, HeldLease, Lease};
+pub use ledger::{LedgerEntry, LedgerEvidence, LedgerQuery};
 pub use state::{Readiness, ServiceState, SettingFault, SupervisorConnection};
-
-/// The variable with the address of the service, in containers beside it.
-const ADDRESS: &str = "BALENA_AGENT_ADDRESS";
-/// The variable with the token of this client.
-const TOKEN: &str = "BALENA_AGENT_TOKEN";
 
 /// A client of a running `balena-agent run`. Clones share their idle connections.
 ///
@@ -46,7 +46,7 @@ const TOKEN: &str = "BALENA_AGENT_TOKEN";
 #[derive(Clone)]
 pub struct Client {
     address: Address,
-    token: Option<SecretString>,
+    credential: Credential,
     transport: Arc<HyperTransport>,
 }
 
@@ -60,29 +60,9 @@ impl Client {
         Address::parse("address", address.as_ref()).map(Self::with_address)
     }
 
-    /// Creates a client from `BALENA_AGENT_ADDRESS` (default `127.0.0.1:48485`) and `BALENA_AGENT_TOKEN` (optional).
-    ///
-    /// # Errors
-    /// `is_config` if a value can't be parsed.
-    pub fn from_env() -> Result<Self> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let address = match variable(ADDRESS) {
-            Some(text) => Address::parse(ADDRESS, &text.to_string_lossy())?,
-            None => SocketAddr::from(([127, 0, 0, 1], 48485)).into(),
-        };
-        let client = Self::with_address(address);
-        match variable(TOKEN) {
-            None => Ok(client),
-            Some(token) => match token.into_string() {
-                Ok(token) => client.token(token.trim().to_owned()),
-                Err(_) => Err(Error::new(ErrorKind::Config, format!("{TOKEN} is not UTF-8"))),
-            },
-        }
-    }
-
     fn with_address(address: Address) -> Self {
         let transport = Arc::new(HyperTransport::new(address.server()));
-        Self { address, token: None, transport }
+        Self { address, credential: Credential::None, transport }
     }
 
     /// Sets the token of this client, as in `AGENT_CLIENT_<NAME>_TOKEN` of the service. A client that the service knows
@@ -91,13 +71,7 @@ impl Client {
     /// # Errors
     /// `is_config` if the token has characters that no HTTP header can have.
     pub fn token(mut self, token: impl Into<SecretString>) -> Result<Self> {
-        let token = token.into();
-        let text = secrecy::ExposeSecret::expose_secret(&token);
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let why = "a token has to be printable ASCII without spaces";
-            return Err(Error::new(ErrorKind::Config, why));
-        }
-        self.token = Some(token);
+        self.credential = Credential::token(token.into())?;
         Ok(self)
     }
 }

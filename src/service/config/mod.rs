@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -220,6 +220,12 @@ impl Config {
 
     pub(crate) fn strictness(&self) -> Strictness {
         self.strictness
+    }
+
+    /// Returns the state directory as given, if it is a path that can be one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn configured_state_directory(&self) -> Option<PathBuf> {
+        self.text("AGENT_STATE_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
     /// Adds a fault from outside of the settings. The service is parked with it.

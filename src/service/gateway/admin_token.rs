@@ -47,6 +47,30 @@ impl AdminToken {
         }
     }
 
+    /// Finds the file that a service of this user made. Makes none.
+    ///
+    /// # Errors
+    /// `is_not_found` if there is none; `is_io` if its directory can't be read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn find(state_directory: Option<&Path>) -> Result<Self> {
+        let user = nix::unistd::geteuid().as_raw();
+        let directory = match state_directory {
+            Some(directory) => Some(directory.to_owned()),
+            None => own_places(user).into_iter().find(|place| check_private(place, user).is_ok()),
+        };
+        let path = directory.map(|directory| directory.join(NAME));
+        match path.map(|path| (fs::symlink_metadata(&path), path)) {
+            Some((Ok(_), path)) => Ok(Self { path }),
+            Some((Err(cause), path)) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(failed("read", &path, cause))
+            }
+            _ => Err(Error::new(ErrorKind::NotFound, "there is no admin token in this container").with_help(
+                "`balena-agent run` makes it at its first start: ask in its container, as its user, with its \
+                 AGENT_STATE_DIRECTORY",
+            )),
+        }
+    }
+
     /// Returns the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -105,9 +129,8 @@ impl AdminToken {
 /// Returns a directory that only this user can write to.
 fn own_directory() -> Result<PathBuf> {
     let user = nix::unistd::geteuid().as_raw();
-    let places = ["/run/balena-agent".into(), std::env::temp_dir().join(format!("balena-agent-{user}"))];
     let mut last = None;
-    for place in places {
+    for place in own_places(user) {
         match private_directory(&place, user) {
             Ok(()) => return Ok(place),
             Err(cause) => last = Some(failed("make", &place, cause)),
@@ -116,12 +139,20 @@ fn own_directory() -> Result<PathBuf> {
     Err(last.unwrap_or_else(|| Error::new(ErrorKind::Io, "no directory for the admin token")))
 }
 
+fn own_places(user: u32) -> [PathBuf; 2] {
+    ["/run/balena-agent".into(), std::env::temp_dir().join(format!("balena-agent-{user}"))]
+}
+
 fn private_directory(path: &Path, user: u32) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
         _ => {}
     }
-    // Somebody else may have made it, or a symlink.
+    check_private(path, user)
+}
+
+/// Somebody else may have made it, or a symlink.
+fn check_private(path: &Path, user: u32) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if found.is_dir() && found.uid() == user && found.mode() & 0o022 == 0 {
         return Ok(());
@@ -149,6 +180,11 @@ mod tests {
         let token = first.read().unwrap();
         assert_eq!(token.expose_secret().len(), 2 * LENGTH);
         let again = AdminToken::open(Some(&place)).unwrap();
+        #[cfg(feature = "cli")]
+        {
+            assert_eq!(AdminToken::find(Some(&place)).unwrap().path(), first.path());
+            assert!(AdminToken::find(Some(&place.join("nothing"))).unwrap_err().is_not_found());
+        }
         assert!(again.is(&TokenDigest::of(&token)));
         let newer = again.rotate().unwrap();
         assert!(!first.is(&TokenDigest::of(&token)) && first.is(&TokenDigest::of(&newer)), "read anew");

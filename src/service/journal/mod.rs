@@ -65,6 +65,8 @@ use crate::tasks::{self, StopSignal, lock};
 pub(crate) use change::{Change, Durability, Kind, Need};
 pub(crate) use directory::{StateDirectory, prepare};
 pub(crate) use error::StorageError;
+#[cfg(feature = "cli")]
+pub(crate) use owner::is_owned;
 pub(crate) use owner::{OwnedBy, Owner};
 pub(crate) use start::{OwnedJournal, open_owned};
 pub(crate) use status::{JournalStatus, Recovery};

@@ -134,6 +134,19 @@ impl Owner {
     }
 }
 
+/// Returns whether a living agent owns this directory. Changes nothing. An agent that starts at this very moment
+/// takes this look for another agent, and tries again a second later.
+#[cfg(feature = "cli")]
+pub(crate) fn is_owned(directory: &Path) -> bool {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    let file = options.open(directory.join(NAME));
+    file.is_ok_and(|file| {
+        let is_file = file.metadata().is_ok_and(|found| found.is_file());
+        is_file && matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+    })
+}
+
 enum Taken {
     Locked(Flock<File>),
     Busy(Option<Holder>),
