@@ -2,13 +2,16 @@
 #![cfg(all(feature = "cli", feature = "service", feature = "simulator"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it can't do")]
 
+mod admin_token;
 mod arguments;
+mod beside_agent;
 mod commands;
 mod hints;
 mod inside;
 mod lock_run;
 mod refusals;
 mod running;
+mod service_status;
 mod services;
 mod simulated;
 mod simulated_parts;

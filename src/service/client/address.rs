@@ -51,10 +51,15 @@ impl Address {
         // The names of compose services may have underscores.
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         let is_host = host.starts_with('[') || !host.is_empty() && host.bytes().all(is_part);
-        if !is_host || parsed.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
-            return fault("it has to be a host and a port");
+        // `Authority::port` takes a number that is too large for none.
+        let port = match authority.strip_prefix(host).map(|rest| rest.strip_prefix(':')) {
+            Some(Some(port)) => port.parse::<u16>().ok(),
+            _ => Some(DEFAULT_PORT),
+        };
+        match port {
+            Some(port) if is_host => Ok(Self::Tcp(format!("{host}:{port}"))),
+            _ => fault("it has to be a host and a port"),
         }
-        Ok(Self::Tcp(format!("{host}:{}", parsed.port_u16().unwrap_or(DEFAULT_PORT))))
     }
 
     pub(super) fn server(&self) -> ServerAddress {
