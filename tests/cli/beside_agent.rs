@@ -186,3 +186,37 @@ async fn what_the_agent_refuses_is_an_error_and_the_own_file_is_no_way_out() {
     assert_fails(&run(&nowhere, &command).await, 78, &["BALENA_AGENT_ADDRESS", "plain HTTP"]);
     assert_eq!(std::fs::read_dir(beside.device.lock_directory(1, "helper")).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn the_lease_continues_when_the_agent_is_killed_and_started_again() {
+    let mut beside = Beside::start("killed").await;
+    let held = beside.hold().await;
+    let before = beside.held().await;
+    beside.agent.kill().await.unwrap();
+    assert!(beside.is_locked(), "the file stays");
+    beside.agent = start(&beside.main).await;
+    let after = beside.held().await;
+    assert_eq!((after.len(), &after[0].id), (1, &before[0].id), "{after:?}");
+    assert!(beside.is_locked());
+    assert_eq!(go_on(held).await, (Some(7), String::new()));
+    assert_eq!(beside.held().await, []);
+    assert!(!beside.is_locked());
+}
+
+#[tokio::test]
+async fn in_the_service_of_the_agent_the_admin_token_is_enough() {
+    let beside = Beside::start("same").await;
+    let mut held =
+        agent(&beside.main, &["lock", "run", "--", "/bin/sh", "-c", "echo ready; read go; exit 7"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    assert_eq!(first_line(&mut held).await, "ready");
+    let leases = beside.held().await;
+    assert_eq!((leases.len(), &*leases[0].client), (1, "admin"), "{leases:?}");
+    assert_eq!(leases[0].reason, None, "other clients do not see it");
+    assert_eq!(go_on(held).await, (Some(7), String::new()));
+    assert_eq!(beside.held().await, []);
+}
