@@ -6,7 +6,7 @@ use std::process::Stdio;
 use balena_agent::service::Client;
 use serde_json::Value;
 
-use crate::support::{agent, assert_fails, device, free_address, run, stderr, stdout, until_ready};
+use crate::support::{agent, assert_fails, device, free_address, run, stderr, stdout, until_complete};
 
 #[tokio::test]
 async fn it_is_shown_and_replaced_while_the_service_runs() {
@@ -23,7 +23,7 @@ async fn it_is_shown_and_replaced_while_the_service_runs() {
     }
 
     let _service = agent(&environment, &["run"]).stderr(Stdio::null()).spawn().unwrap();
-    until_ready(&environment, &address).await;
+    until_complete(&address).await;
     let show = run(&environment, &["token", "show"]).await;
     assert_eq!(show.status.code(), Some(0), "{}", stderr(&show));
     let first = stdout(&show).trim_end().to_owned();

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Child;
 
 use crate::support::{
-    agent, assert_fails, device, first_line, free_address, pid, run, stderr, stdout, until_ready,
+    agent, assert_fails, device, first_line, free_address, pid, run, stderr, stdout, until_complete,
 };
 
 const TOKEN: &str = "helper-token-0123456789";
@@ -85,7 +85,7 @@ impl Drop for Beside {
 
 async fn start(main: &BTreeMap<String, String>) -> Child {
     let child = agent(main, &["run"]).stderr(Stdio::null()).spawn().unwrap();
-    until_ready(main, &main["AGENT_LISTEN"]).await;
+    until_complete(&main["AGENT_LISTEN"]).await;
     child
 }
 

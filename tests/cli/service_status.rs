@@ -5,7 +5,9 @@ use std::process::Stdio;
 use balena_agent::service::Client;
 use serde_json::Value;
 
-use crate::support::{agent, assert_fails, device, free_address, run, stderr, stdout, until_ready};
+use crate::support::{
+    agent, assert_fails, device, free_address, run, stderr, stdout, until_complete, until_ready,
+};
 
 #[tokio::test]
 async fn status_shows_readiness_supervisor_services_leases_and_faults() {
@@ -27,11 +29,8 @@ async fn status_shows_readiness_supervisor_services_leases_and_faults() {
     assert_fails(&run(&environment, &["status"]).await, 6, &[&address]);
 
     let _service = agent(&environment, &["run"]).stderr(Stdio::null()).spawn().unwrap();
-    until_ready(&environment, &address).await;
+    until_complete(&address).await;
     let modem = Client::new(&address).unwrap().token("modem-token-0123456789").unwrap();
-    while !modem.ready().await.unwrap().is_ready() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
     let lease = modem.lock("flash").reason("writes firmware").await.unwrap();
 
     let output = run(&environment, &["status"]).await;

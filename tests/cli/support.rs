@@ -62,6 +62,18 @@ pub(crate) async fn until_ready(environment: &BTreeMap<String, String>, address:
     panic!("the service at {address} does not come up");
 }
 
+/// Waits until the service knows the device and answers everything.
+pub(crate) async fn until_complete(address: &str) {
+    let client = balena_agent::service::Client::new(address).unwrap();
+    for _ in 0..400 {
+        if client.ready().await.is_ok_and(|readiness| readiness.is_ready()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the service at {address} is not ready");
+}
+
 pub(crate) fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
