@@ -29,6 +29,10 @@ const WAIT_LIMIT: Duration = Duration::from_secs(60);
 #[command(defer = true)]
 pub(super) enum LockCommand {
     /// Run a command while updates, restarts and reboots are blocked; waits for the lock up to --timeout (60s)
+    ///
+    /// With `BALENA_AGENT_ADDRESS`, or beside a `balena-agent run` of this service, the lock is a lease of that agent. It is
+    /// renewed while the command runs; if this process is killed, it ends after 5 min. What the agent refuses is an error:
+    /// this command then does not take the lock file itself.
     Run {
         /// Reason to show in `lock status`
         #[arg(long)]

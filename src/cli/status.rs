@@ -42,7 +42,8 @@ impl Status {
         if answers.readiness.faults.is_empty() {
             return Ok(output);
         }
-        output.rows(&["setting", "fault"], &answers.readiness.faults, "")
+        // Each names its setting.
+        output.rows(&["fault"], &answers.readiness.faults, "")
     }
 }
 
@@ -103,7 +104,8 @@ impl Answers {
             let supervisor = plain(&state.supervisor.state);
             lines.push(("supervisor", format!("{supervisor} for {since}{error}")));
             lines.extend(releases(state).map(|text| ("release", text)));
-            lines.extend(state.rest.get("journal").map(|journal| ("state kept", storage(journal))));
+            let journal = state.rest.get("journal").filter(|journal| !journal.is_null());
+            lines.extend(journal.map(|journal| ("state kept", storage(journal))));
         }
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let lines: Vec<String> =

@@ -135,6 +135,8 @@ async fn a_signal_releases_the_lease() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         let mut held = beside.hold().await;
         assert!(beside.is_locked());
+        // Else `wait` closes it, which ends the command too.
+        let _stdin = held.stdin.take();
         kill(pid(&held), signal).unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(30), held.wait()).await;
         assert_eq!(ended.unwrap().unwrap().code(), Some(128 + signal as i32));
@@ -176,8 +178,13 @@ async fn what_the_agent_refuses_is_an_error_and_the_own_file_is_no_way_out() {
     let mut waits = agent(&beside.helper, &["lock", "run", "--", "/bin/true"]).spawn().unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(waits.try_wait().unwrap().is_none(), "it does not wait");
+    let mut told_to_stop = agent(&beside.helper, &["lock", "run", "--", "/bin/true"]).spawn().unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    kill(pid(&told_to_stop), Signal::SIGTERM).unwrap();
+    assert_eq!(told_to_stop.wait().await.unwrap().code(), Some(128 + 15));
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(waits.wait().await.unwrap().code(), Some(0));
+    assert_eq!(beside.held().await, [], "neither of them left one");
 
     let mut nowhere = beside.helper.clone();
     nowhere.insert("BALENA_AGENT_ADDRESS".into(), free_address());

@@ -4,6 +4,7 @@
 
 mod admin_token;
 mod arguments;
+mod asked_actions;
 mod beside_agent;
 mod commands;
 mod hints;
