@@ -262,6 +262,8 @@ async fn faulty_settings_are_told_all_at_once_on_one_line() {
         ("BALENA_SUPERVISOR_API_KEY", "", &["BALENA_SUPERVISOR_API_KEY"]),
     ] {
         let (_device, mut environment) = device().await;
+        // An empty value counts as none, and then the older name counts.
+        environment.remove(&name.replace("BALENA", "RESIN"));
         environment.insert(name.to_owned(), value.to_owned());
         assert_fails(&run(&environment, &["config", "check"]).await, 78, words);
     }
