@@ -42,8 +42,7 @@ impl Status {
         if answers.readiness.faults.is_empty() {
             return Ok(output);
         }
-        // Each names its setting.
-        output.rows(&["fault"], &answers.readiness.faults, "")
+        output.rows(&[], &json!([]), &answers.faults())
     }
 }
 
@@ -124,6 +123,16 @@ impl Answers {
         services.flatten().collect()
     }
 
+    /// The faults of the settings. Each names its setting, and may have several lines.
+    fn faults(&self) -> String {
+        let lines = self.readiness.faults.iter().flat_map(|fault| {
+            let marks = std::iter::once("- ").chain(std::iter::repeat("  "));
+            marks.zip(fault.fault.lines()).map(|(mark, line)| format!("{mark}{}", plain(line)))
+        });
+        let lines: Vec<String> = std::iter::once("faults:".to_owned()).chain(lines).collect();
+        lines.join("\n")
+    }
+
     fn held(&self) -> Vec<Value> {
         let leases = self.leases.as_deref().unwrap_or_default().iter().filter(|lease| lease.is_held());
         leases
@@ -202,7 +211,10 @@ mod tests {
             json!({ "name": "flash", "client": "modem", "state": "held", "seconds_left": 240, "ttl": 300 });
         let ended = json!({ "name": "old", "client": "modem", "state": "released" });
         let mut answers = Answers {
-            readiness: serde_json::from_value(json!({ "status": "unavailable", "reason": "no answer" }))
+            readiness: serde_json::from_value(json!({
+                "status": "unavailable", "reason": "no answer",
+                "faults": [{ "setting": "A", "fault": "A is wrong:\n  a: 1" }, { "setting": "B", "fault": "B" }],
+            }))
                 .unwrap(),
             state: serde_json::from_value(state).unwrap(),
             leases: serde_json::from_value(json!([lease, ended]))
@@ -222,6 +234,7 @@ mod tests {
             answers.held(),
             [json!({ "lease": "flash", "client": "modem", "reason": null, "ends in": "4 min" })]
         );
+        assert_eq!(answers.faults(), "faults:\n- A is wrong:\n    a: 1\n- B");
         assert_eq!(answers.data().unwrap()["leases"][0]["name"], "flash");
         answers.state = None;
         assert_eq!(answers.text(now), "ready  no: no answer");
