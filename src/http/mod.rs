@@ -111,6 +111,13 @@ pub struct TransportError {
 }
 
 impl TransportError {
+    /// Returns whether the server closed the connection before a response.
+    #[cfg(feature = "service")]
+    pub(crate) fn is_closed(&self) -> bool {
+        let cause = self.cause.downcast_ref::<hyper::Error>();
+        self.sent || cause.is_some_and(|cause| cause.is_canceled() || cause.is_closed())
+    }
+
     /// Returns whether the server's response was not HTTP.
     pub(crate) fn is_garbled(&self) -> bool {
         self.cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)

@@ -28,10 +28,11 @@ async fn health_status_and_metrics() {
     assert_eq!(
         status["tasks"],
         json!([
-            { "name": "locks", "state": "running", "restarts": 0, "last_error": null },
-            { "name": "observer", "state": "running", "restarts": 0, "last_error": null },
-            { "name": "ledger", "state": "running", "restarts": 0, "last_error": null },
             { "name": "server", "state": "running", "restarts": 0, "last_error": null },
+            { "name": "observer", "state": "running", "restarts": 0, "last_error": null },
+            { "name": "locks", "state": "running", "restarts": 0, "last_error": null },
+            { "name": "ledger", "state": "running", "restarts": 0, "last_error": null },
+            { "name": "journal", "state": "running", "restarts": 0, "last_error": null },
         ])
     );
 

@@ -37,7 +37,8 @@ struct Operation {
 fn operations(document: &Value) -> Vec<Operation> {
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
+        let methods = methods.as_object().unwrap();
+        for (method, operation) in methods.iter().filter(|(key, _)| *key != "parameters") {
             found.push(Operation {
                 method: method.to_ascii_uppercase(),
                 path: path.replace("{name}", "main").replace("{id}", "none"),
@@ -147,10 +148,14 @@ async fn every_route_for_every_scope_and_every_way_of_being_known() {
         assert_eq!(anonymous != 403, is_open, "{what}: anonymous got {anonymous}");
         let Some(number) = scopes.iter().position(|scope| *scope == operation.scope) else { continue };
         let bearer = |kind: &str| format!("authorization: Bearer {}\r\n", token(kind, number));
-        let yes = ask(&bearer("YES")).await;
+        let answer = request(service.address, &head(operation, &bearer("YES"))).await;
+        let yes = answer.status;
+        // The fake supervisor does not know every action, and there is no action `none`.
+        let is_supervisors = answer.body.contains("\"supervisor_") || operation.path.contains("none");
         assert!(
-            ![401, 403, 404, 405, 429].contains(&yes) || operation.path.contains("none"),
-            "{what}: with it, {yes}"
+            ![401, 403, 405, 429].contains(&yes) && (yes != 404 || is_supervisors),
+            "{what}: with it, {yes} {}",
+            answer.body
         );
         let not = ask(&bearer("NOT")).await;
         assert_eq!(not == 403, operation.scope != "any", "{what}: with all others, {not}");

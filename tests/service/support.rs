@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -41,9 +43,38 @@ struct Answers {
     calls: usize,
 }
 
+/// Directories for agents, removed at the end.
+struct Directories {
+    path: PathBuf,
+    count: AtomicUsize,
+}
+
+impl Directories {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("balena-agent-service-{}-{number}", std::process::id());
+        Self { path: std::env::temp_dir().join(name), count: AtomicUsize::new(0) }
+    }
+
+    /// Makes one for another agent, so that agents of one test do not wait for each other.
+    fn another(&self) -> PathBuf {
+        let path = self.path.join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Directories {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
 /// A supervisor with four endpoints.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
+    directories: Directories,
     answers: Arc<Mutex<Answers>>,
     tasks: JoinSet<()>,
 }
@@ -67,6 +98,7 @@ impl Fake {
         };
         let mut fake = Self {
             address: listener.local_addr().unwrap(),
+            directories: Directories::new(),
             answers: Arc::new(Mutex::new(answers)),
             tasks: JoinSet::new(),
         };
@@ -157,8 +189,16 @@ async fn answer(mut stream: TcpStream, answers: Arc<Mutex<Answers>>) {
 
 /// A client of the fake.
 pub(crate) fn on(fake: &Fake) -> Balena {
+    with_lock(fake, &fake.directories.another().join("updates.lock"))
+}
+
+fn with_lock(fake: &Fake, lock: &Path) -> Balena {
     let address = format!("http://{}", fake.address);
-    let vars = [("BALENA_SUPERVISOR_ADDRESS", address.as_str()), ("BALENA_SUPERVISOR_API_KEY", KEY)];
+    let vars = [
+        ("BALENA_SUPERVISOR_ADDRESS", address.as_str()),
+        ("BALENA_SUPERVISOR_API_KEY", KEY),
+        ("BALENA_APP_LOCK_PATH", lock.to_str().unwrap()),
+    ];
     Balena::builder().environment(Environment::from_vars(vars).unwrap()).build()
 }
 
@@ -181,8 +221,10 @@ impl Running {
 
     /// Starts it on a free port, polling as the settings say.
     pub(crate) async fn start_as_told(fake: &Fake, config: Config) -> Self {
-        let config = config.listen("127.0.0.1:0");
-        let service = service::bind(on(fake), config).await.unwrap();
+        let state = fake.directories.another();
+        let balena = with_lock(fake, &state.join("updates.lock"));
+        let config = config.listen("127.0.0.1:0").state_directory(state);
+        let service = service::bind(balena, config).await.unwrap();
         let address = service.address();
         let (stop, stopped) = oneshot::channel();
         let mut task = JoinSet::new();
@@ -376,9 +418,12 @@ impl Process {
 
 /// The binary with what it needs to find the fake, and nothing else of this process's environment.
 pub(crate) fn command(fake: &Fake, arguments: &[&str]) -> Command {
+    let state = fake.directories.another();
     let mut command = Command::new(env!("CARGO_BIN_EXE_balena-agent"));
     command
         .env_clear()
+        .env("AGENT_STATE_DIRECTORY", &state)
+        .env("BALENA_APP_LOCK_PATH", state.join("updates.lock"))
         .env("BALENA_SUPERVISOR_ADDRESS", format!("http://{}", fake.address))
         .env("BALENA_SUPERVISOR_API_KEY", KEY)
         .args(arguments)

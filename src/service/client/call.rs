@@ -172,7 +172,8 @@ impl Client {
         let response = self.transport.send(request).await.map_err(|cause| match cause {
             cause if cause.is_garbled() => self.not_ours(&operation, &cause),
             cause if cause.sent && !call.is_idempotent() => self.unknown_outcome(&operation, &cause),
-            cause if cause.sent => self.cut_off(&operation, &cause),
+            // Also if nothing was sent: a busy service closes connections at once.
+            cause if cause.is_closed() && call.is_idempotent() => self.cut_off(&operation, &cause),
             cause => self.unreachable(&operation, &cause),
         })?;
         let status = response.status().as_u16();

@@ -115,7 +115,7 @@ async fn try_answer(
     }
     permit(operation, &caller, &params, head.headers())?;
     if !matches!(operation.access, Access::Anyone)
-        && let Some(reason) = context.standby.reason()
+        && let Some(reason) = context.standby.reason_after_start().await
     {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "standby", reason)
             .with_header(header::RETRY_AFTER, HeaderValue::from(1_u64)));

@@ -91,6 +91,8 @@ impl Owner {
         lock_directory: Option<&Path>,
     ) -> Result<Self, OwnedBy> {
         let mut owner = Self { locks: Vec::new(), faults: Vec::new() };
+        // One directory for both purposes, perhaps mounted twice, is locked once: the second lock would wait for the first.
+        let lock_directory = lock_directory.filter(|lock| !is_same(state_directory, lock));
         // All agents take them in this order.
         for directory in [state_directory, lock_directory].into_iter().flatten() {
             match lock_file(&directory.join(NAME)) {
@@ -145,6 +147,12 @@ pub(crate) fn is_owned(directory: &Path) -> bool {
         let is_file = file.metadata().is_ok_and(|found| found.is_file());
         is_file && matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     })
+}
+
+/// Returns whether both paths lead to one directory.
+fn is_same(one: Option<&Path>, other: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    one.and_then(id).is_some_and(|one| id(other) == Some(one))
 }
 
 enum Taken {

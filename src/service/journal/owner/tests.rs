@@ -47,6 +47,18 @@ fn both_are_taken_or_none() {
 }
 
 #[test]
+fn one_directory_for_both_purposes_is_no_other_agent() {
+    let dirs = Dirs::new("same");
+    let link = dirs.2.join("link");
+    std::os::unix::fs::symlink(&dirs.0, &link).unwrap();
+    for second in [&dirs.0, &link] {
+        let owner = Owner::try_take(Some(&dirs.0), Some(second)).unwrap();
+        assert!(owner.faults().is_empty(), "{:?}", owner.faults());
+        assert!(Owner::try_take(Some(second), Some(&dirs.1)).is_err(), "it is owned");
+    }
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_a_fault_and_no_owner() {
     let dirs = Dirs::new("missing");
     let owner = Owner::try_take(Some(&dirs.0), Some(&dirs.2.join("none"))).unwrap();
