@@ -347,7 +347,7 @@ fn not_started() -> (String, String) {
 fn outcome(error: &Error) -> (ActionState, Option<(String, String)>) {
     let (state, word) = match error.kind() {
         ErrorKind::Locked => (ActionState::Failed, "locked"),
-        ErrorKind::NotFound => (ActionState::Failed, "unknown_service"),
+        ErrorKind::NotFound => (ActionState::Failed, "supervisor_not_found"),
         ErrorKind::Conflict => (ActionState::Failed, "conflict"),
         ErrorKind::Unreachable => (ActionState::Failed, "supervisor_unreachable"),
         ErrorKind::Unauthorized => (ActionState::Failed, "supervisor_refused"),
@@ -356,11 +356,7 @@ fn outcome(error: &Error) -> (ActionState, Option<(String, String)>) {
         ErrorKind::Config => (ActionState::Failed, "not_configured"),
         _ => (ActionState::Failed, "supervisor_error"),
     };
-    let text = match error.advice() {
-        Some(advice) => format!("{error}; {advice}"),
-        None => error.to_string(),
-    };
-    (state, Some((word.to_owned(), text)))
+    (state, Some((word.to_owned(), error.to_string())))
 }
 
 #[cfg(test)]

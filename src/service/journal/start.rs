@@ -32,7 +32,7 @@ pub(crate) async fn open_owned(
     let directory = found.path().and_then(|path| match prepare(path) {
         Ok(()) => Some(path),
         Err(error) => {
-            faults.push(with_advice(&error));
+            faults.push(error.to_string());
             None
         }
     });
@@ -40,7 +40,7 @@ pub(crate) async fn open_owned(
     faults.extend_from_slice(owner.faults());
     let journal = match directory {
         Some(path) => Journal::open(path).await.unwrap_or_else(|error| {
-            faults.push(format!("{}; the agent keeps its state in memory only", with_advice(&error)));
+            faults.push(format!("{error}; the agent keeps its state in memory only"));
             Journal::in_memory()
         }),
         None => Journal::in_memory(),
@@ -51,13 +51,6 @@ pub(crate) async fn open_owned(
         ));
     }
     OwnedJournal { journal, owner, faults }
-}
-
-fn with_advice(error: &crate::Error) -> String {
-    match error.advice() {
-        Some(advice) if !error.to_string().contains(advice) => format!("{error}; {advice}"),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ async fn the_supervisors_refusals_are_told_apart() {
     assert_eq!(kind(locked), (ActionState::Failed, "locked".into()));
     fs::remove_file(foreign.join("updates.lock")).unwrap();
     let unknown = ended(agent.ask(ActionName::Restart, Some("mian"), None).await);
-    assert_eq!(kind(unknown), (ActionState::Failed, "unknown_service".into()));
+    assert_eq!(kind(unknown), (ActionState::Failed, "supervisor_not_found".into()));
     agent.device.stop_supervisor().await;
     let away = ended(agent.ask(ActionName::Identify, None, None).await);
     assert_eq!(kind(away), (ActionState::Failed, "supervisor_unreachable".into()));

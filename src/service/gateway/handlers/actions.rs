@@ -95,7 +95,7 @@ fn own_services(context: &Context) -> Option<Vec<String>> {
 fn failed(record: &ActionRecord) -> Refusal {
     let (status, kind) = match record.kind.as_deref() {
         Some("locked") => (StatusCode::LOCKED, "locked"),
-        Some("unknown_service") => (StatusCode::NOT_FOUND, "unknown_service"),
+        Some("supervisor_not_found") => (StatusCode::NOT_FOUND, "supervisor_not_found"),
         Some("conflict") => (StatusCode::CONFLICT, "conflict"),
         Some("supervisor_unreachable") => (StatusCode::SERVICE_UNAVAILABLE, "supervisor_unreachable"),
         Some("not_configured") => (StatusCode::SERVICE_UNAVAILABLE, "not_configured"),
