@@ -49,7 +49,14 @@ def headers():
 
 
 class Refused(Exception):
-    """The agent said no; the text is its reason."""
+    """The agent said no; the text is its reason, the kind a word for it."""
+
+    def __init__(self, status, text):
+        super().__init__(f"{status} {text.decode(errors='replace')}")
+        try:
+            self.kind = json.loads(text).get("kind")
+        except ValueError:
+            self.kind = None
 
 
 def call(method, path, body=None):
@@ -62,43 +69,45 @@ def call(method, path, body=None):
         response = agent.getresponse()
         text = response.read()
         if response.status >= 300:
-            raise Refused(f"{response.status} {text.decode(errors='replace')}")
-        return json.loads(text) if text else None
+            raise Refused(response.status, text)
+        return json.loads(text)
     finally:
         agent.close()
 
 
 class Lease:
-    """The update lock, renewed in the background until the end of the block."""
+    """The update lock, renewed in the background until the end of the block. `TTL` after the last renewal the agent
+    releases it by itself."""
 
     def __init__(self, reason):
-        self.reason = reason
+        self.granted = call("POST", "/agent/v1/locks", {"name": NAME, "ttl": TTL, "reason": reason})
         self.lost = None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.renew, daemon=True)
 
-    def hold(self):
-        self.granted = call("PUT", f"/agent/v1/locks/{NAME}", {"ttl": TTL, "reason": self.reason})
-
     def renew(self):
-        # The answer says when.
-        while not self.over.wait(self.granted.get("renew_after") or 20):
+        # The answer says after how many seconds.
+        pause = self.granted.get("renew_after") or 20
+        while not self.over.wait(pause):
             try:
-                self.hold()
-            except (Refused, OSError) as error:
-                self.lost = error
-                return
+                renewed = call("PUT", f"/agent/v1/locks/{NAME}", {"ttl": TTL})
+                pause = renewed.get("renew_after") or 20
+            except (Refused, OSError, http.client.HTTPException) as error:
+                if isinstance(error, Refused) and error.kind == "lease_ended":
+                    return
+                pause = 1  # the agent restarts: it continues the lease
 
     def __enter__(self):
-        self.hold()
         self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.over.set()
         self.thread.join()
-        if not self.lost:
-            call("DELETE", f"/agent/v1/locks/{NAME}")
+        ended = call("DELETE", f"/agent/v1/locks/{NAME}")
+        # Somebody may have deleted the lock meanwhile.
+        if ended["state"] != "released":
+            self.lost = ended.get("ended", ended["state"])
 
 
 def follow(seconds):
@@ -117,12 +126,13 @@ def follow(seconds):
 
 def main():
     try:
-        with Lease("an example in Python") as lease:
-            print("locked:", json.dumps(lease.granted), flush=True)
-            code = subprocess.call(["sh", "-c", os.environ.get("WORK", "echo working; sleep 2")])
+        lease = Lease("an example in Python")
     except (Refused, OSError) as error:
         print("not now:", error, file=sys.stderr)
         return 75
+    with lease:
+        print("locked:", json.dumps(lease.granted), flush=True)
+        code = subprocess.call(["sh", "-c", os.environ.get("WORK", "echo working; sleep 2")])
     if lease.lost:
         print("the lock was lost:", lease.lost, file=sys.stderr)
         return 1

@@ -26,20 +26,23 @@ call() {
     } | curl --silent --show-error --fail-with-body --max-time 40 --config - --request "$1" "$url$2"
 }
 
-# Takes the lock, or renews it.
-hold() {
-    call PUT "/agent/v1/locks/$name" '{"ttl": "60s", "reason": "an example of a shell script"}'
+# Takes the lock; 60 s after the last renewal the agent releases it by itself.
+lease=$(call POST /agent/v1/locks "{\"name\": \"$name\", \"ttl\": \"60s\", \"reason\": \"an example of a shell script\"}") || {
+    echo "not now: $lease" >&2
+    exit 75
 }
-
-lease=$(hold) || { echo "not now: $lease" >&2; exit 75; }
 echo "locked: $lease"
 
-# Renews while the command runs: the answer says when.
+# Renews while the command runs: the answer says after how many seconds. While the agent restarts, tries again; a lease
+# that has ended is a 409, and stays one.
 renew() {
     while :; do
         after=$(printf %s "$lease" | sed -n 's/.*"renew_after": *\([0-9]*\).*/\1/p')
         sleep "${after:-20}" >/dev/null 2>&1
-        lease=$(hold) || { echo "the lock is lost: $lease" >&2; exit 1; }
+        until lease=$(call PUT "/agent/v1/locks/$name" '{"ttl": "60s"}'); do
+            case $lease in *lease_ended*) exit 1 ;; esac
+            sleep 1 >/dev/null 2>&1
+        done
     done
 }
 renew &
@@ -50,8 +53,12 @@ code=0
 sh -c "${WORK:-echo working; sleep 2}" || code=$?
 
 kill "$renewal" 2>/dev/null || true
-call DELETE "/agent/v1/locks/$name" >/dev/null
-echo "released"
+# The answer is the lease as it ended: somebody may have deleted the lock meanwhile.
+ended=$(call DELETE "/agent/v1/locks/$name") || { echo "not released, so it ends after its 60 s: $ended" >&2; exit 1; }
+case $ended in
+    *'"state":"released"'*) echo "released" ;;
+    *) echo "the lock was lost: $ended" >&2; exit 1 ;;
+esac
 
 # The events of the next second, as server-sent events.
 {
