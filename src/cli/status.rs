@@ -33,10 +33,7 @@ impl Status {
         let output = Output::data(&answers.data()?)?.text(answers.text(Timestamp::now()));
         let output = output.rows(&["service", "status", "release"], &answers.services(), "no services")?;
         let output = match &answers.leases {
-            Ok(_) => {
-                let columns = ["lease", "client", "reason", "ends in"];
-                output.rows(&columns, &answers.held(), "no leases of the update lock")?
-            }
+            Ok(_) => output.rows(&LEASE_COLUMNS, &answers.held(), "no leases of the update lock")?,
             Err(why) => output.rows(&[], &json!([]), &format!("leases: {}", plain(why)))?,
         };
         if answers.readiness.faults.is_empty() {
@@ -134,17 +131,24 @@ impl Answers {
     }
 
     fn held(&self) -> Vec<Value> {
-        let leases = self.leases.as_deref().unwrap_or_default().iter().filter(|lease| lease.is_held());
-        leases
-            .map(|lease| {
-                let end = lease.seconds_left.and_then(|left| i64::try_from(left).ok());
-                json!({
-                    "lease": lease.name, "client": lease.client, "reason": lease.reason,
-                    "ends in": end.map_or_else(|| "without expiry".to_owned(), span),
-                })
-            })
-            .collect()
+        lease_rows(self.leases.as_deref().unwrap_or_default())
     }
+}
+
+/// The columns of [`lease_rows`].
+pub(super) const LEASE_COLUMNS: [&str; 4] = ["lease", "client", "reason", "ends in"];
+
+/// The held leases, for people.
+pub(super) fn lease_rows(leases: &[Lease]) -> Vec<Value> {
+    let held = leases.iter().filter(|lease| lease.is_held());
+    held.map(|lease| {
+        let end = lease.seconds_left.and_then(|left| i64::try_from(left).ok());
+        json!({
+            "lease": lease.name, "client": lease.client, "reason": lease.reason,
+            "ends in": end.map_or_else(|| "no time limit".to_owned(), span),
+        })
+    })
+    .collect()
 }
 
 fn applications(state: &ServiceState) -> impl Iterator<Item = (&String, &Value)> {

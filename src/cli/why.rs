@@ -66,11 +66,19 @@ fn timeline(entry: &LedgerEntry, now: Timestamp) -> String {
         "at an unknown time: the clock was not set".to_owned()
     };
     let who = if entry.through_agent {
-        format!("by {}", plain(&entry.actor))
+        match &*entry.actor {
+            "agent" => "by the agent".to_owned(),
+            actor => format!("by {}", plain(actor)),
+        }
     } else {
         "not through the agent".into()
     };
-    let target = entry.target.as_deref().map(|target| format!(" {}", plain(target))).unwrap_or_default();
+    let target = match &entry.target {
+        Some(target) => format!(" {}", plain(target)),
+        // Its own process, as no service is named.
+        None if matches!(&*entry.action, "start" | "stop" | "crash") => " of the agent".to_owned(),
+        None => String::new(),
+    };
     let forced = if entry.forced { ", forced" } else { "" };
     let mut text =
         format!("{when}\n  {}{target}: {}, {who}{forced}\n", plain(&entry.action), plain(&entry.result));

@@ -1,8 +1,7 @@
-//! The long-running service (`balena-agent run`): polls the supervisor and serves the device's state to other
-//! containers.
+//! The long-running service (`balena-agent run`): polls the supervisor, serves the device's state to other containers,
+//! and holds update locks and does actions for those that it knows.
 //!
-//! One task polls the supervisor and publishes snapshots on a `watch` channel. All endpoints read the latest
-//! snapshot:
+//! One task polls the supervisor and publishes snapshots on a `watch` channel, which the routes read:
 //!
 //! | path | answer |
 //! |---|---|
@@ -10,7 +9,8 @@
 //! | `GET /ready` | 200 when the supervisor answers and has loaded its state, else 503 with the reason |
 //! | `GET /status` | the latest snapshot as JSON |
 //! | `GET /metrics` | OpenMetrics text |
-//! | `GET /events` | WebSocket: the state first, then each change as one JSON object |
+//! | `GET /events` | WebSocket or server-sent events: the state first, then each event as one JSON object |
+//! | `/agent/v1/…` | state, ledger, leases of the update lock, actions: see `docs/api.md` and [`Client`] |
 //!
 //! ```no_run
 //! # async fn example() -> balena_agent::Result<()> {

@@ -67,7 +67,7 @@ async fn a_service_that_stops_by_itself_is_told_as_not_through_the_agent() {
     };
     let text = why(&[]).await;
     assert!(text.contains("  stop main: done, not through the agent\n  main stopped\n"), "{text}");
-    assert!(text.contains("  start: done, by agent\n"), "{text}");
+    assert!(text.contains("  start of the agent: done, by the agent\n"), "{text}");
     let data: Value = serde_json::from_str(&why(&["--json", "--action", "stop"]).await).unwrap();
     assert_eq!(data[0]["target"], "main");
     service.stop().await;

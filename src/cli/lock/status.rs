@@ -7,6 +7,8 @@ use crate::cli::Context;
 use crate::cli::output::Output;
 #[cfg(feature = "service")]
 use crate::cli::output::plain;
+#[cfg(feature = "service")]
+use crate::cli::status::{LEASE_COLUMNS, lease_rows};
 use crate::error::Result;
 #[cfg(feature = "service")]
 use crate::service::{Lease, agent_beside};
@@ -41,9 +43,8 @@ fn shown(status: Option<&LockStatus>, leases: Result<Vec<Lease>>) -> Result<(Out
         Ok(mut leases) => {
             leases.retain(Lease::is_held);
             data.insert("leases".to_owned(), json!(leases));
-            let columns = ["name", "client", "reason", "seconds_left"];
             let output = Output::data(&data)?.text(text);
-            let output = output.rows(&columns, &leases, "no leases of the agent")?;
+            let output = output.rows(&LEASE_COLUMNS, &lease_rows(&leases), "no leases of the agent")?;
             Ok((output, is_file_locked || !leases.is_empty()))
         }
         Err(error) => {

@@ -48,7 +48,7 @@ const HEADER_LIMIT: Duration = Duration::from_secs(4);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// Time to finish the current response when a connection closes.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
-/// Longest request head and largest buffer of a connection, in bytes. Bodies are never read.
+/// Longest request head and largest buffer of a connection, in bytes. Bodies have a limit of their own.
 const HEAD_LIMIT: usize = 16 * 1024;
 /// Pause after a failed accept: without free file descriptors every accept fails at once.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);

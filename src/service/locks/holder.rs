@@ -114,7 +114,7 @@ pub(crate) struct ServiceLockFile {
 
 /// How the agent names itself in the lock file.
 const OWNER: &str = "balena-agent run";
-const REASON: &str = "leases of other services: `balena-agent lock status`";
+const REASON: &str = "leases of its clients";
 
 impl ServiceLockFile {
     pub(crate) fn new(lock: UpdateLock) -> Self {
