@@ -12,8 +12,9 @@ use http::header::{self, HeaderValue};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::{HttpService, Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::clients::Origin;
@@ -43,8 +44,9 @@ const KEPT_ALIVE: usize = 40;
 const REQUESTS: u32 = 100;
 /// Time for a client to send its request head.
 const HEADER_LIMIT: Duration = Duration::from_secs(4);
-/// Lifetime of a connection. After it, the connection closes with the current response, at the latest 2 s later, even
-/// if the client does not read.
+/// Lifetime of a connection. After it, the connection closes with the current response: when its handler has answered,
+/// which takes a bounded time (a lease may be waited for 300 s), and at the latest 2 s later, even if the client does
+/// not read.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// Time to finish the current response when a connection closes.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
@@ -138,6 +140,8 @@ struct Serving {
     place: Arc<ConnectionSlot>,
     origin: Arc<Origin>,
     requests: AtomicU32,
+    /// How many requests are being answered.
+    under_way: watch::Sender<usize>,
     /// Set once a response is a stream: it has a slot of its own, and no end.
     streams: Arc<AtomicBool>,
 }
@@ -153,7 +157,9 @@ impl Service<Request<Incoming>> for Serving {
         let is_crowded = self.place.held() > KEPT_ALIVE;
         let answer = router::answer(self.context.clone(), self.origin.clone(), request);
         let (place, streams) = (self.place.clone(), self.streams.clone());
+        let under_way = UnderWay::count(&self.under_way);
         Box::pin(async move {
+            let _under_way = under_way;
             let (mut response, standing) = answer.await;
             let is_last = match standing {
                 Standing::Client => false,
@@ -173,6 +179,22 @@ impl Service<Request<Incoming>> for Serving {
     }
 }
 
+/// Counts one request as being answered, until it is dropped.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    fn count(requests: &watch::Sender<usize>) -> Self {
+        requests.send_modify(|count| *count += 1);
+        Self(requests.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 async fn serve(
     stream: Stream,
     origin: Origin,
@@ -182,6 +204,7 @@ async fn serve(
 ) {
     let place = Arc::new(place);
     let streams = Arc::new(AtomicBool::new(false));
+    let (under_way, mut answered) = watch::channel(0);
     let limit = {
         let streams = streams.clone();
         async move {
@@ -192,19 +215,17 @@ async fn serve(
         }
     };
     let (origin, requests) = (Arc::new(origin), AtomicU32::new(0));
-    let serving = Serving { context, place: place.clone(), origin, requests, streams };
+    let serving = Serving { context, place: place.clone(), origin, requests, under_way, streams };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_LIMIT)
         .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), serving)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
+    let connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = until_closed(connection, limit, &mut answered, stopping) => ended,
         () = place.evicted() => return,
-        () = limit => finish(connection).await,
-        () = stopping => finish(connection).await,
     };
     if let Err(error) = ended {
         // Connections of clients end all the time; no action is needed.
@@ -212,9 +233,83 @@ async fn serve(
     }
 }
 
-type Connection = http1::UpgradeableConnection<TokioIo<Stream>, Serving>;
-
-async fn finish(mut connection: Pin<&mut Connection>) -> hyper::Result<()> {
-    connection.as_mut().graceful_shutdown();
+/// Serves the connection. After `limit` it closes with the current response, when `answered` says that no request is
+/// being answered; after `stopping` within 2 s.
+async fn until_closed<I, S, B>(
+    mut connection: Pin<&mut http1::UpgradeableConnection<I, S>>,
+    limit: impl Future<Output = ()>,
+    answered: &mut watch::Receiver<usize>,
+    stopping: impl Future<Output = ()>,
+) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = B, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    let mut stopping = std::pin::pin!(stopping);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = limit => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                _ = answered.wait_for(|requests| *requests == 0) => {}
+                () = stopping => {}
+            }
+        }
+        () = stopping.as_mut() => connection.as_mut().graceful_shutdown(),
+    }
     timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    /// Asks something that takes this long; gives the answer.
+    async fn answer_after(time: Duration, stopping: impl Future<Output = ()>) -> String {
+        let (mut client, server) = duplex(1024);
+        let (under_way, mut answered) = watch::channel(0);
+        let service = service_fn(move |_: Request<Incoming>| {
+            let under_way = UnderWay::count(&under_way);
+            async move {
+                let _under_way = under_way;
+                sleep(time).await;
+                Ok::<_, Infallible>(http::Response::new(Full::new(bytes::Bytes::from_static(b"granted"))))
+            }
+        });
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        {
+            let connection = std::pin::pin!(connection);
+            let _ = until_closed(connection, sleep(CONNECTION_LIMIT), &mut answered, stopping).await;
+        }
+        let mut text = String::new();
+        // The end of the connection is an error where it was cut.
+        let _ = client.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_longer_than_the_life_of_a_connection_arrives() {
+        for seconds in [0, 59, 61, 90, 300] {
+            let answer = answer_after(Duration::from_secs(seconds), std::future::pending()).await;
+            assert!(answer.ends_with("granted"), "after {seconds} s: {answer:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_long_answer_when_the_service_stops() {
+        for (stop, seconds) in [(10, 11), (70, 71)] {
+            let stopping = sleep(Duration::from_secs(stop));
+            assert!(answer_after(Duration::from_secs(seconds), stopping).await.ends_with("granted"));
+        }
+        let started = tokio::time::Instant::now();
+        assert_eq!(answer_after(Duration::from_secs(300), sleep(Duration::from_secs(70))).await, "");
+        assert!(started.elapsed() < Duration::from_secs(73));
+    }
 }
