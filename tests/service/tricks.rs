@@ -3,7 +3,7 @@
 
 use balena_agent::service::Config;
 
-use crate::support::{Fake, Running, request};
+use crate::support::{Answer, Fake, Running, request};
 
 #[tokio::test]
 async fn tricks_with_paths_reach_nothing() {
@@ -79,6 +79,75 @@ async fn tricks_with_heads_are_refused() {
     ] {
         let answer = request(service.address, &head).await;
         assert_eq!(answer.status, status, "{head}{}", answer.body);
+    }
+    service.stop().await;
+}
+
+/// A client with all that is asked for here.
+const TOKEN: &str = "tricks-token-0123456789";
+
+/// Asks with a body, and more headers.
+async fn ask(service: &Running, line: &str, more: &str, body: &str) -> Answer {
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n{more}\r\n{body}",
+        body.len()
+    );
+    request(service.address, &head).await
+}
+
+#[tokio::test]
+async fn values_of_a_lease_that_make_no_sense_are_refused_by_their_name() {
+    let fake = Fake::start().await;
+    let config =
+        Config::default().set("AGENT_CLIENT_WEB", "locks state").set("AGENT_CLIENT_WEB_TOKEN", TOKEN);
+    let service = Running::start(&fake, config).await;
+    service.ready().await;
+    for (field, value) in [
+        ("ttl", "0"),
+        ("ttl", "-1"),
+        ("ttl", "1.5"),
+        ("ttl", "100000000000000000000"),
+        ("ttl", "\"0s\""),
+        ("ttl", "\"-5s\""),
+        ("ttl", "\"\""),
+        ("ttl", "\"1 year\""),
+        ("ttl", "\"24h 1ms\""),
+        ("ttl", "86401"),
+        ("ttl", "true"),
+        ("ttl", "[]"),
+        ("ttl", "{}"),
+        ("ttl", "null"),
+        ("wait", "-1"),
+        ("wait", "1.5"),
+        ("wait", "301"),
+        ("wait", "\"-1s\""),
+        ("wait", "[[]]"),
+        ("reason", &format!("\"{}\"", "\u{1f600}".repeat(201))),
+        ("not_after", "\"2020-01-01T00:00:00Z\""),
+    ] {
+        let ttl = if field == "ttl" { "" } else { "\"ttl\": 60, " };
+        let body = format!("{{{ttl}\"{field}\": {value}}}");
+        let answer = ask(&service, "PUT /agent/v1/locks/x", "", &body).await;
+        let json = answer.json();
+        assert_eq!((answer.status, &json["field"]), (400, &field.into()), "{body}: {json}");
+    }
+    let held = ask(&service, "GET /agent/v1/locks", "", "").await.json();
+    assert_eq!(held["leases"], serde_json::json!([]), "nothing was granted");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn two_idempotency_keys_are_none() {
+    let fake = Fake::start().await;
+    let config =
+        Config::default().set("AGENT_CLIENT_WEB", "actions:identify").set("AGENT_CLIENT_WEB_TOKEN", TOKEN);
+    let service = Running::start(&fake, config).await;
+    service.ready().await;
+    for keys in ["a\r\nidempotency-key: b", "a\r\nidempotency-key: a", "", "a b", "a, b", "\u{e9}"] {
+        let header = format!("idempotency-key: {keys}\r\n");
+        let answer = ask(&service, "POST /agent/v1/identify", &header, "{}").await;
+        assert_eq!((answer.status, &answer.json()["kind"]), (400, &"bad_idempotency_key".into()), "{keys}");
     }
     service.stop().await;
 }

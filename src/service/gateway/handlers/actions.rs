@@ -55,9 +55,12 @@ pub(crate) async fn run(context: Arc<Context>, call: Call, action: ActionName) -
         return Err(Refusal::bad_request("bad_value", "reason: it has at most 200 characters")
             .with("field", "reason"));
     }
-    // A value that is not text becomes an empty key, which is refused.
-    let key = call.headers().get("idempotency-key");
-    let idempotency_key = key.map(|key| key.to_str().unwrap_or_default().to_owned());
+    // A value that is not text, or is one of several, becomes an empty key, which is refused.
+    let mut keys = call.headers().get_all("idempotency-key").iter();
+    let idempotency_key = match (keys.next(), keys.next()) {
+        (key, None) => key.map(|key| key.to_str().unwrap_or_default().to_owned()),
+        (_, Some(_)) => Some(String::new()),
+    };
     let service = Some(call.param("name")).filter(|name| !name.is_empty()).map(str::to_owned);
     let target = ActionTarget { action, service };
     let request = ActionRequest { confirm: body.confirm, force, reason: body.reason, idempotency_key };
@@ -139,7 +142,7 @@ fn refusal(target: &ActionTarget, refused: Refused) -> Refusal {
         ),
         Refused::BadKey => Refusal::bad_request(
             "bad_idempotency_key",
-            "an Idempotency-Key has 1 to 128 visible ASCII characters",
+            "an Idempotency-Key has 1 to 128 visible ASCII characters, and there is one of them",
         ),
         Refused::NotRunning => Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,

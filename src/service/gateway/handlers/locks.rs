@@ -54,12 +54,13 @@ struct Body {
     wait: Option<Span>,
 }
 
-/// Seconds, or a text like `90s`, `10m`, `1h 30m`.
+/// Seconds, or a text like `90s`, `10m`, `1h 30m`. Anything else is kept apart, to be refused with the field's name.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Span {
     Seconds(u64),
     Text(String),
+    Other(serde::de::IgnoredAny),
 }
 
 impl Span {
@@ -70,8 +71,9 @@ impl Span {
                 let span: Option<SignedDuration> = text.parse().ok();
                 span.and_then(|span| Duration::try_from(span).ok())
             }
+            Self::Other(_) => None,
         };
-        parsed.ok_or_else(|| bad(field, "it has to be seconds or a text like \"90s\" or \"10m\""))
+        parsed.ok_or_else(|| bad(field, "it has to be whole seconds, or a text like \"90s\" or \"10m\""))
     }
 }
 
@@ -206,14 +208,20 @@ fn refusal(refused: Refused) -> Refusal {
 
 /// The body of `POST` and `PUT`.
 pub(crate) fn takes() -> Schema {
-    let span = |about: &str| string(about).set("type", serde_json::json!(["integer", "string"]));
+    let span = |about: &str| {
+        let kinds = serde_json::json!(["integer", "string"]);
+        string(about).set("type", kinds).set("minimum", 0).set("examples", serde_json::json!(["10m", 600]))
+    };
+    let one_of_both = serde_json::json!([{ "required": ["ttl"] }, { "required": ["keep"] }]);
     object(
         "`ttl` or `keep` is required.",
         [
             optional(
                 "name",
                 string("Letters, digits, `.`, `_`, `-`; `POST` makes one up without it.")
-                    .set("maxLength", 64),
+                    .set("pattern", r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$")
+                    .set("maxLength", 64)
+                    .set("examples", serde_json::json!(["flash-modem"])),
             ),
             optional("id", string("Renews only this grant: 409 if it has ended.")),
             optional("reason", string("Why the lock is held.").set("maxLength", 200)),
@@ -226,6 +234,7 @@ pub(crate) fn takes() -> Schema {
             optional("wait", span("How long to wait while others hold the lock; at most 300 s.")),
         ],
     )
+    .set("anyOf", one_of_both)
     .closed()
 }
 
