@@ -14,7 +14,7 @@ skip() { printf 'SKIP: %s: the service is not held against its OpenAPI document\
 
 command -v curl >/dev/null || skip "no curl"
 python3 -c 'import venv, ensurepip' 2>/dev/null || skip "no python3 with venv"
-venv=target/openapi-venv
+venv=$PWD/target/openapi-venv
 if ! [ -x "$venv/bin/schemathesis" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'schemathesis>=4,<5' openapi-spec-validator \
@@ -22,7 +22,7 @@ if ! [ -x "$venv/bin/schemathesis" ]; then
 fi
 
 cargo build --locked
-agent=target/debug/balena-agent
+agent=$PWD/target/debug/balena-agent
 work=$(mktemp -d)
 pids=()
 finish() {
@@ -54,6 +54,8 @@ token="Bearer $(cat "$work/state/admin-token")"
 curl -sf -H "authorization: $token" "$url/agent/v1/openapi.json" >"$work/openapi.json"
 "$venv/bin/openapi-spec-validator" "$work/openapi.json"
 
+# It keeps what it found in the working directory.
+cd "$work"
 "$venv/bin/schemathesis" run "$work/openapi.json" --url "$url" -H "Authorization: $token" \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-30}" --request-timeout 60 --continue-on-failure \
