@@ -86,7 +86,7 @@ impl RunRecord {
 pub(crate) fn explain(previous: &RunRecord, present: &RunRecord, now: &ClockReading) -> Observation {
     let is_same_boot = previous.boot_id == present.boot_id;
     let mut evidence = vec![match previous.stopped {
-        Some(stopped) => Evidence::new("sigterm", format!("SIGTERM was seen at {stopped}")),
+        Some(stopped) => Evidence::new("sigterm", format!("SIGTERM was seen at {stopped:.0}")),
         None => Evidence::new("sigterm", "no SIGTERM was seen"),
     }];
     evidence.push(if is_same_boot {
@@ -169,7 +169,7 @@ fn is_other_release(previous: &RunRecord, present: &RunRecord) -> bool {
 fn last_known(previous: &RunRecord, now: &ClockReading, evidence: &mut Vec<Evidence>) {
     let clock = if previous.trusted { "" } else { " by a clock that was not set" };
     let text = format!(
-        "the agent was last seen at {}{clock}, {} min after the boot",
+        "the agent was last seen at {:.0}{clock}, {} min after the boot",
         previous.last_seen,
         previous.uptime_seconds / 60
     );
@@ -178,7 +178,7 @@ fn last_known(previous: &RunRecord, now: &ClockReading, evidence: &mut Vec<Evide
         evidence.push(Evidence::new("supervisor", format!("the supervisor was {supervisor}")));
     }
     match booted(now) {
-        Some(booted) => evidence.push(Evidence::new("booted", format!("the device booted at {booted}"))),
+        Some(booted) => evidence.push(Evidence::new("booted", format!("the device booted at {booted:.0}"))),
         None => evidence.push(Evidence::new("clock", "the clock is not set yet, so times may be wrong")),
     }
 }

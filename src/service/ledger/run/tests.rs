@@ -66,7 +66,7 @@ fn what_changed_meanwhile_is_evidence() {
     let mut previous = run("a", STOPPED, Some("c1"), Some("r1"));
     previous.facts.os_version = Some("balenaOS 6.5.24".into());
     previous.version = "0.1.0".into();
-    let now = reading("2026-11-29T03:01:00Z", "b", 30);
+    let now = reading("2026-11-29T03:01:00.123456789Z", "b", 30);
     let mut present = RunRecord::new(&now, Some("c2".into()), "0.2.0");
     present.facts = Facts { os_version: Some("balenaOS 6.6.0".into()), ..previous.facts.clone() };
     let texts: Vec<String> =
