@@ -90,8 +90,8 @@ or set AGENT_STATE_DIRECTORY to a directory on a volume";
 /// mode: others may use it too. The journal's files have mode 0600.
 ///
 /// # Errors
-/// `is_config` if it is no directory or its parent is missing, `is_io` if this user may not write there or it is
-/// read-only. The agent can go on in memory.
+/// `is_config` if it is no directory or its parent is missing, `is_io` if this user may not write there. The
+/// agent can go on in memory.
 pub(crate) fn prepare(path: &Path) -> Result<()> {
     let fail = |cause: io::Error| unusable(path, &cause);
     match DirBuilder::new().mode(MODE).create(path) {
@@ -103,9 +103,11 @@ pub(crate) fn prepare(path: &Path) -> Result<()> {
     }
     // Dropped at once, which removes it.
     TempFile::beside(&path.join("write-test"), PRIVATE).map(drop).or_else(|cause| {
-        // A full disk is no reason to do without what is there.
+        // A disk that is full or can only be read is no reason to do without what is there.
         match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Ok(()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem => {
+                Ok(())
+            }
             _ => Err(fail(cause)),
         }
     })

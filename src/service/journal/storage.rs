@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::fs::{PRIVATE, TempFile, write_atomic};
@@ -67,20 +68,47 @@ impl FileStorage {
         Self { path: directory.join(NAME), directory: directory.to_owned(), current: None, next: None }
     }
 
-    fn file(&self, target: Target) -> io::Result<&File> {
-        let file = match target {
-            Target::Current => self.current.as_ref(),
-            Target::Next => self.next.as_ref().map(|(_, file)| file),
-        };
-        file.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    /// Checks that the next start will find this file: its directory may have been deleted.
+    fn check_place(&self, file: &File) -> io::Result<()> {
+        let (ours, there) = (file.metadata()?, fs::symlink_metadata(&self.path)?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the journal was deleted, or another file is in its place",
+        ))
     }
+
+    fn file(&self, target: Target) -> io::Result<&File> {
+        match target {
+            // Without one, it can only be read: otherwise it is written first as the next one.
+            Target::Current => self.current.as_ref().ok_or_else(|| Errno::EROFS.into()),
+            Target::Next => {
+                self.next.as_ref().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+        }
+    }
+}
+
+/// What the file system allows with the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
 impl Storage for FileStorage {
     fn read(&mut self, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = match OpenOptions::new().read(true).write(true).custom_flags(flags).open(&self.path) {
-            Ok(file) => file,
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags);
+        let (file, access) = match options.clone().write(true).open(&self.path) {
+            Ok(file) => (file, Access::Write),
+            // What is there counts.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                (options.open(&self.path)?, Access::Read)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -89,7 +117,7 @@ impl Storage for FileStorage {
         }
         let mut bytes = Vec::new();
         (&file).take(limit).read_to_end(&mut bytes)?;
-        self.current = Some(file);
+        self.current = (access == Access::Write).then_some(file);
         Ok(Some(bytes))
     }
 
@@ -104,7 +132,12 @@ impl Storage for FileStorage {
     }
 
     fn sync(&mut self, target: Target) -> io::Result<()> {
-        self.file(target)?.sync_data()
+        let file = self.file(target)?;
+        file.sync_data()?;
+        match target {
+            Target::Current => self.check_place(file),
+            Target::Next => Ok(()),
+        }
     }
 
     fn replace(&mut self) -> io::Result<()> {

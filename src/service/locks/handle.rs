@@ -116,6 +116,8 @@ impl Locks {
         if self.journal.set(journal.clone()).is_err() {
             return;
         }
+        // What was read is on the disk.
+        self.is_durable.store(journal.status().directory.is_some(), Ordering::Relaxed);
         let now = self.clock.read();
         *self.leases() = Some(Leases::start(lock, self.limits, &entries, records, parked, &now));
         self.tell();

@@ -20,11 +20,14 @@ pub(crate) fn ready(context: &Context, call: &Call) -> Response {
     // Faults contain values of settings.
     let is_told = call.caller.allows(&Scope::State);
     let faults = if is_told { faults(context) } else { Vec::new() };
-    let readiness = context.readiness();
-    if readiness.is_ok() && !faults.is_empty() {
-        return reply(StatusCode::OK, &json!({ "status": "ok", "faults": faults }));
+    match context.readiness() {
+        readiness if faults.is_empty() => health(readiness, call),
+        Ok(()) => reply(StatusCode::OK, &json!({ "status": "ok", "faults": faults })),
+        Err(reason) => {
+            let body = json!({ "status": "unavailable", "reason": reason, "faults": faults });
+            reply(StatusCode::SERVICE_UNAVAILABLE, &body)
+        }
     }
-    health(readiness, call)
 }
 
 /// The faults in the settings, and that of the storage as long as it does not work.
