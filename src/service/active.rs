@@ -146,25 +146,27 @@ impl Active {
         let observed = context.clone();
         tasks.supervise("observer", OnEnd::Restart, move |stop| device::run(observed.clone(), stop));
         let mut shutdown = std::pin::pin!(shutdown);
-        let (failed, owner) = tokio::select! {
+        let mut owner = None;
+        let failed = tokio::select! {
             biased;
-            () = &mut shutdown => (None, None),
-            error = tasks.fatal() => (Some(error), None),
-            owner = act(&context, &tasks) => {
-                let failed = tokio::select! {
-                    () = shutdown => None,
-                    error = tasks.fatal() => Some(error),
-                };
-                (failed, Some(owner))
-            }
+            () = &mut shutdown => None,
+            error = tasks.fatal() => Some(error),
+            () = act(&context, &tasks, &mut owner) => tokio::select! {
+                () = shutdown => None,
+                error = tasks.fatal() => Some(error),
+            },
         };
         tracing::info!("service stopping");
         context.events.publish(events::EventKind::AgentStopping, &());
-        if owner.is_some() {
+        if context.standby.reason().is_none() {
             write_stop(&context).await;
         }
         if !tasks.drain(DRAIN_LIMIT).await {
             tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
+        }
+        // A stop amid the start comes before their task.
+        if timeout(LAST_ENTRY_LIMIT, context.locks.stop()).await.is_err() {
+            tracing::warn!(limit = ?LAST_ENTRY_LIMIT, "the stop of the leases was not written in time");
         }
         if let Some(journal) = context.journal.get()
             && let Err(error) = journal.flush().await
@@ -178,12 +180,16 @@ impl Active {
 }
 
 /// Waits until no other agent owns the state, continues what the last run left, and starts the parts that act.
-async fn act(context: &Arc<Context>, tasks: &TaskSet) -> Owner {
+///
+/// The owner is in `owned` from then on, also if this future is dropped: no other agent may act before the parts that
+/// have started have ended.
+async fn act(context: &Arc<Context>, tasks: &TaskSet, owned: &mut Option<Owner>) {
     let OwnedJournal { journal, owner, faults } = own(&context.balena, &context.config, |other| {
         tracing::warn!("waiting: {other}");
         context.standby.wait_for(other.to_string());
     })
     .await;
+    *owned = Some(owner);
     if !faults.is_empty() {
         context.faults.set("AGENT_STATE_DIRECTORY", faults.join("; "));
     }
@@ -209,7 +215,6 @@ async fn act(context: &Arc<Context>, tasks: &TaskSet) -> Owner {
         serve(tasks, context, "socket server", sockets);
     }
     context.standby.end();
-    owner
 }
 
 /// Opens the journal as its only owner. Calls `busy` for each other agent that it waits for.
@@ -222,20 +227,23 @@ async fn own(balena: &Balena, config: &Checked, busy: impl FnMut(&OwnedBy)) -> O
 
 /// While the settings can't work: continues the leases of the last run for at most an hour, and grants no new one. So
 /// the release with the correction is not held back for longer.
-pub(super) async fn honour_leases(balena: &Balena, shutdown: impl Future<Output = ()>) {
-    let config = Checked::default();
+///
+/// `config` are the settings without those at fault: the leases are in the state directory of the last run.
+pub(super) async fn honour_leases(balena: &Balena, config: &Checked, shutdown: impl Future<Output = ()>) {
     let tasks = TaskSet::new();
     let keep = async {
-        let OwnedJournal { journal, owner, .. } = own(balena, &config, |_| ()).await;
+        let OwnedJournal { journal, owner, .. } = own(balena, config, |_| ()).await;
         let clock: Arc<dyn ServiceClock> = Arc::new(SystemClock::new());
-        let locks = Arc::new(Locks::new(balena.update_lock(), lease_limits(&config), clock, Box::new(drop)));
+        let locks = Arc::new(Locks::new(balena.update_lock(), lease_limits(config), clock, Box::new(drop)));
         locks.start(&journal, locks::Parked::Yes).await;
         tasks.supervise("locks", OnEnd::Restart, move |stop| locks::run(locks.clone(), stop));
         std::future::pending::<()>().await;
         drop(owner);
     };
+    // Dropped last: it has the owner.
+    let mut keep = std::pin::pin!(keep);
     tokio::select! {
-        () = keep => {}
+        () = &mut keep => {}
         () = shutdown => drop(tasks.drain(LAST_ENTRY_LIMIT).await),
     }
 }

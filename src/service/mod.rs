@@ -172,7 +172,7 @@ impl Service {
         loop {
             match state {
                 State::Active(active) => return active.run(shutdown).await,
-                State::Parked(parked) => match park(parked, &balena, &mut shutdown).await {
+                State::Parked(parked) => match park(parked, &balena, &config, &mut shutdown).await {
                     Unparked::Shutdown => return Ok(()),
                     Unparked::AddressIsThere => state = State::new(&balena, &config).await?,
                 },
@@ -182,9 +182,15 @@ impl Service {
 }
 
 /// Runs a parked service, and the leases of the last run beside it.
-async fn park(parked: Parked, balena: &Balena, shutdown: impl Future<Output = ()>) -> Unparked {
+async fn park(
+    parked: Parked,
+    balena: &Balena,
+    config: &Config,
+    shutdown: impl Future<Output = ()>,
+) -> Unparked {
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
-    let leases = active::honour_leases(balena, async {
+    let config = config.without_faults();
+    let leases = active::honour_leases(balena, &config, async {
         let _ = end.await;
     });
     let parked = async {

@@ -94,6 +94,16 @@ impl Config {
         Err(Refused { listen, faults })
     }
 
+    /// Returns the settings that have no fault, and the default of each one that has. A parked service works with them.
+    pub(crate) fn without_faults(&self) -> Checked {
+        let mut checked = Checked::default();
+        for setting in SETTINGS {
+            // A fault leaves the default.
+            let _ = self.apply(setting, &mut checked);
+        }
+        checked
+    }
+
     fn apply(&self, setting: &Setting, to: &mut Checked) -> std::result::Result<(), Fault> {
         let name = setting.name;
         let Some(text) = self.text(name).filter(|_| !matches!(setting.kind, Kind::Client(_))) else {
