@@ -10,13 +10,19 @@
 
 mod answers;
 mod followers;
+mod handover;
 mod ledger;
 mod life;
 mod outages;
 mod parked;
+mod place;
 mod pressure;
 mod process;
+#[cfg(feature = "simulator")]
+mod reboots;
+mod restarts;
 mod scopes;
 mod server_sent;
+mod storage;
 mod support;
 mod tricks;

@@ -106,6 +106,11 @@ impl Fake {
         fake
     }
 
+    /// Makes a directory that is removed with the fake.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.directories.another()
+    }
+
     fn serve(&mut self, listener: TcpListener) {
         let answers = self.answers.clone();
         self.tasks.spawn(async move {
@@ -408,6 +413,14 @@ impl Process {
 }
 
 impl Process {
+    /// Starts this command, which listens on a port that was free a moment ago.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        Self::of(command.args(["run", "--listen", &address.to_string()]).spawn().unwrap(), address)
+    }
+
     /// Asks `balena-agent healthcheck`; gives how long that took, if it succeeded.
     pub(crate) async fn healthcheck(&self, fake: &Fake) -> Option<Duration> {
         let started = std::time::Instant::now();
