@@ -73,10 +73,11 @@ fn timeline(entry: &LedgerEntry, now: Timestamp) -> String {
     } else {
         "not through the agent".into()
     };
-    let target = match &entry.target {
+    let is_own = matches!(&*entry.action, "start" | "stop" | "crash");
+    let target = match entry.target.as_deref() {
+        // Its own process.
+        None | Some("agent") if is_own => " of the agent".to_owned(),
         Some(target) => format!(" {}", plain(target)),
-        // Its own process, as no service is named.
-        None if matches!(&*entry.action, "start" | "stop" | "crash") => " of the agent".to_owned(),
         None => String::new(),
     };
     let forced = if entry.forced { ", forced" } else { "" };
