@@ -199,10 +199,7 @@ fn refusal(refused: Refused) -> Refusal {
                 .with("holder", holder)
                 .with("visible", "own directory")
         }
-        Refused::NotHeld(error) => match error.advice() {
-            Some(advice) => unavailable(&format!("{error}; {advice}")),
-            None => unavailable(&error.to_string()),
-        },
+        Refused::NotHeld(error) => unavailable(&error.to_string()),
     }
 }
 
