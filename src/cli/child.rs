@@ -31,6 +31,13 @@ pub(super) fn command(words: &[OsString]) -> Result<Command> {
     };
     let mut command = Command::new(program);
     command.args(arguments);
+    // The tokens of other clients are of no use to the command.
+    let is_token = |name: &OsString| {
+        name.to_str().is_some_and(|name| name.starts_with("AGENT_CLIENT_") && name.ends_with("_TOKEN"))
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_token(name)) {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

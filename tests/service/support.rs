@@ -1,11 +1,12 @@
 //! A supervisor that the test steers, the service under test, and small HTTP and log helpers.
 
-use std::cell::RefCell;
+mod logs;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balena_agent::service::{self, Config};
@@ -18,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+pub(crate) use logs::capture_logs;
 
 /// The fake's key: a word that appears nowhere else.
 pub(crate) const KEY: &str = "k3ykeyk3y0123456789abcdefk3ykeyk";
@@ -81,7 +84,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) async fn start() -> Self {
-        start_logging();
+        logs::start_logging();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let main = json!({ "status": "Running", "image": "main", "downloadProgress": null, "releaseId": 3 });
         let answers = Answers {
@@ -280,68 +283,6 @@ pub(crate) async fn request(address: SocketAddr, head: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.into(), body: body.into() }
-}
-
-/// What was logged on this thread.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-thread_local! {
-    static CAPTURED: RefCell<Option<Log>> = const { RefCell::new(None) };
-}
-
-/// Writes to what this thread captures.
-struct ToThisThread;
-
-impl std::io::Write for ToThisThread {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        CAPTURED.with_borrow(|log| {
-            if let Some(Log(log)) = log {
-                log.lock().unwrap().extend_from_slice(bytes);
-            }
-        });
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// One subscriber for all threads, before anything is logged: with one for each thread, a line that several
-/// threads log for the first time at once may get lost.
-fn start_logging() {
-    static STARTED: OnceLock<()> = OnceLock::new();
-    STARTED.get_or_init(|| {
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(|| ToThisThread)
-            .init();
-    });
-}
-
-/// Ends the capture.
-pub(crate) struct Capture;
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        CAPTURED.set(None);
-    }
-}
-
-/// Captures everything that is logged on this thread, down to the finest level.
-pub(crate) fn capture_logs() -> (Log, Capture) {
-    start_logging();
-    let log = Log::default();
-    CAPTURED.set(Some(log.clone()));
-    (log, Capture)
 }
 
 /// Waits for an event of this type and gives it; a state that arrives instead must not hide it, so tests

@@ -86,7 +86,7 @@ impl LeaseView {
             since: lease.since,
             seconds_left: left.map(|left| left.as_secs()),
             expires_at,
-            renew_after: left.map(|left| left.as_secs() / 3),
+            renew_after: left.map(|left| (left.as_secs() / 3).max(1)),
             not_after: lease.not_after,
             not_after_observed: lease.not_after.map(|_| now.trusted),
             revoked_in: lease.revoked_at.filter(|_| is_held).map(until),
