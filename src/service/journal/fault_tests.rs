@@ -213,6 +213,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn a_removal_after_an_uncertain_refusal_is_in_the_file() {
+    let mut uncertain = 0;
+    for second in 2..16 {
+        let mut bench = Bench::open(&Disk::new(second));
+        let now = bench.disk.state().calls;
+        // The sync of the frame fails, and then one call of writing a new file.
+        for after in [1, usize::try_from(second).unwrap()] {
+            bench.disk.state().faults.insert(now + after, Fault::Fails(ErrorKind::Other));
+        }
+        let refused = bench.commit(vec![put("k", "refused")], Need::Durable);
+        uncertain += usize::from(refused.is_err_and(|error| error.is_uncertain()));
+        if bench.commit(vec![delete("k")], Need::Durable) == Ok(Durability::Durable) {
+            for _ in 0..8 {
+                let found = replay_or_fresh(&bench.disk.power_cut().bytes()).live;
+                assert_eq!(found.get(Kind::LEASE, "k"), None, "the fault at call {second}");
+            }
+        }
+    }
+    assert!(uncertain > 0, "no fault was at the sync of the directory");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

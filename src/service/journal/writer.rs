@@ -69,7 +69,7 @@ pub(super) struct Writer {
     /// Length of the file: zeros from `end` to here.
     capacity: u64,
     trust: Trust,
-    /// Some live entries are not in the file, or removed ones still are.
+    /// Some live entries are not in the file, or removed or refused ones may be.
     is_behind: bool,
     first_pause: Duration,
     pause: Duration,
@@ -154,7 +154,11 @@ impl Writer {
             }
             let (at, length) = (self.end, frame_of(changes, self.sequence).len());
             return self.rewrite(live, changes, Attempt::Now).map_err(|error| {
-                if error.is_uncertain() || self.erase(at, length).is_ok() { error } else { error.uncertain() }
+                if error.is_uncertain() || self.erase(at, length).is_ok() {
+                    return error;
+                }
+                self.is_behind = true;
+                error.uncertain()
             });
         }
         self.rewrite(live, changes, attempt)
@@ -272,6 +276,8 @@ impl Writer {
             Err(error) => {
                 self.next_attempt = Instant::now().checked_add(self.pause);
                 self.pause = self.pause.saturating_mul(2).min(MAX_PAUSE);
+                // The file may have changes now that were refused: a removal of their keys has to be written too.
+                self.is_behind |= error.is_uncertain();
                 Err(self.failed(error))
             }
         }
