@@ -24,7 +24,7 @@ fn taken(features: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 const CLI: &[&str] = &["clap", "clap_builder", "anstyle"];
-const SERVICE: &[&str] = &["axum", "axum-core", "tokio-tungstenite", "tungstenite"];
+const SERVICE: &[&str] = &["tokio-tungstenite", "tungstenite"];
 const SIMULATOR: &[&str] = &["tempfile"];
 const TLS: &[&str] = &["rustls", "ring", "webpki-roots", "tokio-rustls"];
 

@@ -64,10 +64,17 @@ fn only_what_was_ours_is_taken_over() {
 
     // Its maker lives, whatever became of the flock.
     let elsewhere = Dir::new();
-    let held = elsewhere.lock().acquire().try_now().unwrap();
-    fs::copy(held.path(), dir.path()).unwrap();
+    let holder = elsewhere.child("hold").expect("held");
+    fs::copy(elsewhere.path(), dir.path()).unwrap();
     assert_eq!(dir.lock().status().unwrap().state, LockState::Held);
     locked(dir.lock().acquire().take_over_stale().try_now());
+    holder.kill();
+
+    // This process is its maker, and has no flock on it: nothing here holds it.
+    let own = Dir::new();
+    let held = own.lock().acquire().try_now().unwrap();
+    fs::copy(held.path(), dir.path()).unwrap();
+    assert_eq!(dir.lock().status().unwrap().state, LockState::Stale);
     held.release().unwrap();
 
     // Its maker's line and somebody's flock: in use.
