@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::clock::{ServiceClock, SystemClock};
 use super::config::Checked;
@@ -19,11 +19,14 @@ use crate::Balena;
 use crate::error::Result;
 use crate::tasks::{OnEnd, TaskSet};
 
-/// Time from the stop request to the end. Container engines kill after 10 s.
-const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+/// Time from the stop request to the end, with all steps. Container engines kill after 10 s.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// Time for the last entry of a run. The journal may wait for slow storage.
 const LAST_ENTRY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The part of [`STOP_LIMIT`] for what is written after the tasks have ended.
+const LAST_WRITES_LIMIT: Duration = Duration::from_secs(1);
 
 /// Returns the secrets that must not come into the ledger.
 fn secrets(balena: &Balena, config: &Checked) -> ledger::Secrets {
@@ -40,7 +43,6 @@ fn log_start(context: &Context, addresses: &[SocketAddr]) {
         version = %env!("CARGO_PKG_VERSION"),
         address = %words(addresses),
         supervisor = context.supervisor_address().map(tracing::field::display),
-        answers = %gateway::paths().join(" "),
         events_clients = config.events_clients,
         poll_quick = ?config.poll_quick,
         poll_slow = ?config.poll_slow,
@@ -157,21 +159,17 @@ impl Active {
             },
         };
         tracing::info!("service stopping");
+        let deadline = Instant::now() + STOP_LIMIT;
         context.events.publish(events::EventKind::AgentStopping, &());
         if context.standby.reason().is_none() {
             write_stop(&context).await;
         }
-        if !tasks.drain(DRAIN_LIMIT).await {
-            tracing::warn!(limit = ?DRAIN_LIMIT, "some tasks did not end in time and were aborted");
+        let grace = (deadline - LAST_WRITES_LIMIT).saturating_duration_since(Instant::now());
+        if !tasks.drain(grace).await {
+            tracing::warn!(?grace, "some tasks did not end in time and were aborted");
         }
-        // A stop amid the start comes before their task.
-        if timeout(LAST_ENTRY_LIMIT, context.locks.stop()).await.is_err() {
-            tracing::warn!(limit = ?LAST_ENTRY_LIMIT, "the stop of the leases was not written in time");
-        }
-        if let Some(journal) = context.journal.get()
-            && let Err(error) = journal.flush().await
-        {
-            tracing::warn!(%error, "the last changes could not be written");
+        if timeout_at(deadline, write_rest(&context)).await.is_err() {
+            tracing::warn!(limit = ?STOP_LIMIT, "the last changes were not written in time");
         }
         // The next agent may act from here on.
         drop(owner);
@@ -264,6 +262,16 @@ async fn write_stop(context: &Context) {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(%error, "can't write that the agent was told to stop"),
         Err(_) => tracing::warn!(limit = ?LAST_ENTRY_LIMIT, "the stop was not written in time"),
+    }
+}
+
+/// Writes what the tasks have left. A stop amid the start comes before the task of the leases.
+async fn write_rest(context: &Context) {
+    context.locks.stop().await;
+    if let Some(journal) = context.journal.get()
+        && let Err(error) = journal.flush().await
+    {
+        tracing::warn!(%error, "the last changes could not be written");
     }
 }
 

@@ -59,6 +59,9 @@ pub use client::{
 pub(crate) use client::{agent_beside, own_admin_token};
 pub use config::Config;
 
+/// Longest reason that a client may give, in characters.
+const REASON_LIMIT: usize = 200;
+
 /// Returns the time, truncated to milliseconds.
 fn now() -> Timestamp {
     let now = Timestamp::now();

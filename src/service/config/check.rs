@@ -11,11 +11,9 @@ use super::parse;
 use super::table::{self, Kind, SETTINGS, Setting};
 use super::{Config, PREFIX, duration_text};
 use crate::Balena;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
+use crate::service::journal::DEFAULT_STATE_DIRECTORY;
 use crate::similar::most_similar;
-
-/// Where the state is without `AGENT_STATE_DIRECTORY`, if `/data` is a volume.
-const DEFAULT_STATE_DIRECTORY: &str = "/data/balena-agent";
 
 /// Settings that can't work.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl Refused {
 
 impl Config {
     /// Returns the addresses to listen on.
-    pub(super) fn listening(&self) -> std::result::Result<Vec<SocketAddr>, Refused> {
+    pub(super) fn listening(&self) -> Result<Vec<SocketAddr>, Refused> {
         let mut checked = Checked::default();
         let Some(setting) = table::find("AGENT_LISTEN") else { return Ok(checked.listen) };
         match self.apply(setting, &mut checked) {
@@ -52,7 +50,7 @@ impl Config {
 
     /// Returns the settings, or all faults of these settings and of the client's variables if the service can't work
     /// with them.
-    pub(crate) fn check(&self, balena: &Balena) -> std::result::Result<Checked, Refused> {
+    pub(crate) fn check(&self, balena: &Balena) -> Result<Checked, Refused> {
         let mut checked = Checked::default();
         let mut faults = self.faults.clone();
         for setting in SETTINGS {
@@ -104,7 +102,7 @@ impl Config {
         checked
     }
 
-    fn apply(&self, setting: &Setting, to: &mut Checked) -> std::result::Result<(), Fault> {
+    fn apply(&self, setting: &Setting, to: &mut Checked) -> Result<(), Fault> {
         let name = setting.name;
         let Some(text) = self.text(name).filter(|_| !matches!(setting.kind, Kind::Client(_))) else {
             return Ok(());
@@ -139,7 +137,7 @@ impl Config {
 /// # Errors
 /// `is_config` with all faults, also those that `run` works with.
 #[cfg(feature = "cli")]
-pub(crate) fn report(config: &Config, balena: &Balena) -> Result<usize> {
+pub(crate) fn report(config: &Config, balena: &Balena) -> crate::Result<usize> {
     match config.check(balena) {
         Ok(Checked { faults, .. }) if faults.is_empty() => Ok(config.given.len()),
         Ok(Checked { faults, .. }) => Err(error(faults)),

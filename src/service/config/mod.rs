@@ -5,6 +5,7 @@ mod checked;
 mod clients;
 mod fault;
 mod parse;
+#[cfg(feature = "cli")]
 mod show;
 mod table;
 #[cfg(test)]
@@ -13,7 +14,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "cli")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -66,12 +69,14 @@ pub struct Config {
 #[derive(Clone)]
 struct Given {
     text: SecretString,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "printed by `config show`"))]
     origin: Origin,
 }
 
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
+    #[cfg(feature = "cli")]
     Default,
     Variable,
     /// A flag of the command line, or a setter.

@@ -18,8 +18,10 @@ pub(crate) struct Setting {
     /// The value that counts if the variable is unset or empty; empty if no literal value does.
     pub(crate) default: &'static str,
     /// What it does, in one sentence.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "printed by the command line"))]
     pub(crate) what: &'static str,
     /// The version that has it first.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "printed by the command line"))]
     pub(crate) since: &'static str,
 }
 
@@ -37,6 +39,7 @@ pub(crate) enum Kind {
     /// Read by every program with this library, not by the service.
     Library,
     /// `AGENT_CLIENT_<NAME>` and its companions: see `clients.rs`.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "printed by the command line"))]
     Client(ClientPart),
 }
 
@@ -233,11 +236,13 @@ pub(crate) fn find(name: &str) -> Option<&'static Setting> {
 
 impl Setting {
     /// Whether its value is a secret.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Client(ClientPart::Token))
     }
 
     /// Returns the type in words, with an example where it needs one.
+    #[cfg(feature = "cli")]
     pub(crate) fn type_text(&self) -> &'static str {
         match self.kind {
             Kind::Addresses(_) => "addresses with port",

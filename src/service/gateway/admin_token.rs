@@ -72,6 +72,7 @@ impl AdminToken {
     }
 
     /// Returns the file.
+    #[cfg(feature = "cli")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

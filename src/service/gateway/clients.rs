@@ -127,7 +127,7 @@ impl Clients {
     pub(crate) async fn identify(&self, origin: &Origin, headers: &HeaderMap) -> Result<Caller, Refusal> {
         match credential(headers) {
             Credential::Token(token) => {
-                self.by_token(&token, origin.address).ok_or_else(|| unauthorized("the token is not known"))
+                self.by_token(&token, origin.address).ok_or_else(|| unauthorized(UNKNOWN_TOKEN))
             }
             Credential::Malformed => {
                 Err(unauthorized("the header `authorization` has to be `Bearer <token>`, once"))
@@ -225,6 +225,9 @@ impl Caller {
         self
     }
 }
+
+/// What a client with a wrong token is told.
+pub(crate) const UNKNOWN_TOKEN: &str = "the token is not known: send the value of the service's AGENT_CLIENT_<NAME>_TOKEN, or the present admin token";
 
 /// A refusal with 401.
 pub(crate) fn unauthorized(error: &str) -> Refusal {

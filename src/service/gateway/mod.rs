@@ -34,5 +34,4 @@ pub(crate) use listen::listen;
 pub(crate) use listeners::Listeners;
 pub(crate) use parked::{Parked, Unparked};
 pub(crate) use response::{Answer, Body, Refusal, Response, respond};
-pub(crate) use router::paths;
 pub(crate) use server::run;

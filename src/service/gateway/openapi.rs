@@ -126,7 +126,7 @@ fn refusals(operation: &Operation) -> Vec<(&'static str, &'static str)> {
         vec![("400", "The request is malformed."), ("421", "The request is for another host.")];
     if !matches!(operation.access, Access::Anyone) {
         refusals.push(("401", "No credential, or a wrong one."));
-        refusals.push(("403", "The client has not the scope."));
+        refusals.push(("403", "The client has no such scope."));
         refusals.push(("429", "Too many requests of this client; `retry-after` says when to try again."));
     }
     if operation.nature == Nature::Change {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, StatusCode, header, uri};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 
+use super::guards;
 use super::listen::listen;
 use super::response::{Response, reply};
 use crate::error::Result;
@@ -156,7 +157,8 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, IpAddr)> {
 
 async fn serve(stream: TcpStream, peer: IpAddr, faults: &[Fault]) {
     let service = service_fn(async |request: Request<Incoming>| {
-        let is_local = peer.is_loopback() && is_own_host(request.headers());
+        let is_own_host = guards::check_host(request.headers(), request.version(), &[]).is_ok();
+        let is_local = peer.is_loopback() && is_own_host;
         let told = if is_local { Told::Faults } else { Told::Count };
         Ok::<_, Infallible>(answer(request.method(), request.uri().path(), faults, told))
     });
@@ -170,16 +172,6 @@ async fn serve(stream: TcpStream, peer: IpAddr, faults: &[Fault]) {
         // Connections of clients end all the time; no action is needed.
         tracing::trace!(%error, "connection ended");
     }
-}
-
-/// Prevents DNS rebinding: a request with another host comes from a web page whose name resolves to this machine.
-fn is_own_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    let authority = host.to_str().ok().and_then(|host| host.parse::<uri::Authority>().ok());
-    authority.is_some_and(|authority| {
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
-    })
 }
 
 /// What a client is told of the faults. They contain values of settings, and those are for this machine only.

@@ -165,7 +165,14 @@ fn permit(
     })?;
     match operation.access.need(params) {
         Some(need) if !caller.allows(&need) => {
-            let text = format!("the client `{}` has not the scope `{need}`", caller.name);
+            let text = match caller.via {
+                Via::Anonymous => format!("this needs a client with the scope `{need}`: send its token"),
+                _ => format!(
+                    "the client `{}` has no scope `{need}`: add it to the service's AGENT_CLIENT_{}",
+                    caller.name,
+                    caller.name.to_ascii_uppercase()
+                ),
+            };
             Err(Refusal::new(StatusCode::FORBIDDEN, "scope_missing", text).with("scope", need.to_string()))
         }
         _ => Ok(()),

@@ -12,7 +12,7 @@ use crate::fs::{PRIVATE, TempFile, advice_on};
 /// Mount point of the volume that is used without a setting.
 const DATA: &str = "/data";
 /// The state directory on it.
-const DEFAULT: &str = "/data/balena-agent";
+pub(crate) const DEFAULT: &str = "/data/balena-agent";
 /// Mode of the state directory.
 const MODE: u32 = 0o700;
 

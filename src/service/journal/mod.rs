@@ -63,7 +63,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::tasks::{self, StopSignal, lock};
 
 pub(crate) use change::{Change, Durability, Kind, Need};
-pub(crate) use directory::{StateDirectory, prepare};
+pub(crate) use directory::{DEFAULT as DEFAULT_STATE_DIRECTORY, StateDirectory, prepare};
 pub(crate) use error::StorageError;
 #[cfg(feature = "cli")]
 pub(crate) use owner::is_owned;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::Error;
+use crate::service::REASON_LIMIT;
 use crate::service::clock::ClockReading;
 
 use super::lease::{Lease, LeaseKey, Term};
@@ -13,8 +14,6 @@ use super::lease::{Lease, LeaseKey, Term};
 pub(crate) const SHORTEST_TTL: Duration = Duration::from_secs(1);
 /// Longest name, in bytes.
 const NAME_LIMIT: usize = 64;
-/// Longest reason, in characters.
-const REASON_LIMIT: usize = 200;
 
 /// How a lease is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::service::REASON_LIMIT;
 use crate::service::actions::{
     ActionRecord, ActionRequest, ActionState, ActionTarget, Answered, Force, Refused,
 };
@@ -40,9 +41,6 @@ struct Body {
     force: Option<bool>,
 }
 
-/// Longest reason, in characters.
-const REASON_LIMIT: usize = 200;
-
 /// Runs an action: of the service in the path, else of the application or the device.
 pub(crate) async fn run(context: Arc<Context>, call: Call, action: ActionName) -> Answer {
     let body: Body = call.json()?;
@@ -52,8 +50,11 @@ pub(crate) async fn run(context: Arc<Context>, call: Call, action: ActionName) -
         return Err(Refusal::new(StatusCode::FORBIDDEN, "scope_missing", text).with("scope", "force"));
     }
     if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_LIMIT) {
-        return Err(Refusal::bad_request("bad_value", "reason: it has at most 200 characters")
-            .with("field", "reason"));
+        return Err(Refusal::bad_request(
+            "bad_value",
+            format!("reason: it has at most {REASON_LIMIT} characters"),
+        )
+        .with("field", "reason"));
     }
     // A value that is not text, or is one of several, becomes an empty key, which is refused.
     let mut keys = call.headers().get_all("idempotency-key").iter();

@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::service::context::Context;
 use crate::service::events::{self, StreamAccess};
 use crate::service::gateway::call::Call;
+use crate::service::gateway::clients::UNKNOWN_TOKEN;
 use crate::service::gateway::response::{Answer, Refusal};
 use crate::service::gateway::route::{Gives, QueryField};
 use crate::service::gateway::schema::{Schema, any, string};
@@ -25,9 +26,9 @@ pub(crate) fn follow(context: Arc<Context>, call: Call) -> Answer {
     } else {
         let (gateway, address) = (context.gateway.clone(), call.caller.address);
         StreamAccess::FirstMessage(Box::new(move |token| {
-            let caller = gateway.by_token(&token, address).ok_or("the token is not known")?;
+            let caller = gateway.by_token(&token, address).ok_or(UNKNOWN_TOKEN)?;
             if !caller.allows(&Scope::Events) {
-                return Err("the client has not the scope events");
+                return Err("the client has no scope `events`: add it to its AGENT_CLIENT_<NAME>");
             }
             let permit = caller.open_stream().ok_or(TOO_MANY)?;
             Ok(Box::new(permit))
